@@ -1,0 +1,1 @@
+"""UEC-RL: entropy-controlled GRPO for vision-language policies on geometry."""
