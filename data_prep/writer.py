@@ -1,0 +1,207 @@
+"""Writes problems as `<split>.parquet` files with a manifest.
+
+The parquet schema carries the feature types of the `datasets` library, so that
+`datasets.load_dataset("parquet", data_dir=...)` gives PIL pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlm_uec.data.dataset import problem_digest, problem_fault
+from vlm_uec.errors import UserError
+from vlm_uec.types import Problem
+
+SPLITS = ("train", "validation", "test")
+MANIFEST = "manifest.json"
+
+_ROWS_A_GROUP = 100  # what the Hub recommends for pictures
+_BYTES_A_GROUP = 32 * 2**20
+
+_STRING = {"dtype": "string", "_type": "Value"}
+# Written by hand as "Sequence": every version of `datasets` reads it, "List" only versions from 4 on.
+_FEATURES = {
+    "images": {"feature": {"_type": "Image"}, "_type": "Sequence"},
+    "problem": _STRING,
+    "answer": _STRING,
+    "id": _STRING,
+    "choices": {"feature": _STRING, "_type": "Sequence"},
+    "precision": {"dtype": "int32", "_type": "Value"},
+    "question_type": _STRING,
+    "answer_type": _STRING,
+    "source": _STRING,
+    "metadata": _STRING,
+}
+_SCHEMA = pa.schema(
+    {
+        "images": pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()})),
+        "problem": pa.string(),
+        "answer": pa.string(),
+        "id": pa.string(),
+        "choices": pa.list_(pa.string()),
+        "precision": pa.int32(),
+        "question_type": pa.string(),
+        "answer_type": pa.string(),
+        "source": pa.string(),
+        "metadata": pa.string(),
+    },
+    metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
+)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row left out. Rows are counted by `reason`; `detail` tells one row's own value."""
+
+    id: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass
+class _SplitTally:
+    rows: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    content: Any = field(default_factory=hashlib.sha256)
+
+
+def write_dataset(
+    out: Path,
+    splits: Mapping[str, Iterable[Problem | Rejection]],
+    settings: Mapping[str, Any],
+    counters: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """Stream each split into `out/<split>.parquet`, write `out/manifest.json` and return the manifest.
+
+    `counters` is read after the last row, so a generator may fill it while it streams. Problems that cannot be
+    trained on, and second uses of an id within a split, become rejections. A split left without rows gets no
+    file. Files appear under their names only when all are complete, the manifest last; parquet files of an
+    earlier run's other splits are removed. The manifest's hashes cover the content (see
+    `vlm_uec.data.dataset.data_fingerprint`), not the bytes of the files.
+
+    Raises:
+        UserError: no split has a usable row, or `out` cannot be written.
+        ValueError: a split is not named train, validation or test.
+    """
+    if unknown := set(splits) - set(SPLITS):
+        raise ValueError(f"splits {sorted(unknown)} are none of {SPLITS}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # The leading dot hides it from `datasets` should the process be killed in here.
+        with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as name:
+            partial = Path(name)
+            tallies = {
+                split: _write_split(partial / f"{split}.parquet", rows) for split, rows in splits.items()
+            }
+            manifest = _manifest(tallies, settings, counters or {})
+            if not any(tally.rows for tally in tallies.values()):
+                raise UserError(f"no usable row for {out}; rejected: {manifest['rejected_counts']}")
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            _publish(partial, out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error}; choose another --out") from error
+    return manifest
+
+
+def _write_split(path: Path, rows: Iterable[Problem | Rejection]) -> _SplitTally:
+    tally = _SplitTally()
+    writer: pq.ParquetWriter | None = None
+    try:
+        for group in _groups(_accepted(rows, tally)):
+            writer = writer or pq.ParquetWriter(path, _SCHEMA)
+            writer.write_table(pa.Table.from_pylist([_row(problem) for problem in group], schema=_SCHEMA))
+    finally:
+        if writer:
+            writer.close()
+    return tally
+
+
+def _accepted(rows: Iterable[Problem | Rejection], tally: _SplitTally) -> Iterator[Problem]:
+    for row in rows:
+        rejection = row if isinstance(row, Rejection) else _judge(row, tally.ids)
+        if rejection:
+            tally.rejected.append(rejection)
+        elif isinstance(row, Problem):
+            tally.ids.add(row.id)
+            tally.rows += 1
+            tally.content.update(problem_digest(row))
+            yield row
+
+
+def _judge(problem: Problem, ids: set[str]) -> Rejection | None:
+    if problem.id in ids:
+        return Rejection(problem.id, "duplicate id")
+    fault = problem_fault(problem)
+    return Rejection(problem.id, fault) if fault else None
+
+
+def _groups(problems: Iterable[Problem]) -> Iterator[list[Problem]]:
+    group: list[Problem] = []
+    size = 0
+    for problem in problems:
+        group.append(problem)
+        size += sum(map(len, problem.images))
+        if len(group) >= _ROWS_A_GROUP or size >= _BYTES_A_GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _row(problem: Problem) -> dict[str, Any]:
+    return {
+        "images": [{"bytes": image, "path": None} for image in problem.images],
+        "problem": problem.question,
+        "answer": problem.answer,
+        "id": problem.id,
+        "choices": list(problem.choices),
+        "precision": problem.precision,
+        "question_type": problem.question_type,
+        "answer_type": problem.answer_type,
+        "source": problem.source,
+        "metadata": json.dumps(dict(problem.metadata), sort_keys=True),
+    }
+
+
+def _manifest(
+    tallies: Mapping[str, _SplitTally], settings: Mapping[str, Any], counters: Mapping[str, int]
+) -> dict[str, Any]:
+    return {
+        "counts": {split: tally.rows for split, tally in tallies.items()},
+        "rejected_counts": {
+            split: dict(sorted(Counter(rejection.reason for rejection in tally.rejected).items()))
+            for split, tally in tallies.items()
+        },
+        "sha256": {split: tally.content.hexdigest() for split, tally in tallies.items()},
+        "counters": dict(sorted(counters.items())),
+        "settings": dict(settings),
+        "rejected": [
+            {"split": split, **asdict(rejection)}
+            for split, tally in tallies.items()
+            for rejection in tally.rejected
+        ],
+    }
+
+
+def _publish(partial: Path, out: Path) -> None:
+    """The old manifest goes first and the new one comes last: a directory with a manifest is complete."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    for split in SPLITS:
+        file = partial / f"{split}.parquet"
+        if file.exists():
+            os.replace(file, out / file.name)
+        else:
+            (out / file.name).unlink(missing_ok=True)
+    os.replace(partial / MANIFEST, out / MANIFEST)
