@@ -1,0 +1,103 @@
+"""A problem as the policy reads it: format prompt, chat template, token ids.
+
+Data set text is untrusted: it is tokenized apart from the chat template with special tokens switched
+off, so a question holding "<|image_pad|>" or "<|im_end|>" stays text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from transformers import PreTrainedTokenizerBase
+
+from vlm_uec.errors import UserError
+from vlm_uec.types import Problem
+
+# The reference's format prompt, word for word: published numbers were made with it.
+DEFAULT_TEMPLATE = (
+    "{{ question }} You FIRST think about the reasoning process as an internal monologue and then provide "
+    "the final answer. The reasoning process MUST BE enclosed within <think> </think> tags. The final answer "
+    "MUST BE put in \\boxed{}."
+)
+IMAGE_MARK = "<image>"
+# Private-use characters stand for the user's text while the chat template is rendered around it.
+_SLOT = re.compile("\ue000(\\d+)\ue001")
+
+
+class FormatPrompt:
+    """The jinja template around a question; sees `question` and `choices`."""
+
+    def __init__(self, template: str | None = None) -> None:
+        """`template`: jinja source, or the path of a file that ends in .jinja; None is the reference's."""
+        self.source = _template_source(template)
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+        try:
+            self._template = environment.from_string(self.source)
+        except TemplateError as error:
+            raise UserError(f"prompt.template does not parse: {error}") from error
+
+    @cached_property
+    def lists_choices(self) -> bool:
+        """Whether the prompt shows the choices: only then may a letter count as an answer."""
+        return "choices" in self.source
+
+    def __call__(self, problem: Problem) -> str:
+        try:
+            return self._template.render(question=problem.question, choices=list(problem.choices))
+        except TemplateError as error:
+            raise UserError(f"prompt.template fails on problem {problem.id}: {error}") from error
+
+
+def _template_source(template: str | None) -> str:
+    if template is None:
+        return DEFAULT_TEMPLATE
+    if not template.endswith(".jinja"):
+        return template
+    try:
+        return Path(template).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UserError(f"prompt.template: cannot read {template}: {error.strerror}") from error
+
+
+def user_message(text: str) -> dict[str, Any]:
+    """One user turn whose `<image>` marks became image parts, in place."""
+    parts: list[dict[str, str]] = []
+    for index, piece in enumerate(text.split(IMAGE_MARK)):
+        if index:
+            parts.append({"type": "image"})
+        if piece:
+            parts.append({"type": "text", "text": piece})
+    return {"role": "user", "content": parts}
+
+
+def tokenize_chat(messages: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of a conversation that awaits the assistant; one image pad a picture, not yet expanded."""
+    texts: list[str] = []
+
+    def slot(text: str) -> str:
+        texts.append(text)
+        return f"\ue000{len(texts) - 1}\ue001"
+
+    rendered = tokenizer.apply_chat_template(
+        [_with_slots(message, slot) for message in messages], tokenize=False, add_generation_prompt=True
+    )
+    ids: list[int] = []
+    for index, piece in enumerate(_SLOT.split(str(rendered))):
+        is_text = index % 2 == 1
+        text = texts[int(piece)] if is_text else piece
+        ids += tokenizer(text, add_special_tokens=False, split_special_tokens=is_text)["input_ids"]
+    return ids
+
+
+def _with_slots(message: Mapping[str, Any], slot: Any) -> dict[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return {**message, "content": slot(content)}
+    parts = [{**part, "text": slot(part["text"])} if part["type"] == "text" else part for part in content]
+    return {**message, "content": parts}

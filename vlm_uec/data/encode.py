@@ -1,0 +1,116 @@
+"""Problem to EncodedPrompt, once a problem: the only place where pictures meet tokens."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
+from vlm_uec.data.positions import mrope_positions
+from vlm_uec.data.vision import decode_image, images_from_messages, load_image_processor, patches_of
+from vlm_uec.errors import UserError
+from vlm_uec.types import EncodedPrompt, Problem
+
+IMAGE_PAD = "<|image_pad|>"
+
+
+class PromptRejected(ValueError):
+    """The problem cannot be a prompt; the message is the reason it is counted under."""
+
+
+class PromptEncoder:
+    """Encodes problems for one model, format prompt and pixel budget.
+
+    Keeps the encodings used last, up to `cache_bytes` of patches, so that a prompt that comes back
+    (old, reference and update passes, replay) is not decoded and resized again.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        image_processor: Qwen2VLImageProcessorPil,
+        format_prompt: FormatPrompt,
+        max_prompt_tokens: int,
+        cache_bytes: int = 2 << 30,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.image_processor = image_processor
+        self.format_prompt = format_prompt
+        self.max_prompt_tokens = max_prompt_tokens
+        self.image_pad_id: int = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
+        self._cache: OrderedDict[str, EncodedPrompt] = OrderedDict()
+        self._cache_bytes = cache_bytes
+        self._cached_bytes = 0
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model_path: str,
+        *,
+        template: str | None = None,
+        min_pixels: int,
+        max_pixels: int,
+        max_prompt_tokens: int,
+    ) -> PromptEncoder:
+        """Tokenizer and image processor of a model directory or Hub id."""
+        tokenizer = AutoTokenizer.from_pretrained(model_path)
+        if tokenizer.convert_tokens_to_ids(IMAGE_PAD) in (None, tokenizer.unk_token_id):
+            raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
+        processor = load_image_processor(model_path, min_pixels, max_pixels)
+        return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens)
+
+    def __call__(self, problem: Problem) -> EncodedPrompt:
+        """Raises `PromptRejected` on a broken picture or a prompt over the token limit."""
+        if problem.id in self._cache:
+            self._cache.move_to_end(problem.id)
+            return self._cache[problem.id]
+        prompt = self._encode(problem)
+        self._remember(prompt)
+        return prompt
+
+    def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
+        """Chat messages whose pictures are paths, URLs or base64; `name` stands for the problem id."""
+        return self._assemble(name, messages, images_from_messages(messages, self.image_processor))
+
+    def _encode(self, problem: Problem) -> EncodedPrompt:
+        try:
+            images = [decode_image(data) for data in problem.images]
+        except ValueError as error:
+            raise PromptRejected(str(error)) from error
+        return self._assemble(problem.id, [user_message(self.format_prompt(problem))], images)
+
+    def _assemble(
+        self, name: str, messages: Sequence[Mapping[str, Any]], images: Sequence[Image.Image]
+    ) -> EncodedPrompt:
+        patches, grid = patches_of(images, self.image_processor)
+        merge = self.image_processor.merge_size
+        counts = (grid.prod(dim=1) // merge**2).tolist()
+        ids = tokenize_chat(messages, self.tokenizer)
+        if ids.count(self.image_pad_id) != len(counts):
+            raise PromptRejected("number of image marks and pictures differ")
+        input_ids = torch.tensor(self._expand(ids, counts), dtype=torch.int64)
+        if len(input_ids) > self.max_prompt_tokens:
+            # Cutting a multimodal prompt would part placeholders from patches.
+            raise PromptRejected(f"prompt over {self.max_prompt_tokens} tokens")
+        positions = mrope_positions(input_ids, grid, self.image_pad_id, merge)
+        return EncodedPrompt(name, input_ids, patches, grid, positions)
+
+    def _expand(self, ids: Sequence[int], counts: Sequence[int]) -> list[int]:
+        remaining = iter(counts)
+        expanded: list[int] = []
+        for token in ids:
+            expanded += [token] * next(remaining) if token == self.image_pad_id else [token]
+        return expanded
+
+    def _remember(self, prompt: EncodedPrompt) -> None:
+        self._cache[prompt.problem_id] = prompt
+        self._cached_bytes += prompt.patches.nbytes
+        while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
+            _, oldest = self._cache.popitem(last=False)
+            self._cached_bytes -= oldest.patches.nbytes

@@ -1,0 +1,85 @@
+"""Pictures to patches: decode once, resize once, on the PIL backend everywhere.
+
+PIL and torchvision differ by up to 0.015 a pixel where a resize happens, so one backend serves the
+whole run. Local pictures (bytes) need neither torchvision nor qwen_vl_utils; pictures named in chat
+messages by URL or base64 are read by `qwen_vl_utils`, which needs both.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from vlm_uec.errors import UserError
+
+# Four times the largest budget anybody trains with (4096 x 28 x 28); a decompression bomb is far above it.
+MAX_DECODED_PIXELS = 64_000_000
+
+
+def load_image_processor(model_path: str, min_pixels: int, max_pixels: int) -> Qwen2VLImageProcessorPil:
+    """The model's own image processor with the run's pixel budget, in pixels a picture."""
+    return Qwen2VLImageProcessorPil.from_pretrained(model_path, min_pixels=min_pixels, max_pixels=max_pixels)
+
+
+def decode_image(data: bytes) -> Image.Image:
+    """RGB picture; transparent parts become white, as a diagram is read on paper.
+
+    Raises `ValueError` on bytes that are no picture, or hold more than `MAX_DECODED_PIXELS`.
+    """
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_DECODED_PIXELS:
+            raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_DECODED_PIXELS}")
+        image.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a readable picture: {error}") from error
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(paper, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def patches_of(
+    images: Sequence[Image.Image], processor: Qwen2VLImageProcessorPil
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Patches [N, 1176] float32 and grid [images, 3] int64 (time, height, width in patches)."""
+    if not images:
+        width = 3 * processor.temporal_patch_size * processor.patch_size**2
+        return torch.zeros(0, width), torch.zeros(0, 3, dtype=torch.int64)
+    features = processor(images=list(images), return_tensors="pt")
+    return features["pixel_values"], features["image_grid_thw"]
+
+
+def images_from_messages(
+    messages: Sequence[Mapping[str, Any]], processor: Qwen2VLImageProcessorPil
+) -> list[Image.Image]:
+    """Pictures of chat messages, in order: paths, URLs and base64, through `qwen_vl_utils`.
+
+    Each is resized to the processor's pixel budget there, so `patches_of` has nothing left to resize.
+    Raises `UserError` where torchvision, which qwen_vl_utils imports, is missing.
+    """
+    try:
+        from qwen_vl_utils import process_vision_info
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f"pictures in chat messages need torchvision, which does not import here ({error}); "
+            "install it, or give the pictures as bytes in the data set"
+        ) from error
+    budget = {"min_pixels": processor.size["shortest_edge"], "max_pixels": processor.size["longest_edge"]}
+    bounded = [dict(message, content=_with_budget(message["content"], budget)) for message in messages]
+    images, videos = process_vision_info(bounded, image_patch_size=processor.patch_size)
+    if videos:
+        raise UserError("videos in chat messages are not trained on; remove them or take frames as pictures")
+    return list(images or [])
+
+
+def _with_budget(content: str | Sequence[Mapping[str, Any]], budget: Mapping[str, int]) -> Any:
+    if isinstance(content, str):
+        return content
+    return [{**budget, **part} if part.get("type") == "image" else part for part in content]

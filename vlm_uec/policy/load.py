@@ -1,0 +1,66 @@
+"""Loading a Qwen2.5-VL with every weight accounted for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
+
+from vlm_uec.errors import UserError
+
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLForConditionalGeneration:
+    """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
+
+    Raises `UserError` when the path is no Qwen2.5-VL, or a weight is missing or has the wrong shape:
+    transformers would fill it with random numbers and only warn.
+    """
+    check_architecture(path)
+    model, info = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        path, dtype=DTYPES[precision], attn_implementation="sdpa", output_loading_info=True
+    )
+    lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if lost:
+        raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
+    if checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
+def check_architecture(path: str) -> None:
+    """Raises `UserError` unless `path` names a Qwen2.5-VL; reads its config only."""
+    if (local := Path(path)).exists() and not (local / "config.json").is_file():
+        raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")
+    try:
+        config = AutoConfig.from_pretrained(path)
+    except (OSError, ValueError, json.JSONDecodeError) as error:
+        raise UserError(f"model.path {path}: cannot be read ({str(error).splitlines()[0]})") from error
+    if config.model_type != "qwen2_5_vl":
+        raise UserError(f"model.path {path}: a {config.model_type} model; this trainer drives qwen2_5_vl only")
+
+
+def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids that end a response: the generation config's, or the tokenizer's end token."""
+    try:
+        ends = GenerationConfig.from_pretrained(path).eos_token_id
+    except OSError:
+        ends = None
+    ends = tokenizer.eos_token_id if ends is None else ends
+    return frozenset([ends] if isinstance(ends, int) else ends)
+
+
+def banned_ids(vocabulary: int, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """Mask [V] bool of ids no response may hold: vision tokens, and embedding rows beyond the tokenizer.
+
+    A sampled `<|image_pad|>` would crash the scoring pass, hours into a run.
+    """
+    banned = torch.zeros(vocabulary, dtype=torch.bool)
+    banned[len(tokenizer) :] = True
+    known = tokenizer.get_vocab()
+    banned[[known[token] for token in VISION_TOKENS if token in known]] = True
+    return banned
