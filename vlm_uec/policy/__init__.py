@@ -1,0 +1,1 @@
+"""The policy and everything that knows DeepSpeed."""

@@ -1,0 +1,1 @@
+"""How tokens are sampled; nothing outside this package knows."""
