@@ -1,0 +1,25 @@
+"""One verdict, explained: `python -m vlm_uec.verifier --answer A --response R [...]`."""
+
+from __future__ import annotations
+
+import argparse
+
+from vlm_uec.verifier import verify
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m vlm_uec.verifier", description="One verdict, explained.")
+    parser.add_argument("--answer", required=True, help="the truth, as the data set writes it")
+    parser.add_argument("--response", required=True, help="the model's whole response")
+    parser.add_argument("--choices", nargs="+", help="the choices that the prompt listed, in order")
+    parser.add_argument("--precision", type=int, help="decimals that the truth was rounded to")
+    args = parser.parse_args()
+    verdict = verify(args.response, args.answer, choices=args.choices, precision=args.precision)
+    print(f"verdict    {'right' if verdict.correct else 'wrong'}")
+    print(f"extracted  {'nothing' if verdict.extracted is None else verdict.extracted!r}")
+    print(f"truth      {args.answer!r}")
+    print(f"because    {verdict.reason}")
+
+
+if __name__ == "__main__":
+    main()
