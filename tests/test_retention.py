@@ -1,0 +1,79 @@
+"""Selective retention, against tables computed by hand. Trajectories are told apart by response index."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_uec.algorithm.retention import drop_overlong, retain_exploration, retain_regular
+from vlm_uec.types import Response, Reward, Trajectory
+
+
+def trajectory(index: int, advantage: float, truncated: bool = False) -> Trajectory:
+    none = torch.zeros(1)
+    response = Response("p", index, "regular", torch.zeros(1).long(), none, none, none, none, truncated)
+    return Trajectory(response, Reward(0.0, 0.0, 0.0, ""), advantage, step=1)
+
+
+def trajectories(*advantages: float) -> list[Trajectory]:
+    return [trajectory(index, advantage) for index, advantage in enumerate(advantages)]
+
+
+def kept(ts: list[Trajectory]) -> list[int]:
+    return [t.response.index for t in ts]
+
+
+def test_regular_keeps_both_signs_above_the_threshold() -> None:
+    ts = trajectories(0.0, 0.05, -0.05, 0.051, -0.051, 1.8, -0.4)
+    assert kept(retain_regular(ts, 0.05)) == [3, 4, 5, 6]
+
+
+def test_regular_with_threshold_zero_drops_only_zero() -> None:
+    assert kept(retain_regular(trajectories(0.0, 1e-9, -0.0, -1e-9), 0.0)) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "expected"),
+    [
+        ("positive", 1.0, [1, 2, 3]),
+        ("magnitude", 1.0, [3, 5]),
+        ("magnitude", 0.5, [2, 3, 5]),
+    ],
+)
+def test_exploration_rules(rule: str, threshold: float, expected: list[int]) -> None:
+    ts = trajectories(0.0, 0.3, 1.0, 4.2, -0.5, -1.5)
+    assert kept(retain_exploration(ts, rule, threshold)) == expected  # type: ignore[arg-type]
+
+
+def test_an_unknown_rule_is_named() -> None:
+    with pytest.raises(ValueError, match="'both'"):
+        retain_exploration([], "both", 1.0)  # type: ignore[arg-type]
+
+
+def test_overlong_drops_truncated_successes_only() -> None:
+    ts = [trajectory(0, 1.0, True), trajectory(1, -1.0, True), trajectory(2, 1.0), trajectory(3, 0.0, True)]
+    remaining, dropped = drop_overlong(ts)
+    assert kept(remaining) == [1, 2, 3]
+    assert dropped == 1
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert retain_regular([], 0.05) == []
+    assert retain_exploration([], "positive", 0.0) == []
+    assert drop_overlong([]) == ([], 0)
+
+
+@given(st.lists(st.tuples(st.floats(-3, 3), st.booleans()), max_size=20), st.floats(0, 2))
+def test_order_is_kept_and_nothing_appears(members: list[tuple[float, bool]], threshold: float) -> None:
+    ts = [trajectory(index, advantage, cut) for index, (advantage, cut) in enumerate(members)]
+    remaining, dropped = drop_overlong(ts)
+    assert len(remaining) + dropped == len(ts)
+    for survivors in (
+        remaining,
+        retain_regular(ts, threshold),
+        retain_exploration(ts, "positive", threshold),
+        retain_exploration(ts, "magnitude", threshold),
+    ):
+        assert kept(survivors) == sorted(set(kept(survivors)))

@@ -1,0 +1,24 @@
+"""The force on the policy's entropy, so that exploration's and replay's opposite pulls can be logged.
+
+To first order, for a softmax policy under natural policy gradient with step size eta (arXiv 2604.14646):
+
+    H(pi_{k+1} | s) - H(pi_k | s)  =  -eta * Cov_{a ~ pi_k}[log pi_k(a | s), A(s, a)]
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def covariance_terms(logprobs: torch.Tensor, entropy: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+    """(log pi(y_t | s_t) + H(s_t)) * A, all [T], nats: their mean over a source's tokens is its covariance.
+
+    `entropy` is the exact one of each state. Because E[log pi] = -H, this takes each state's own mean out;
+    the plain covariance over a batch is zero for a rescued group, whose trajectories share one advantage.
+    """
+    return (logprobs + entropy) * advantages
+
+
+def predicted_entropy_change(learning_rate: float, covariance: float) -> float:
+    """-learning_rate * covariance, nats: the first-order change of entropy in one natural-gradient step."""
+    return -learning_rate * covariance
