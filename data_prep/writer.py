@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -85,9 +84,9 @@ def write_dataset(
 ) -> dict[str, Any]:
     """Stream each split into `out/<split>.parquet`, write `out/manifest.json` and return the manifest.
 
-    `counters` is read after the last row, so a generator may fill it while it streams. Problems that cannot be
-    trained on, and second uses of an id within a split, become rejections. A split left without rows gets no
-    file. Files appear under their names only when all are complete, the manifest last; parquet files of an
+    `counters` is read after the last row, so a generator may fill it while it streams. Problems that cannot
+    be trained on, and second uses of an id within a split, become rejections. A split left without rows gets
+    no file. Files appear under their names only when all are complete, the manifest last; parquet files of an
     earlier run's other splits are removed. The manifest's hashes cover the content (see
     `vlm_uec.data.dataset.data_fingerprint`), not the bytes of the files.
 
@@ -107,7 +106,8 @@ def write_dataset(
             }
             manifest = _manifest(tallies, settings, counters or {})
             if not any(tally.rows for tally in tallies.values()):
-                raise UserError(f"no usable row for {out}; rejected: {manifest['rejected_counts']}")
+                rejected = manifest["rejected_counts"]
+                raise UserError(f"{out}: no usable row to write, rejected: {rejected}; check the input")
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
             _publish(partial, out)
     except OSError as error:
@@ -201,7 +201,7 @@ def _publish(partial: Path, out: Path) -> None:
     for split in SPLITS:
         file = partial / f"{split}.parquet"
         if file.exists():
-            os.replace(file, out / file.name)
+            file.replace(out / file.name)
         else:
             (out / file.name).unlink(missing_ok=True)
-    os.replace(partial / MANIFEST, out / MANIFEST)
+    (partial / MANIFEST).replace(out / MANIFEST)

@@ -29,6 +29,7 @@ IMAGE_MARK = "<image>"
 MAX_TEXT_CHARACTERS = 20_000
 MAX_PICTURE_BYTES = 32 * 2**20
 MAX_PICTURE_PIXELS = 32_000_000
+MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse more
 REQUIRED_COLUMNS = ("images", "problem", "answer")
 OPTIONAL_COLUMNS = ("id", "choices", "precision", "question_type", "answer_type", "source", "metadata")
 
@@ -133,7 +134,7 @@ def problem_fault(problem: Problem) -> str | None:
 
 
 def picture_fault(data: bytes, decode: bool = False) -> str | None:
-    """Why encoded PNG or JPEG bytes cannot be used, or None. `decode` also reads the pixels, of bounded size."""
+    """Why encoded PNG or JPEG bytes cannot be used, or None; `decode` also reads the pixels."""
     if not data:
         return "zero-size picture"
     if len(data) > MAX_PICTURE_BYTES:
@@ -141,15 +142,22 @@ def picture_fault(data: bytes, decode: bool = False) -> str | None:
     if not data.startswith(_SIGNATURES):
         return "picture is neither PNG nor JPEG"
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MAX_PICTURE_PIXELS:
-                return f"picture over {MAX_PICTURE_PIXELS} pixels"
-            if decode:
-                image.load()
+        return _pixel_fault(data, decode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return f"picture over {MAX_PICTURE_PIXELS} pixels"
     except _DECODER_ERRORS:
         return "broken picture"
+
+
+def _pixel_fault(data: bytes, decode: bool) -> str | None:
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+        width, height = image.size
+        if width * height > MAX_PICTURE_PIXELS:
+            return f"picture over {MAX_PICTURE_PIXELS} pixels"
+        if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+            return f"picture sides beyond {MAX_ASPECT_RATIO}:1"
+        if decode:
+            image.load()
     return None
 
 
@@ -273,9 +281,10 @@ def _images(value: Any) -> tuple[bytes, ...]:
     if not isinstance(items, list):
         raise RowFault("'images' is not a list")
     contents = [item.get("bytes") if isinstance(item, dict) else item for item in items]
-    if not all(isinstance(content, bytes) for content in contents):
+    embedded = tuple(content for content in contents if isinstance(content, bytes))
+    if len(embedded) < len(contents):
         raise RowFault("picture is not embedded in the file")
-    return tuple(contents)
+    return embedded
 
 
 def _choices(value: Any) -> tuple[str, ...]:
@@ -295,6 +304,8 @@ def _precision(value: Any) -> int | None:
 
 
 def _metadata(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+        raise RowFault(f"text over {MAX_TEXT_CHARACTERS} characters")
     try:
         parsed = json.loads(value) if isinstance(value, str) and value else value or {}
     except (ValueError, RecursionError):

@@ -1,0 +1,54 @@
+"""`python -m data_prep COMMAND ...`: write a dataset directory and say what went into it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vlm_uec.errors import UserError
+
+COMMANDS = {
+    "geometry3k": "Geometry3K from the raw Inter-GPS folders or from jsonl files with pictures",
+    "synthetic": "seeded plane-geometry problems with rendered diagrams",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = _parser(arguments).parse_args(arguments)
+    try:
+        manifest = args.run(args)
+    except UserError as error:
+        print(f"data_prep {args.command}: {error}", file=sys.stderr)
+        return 2
+    print(_summary(manifest))
+    return 0
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if list(arguments[:1]) == [name]:  # a command's imports are paid for only where it is asked for
+            module = importlib.import_module(f"data_prep.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _summary(manifest: Mapping[str, Any]) -> str:
+    lines = []
+    for split, count in manifest["counts"].items():
+        rejected = manifest["rejected_counts"][split]
+        reasons = ", ".join(f"{reason} {number}" for reason, number in rejected.items()) or "none"
+        lines.append(f"{split}: {count} problems, {sum(rejected.values())} rejected ({reasons})")
+    lines += [f"{name}: {number}" for name, number in manifest["counters"].items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from data_prep.writer import Rejection, write_dataset
+from vlm_uec.data.dataset import data_fingerprint, load_problems
+from vlm_uec.errors import UserError
+from vlm_uec.types import Problem
+
+
+def _png(shade: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (12, 8), (shade, 0, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PROBLEMS = [
+    Problem(
+        "one",
+        "<image>Find x.",
+        "3",
+        (_png(1),),
+        ("2", "3"),
+        1,
+        "multi_choice",
+        "integer",
+        "s",
+        {"k": [1, {"d": None}]},
+    ),
+    Problem("two", "<image> and <image>: which?", "\\frac { 2 } { 5 }", (_png(2), _png(3))),
+    Problem("none", "What is 2 + 2?", "4"),
+]
+
+
+def _bare(path: Path, **columns: list[Any]) -> str:
+    """A split `train` with just the three columns, one good row unless told otherwise."""
+    base = {"images": [[{"bytes": _png(), "path": None}]], "problem": ["<image>Find x."], "answer": ["5"]}
+    path.mkdir(exist_ok=True)
+    pq.write_table(pa.table({**base, **columns}), path / "train.parquet")
+    return str(path)
+
+
+def test_round_trip_keeps_every_field(tmp_path: Path) -> None:
+    write_dataset(tmp_path, {"train": PROBLEMS}, {})
+    loaded = load_problems(str(tmp_path), "train")
+    assert loaded.problems == PROBLEMS
+    assert not loaded.rejected
+    assert pickle.loads(pickle.dumps(loaded.problems)) == PROBLEMS
+
+
+def test_datasets_library_reads_pictures(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "set", {"train": PROBLEMS, "validation": PROBLEMS[:1]}, {})
+    read = datasets.load_dataset("parquet", data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))
+    assert {split: len(rows) for split, rows in read.items()} == {"train": 3, "validation": 1}
+    row = read["train"][1]
+    assert [image.getpixel((0, 0)) for image in row["images"]] == [(2, 0, 0), (3, 0, 0)]
+    assert row["problem"] == "<image> and <image>: which?"
+    assert [row["precision"] for row in read["train"]] == [1, None, None]
+    assert read["train"][0]["choices"] == ["2", "3"]
+    assert json.loads(read["train"][0]["metadata"]) == {"k": [1, {"d": None}]}
+
+
+def test_manifest_counts_and_names_rejections(tmp_path: Path) -> None:
+    rows: list[Problem | Rejection] = [
+        *PROBLEMS,
+        Rejection("lost", "missing picture", "a.png"),
+        PROBLEMS[0],
+        Problem("empty", "Why?", " "),
+    ]
+    manifest = write_dataset(
+        tmp_path, {"train": rows, "test": [Rejection("t", "bad")]}, {"seed": 1}, {"seen": 6}
+    )
+    assert manifest == json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["counts"] == {"train": 3, "test": 0}
+    assert manifest["rejected_counts"] == {
+        "train": {"duplicate id": 1, "empty answer": 1, "missing picture": 1},
+        "test": {"bad": 1},
+    }
+    assert manifest["rejected"][0] == {
+        "split": "train",
+        "id": "lost",
+        "reason": "missing picture",
+        "detail": "a.png",
+    }
+    assert manifest["settings"] == {"seed": 1}
+    assert manifest["counters"] == {"seen": 6}
+    assert not (tmp_path / "test.parquet").exists()
+
+
+def test_manifest_hash_is_the_content_s(tmp_path: Path) -> None:
+    first = write_dataset(tmp_path / "a", {"train": PROBLEMS}, {})
+    again = write_dataset(tmp_path / "b", {"train": iter(PROBLEMS)}, {})
+    other = write_dataset(tmp_path / "c", {"train": PROBLEMS[::-1]}, {})
+    assert first == again
+    assert first["sha256"] != other["sha256"]
+    assert first["sha256"]["train"] == data_fingerprint(load_problems(str(tmp_path / "a"), "train").problems)
+
+
+def test_many_rows_go_through_several_groups_in_order(tmp_path: Path) -> None:
+    problems = [Problem(f"p{number}", "Question", str(number)) for number in range(250)]
+    write_dataset(tmp_path, {"train": problems}, {})
+    assert pq.ParquetFile(tmp_path / "train.parquet").num_row_groups == 3
+    assert load_problems(str(tmp_path), "train").problems == problems
+
+
+def test_failure_midway_leaves_the_old_dataset_whole(tmp_path: Path) -> None:
+    before = write_dataset(tmp_path, {"train": PROBLEMS}, {})
+
+    def broken() -> Iterator[Problem]:
+        yield Problem("new", "Question", "1")
+        raise RuntimeError("generator died")
+
+    with pytest.raises(RuntimeError, match="generator died"):
+        write_dataset(tmp_path, {"train": PROBLEMS[:1], "test": broken()}, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"train.parquet", "manifest.json"}
+    assert json.loads((tmp_path / "manifest.json").read_text()) == before
+    assert load_problems(str(tmp_path), "train").problems == PROBLEMS
+
+
+def test_rewriting_removes_splits_of_an_earlier_run(tmp_path: Path) -> None:
+    write_dataset(tmp_path, {"train": PROBLEMS, "test": PROBLEMS}, {})
+    write_dataset(tmp_path, {"train": PROBLEMS[:1]}, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"train.parquet", "manifest.json"}
+
+
+def test_writer_refuses_unknown_splits_and_unwritable_places(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="dev"):
+        write_dataset(tmp_path, {"dev": PROBLEMS}, {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="choose another --out"):
+        write_dataset(tmp_path / "file", {"train": PROBLEMS}, {})
+
+
+def test_three_columns_are_enough(tmp_path: Path) -> None:
+    images = [[{"bytes": _png(shade), "path": None}] for shade in (1, 2, 1)]
+    path = _bare(tmp_path, images=images, problem=["<image>Find x."] * 3, answer=["5"] * 3)
+    loaded = load_problems(path, "train")
+    first, second = loaded.problems
+    assert loaded.rejected == {"duplicate id": 1}  # the third is the first again
+    assert len(first.id) == 32
+    assert first.id != second.id
+    assert (first.choices, first.precision, first.question_type, first.metadata) == (
+        (),
+        None,
+        "free_form",
+        {},
+    )
+    assert load_problems(path, "train").problems[0].id == first.id
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"problem": "no mark"}, "number of <image> differs from number of pictures"),
+        ({"problem": "<image><image>two"}, "number of <image> differs from number of pictures"),
+        ({"problem": None}, "'problem' is null"),
+        ({"problem": "<image>"}, "empty question"),
+        ({"answer": " \n"}, "empty answer"),
+        ({"answer": "9" * 20_001}, "text over 20000 characters"),
+        ({"images": [{"bytes": None, "path": "a.png"}]}, "picture is not embedded in the file"),
+        ({"images": [{"bytes": b"text", "path": None}]}, "picture is neither PNG nor JPEG"),
+        ({"images": [{"bytes": _png()[:20], "path": None}]}, "broken picture"),
+        ({"metadata": "[1]"}, "'metadata' is not a JSON object"),
+        ({"metadata": "{"}, "'metadata' is not a JSON object"),
+        ({"metadata": "[" * 19_000}, "'metadata' is not a JSON object"),
+        ({"precision": 1.5}, "'precision' is not a whole number from 0 to 15"),
+        ({"precision": float("nan")}, "'precision' is not a whole number from 0 to 15"),
+    ],
+)
+def test_faulty_row_is_dropped_with_its_reason(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    good: dict[str, Any] = {"images": [{"bytes": _png(), "path": None}], "problem": "<image>Q", "answer": "1"}
+    good |= {"metadata": "", "precision": 1.0}
+    bad = {**good, **row}
+    columns = {name: [good[name], bad[name]] for name in good}
+    loaded = load_problems(_bare(tmp_path, **columns), "train")
+    assert loaded.rejected == {reason: 1}
+    assert [(problem.answer, problem.precision) for problem in loaded.problems] == [("1", 1)]
+
+
+def test_hub_shards_below_data_are_found(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in (1, 0):
+        shard = write_dataset(tmp_path / "w", {"train": [PROBLEMS[number]]}, {})
+        assert shard["counts"]["train"] == 1
+        (tmp_path / "w" / "train.parquet").rename(tmp_path / "data" / f"train-0000{number}-of-00002.parquet")
+    assert load_problems(str(tmp_path), "train").problems == PROBLEMS[:2]
+
+
+def test_hub_dataset_goes_through_the_same_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(tmp_path / "set", {"train": PROBLEMS}, {})
+    local = datasets.load_dataset(
+        "parquet", data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), split="train"
+    )
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: local)
+    assert load_problems("someone/geometry", "train").problems == PROBLEMS
+
+
+@pytest.mark.parametrize(
+    ("columns", "split", "message"),
+    [
+        ({}, "test", r"no split 'test' here, available: train"),
+        ({"answer": [" "]}, "train", r"no usable row; rejected: \{'empty answer': 1\}"),
+        ({"answer": [5]}, "train", r"no usable row; rejected: \{\"'answer' is not text\": 1\}"),
+    ],
+)
+def test_structural_faults_name_the_way_out(
+    tmp_path: Path, columns: dict[str, list[Any]], split: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load_problems(_bare(tmp_path, **columns), split)
+
+
+def test_missing_column_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"problem": ["a"], "answer": ["b"]}), tmp_path / "train.parquet")
+    with pytest.raises(UserError, match=r"column 'images' is missing"):
+        load_problems(str(tmp_path), "train")
+
+
+def test_broken_and_absent_files(tmp_path: Path) -> None:
+    (tmp_path / "train.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(UserError, match="no parquet file"):
+        load_problems(str(tmp_path), "train")
+    with pytest.raises(UserError, match="not a directory"):
+        load_problems(str(tmp_path / "train.parquet"), "train")
+    with pytest.raises(UserError, match="no such directory"):
+        load_problems(str(tmp_path / "absent"), "train")
+
+
+_CHANGES = [
+    {"id": "x"},
+    {"question": "<image>Find z."},
+    {"answer": "4"},
+    {"images": (_png(9),)},
+    {"choices": ("23",)},
+    {"precision": 2},
+    {"metadata": {}},
+]
+
+
+@pytest.mark.parametrize("change", _CHANGES)
+def test_fingerprint_sees_every_change(change: dict[str, Any]) -> None:
+    changed = Problem(**{**vars(PROBLEMS[0]), **change})
+    assert data_fingerprint([changed]) != data_fingerprint([PROBLEMS[0]])
+
+
+_TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: bool(text.strip()))
+
+
+@given(question=_TEXT.filter(lambda text: "<image>" not in text), answer=_TEXT, choices=st.lists(_TEXT))
+def test_any_text_survives_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, question: str, answer: str, choices: list[str]
+) -> None:
+    out = tmp_path_factory.mktemp("set")
+    problem = Problem("id", "<image>" + question, answer, (_png(),), tuple(choices))
+    manifest = write_dataset(out, {"test": [problem]}, {})
+    loaded = load_problems(str(out), "test").problems
+    assert loaded == [problem]
+    assert data_fingerprint(loaded) == manifest["sha256"]["test"]
