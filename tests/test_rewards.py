@@ -1,0 +1,166 @@
+"""Rewards: the two terms, the choices' rule, and plug-ins that misbehave."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_uec.errors import UserError
+from vlm_uec.rewards import accuracy_reward, format_reward, judge, lists_choices, load_reward_function
+from vlm_uec.types import Problem
+
+PROBLEM = Problem(id="geo-7", question="<image>Find x.", answer="31", choices=("22", "31", "43", "62"))
+LISTED = replace(PROBLEM, question="<image>Find x.\nChoices:\n(A) 22\n(B) 31\n(C) 43\n(D) 62")
+RIGHT = r"<think>Because.</think> \boxed{31}"
+LETTER = r"<think>Because.</think> \boxed{B}"
+
+
+def test_accuracy() -> None:
+    assert accuracy_reward(RIGHT, PROBLEM) == 1.0
+    assert accuracy_reward(RIGHT.replace("31", "30"), PROBLEM) == 0.0
+    assert accuracy_reward(r"\boxed{3.92}", Problem("p", "q", "3.9", precision=1)) == 1.0
+
+
+def test_a_letter_earns_only_where_the_prompt_listed_the_choices() -> None:
+    assert accuracy_reward(LETTER, PROBLEM) == 0.0
+    assert accuracy_reward(LETTER, LISTED) == 1.0
+    assert judge(LETTER, PROBLEM, accuracy_reward, 0.0).accuracy == 0.0
+    assert judge(LETTER, PROBLEM, accuracy_reward, 0.0, prompt_lists_choices=True).accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "listed"),
+    [
+        ("A. 22 B. 31 C. 43 D. 62", True),
+        ("A: 22, B: 31, C: 43, D: 62", True),
+        ("A) 22 B) 31 C) 43 D) 62", True),
+        ("(A)22(B)31(C)43(D)62", True),
+        ("(A) 22 (B) 31 (C) 43", False),
+        ("(B) 31 (A) 22 (C) 43 (D) 62", False),
+        ("22 31 43 62", False),
+        ("", False),
+    ],
+)
+def test_listed_choices(question: str, listed: bool) -> None:
+    assert lists_choices(replace(PROBLEM, question=question)) is listed
+    assert not lists_choices(replace(PROBLEM, question=question, choices=()))
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (RIGHT, 1.0),
+        ("\n" + RIGHT + "\n", 1.0),
+        (r"<think>a \boxed{1}</think> \boxed{2}", 1.0),
+        (r"<think> </think> \boxed{2}", 0.0),
+        (r"<think>a</think> \boxed{}", 0.0),
+        (r"<think>a</think> \boxed{2", 0.0),
+        (r"<think>a \boxed{2}</think>", 0.0),
+        (r"a</think> \boxed{2}", 0.0),
+        (r"<think>a \boxed{2}", 0.0),
+        (r"So <think>a</think> \boxed{2}", 0.0),
+        (r"<think>a</think><think>b</think> \boxed{2}", 0.0),
+        (r"\boxed{2}", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_format(response: str, expected: float) -> None:
+    assert format_reward(response) == expected
+
+
+def test_format_is_linear() -> None:
+    started = time.process_time()
+    for bulk in (" " * 10**6, "<think>" * 10**5, "{" * 10**6):
+        format_reward(f"<think>{bulk}</think>{bulk}" + r"\boxed{1}")
+    assert time.process_time() - started < 3
+
+
+def test_total_mixes_the_two_terms() -> None:
+    unformatted = judge(r"\boxed{31}", PROBLEM, accuracy_reward, 0.1)
+    assert (unformatted.total, unformatted.accuracy, unformatted.format) == (0.9, 1.0, 0.0)
+    wrong = judge(r"<think>a</think>\boxed{30}", PROBLEM, accuracy_reward, 0.1)
+    assert (wrong.total, wrong.accuracy, wrong.format) == (0.1, 0.0, 1.0)
+    assert wrong.reason == "not equal to the truth"
+
+
+@given(st.text(), st.floats(0, 1))
+def test_total_stays_between_zero_and_one(response: str, weight: float) -> None:
+    assert 0 <= judge(response, PROBLEM, accuracy_reward, weight).total <= 1
+
+
+def write_plug_in(folder: Path, body: str) -> str:
+    file = folder / "mine.py"
+    file.write_text(body)
+    return f"{file}:score"
+
+
+def test_plug_in(tmp_path: Path) -> None:
+    body = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Scale:\n    by: float\n"
+        "def score(response, problem):\n    return Scale(0.5).by if problem.answer in response else 0\n"
+    )
+    function = load_reward_function(write_plug_in(tmp_path, body))
+    reward = judge(RIGHT, PROBLEM, function, 0.5)
+    assert (reward.total, reward.accuracy, reward.format) == (0.75, 0.5, 1.0)
+    assert "mine.py:score" in reward.reason
+    assert judge("30", PROBLEM, function, 0.0).total == 0.0
+
+
+def test_the_default_is_the_verifier() -> None:
+    assert load_reward_function("accuracy") is accuracy_reward
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), None, "1", [1.0], 1 + 0j])
+def test_a_value_outside_zero_to_one_is_named(value: Any) -> None:
+    def score(response: str, problem: Problem) -> Any:
+        return value
+
+    with pytest.raises(UserError) as caught:
+        judge(RIGHT, PROBLEM, score, 0.0)
+    for part in ("test_rewards.py", "score", "geo-7", repr(value)):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, 1, True, 0.25, np.float32(0.5), np.float64(1.0)])
+def test_numbers_of_any_kind_count(value: Any) -> None:
+    assert judge(RIGHT, PROBLEM, lambda response, problem: value, 0.0).total == float(value)
+
+
+def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
+    function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise KeyError('boom')\n"))
+    with pytest.raises(UserError) as caught:
+        judge(RIGHT, PROBLEM, function, 0.0)
+    for part in ("mine.py", "score", "geo-7", "KeyError", "boom"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "says"),
+    [
+        ("x = 1", "score", "no function 'score'"),
+        ("score = 1", "score", "no function 'score'"),
+        ("import nowhere_at_all", "score", "ModuleNotFoundError"),
+        ("def score(:", "score", "SyntaxError"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, body: str, name: str, says: str) -> None:
+    spec = write_plug_in(tmp_path, body)
+    with pytest.raises(UserError, match=says) as caught:
+        load_reward_function(spec)
+    assert "mine.py" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec", ["missing.py:score", "accurcy", "file.py", "file.py:", ":score", "file.py:a b", ""]
+)
+def test_a_bad_spec_is_refused(spec: str) -> None:
+    with pytest.raises(UserError):
+        load_reward_function(spec)

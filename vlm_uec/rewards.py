@@ -1,0 +1,136 @@
+"""What a response earns: accuracy, from the verifier or a user's plug-in, and a format term beside it.
+
+The two stay apart: accuracy alone decides which prompts are difficult. A mixed score never reaches zero,
+which would silently switch exploration off.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+import sys
+from collections.abc import Callable
+from hashlib import blake2b
+from numbers import Real
+from pathlib import Path
+from typing import cast
+
+from vlm_uec.errors import UserError
+from vlm_uec.types import Problem, Reward
+from vlm_uec.verifier import Verdict, verify
+from vlm_uec.verifier.extract import last_box
+
+RewardFunction = Callable[[str, Problem], float]  # (response, problem) -> accuracy in [0, 1]
+
+THINK, THINK_END = "<think>", "</think>"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def accuracy_reward(response: str, problem: Problem) -> float:
+    """1.0 where the verifier finds the answer right, else 0.0. Choices count if the question lists them."""
+    return float(_verdict(response, problem, prompt_lists_choices=False).correct)
+
+
+def format_reward(response: str) -> float:
+    r"""1.0 where `<think>` opens the response, encloses some reasoning, and a filled `\boxed{}` follows."""
+    text = response.strip()
+    once = text.count(THINK) == 1 and text.count(THINK_END) == 1
+    if not once or not text.startswith(THINK):
+        return 0.0
+    reasoning, _, conclusion = text.removeprefix(THINK).partition(THINK_END)
+    return float(bool(reasoning.strip()) and bool((last_box(conclusion) or "").strip()))
+
+
+def lists_choices(problem: Problem) -> bool:
+    """Whether the question shows every choice behind its letter, as `(A) 12`, `A. 12`, `A: 12` or `A) 12`."""
+    start = 0
+    for letter, choice in zip(_LETTERS, problem.choices, strict=False):
+        shown = re.compile(rf"(?<![A-Za-z]){letter}\s*[).:]\s*{re.escape(choice)}").search(
+            problem.question, start
+        )
+        if shown is None:
+            return False
+        start = shown.end()
+    return 0 < len(problem.choices) <= len(_LETTERS)
+
+
+def load_reward_function(spec: str) -> RewardFunction:
+    """`accuracy`, or a user's function as "path/to/file.py:function".
+
+    The file runs with the user's own rights. Raises UserError where it or the function is missing or broken.
+    """
+    if spec == "accuracy":
+        return accuracy_reward
+    file, colon, name = spec.rpartition(":")
+    if not colon or not name.isidentifier():
+        raise UserError(f'reward.function {spec!r}: write "accuracy" or "path/to/file.py:function"')
+    function = getattr(_load_module(Path(file)), name, None)
+    if not callable(function):
+        raise UserError(f"reward.function {spec!r}: {file} has no function {name!r}")
+    return cast(RewardFunction, function)
+
+
+def judge(
+    response: str,
+    problem: Problem,
+    function: RewardFunction,
+    format_weight: float,
+    *,
+    prompt_lists_choices: bool = False,
+) -> Reward:
+    """The reward of one response: `(1 - w) * accuracy + w * format`.
+
+    `prompt_lists_choices`: the prompt's template shows the choices, even where the question does not.
+    Raises UserError where a plug-in raises or returns anything but a number in [0, 1].
+    """
+    if function is accuracy_reward:
+        verdict = _verdict(response, problem, prompt_lists_choices)
+        accuracy, reason = float(verdict.correct), verdict.reason
+    else:
+        accuracy = _plug_in_accuracy(response, problem, function)
+        reason = f"{_whereabouts(function)} gave {accuracy:g}"
+    form = format_reward(response)
+    return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason)
+
+
+def _verdict(response: str, problem: Problem, prompt_lists_choices: bool) -> Verdict:
+    # A guessed letter would earn 25 % on a question that never offered letters.
+    listed = prompt_lists_choices or lists_choices(problem)
+    choices = problem.choices if listed else None
+    return verify(response, problem.answer, choices=choices, precision=problem.precision)
+
+
+def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction) -> float:
+    where = f"reward function {_whereabouts(function)}, problem {problem.id}"
+    try:
+        value = function(response, problem)
+    except Exception as error:
+        raise UserError(f"{where}: it raised {type(error).__name__}: {error}") from error
+    if not isinstance(value, Real) or not math.isfinite(value) or not 0 <= value <= 1:
+        raise UserError(f"{where}: it returned {value!r}; return a number from 0 to 1")
+    return float(value)
+
+
+def _whereabouts(function: RewardFunction) -> str:
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"{code.co_filename}:{name}" if code else name
+
+
+def _load_module(path: Path) -> object:
+    if not path.is_file():
+        raise UserError(f"reward.function: there is no file {path}")
+    # A name of its own in sys.modules: dataclasses and pickle look a function's module up there.
+    name = f"vlm_uec_plug_in_{blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise UserError(f"reward.function: {path} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(f"reward.function: {path} fails to load: {type(error).__name__}: {error}") from error
+    return module
