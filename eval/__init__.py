@@ -1,0 +1,1 @@
+"""Evaluation: sampling, verification, Pass@k."""
