@@ -1,0 +1,111 @@
+"""The run's files: valid JSON whatever happens, and a resume that forgets what came after its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_uec.telemetry.writers import RunWriter, read_jsonl, to_json
+
+
+def lines_of(run_dir: Path) -> list[dict[str, Any]]:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    text = (run_dir / "metrics.jsonl").read_text()
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def write_steps(run_dir: Path, resume_step: int | None, steps: range, value: float = 1.0) -> None:
+    with RunWriter(run_dir, resume_step) as writer:
+        for step in steps:
+            writer.metrics(step, {"reward/accuracy": value})
+
+
+def test_one_flushed_line_a_step(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", None) as writer:
+        writer.metrics(1, {"lr": 1e-6, "step": 1.0})
+        assert lines_of(tmp_path / "run") == [{"step": 1, "lr": 1e-6}]
+    line = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert line.startswith('{"step": 1,')
+
+
+def test_what_is_not_finite_becomes_null(tmp_path: Path) -> None:
+    with RunWriter(tmp_path, None) as writer:
+        writer.metrics(1, {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.5})
+    assert lines_of(tmp_path) == [{"step": 1, "a": None, "b": None, "c": None, "d": 0.5}]
+
+
+def test_resume_cuts_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+    write_steps(tmp_path, None, range(1, 6))
+    write_steps(tmp_path, 3, range(4, 7), value=2.0)
+    rows = lines_of(tmp_path)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["reward/accuracy"] for row in rows] == [1, 1, 1, 2, 2, 2]
+
+
+def test_resume_from_the_start_cuts_everything(tmp_path: Path) -> None:
+    write_steps(tmp_path, None, range(1, 3))
+    write_steps(tmp_path, 0, range(1, 2))
+    assert [row["step"] for row in lines_of(tmp_path)] == [1]
+
+
+@pytest.mark.parametrize("torn", ['{"step": 3, "rew', "{", '{"step": 3}'])
+def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: str) -> None:
+    write_steps(tmp_path, None, range(1, 3))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write(torn)
+    write_steps(tmp_path, 5, range(6, 7))
+    assert [row["step"] for row in lines_of(tmp_path)] == [1, 2, 6]
+
+
+def test_a_broken_line_elsewhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
+    with pytest.raises(ValueError, match="line 2"):
+        RunWriter(tmp_path, 1)
+    assert "nonsense" in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_a_fresh_start_never_mixes_two_runs(tmp_path: Path) -> None:
+    write_steps(tmp_path, None, range(1, 3))
+    with pytest.raises(ValueError, match="earlier run"):
+        RunWriter(tmp_path, None)
+    assert len(lines_of(tmp_path)) == 2
+
+
+def test_tensorboard_holds_the_same_scalars_and_purges_on_resume(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write_steps(tmp_path, None, range(1, 6))
+    write_steps(tmp_path, 3, range(4, 6), value=2.0)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    scalars = [(event.step, event.value) for event in events.Scalars("reward/accuracy")]
+    assert scalars == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)]
+
+
+def test_samples_are_written_whole(tmp_path: Path) -> None:
+    with RunWriter(tmp_path, None) as writer:
+        path = writer.samples(10, iter([{"problem_id": "a", "response": "√\n\ud800", "advantage": math.nan}]))
+
+        def broken() -> Any:
+            yield {"problem_id": "b"}
+            raise RuntimeError("half way")
+
+        with pytest.raises(RuntimeError):
+            writer.samples(10, broken())
+    assert path == tmp_path / "samples" / "step_000010.jsonl"
+    assert read_jsonl(path) == [{"problem_id": "a", "response": "√\n?", "advantage": None}]
+
+
+@given(st.dictionaries(st.text(), st.floats() | st.text() | st.lists(st.floats()) | st.integers()))
+def test_every_row_is_one_line_of_valid_json(row: dict[str, Any]) -> None:
+    line = to_json(row)
+    assert "\n" not in line
+    assert json.loads(line, parse_constant=pytest.fail).keys() == row.keys()

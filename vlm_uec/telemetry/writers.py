@@ -1,0 +1,112 @@
+"""A run's files: metrics.jsonl, the same scalars for TensorBoard, and samples. Only rank 0 makes a writer."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+METRICS = "metrics.jsonl"
+
+
+class RunWriter:
+    """Appends to a run directory; on resume, forgets what the run did after its checkpoint.
+
+    `resume_step` is the checkpoint's step: later lines are cut, so that no step is told twice. None starts
+    afresh and refuses a directory that already holds metrics (ValueError).
+    """
+
+    def __init__(self, run_dir: Path, resume_step: int | None):
+        # TensorBoard takes seconds to import and the report needs only this module's reader.
+        from torch.utils.tensorboard import SummaryWriter
+
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self._run_dir = run_dir
+        path = run_dir / METRICS
+        if resume_step is not None:
+            _write_atomically(path, [row for row in read_jsonl(path) if _step(row) <= resume_step])
+        elif path.exists() and path.stat().st_size:
+            raise ValueError(f"{path} is of an earlier run: resume it or choose another directory")
+        purge = None if resume_step is None else resume_step + 1
+        self._metrics = path.open("a", encoding="utf-8")
+        self._tensorboard = SummaryWriter(str(run_dir / "tensorboard"), purge_step=purge)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """One line for `step`. NaN and infinities become null: JSON has no word for them."""
+        self._metrics.write(
+            to_json({"step": step, **{k: v for k, v in values.items() if k != "step"}}) + "\n"
+        )
+        self._metrics.flush()
+        for name, value in values.items():
+            if name != "step":
+                self._tensorboard.add_scalar(name, float(value), step)
+        self._tensorboard.flush()
+
+    def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> Path:
+        """Write `samples/step_000010.jsonl`, whole or not at all; returns its path."""
+        path = self._run_dir / "samples" / f"step_{step:06d}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        _write_atomically(path, rows)
+        return path
+
+    def close(self) -> None:
+        self._metrics.close()
+        self._tensorboard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def to_json(row: Mapping[str, Any]) -> str:
+    """One valid JSON line; floats that are not finite become null, at the top level and in nested values."""
+    return json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file that may not exist yet. A last line that a crash tore off is left out.
+
+    Raises ValueError, naming the line, where any other line is no JSON object.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else [""]
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last line end is torn, or nothing
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}, line {number}: not a JSON object")
+        rows.append(row)
+    return rows
+
+
+def _step(row: Mapping[str, Any]) -> int:
+    return int(row["step"])
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _write_atomically(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8", errors="replace") as file:
+        file.writelines(to_json(row) + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
