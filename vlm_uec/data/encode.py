@@ -43,7 +43,7 @@ class PromptEncoder:
         self.image_processor = image_processor
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
-        self.image_pad_id: int = tokenizer.convert_tokens_to_ids(IMAGE_PAD)
+        self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD])
         self._cache: OrderedDict[str, EncodedPrompt] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
@@ -60,7 +60,7 @@ class PromptEncoder:
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id."""
         tokenizer = AutoTokenizer.from_pretrained(model_path)
-        if tokenizer.convert_tokens_to_ids(IMAGE_PAD) in (None, tokenizer.unk_token_id):
+        if IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         processor = load_image_processor(model_path, min_pixels, max_pixels)
         return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
+from transformers import (
+    AutoConfig,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+    Qwen2_5_VLForConditionalGeneration,
+)
 
 from vlm_uec.errors import UserError
 
@@ -21,9 +27,10 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLF
     transformers would fill it with random numbers and only warn.
     """
     check_architecture(path)
-    model, info = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+    loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
         path, dtype=DTYPES[precision], attn_implementation="sdpa", output_loading_info=True
     )
+    model, info = loaded
     lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if lost:
         raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
@@ -41,7 +48,9 @@ def check_architecture(path: str) -> None:
     except (OSError, ValueError, json.JSONDecodeError) as error:
         raise UserError(f"model.path {path}: cannot be read ({str(error).splitlines()[0]})") from error
     if config.model_type != "qwen2_5_vl":
-        raise UserError(f"model.path {path}: a {config.model_type} model; this trainer drives qwen2_5_vl only")
+        raise UserError(
+            f"model.path {path}: a {config.model_type} model; this trainer drives qwen2_5_vl only"
+        )
 
 
 def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

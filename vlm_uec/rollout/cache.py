@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import DynamicCache
@@ -19,8 +20,9 @@ class PromptCache:
 
     @classmethod
     def of(cls, cache: DynamicCache, logits: torch.Tensor, next_position: int) -> PromptCache:
-        keys = tuple(layer.keys[0] for layer in cache.layers)
-        values = tuple(layer.values[0] for layer in cache.layers)
+        layers: list[Any] = cache.layers
+        keys = tuple(layer.keys[0] for layer in layers)
+        values = tuple(layer.values[0] for layer in layers)
         return cls(keys, values, logits, next_position)
 
     @property

@@ -187,7 +187,7 @@ class _Rollout:
 
     def _finish(self, slot: int, *, truncated: bool) -> None:
         draft, length = self.drafts[slot], self.counts[slot]
-        assert draft is not None  # noqa: S101  (only living slots are counted)
+        assert draft is not None
         request = self.requests[draft.request]
         # Copies: the slot's next response writes over these buffers.
         behaviour, policy, entropy, kept = self.records[:, slot, :length].clone().cpu().unbind()

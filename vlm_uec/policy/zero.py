@@ -1,0 +1,169 @@
+"""The policy under DeepSpeed ZeRO-3: the only file that knows the engine's habits."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from deepspeed.accelerator import get_accelerator
+from deepspeed.runtime.zero import GatheredParameters
+from transformers.integrations import HfDeepSpeedConfig
+
+from vlm_uec.config import OptimConfig
+from vlm_uec.data.collator import PackedBatch
+from vlm_uec.errors import UserError
+from vlm_uec.policy.forward import Policy
+
+ZERO_TAG = "zero"
+
+
+def start_distributed() -> None:
+    """Joins the launcher's process group; a process started alone makes a group of one."""
+    alone = {
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "0",
+    }
+    if "RANK" not in os.environ:
+        os.environ.update(alone)
+    # Its compilation takes a minute and fails without a compiler; gloo and NCCL do without.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(verbose=False)
+
+
+def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict[str, Any]:
+    """The ZeRO-3 JSON with what the run's own config decides filled in.
+
+    Raises `UserError` when the file is unreadable, not stage 3, or decides one of those itself.
+    """
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"deepspeed.config {path}: cannot be read ({error})") from error
+    if not isinstance(config, dict) or config.get("zero_optimization", {}).get("stage") != 3:
+        raise UserError(f"deepspeed.config {path}: zero_optimization.stage must be 3")
+    ours = {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        # A mini-batch is however many micro-batches the token budget makes of it.
+        "managed_gradient_accumulation": False,
+        "gradient_clipping": optim.max_grad_norm,
+        "bf16": {"enabled": precision == "bf16"},
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+    }
+    if clash := sorted(set(ours) & set(config)):
+        raise UserError(f"deepspeed.config {path}: {clash[0]} is set from the run's config; remove it there")
+    return {**config, **ours, "steps_per_print": 10**9}
+
+
+class ZeroPolicy:
+    """A trainable policy sharded over the ranks."""
+
+    def __init__(self, policy: Policy, config: dict[str, Any], optim: OptimConfig) -> None:
+        parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, lr=optim.lr, weight_decay=optim.weight_decay)
+        self.policy = policy
+        self._engine = deepspeed.initialize(model=policy, optimizer=optimizer, config=config)[0]
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(get_accelerator().current_device_name())
+
+    @property
+    def lr(self) -> float:
+        return float(self._engine.get_lr()[0])
+
+    def score(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probs [T] and entropies [T], no gradient."""
+        self._engine.eval()
+        with torch.no_grad():
+            return self._engine(batch.to(self.device))
+
+    def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probs [T] and entropies [T] that `backward` can go through."""
+        self._engine.train()
+        return self._engine(batch.to(self.device))
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Accumulates gradients. DeepSpeed averages over ranks: scale a global sum by the world size."""
+        self._engine.backward(loss)
+
+    def step(self) -> float:
+        """One optimizer step over everything accumulated; the gradient norm before clipping.
+
+        Raises `RuntimeError` on a norm that is not finite: the weights are no longer to be trusted.
+        """
+        self._engine.step()
+        norm = float(self._engine.get_global_grad_norm())
+        if not math.isfinite(norm):
+            raise RuntimeError(
+                f"gradient norm is {norm}: resume from the last checkpoint with a lower optim.lr"
+            )
+        return norm
+
+    @contextmanager
+    def gathered(self) -> Iterator[Policy]:
+        """Whole weights on every rank and no ZeRO hooks, for the length of a rollout.
+
+        DeepSpeed's own `unwrap_model_for_generation` leaves the hooks off when the body raises.
+        """
+        offload = self._engine.optimizer.parameter_offload
+        with GatheredParameters(list(self.policy.parameters())):
+            for hook in (*offload.forward_hooks, *offload.backward_hooks):
+                hook.remove()
+            offload.forward_hooks, offload.backward_hooks = [], []
+            try:
+                yield self.policy
+            finally:
+                offload._register_deepspeed_module(offload.module)
+
+    def save(self, directory: Path) -> None:
+        """Every rank's ZeRO state under `directory`; all ranks call it."""
+        self._engine.save_checkpoint(str(directory), tag=ZERO_TAG, save_latest=False)
+
+    def load(self, directory: Path) -> None:
+        """Restores what `save` wrote at the same world size; all ranks call it."""
+        loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
+        if loaded is None:
+            raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")
+
+    def export(self, directory: Path) -> None:
+        """A Hugging Face model directory; all ranks call it, rank 0 writes."""
+        state = self._engine._zero3_consolidated_16bit_state_dict()
+        if state is not None and self._engine.global_rank == 0:
+            ours = {
+                name.removeprefix("model."): value
+                for name, value in state.items()
+                if name.startswith("model.")
+            }
+            self.policy.model.save_pretrained(directory, state_dict=ours)
+
+
+class ZeroReference:
+    """The frozen reference policy, sharded like the trained one."""
+
+    def __init__(self, policy: Policy, config: dict[str, Any]) -> None:
+        policy.requires_grad_(False)
+        self._engine = deepspeed.initialize(model=policy, config=config)[0]
+        self._engine.eval()
+
+    def score(self, batch: PackedBatch) -> torch.Tensor:
+        """Log-probs [T]."""
+        device = torch.device(get_accelerator().current_device_name())
+        with torch.no_grad():
+            return self._engine(batch.to(device))[0]
+
+
+def hold_zero_init(config: dict[str, Any]) -> HfDeepSpeedConfig:
+    """While the returned object lives, `from_pretrained` loads straight into ZeRO-3 shards."""
+    return HfDeepSpeedConfig(config)
