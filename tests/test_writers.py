@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlm_uec.errors import UserError
 from vlm_uec.telemetry.writers import RunWriter, read_jsonl, to_json
 
 
@@ -67,14 +68,14 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: str) -> None:
 
 def test_a_broken_line_elsewhere_is_named(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
-    with pytest.raises(ValueError, match="line 2"):
+    with pytest.raises(UserError, match="line 2"):
         RunWriter(tmp_path, 1)
     assert "nonsense" in (tmp_path / "metrics.jsonl").read_text()
 
 
 def test_a_fresh_start_never_mixes_two_runs(tmp_path: Path) -> None:
     write_steps(tmp_path, None, range(1, 3))
-    with pytest.raises(ValueError, match="earlier run"):
+    with pytest.raises(UserError, match="earlier run"):
         RunWriter(tmp_path, None)
     assert len(lines_of(tmp_path)) == 2
 

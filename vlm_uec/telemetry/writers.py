@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vlm_uec.errors import UserError
+
 METRICS = "metrics.jsonl"
 
 
@@ -17,7 +19,7 @@ class RunWriter:
     """Appends to a run directory; on resume, forgets what the run did after its checkpoint.
 
     `resume_step` is the checkpoint's step: later lines are cut, so that no step is told twice. None starts
-    afresh and refuses a directory that already holds metrics (ValueError).
+    afresh and refuses a directory that already holds metrics (UserError).
     """
 
     def __init__(self, run_dir: Path, resume_step: int | None):
@@ -30,7 +32,7 @@ class RunWriter:
         if resume_step is not None:
             _write_atomically(path, [row for row in read_jsonl(path) if _step(row) <= resume_step])
         elif path.exists() and path.stat().st_size:
-            raise ValueError(f"{path} is of an earlier run: resume it or choose another directory")
+            raise UserError(f"{path} is of an earlier run: resume it or choose another directory")
         purge = None if resume_step is None else resume_step + 1
         self._metrics = path.open("a", encoding="utf-8")
         self._tensorboard = SummaryWriter(str(run_dir / "tensorboard"), purge_step=purge)
@@ -74,7 +76,7 @@ def to_json(row: Mapping[str, Any]) -> str:
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The rows of a file that may not exist yet. A last line that a crash tore off is left out.
 
-    Raises ValueError, naming the line, where any other line is no JSON object.
+    Raises UserError, naming the line, where any other line is no JSON object.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else [""]
     rows = []
@@ -82,9 +84,9 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
+            raise UserError(f"{path}, line {number}: {error}; remove that line") from error
         if not isinstance(row, dict):
-            raise ValueError(f"{path}, line {number}: not a JSON object")
+            raise UserError(f"{path}, line {number}: not a JSON object; remove that line")
         rows.append(row)
     return rows
 
