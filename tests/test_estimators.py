@@ -7,7 +7,7 @@ from itertools import combinations
 from math import prod
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.estimators import bootstrap_interval, mean_pass_at_k, pass_at_k
@@ -37,6 +37,7 @@ def test_a_single_success_among_thousands_keeps_its_chance() -> None:
     assert pass_at_k(5000, 1, 4) == 4 / 5000
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
 def test_bounds_and_growth(case: tuple[int, int, int]) -> None:
     n, c, k = case

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.errors import UserError
@@ -108,6 +108,7 @@ def test_a_line_is_drawn_where_its_values_are() -> None:
     assert [(float(x), float(y)) for x, y in points] == [(52, 194), (251, 103), (450, 12)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(-1e12, 1e12) | st.just(math.nan)), max_size=20))
 def test_any_points_make_a_well_formed_chart(points: list[tuple[float, float]]) -> None:
     chart = line_chart("<t>", {"a<b": points})
@@ -122,6 +123,7 @@ def test_values_that_hardly_differ_are_drawn(values: tuple[float, float]) -> Non
     assert "polyline" in line_chart("t", {"a": list(enumerate(values))})
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_never_opens_a_tag(value: str) -> None:
     assert "<" not in text(value)

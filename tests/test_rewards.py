@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.errors import UserError
@@ -90,6 +90,7 @@ def test_total_mixes_the_two_terms() -> None:
     assert wrong.reason == "not equal to the truth"
 
 
+@settings(deadline=None)
 @given(st.text(), st.floats(0, 1))
 def test_total_stays_between_zero_and_one(response: str, weight: float) -> None:
     assert 0 <= judge(response, PROBLEM, accuracy_reward, weight).total <= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.telemetry.timers import PhaseTimer
@@ -82,6 +82,7 @@ def test_pool_time_is_split_by_share() -> None:
 EVENTS = st.lists(st.tuples(st.sampled_from(["open", "close"]), st.sampled_from("abc"), st.integers(0, 9)))
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_any_nesting_sums_to_the_step(events: list[tuple[str, str, int]]) -> None:
     clock = Clock()

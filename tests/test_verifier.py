@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mpmath
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.verifier import verify
@@ -189,6 +189,7 @@ def test_an_empty_box_is_wrong_and_says_so() -> None:
     assert verify("5", "5").extracted is None
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.lists(st.text(max_size=8), max_size=5), st.integers() | st.none())
 def test_no_text_makes_it_raise(answer: str, truth: str, choices: list[str], precision: int | None) -> None:
     verify(boxed(answer), truth, choices=choices, precision=precision)
@@ -207,6 +208,7 @@ ALPHABET = [
 ]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(ALPHABET), max_size=40).map("".join),
     st.lists(st.sampled_from(ALPHABET)).map("".join),
@@ -215,12 +217,14 @@ def test_no_mathematics_makes_it_raise(answer: str, truth: str) -> None:
     verify(boxed(answer), truth, choices=[answer, truth], precision=2)
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
 def test_whole_numbers_are_right_exactly_when_equal(left: int, right: int) -> None:
     assert verify(boxed(str(left)), str(right)).correct is (left == right)
     assert verify(boxed(f"{left:,}"), str(left)).correct
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 50))
 def test_equal_forms_of_fractions_and_radicals_are_right(a: int, b: int, k: int) -> None:
     assert verify(boxed(rf"\frac{{{a * k}}}{{{b * k}}}"), rf"\frac {{ {a} }} {{ {b} }}").correct
@@ -238,7 +242,7 @@ def test_megabytes_are_judged_in_time(bulk: str) -> None:
     started = time.process_time()
     for response in (bulk, boxed(bulk), bulk + boxed("7")):
         verify(response, "7")
-    assert time.process_time() - started < 5  # quadratic work on these takes minutes
+    assert time.process_time() - started < 3  # quadratic work on these takes far longer
 
 
 def test_the_global_precision_stays_as_it_was() -> None:

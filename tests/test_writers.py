@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.errors import UserError
@@ -105,6 +105,7 @@ def test_samples_are_written_whole(tmp_path: Path) -> None:
     assert read_jsonl(path) == [{"problem_id": "a", "response": "√\n?", "advantage": None}]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.floats() | st.text() | st.lists(st.floats()) | st.integers()))
 def test_every_row_is_one_line_of_valid_json(row: dict[str, Any]) -> None:
     line = to_json(row)

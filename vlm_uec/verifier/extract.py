@@ -29,17 +29,18 @@ def extract(response: str) -> Extraction | None:
 def last_box(text: str) -> str | None:
     r"""Content of the `\boxed{...}` whose brace closes last; an unclosed box does not count."""
     openings: list[int | None] = []  # start of the content for a box, None for a plain brace
-    content: str | None = None
+    span: tuple[int, int] | None = None
     for token in _BRACES.finditer(text):
         found = token.group()
         if found == "}":
             start = openings.pop() if openings else None
-            content = content if start is None else text[start : token.start()]
+            span = span if start is None else (start, token.start())
         elif found == "{":
             openings.append(None)
         elif found.startswith("\\boxed") and found.endswith("{"):
             openings.append(token.end())
-    return content
+    # Sliced once: a copy for each of many nested boxes would take quadratic time.
+    return None if span is None else text[span[0] : span[1]]
 
 
 def _last_tag(text: str) -> str | None:
