@@ -28,7 +28,7 @@ def mrope_positions(
         except ValueError:
             raise ValueError(f"{grid.shape[0]} pictures, but fewer runs of image placeholders") from None
         count = time * height * width
-        if not all(is_image[first : first + count]):
+        if sum(is_image[first : first + count]) < count:
             raise ValueError(f"a picture of {count} tokens has fewer image placeholders")
         pieces.append(_text_positions(position, first - start))
         position += first - start
