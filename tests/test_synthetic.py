@@ -122,6 +122,13 @@ def test_every_value_is_drawn_and_fits(kind: Kind) -> None:
         assert ("x" in recorder.labels) == (kind.question.startswith("Find x"))
 
 
+def test_only_rounded_answers_have_a_precision() -> None:
+    problems = [made.problem for made in generate("train", 400, 1, LEVELS)]
+    assert {problem.precision for problem in problems if problem.metadata["form"] != "decimal"} == {None}
+    precisions = {problem.metadata["kind"]: problem.precision for problem in problems}
+    assert (precisions["circle_area_to_tenth"], precisions["isosceles_angle"]) == (1, None)
+
+
 def test_questions_hold_no_number() -> None:
     for kind in KINDS:
         problem = make_problem(kind, seeded(kind, 1)[0], seed=1).problem
@@ -172,7 +179,7 @@ def test_the_id_decides_the_split_and_nothing_else() -> None:
     assert name == "triangle_angle-40-60"
     made = make_problem(kind, {"a": 40, "b": 60}, seed=5)
     assert (made.problem.id, made.problem.answer) == (name, "80")
-    assert made.solution == "40, 60. 40 + 60 = 100. 180 - 100 = 80."
+    assert made.solution == "40, 60. 40+60=100. 180-100=80."
     assert split_of(name) in SPLITS
 
 

@@ -51,18 +51,18 @@ def _two_angles(rng: Random) -> dict[str, int]:
 def _third_angle(v: Values) -> Solved:
     a, b = v["a"], v["b"]
     x = 180 - a - b
-    return exact.whole(x), f"{a}, {b}. {a} + {b} = {a + b}. 180 - {a + b} = {x}."
+    return exact.whole(x), f"{a}, {b}. {a}+{b}={a + b}. 180-{a + b}={x}."
 
 
 def _isosceles_base(v: Values) -> Solved:
     apex = v["apex"]
     answer = exact.terminating(Fraction(180 - apex, 2))
-    return answer, f"{apex}. 180 - {apex} = {180 - apex}. {180 - apex} / 2 = {answer.text}."
+    return answer, f"{apex}. 180-{apex}={180 - apex}. {180 - apex}/2={answer.text}."
 
 
 def _exterior_angle(v: Values) -> Solved:
     a, b = v["a"], v["b"]
-    return exact.whole(a + b), f"{a}, {b}. {a} + {b} = {a + b}."
+    return exact.whole(a + b), f"{a}, {b}. {a}+{b}={a + b}."
 
 
 def _three_angles(rng: Random) -> dict[str, int]:
@@ -72,23 +72,23 @@ def _three_angles(rng: Random) -> dict[str, int]:
 def _fourth_angle(v: Values) -> Solved:
     a, b, c = v["a"], v["b"], v["c"]
     x = 360 - a - b - c
-    steps = f"{a}, {b}, {c}. {a} + {b} = {a + b}. {a + b} + {c} = {a + b + c}. 360 - {a + b + c} = {x}."
+    steps = f"{a}, {b}, {c}. {a}+{b}={a + b}. {a + b}+{c}={a + b + c}. 360-{a + b + c}={x}."
     return exact.whole(x), steps
 
 
 def _supplement(v: Values) -> Solved:
     a = v["a"]
-    return exact.whole(180 - a), f"{a}. 180 - {a} = {180 - a}."
+    return exact.whole(180 - a), f"{a}. 180-{a}={180 - a}."
 
 
 def _inscribed_angle(v: Values) -> Solved:
     answer = exact.terminating(Fraction(v["central"], 2))
-    return answer, f"{v['central']}. {v['central']} / 2 = {answer.text}."
+    return answer, f"{v['central']}. {v['central']}/2={answer.text}."
 
 
 def _central_angle(v: Values) -> Solved:
     inscribed = v["inscribed"]
-    return exact.whole(2 * inscribed), f"{inscribed}. 2 * {inscribed} = {2 * inscribed}."
+    return exact.whole(2 * inscribed), f"{inscribed}. 2*{inscribed}={2 * inscribed}."
 
 
 # --- lengths ----------------------------------------------------------------------------------------------
@@ -96,11 +96,11 @@ def _central_angle(v: Values) -> Solved:
 
 def _perimeter(v: Values) -> Solved:
     w, h = v["w"], v["h"]
-    return exact.whole(2 * (w + h)), f"{w}, {h}. {w} + {h} = {w + h}. 2 * {w + h} = {2 * (w + h)}."
+    return exact.whole(2 * (w + h)), f"{w}, {h}. {w}+{h}={w + h}. 2*{w + h}={2 * (w + h)}."
 
 
 def _sum_of_squares(a: int, b: int) -> str:
-    return f"{a}, {b}. {a * a} + {b * b} = {a * a + b * b}."
+    return f"{a}, {b}. {a * a}+{b * b}={a * a + b * b}."
 
 
 def _hypotenuse(v: Values) -> Solved:
@@ -129,13 +129,13 @@ def _leg_and_hypotenuse(longest: int) -> Callable[[Random], dict[str, int]]:
 def _leg(v: Values) -> Solved:
     a, c = v["a"], v["c"]
     rest = c * c - a * a
-    return exact.root(rest), f"{a}, {c}. {c * c} - {a * a} = {rest}."
+    return exact.root(rest), f"{a}, {c}. {c * c}-{a * a}={rest}."
 
 
 def _chained_hypotenuse(v: Values) -> Solved:
     a, b, c = v["a"], v["b"], v["c"]
     inner, total = a * a + b * b, a * a + b * b + c * c
-    steps = f"{a}, {b}, {c}. {a * a} + {b * b} = {inner}. {inner} + {c * c} = {total}."
+    steps = f"{a}, {b}, {c}. {a * a}+{b * b}={inner}. {inner}+{c * c}={total}."
     return exact.root(total), steps
 
 
@@ -150,7 +150,7 @@ def _similar_sides(low: int, high: int) -> Callable[[Random], dict[str, int]]:
 def _fourth_proportional(v: Values) -> Solved:
     a, b, c = v["a"], v["b"], v["c"]
     common = gcd(b * c, a)
-    steps = f"{a}, {b}, {c}. {b} * {c} = {b * c}. {b * c} / {a}, {common}."
+    steps = f"{a}, {b}, {c}. {b}*{c}={b * c}. {b * c}/{a}, {common}."
     return exact.fraction(Fraction(b * c, a)), steps
 
 
@@ -163,21 +163,21 @@ def _rectangle_sides(rng: Random) -> dict[str, int]:
 
 def _area(v: Values) -> Solved:
     w, h = v["w"], v["h"]
-    return exact.whole(w * h), f"{w}, {h}. {w} * {h} = {w * h}."
+    return exact.whole(w * h), f"{w}, {h}. {w}*{h}={w * h}."
 
 
 def _circumference(v: Values) -> Solved:
-    return exact.times_pi(2 * v["r"]), f"{v['r']}. 2 * {v['r']} = {2 * v['r']}."
+    return exact.times_pi(2 * v["r"]), f"{v['r']}. 2*{v['r']}={2 * v['r']}."
 
 
 def _circle_area(v: Values) -> Solved:
     r = v["r"]
-    return exact.times_pi(r * r), f"{r}. {r} * {r} = {r * r}."
+    return exact.times_pi(r * r), f"{r}. {r}*{r}={r * r}."
 
 
 def _circle_area_to_tenth(v: Values) -> Solved:
     r = v["r"]
-    return exact.plus_pi_to_tenth(Fraction(0), Fraction(r * r)), f"{r}. {r} * {r} = {r * r}."
+    return exact.plus_pi_to_tenth(Fraction(0), Fraction(r * r)), f"{r}. {r}*{r}={r * r}."
 
 
 def _two_radii(rng: Random) -> dict[str, int]:
@@ -187,7 +187,7 @@ def _two_radii(rng: Random) -> dict[str, int]:
 
 def _ring_area(v: Values) -> Solved:
     outer, inner = v["outer"] ** 2, v["inner"] ** 2
-    steps = f"{v['inner']}, {v['outer']}. {outer} - {inner} = {outer - inner}."
+    steps = f"{v['inner']}, {v['outer']}. {outer}-{inner}={outer - inner}."
     return exact.times_pi(outer - inner), steps
 
 
@@ -200,10 +200,7 @@ def _trapezoid_area(v: Values) -> Solved:
     top, bottom, h = v["top"], v["bottom"], v["h"]
     both = top + bottom
     answer = exact.terminating(Fraction(both * h, 2))
-    steps = (
-        f"{top}, {bottom}, {h}. {top} + {bottom} = {both}. "
-        f"{both} * {h} = {both * h}. {both * h} / 2 = {answer.text}."
-    )
+    steps = f"{top}, {bottom}, {h}. {top}+{bottom}={both}. {both}*{h}={both * h}. {both * h}/2={answer.text}."
     return answer, steps
 
 
@@ -222,8 +219,8 @@ def _l_shape_area(v: Values) -> Solved:
     upper_height = v["height"] - v["right"]
     upper = v["top"] * upper_height
     steps = (
-        f"{v['width']}, {v['height']}, {v['top']}, {v['right']}. {v['width']} * {v['right']} = {lower}. "
-        f"{v['top']} * {upper_height} = {upper}. {lower} + {upper} = {lower + upper}."
+        f"{v['width']}, {v['height']}, {v['top']}, {v['right']}. {v['width']}*{v['right']}={lower}. "
+        f"{v['top']}*{upper_height}={upper}. {lower}+{upper}={lower + upper}."
     )
     return exact.whole(lower + upper), steps
 
@@ -238,8 +235,8 @@ def _frame_area(v: Values) -> Solved:
     outer, inner = v["width"] * v["height"], v["inner_width"] * v["inner_height"]
     steps = (
         f"{v['width']}, {v['height']}, {v['inner_width']}, {v['inner_height']}. "
-        f"{v['width']} * {v['height']} = {outer}. {v['inner_width']} * {v['inner_height']} = {inner}. "
-        f"{outer} - {inner} = {outer - inner}."
+        f"{v['width']}*{v['height']}={outer}. {v['inner_width']}*{v['inner_height']}={inner}. "
+        f"{outer}-{inner}={outer - inner}."
     )
     return exact.whole(outer - inner), steps
 
@@ -252,14 +249,14 @@ def _rectangle_and_circle(rng: Random) -> dict[str, int]:
 def _outside_circle_area(v: Values) -> Solved:
     outer, square = v["w"] * v["h"], v["r"] ** 2
     answer = exact.plus_pi_to_tenth(Fraction(outer), Fraction(-square))
-    steps = f"{v['w']}, {v['h']}, {v['r']}. {v['w']} * {v['h']} = {outer}. {v['r']} * {v['r']} = {square}."
+    steps = f"{v['w']}, {v['h']}, {v['r']}. {v['w']}*{v['h']}={outer}. {v['r']}*{v['r']}={square}."
     return answer, steps
 
 
 def _stadium_area(v: Values) -> Solved:
     w, d = v["w"], v["d"]
     answer = exact.plus_pi_to_tenth(Fraction(w * d), Fraction(d * d, 4))
-    return answer, f"{w}, {d}. {w} * {d} = {w * d}. {d} * {d} = {d * d}."
+    return answer, f"{w}, {d}. {w}*{d}={w * d}. {d}*{d}={d * d}."
 
 
 def _even_legs(rng: Random) -> dict[str, int]:
@@ -268,7 +265,7 @@ def _even_legs(rng: Random) -> dict[str, int]:
 
 def _circumscribed_area(v: Values) -> Solved:
     a, b = v["a"] // 2, v["b"] // 2
-    return exact.times_pi(a * a + b * b), f"{v['a']}, {v['b']}. {a * a} + {b * b} = {a * a + b * b}."
+    return exact.times_pi(a * a + b * b), f"{v['a']}, {v['b']}. {a * a}+{b * b}={a * a + b * b}."
 
 
 _IN_PI = "Leave \\pi in the answer."

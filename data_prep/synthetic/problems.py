@@ -14,7 +14,7 @@ from random import Random
 from typing import Literal, get_args
 
 from data_prep.synthetic.canvas import Canvas, Placement
-from data_prep.synthetic.kinds import KINDS, Kind, at_level
+from data_prep.synthetic.kinds import KINDS, NEAREST_TENTH, Kind, at_level
 from data_prep.synthetic.sketches import Values
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
@@ -63,7 +63,8 @@ def make_problem(kind: Kind, values: Values, seed: int, pixels: int = DEFAULT_PI
         question=f"<image>{kind.question}",
         answer=answer.text,
         images=(canvas.png(),),
-        precision=1 if answer.form == "decimal" else None,
+        # The decimals the answer was rounded to; 37.5 degrees is exact.
+        precision=1 if NEAREST_TENTH in kind.question else None,
         answer_type=_ANSWER_TYPES.get(answer.form, "text"),
         source="synthetic",
         metadata={"kind": kind.name, "level": kind.level, "form": answer.form, "values": dict(values)},
