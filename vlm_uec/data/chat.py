@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import PreTrainedTokenizerBase
 
@@ -38,6 +38,7 @@ class FormatPrompt:
         self.source = _template_source(template)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         try:
+            self._names = meta.find_undeclared_variables(environment.parse(self.source))
             self._template = environment.from_string(self.source)
         except TemplateError as error:
             raise UserError(f"prompt.template does not parse: {error}") from error
@@ -45,12 +46,12 @@ class FormatPrompt:
     @cached_property
     def lists_choices(self) -> bool:
         """Whether the prompt shows the choices: only then may a letter count as an answer."""
-        return "choices" in self.source
+        return "choices" in self._names
 
     def __call__(self, problem: Problem) -> str:
         try:
             return self._template.render(question=problem.question, choices=list(problem.choices))
-        except TemplateError as error:
+        except Exception as error:  # the template is the user's program: it can raise anything
             raise UserError(f"prompt.template fails on problem {problem.id}: {error}") from error
 
 
@@ -61,8 +62,8 @@ def _template_source(template: str | None) -> str:
         return template
     try:
         return Path(template).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UserError(f"prompt.template: cannot read {template}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"prompt.template: cannot read {template}: {error}") from error
 
 
 def user_message(text: str) -> dict[str, Any]:
@@ -99,5 +100,5 @@ def _with_slots(message: Mapping[str, Any], slot: Any) -> dict[str, Any]:
     content = message["content"]
     if isinstance(content, str):
         return {**message, "content": slot(content)}
-    parts = [{**part, "text": slot(part["text"])} if part["type"] == "text" else part for part in content]
+    parts = [{**part, "text": slot(part["text"])} if "text" in part else part for part in content]
     return {**message, "content": parts}
