@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -24,12 +25,12 @@ SPECIALS = (
 SLOT = "\ue0000\ue001"
 
 
-def _problem(question: str, **fields: object) -> Problem:
-    return Problem("p", question, "1", **fields)  # type: ignore[arg-type]
+def _problem(question: str, **fields: Any) -> Problem:
+    return Problem("p", question, "1", **fields)
 
 
-def _library_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, object]]) -> list[int]:
-    out = tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True)
+def _library_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]]) -> list[int]:
+    out: Any = tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True)
     return list(out["input_ids"])
 
 
@@ -119,7 +120,7 @@ CONVERSATIONS = [
 
 @pytest.mark.parametrize("messages", CONVERSATIONS)
 def test_ordinary_text_gives_the_librarys_own_ids(
-    messages: list[dict[str, object]], tokenizer: PreTrainedTokenizerBase
+    messages: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase
 ) -> None:
     assert tokenize_chat(messages, tokenizer) == _library_ids(tokenizer, messages)
 

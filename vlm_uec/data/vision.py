@@ -11,6 +11,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -27,12 +28,13 @@ def load_image_processor(model_path: str, min_pixels: int, max_pixels: int) -> Q
 
 
 def decode_image(data: bytes) -> Image.Image:
-    """RGB picture; transparent parts become white, as a diagram is read on paper.
+    """RGB picture of PNG or JPEG bytes; transparent parts become white, as a diagram is read on paper.
 
-    Raises `ValueError` on bytes that are no picture, or hold more than `MAX_DECODED_PIXELS`.
+    Raises `ValueError` on other or damaged bytes, or a picture of more than `MAX_DECODED_PIXELS`.
     """
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
+        # Formats by name: PIL would hand a PostScript file to Ghostscript, a program in a program.
+        image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
         if image.width * image.height > MAX_DECODED_PIXELS:
             raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_DECODED_PIXELS}")
         image.load()
@@ -42,6 +44,9 @@ def decode_image(data: bytes) -> Image.Image:
         layer = image.convert("RGBA")
         paper = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(paper, layer).convert("RGB")
+    if image.mode == "I;16":
+        # PIL's own conversion clips at 255, which leaves a 16-bit drawing white all over.
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     return image.convert("RGB")
 
 
@@ -82,4 +87,4 @@ def images_from_messages(
 def _with_budget(content: str | Sequence[Mapping[str, Any]], budget: Mapping[str, int]) -> Any:
     if isinstance(content, str):
         return content
-    return [{**budget, **part} if part.get("type") == "image" else part for part in content]
+    return [part if "text" in part else {**budget, **part} for part in content]
