@@ -103,23 +103,34 @@ def test_answers_equal_the_formula(kind: Kind) -> None:
             assert sympy.simplify(expected - given_value) == 0
 
 
+class Recorder(Canvas):
+    """Keeps what is written and fails where it leaves the picture."""
+
+    def __init__(self, placement: Placement) -> None:
+        super().__init__(84, placement)
+        self.labels: list[str] = []
+
+    def label(self, centre: tuple[float, float], text: object) -> None:
+        x, y = self._at(centre)
+        box = self._draw.textbbox((round(x), round(y)), str(text), font=self._font, anchor="mm")
+        assert min(box) >= 0 and max(box) <= 84, f"{text} leaves the picture"
+        self.labels.append(str(text))
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_value_is_drawn_and_fits(kind: Kind) -> None:
-    class Recorder(Canvas):
-        def __init__(self) -> None:
-            super().__init__(84, Placement(1.0, (0.0, 0.0)))
-            self.labels: list[str] = []
-
-        def label(self, centre: tuple[float, float], text: object) -> None:
-            box = self._draw.textbbox(centre, str(text), font=self._font, anchor="mm")
-            assert min(box) >= 0 and max(box) <= 84, f"{kind.name}: {text} leaves the picture"
-            self.labels.append(str(text))
-
+@pytest.mark.parametrize("corner", [(-2, -2), (-2, 2), (2, -2), (2, 2)])
+def test_every_value_is_drawn_and_fits(kind: Kind, corner: tuple[int, int]) -> None:
     for values in seeded(kind, 20):
-        recorder = Recorder()
+        recorder = Recorder(Placement(*corner))
         kind.sketch(recorder, values)
         assert sorted(label for label in recorder.labels if label != "x") == sorted(map(str, values.values()))
         assert ("x" in recorder.labels) == (kind.question.startswith("Find x"))
+
+
+@given(st.integers(0, 2**64))
+def test_figures_move_by_two_units_at_most(seed: int) -> None:
+    placement = Placement.random(Random(seed))
+    assert max(abs(placement.right), abs(placement.down)) <= 2
 
 
 def test_only_rounded_answers_have_a_precision() -> None:

@@ -33,19 +33,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @dataclass(frozen=True)
 class Placement:
-    """Moves a whole figure a little, so that no label has a fixed pixel."""
+    """Moves a whole figure by a unit or two, so that no label has a fixed pixel."""
 
-    scale: float
-    shift: Point
+    right: int
+    down: int
 
     @classmethod
     def random(cls, rng: Random) -> Placement:
-        return cls(rng.uniform(0.94, 1.0), (rng.uniform(-2, 2), rng.uniform(-2, 2)))
+        return cls(rng.randint(-2, 2), rng.randint(-2, 2))
 
     def apply(self, point: Point) -> Point:
-        centre = UNITS / 2
-        x, y = ((p - centre) * self.scale + centre + s for p, s in zip(point, self.shift, strict=True))
-        return x, y
+        return point[0] + self.right, point[1] + self.down
 
 
 class Canvas:
@@ -81,7 +79,7 @@ class Canvas:
 
     def _box(self, centre: Point, radius: float) -> tuple[float, float, float, float]:
         x, y = self._at(centre)
-        reach = radius * self._placement.scale * self._pixels_per_unit
+        reach = radius * self._pixels_per_unit
         return (x - reach, y - reach, x + reach, y + reach)
 
     def arc(self, centre: Point, radius: float, start: float, end: float) -> None:
@@ -99,7 +97,8 @@ class Canvas:
 
     def label(self, centre: Point, text: object) -> None:
         """Text on its own white box, so that no line runs through a digit."""
-        position = self._at(centre)
+        x, y = self._at(centre)
+        position = (round(x), round(y))  # whole pixels: a digit has one shape at a size
         box = self._draw.textbbox(position, str(text), font=self._font, anchor="mm")
         self._draw.rectangle((box[0] - 1, box[1] - 1, box[2], box[3]), fill=_WHITE)
         self._draw.text(position, str(text), font=self._font, fill=_BLACK, anchor="mm")

@@ -131,7 +131,7 @@ def trapezoid(canvas: Canvas, v: Values) -> None:
 
 def l_shape(canvas: Canvas, v: Values) -> None:
     canvas.polygon((18, 10), (46, 10), (46, 38), (76, 38), (76, 70), (18, 70))
-    canvas.label((47, 78), v["width"])
+    canvas.label((47, 77), v["width"])
     canvas.label((9, 40), v["height"])
     canvas.label((32, 10), v["top"])
     canvas.label((74, 54), v["right"])
@@ -140,7 +140,7 @@ def l_shape(canvas: Canvas, v: Values) -> None:
 def frame(canvas: Canvas, v: Values) -> None:
     canvas.rectangle((18, 4), (80, 66), fill="shade")
     canvas.label((49, 76), v["width"])
-    canvas.label((8, 35), v["height"])
+    canvas.label((9, 35), v["height"])
     canvas.rectangle((32, 20), (66, 54), fill="white")
     canvas.label((49, 54), v["inner_width"])
     canvas.label((33, 36), v["inner_height"])
@@ -151,7 +151,7 @@ def chained_triangles(canvas: Canvas, v: Values) -> None:
     canvas.polygon((4, 70), (66, 40), (50, 8))
     canvas.right_angle((66, 70), -1, -1)
     canvas.line((61.5, 42.2), (59.3, 37.7), (63.8, 35.5))
-    canvas.label((36, 78), v["a"])
+    canvas.label((36, 77), v["a"])
     canvas.label((75, 56), v["b"])
     canvas.label((69, 20), v["c"])
     canvas.label((25, 38), "x")
@@ -163,7 +163,7 @@ def rectangle_around_circle(canvas: Canvas, v: Values) -> None:
     canvas.dot((34, 34))
     canvas.line((34, 34), (60, 34))
     canvas.label((34, 74), v["w"])
-    canvas.label((75, 34), v["h"])
+    canvas.label((74, 34), v["h"])
     canvas.label((46, 26), v["r"])
 
 
