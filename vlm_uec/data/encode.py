@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class PromptEncoder:
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
         self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD])
-        self._cache: OrderedDict[str, EncodedPrompt] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Problem, EncodedPrompt]] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
 
@@ -65,13 +66,20 @@ class PromptEncoder:
         processor = load_image_processor(model_path, min_pixels, max_pixels)
         return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens)
 
+    def save_pretrained(self, directory: Path) -> None:
+        """Tokenizer and image processor beside exported weights, as `from_pretrained` expects them."""
+        self.tokenizer.save_pretrained(directory)
+        self.image_processor.save_pretrained(directory)
+
     def __call__(self, problem: Problem) -> EncodedPrompt:
         """Raises `PromptRejected` on a broken picture or a prompt over the token limit."""
-        if problem.id in self._cache:
+        known, prompt = self._cache.get(problem.id, (None, None))
+        # Splits number their problems alike: an id alone could bring up another split's picture.
+        if prompt is not None and known == problem:
             self._cache.move_to_end(problem.id)
-            return self._cache[problem.id]
+            return prompt
         prompt = self._encode(problem)
-        self._remember(prompt)
+        self._remember(problem, prompt)
         return prompt
 
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
@@ -88,7 +96,10 @@ class PromptEncoder:
     def _assemble(
         self, name: str, messages: Sequence[Mapping[str, Any]], images: Sequence[Image.Image]
     ) -> EncodedPrompt:
-        patches, grid = patches_of(images, self.image_processor)
+        try:
+            patches, grid = patches_of(images, self.image_processor)
+        except ValueError as error:  # a strip too long and thin to resize
+            raise PromptRejected(str(error)) from error
         merge = self.image_processor.merge_size
         counts = (grid.prod(dim=1) // merge**2).tolist()
         ids = tokenize_chat(messages, self.tokenizer)
@@ -108,9 +119,14 @@ class PromptEncoder:
             expanded += [token] * next(remaining) if token == self.image_pad_id else [token]
         return expanded
 
-    def _remember(self, prompt: EncodedPrompt) -> None:
-        self._cache[prompt.problem_id] = prompt
+    def _remember(self, problem: Problem, prompt: EncodedPrompt) -> None:
+        self._forget(problem.id)
+        self._cache[problem.id] = problem, prompt
         self._cached_bytes += prompt.patches.nbytes
         while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
-            _, oldest = self._cache.popitem(last=False)
-            self._cached_bytes -= oldest.patches.nbytes
+            self._forget(next(iter(self._cache)))
+
+    def _forget(self, problem_id: str) -> None:
+        if problem_id in self._cache:
+            _, prompt = self._cache.pop(problem_id)
+            self._cached_bytes -= prompt.patches.nbytes
