@@ -72,10 +72,10 @@ class Learner:
         """Log-probs [R] of each trajectory under the policy as it stands, t = 1."""
         return self._score(batch, lambda packed: self.policy.score(packed)[0])
 
-    def reference_logprobs(self, batch: Sequence[Trajectory]) -> list[torch.Tensor] | None:
-        """Log-probs [R] of each trajectory under the frozen policy; None where there is none."""
+    def reference_logprobs(self, batch: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
+        """Log-probs [R] of each trajectory under the frozen policy; Nones where there is none."""
         if self.reference is None:
-            return None
+            return [None] * len(batch)
         return self._score(batch, self.reference.score)
 
     def update(self, batch: Sequence[ScoredTrajectory], *, replayed: bool) -> list[UpdateStats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ def start_distributed() -> None:
     }
     if "RANK" not in os.environ:
         os.environ.update(alone)
+    # DeepSpeed calls collectives by names that torch 2.13 renames: one warning a rank and name, no harm.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     # Its compilation takes a minute and fails without a compiler; gloo and NCCL do without.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(verbose=False)
@@ -78,6 +81,11 @@ class ZeroPolicy:
     @property
     def device(self) -> torch.device:
         return torch.device(get_accelerator().current_device_name())
+
+    @property
+    def parameters(self) -> int:
+        """How many weights, over all ranks."""
+        return sum(getattr(weight, "ds_numel", weight.numel()) for weight in self.policy.parameters())
 
     @property
     def lr(self) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
+from vlm_uec.keys import keyed_generator
 from vlm_uec.policy.head import entropy_of, log_softmax_allowed
 
 
@@ -23,10 +22,8 @@ class Sampled:
 
 
 def uniform_stream(seed: int, step: int, problem_id: str, index: int, count: int) -> torch.Tensor:
-    """`count` uniforms in [0, 1), float64, that this key alone determines (blake2b, then Philox)."""
-    name = f"{seed}\x1f{step}\x1f{problem_id}\x1f{index}".encode()
-    key = int.from_bytes(hashlib.blake2b(name, digest_size=16).digest(), "little")
-    return torch.from_numpy(np.random.Generator(np.random.Philox(key=key)).random(count))
+    """`count` uniforms in [0, 1), float64, that this key alone determines."""
+    return torch.from_numpy(keyed_generator(seed, step, problem_id, index).random(count))
 
 
 def sample_tokens(

@@ -1,0 +1,48 @@
+"""deepspeed train.py --config FILE [dotted.key=value …]: UEC-RL or GRPO training of a Qwen2.5-VL."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from vlm_uec.config import dump_config, load_config
+from vlm_uec.errors import UserError
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="a YAML file of configs/")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check and print the resolved config, then exit"
+    )
+    parser.add_argument("--local_rank", type=int, help="set by the launcher; the environment says the same")
+    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value")
+    return parser.parse_intermixed_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    try:
+        config = load_config(arguments.config, arguments.overrides)
+        if arguments.dry_run:
+            print(dump_config(config), end="")
+            return 0
+        # Heavy imports only now: a mistyped key should not take ten seconds to be told.
+        from vlm_uec.policy.zero import start_distributed
+        from vlm_uec.run import Run
+
+        start_distributed()
+        Run(config).execute()
+    except UserError as error:
+        if os.environ.get("RANK", "0") != "0":
+            # Where rank 0 fails too, the launcher ends this rank first and the line is told once.
+            time.sleep(5)
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""A step's experience: regular rollouts, exploration where all of them failed, rewards and advantages.
+
+Each rank samples and judges its own prompts, whole groups at a time; the result is the same list on
+every rank, in canonical order, whatever finished first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from vlm_uec.algorithm.advantages import group_advantages
+from vlm_uec.algorithm.exploration import is_difficult
+from vlm_uec.config import ExplorationConfig, RolloutConfig
+from vlm_uec.data.prompts import PromptSet
+from vlm_uec.distributed import gather_lists, rank, world_size
+from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, Sampling, StreamKey
+from vlm_uec.telemetry.timers import PhaseTimer
+from vlm_uec.types import Group, Problem, Response, Reward, Trajectory
+
+Judge = Callable[[str, Problem], Reward]
+
+
+@dataclass(frozen=True)
+class Experience:
+    """All ranks' trajectories of a step, in order of problem and response index."""
+
+    problem_ids: tuple[str, ...]
+    regular: tuple[Trajectory, ...]
+    explored: tuple[Trajectory, ...]
+
+    @classmethod
+    def of(
+        cls, problem_ids: Sequence[str], regular: Sequence[Trajectory], explored: Sequence[Trajectory]
+    ) -> Experience:
+        """Puts trajectories that came rank by rank into canonical order."""
+        ids = tuple(problem_ids)
+        return cls(ids, tuple(_ordered(regular, ids)), tuple(_ordered(explored, ids)))
+
+    def in_problem_order(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+        """A prompt's regular and exploration trajectories side by side, by index."""
+        return _ordered(trajectories, self.problem_ids)
+
+    @property
+    def difficult_prompts(self) -> int:
+        return len({trajectory.response.problem_id for trajectory in self.explored})
+
+    @property
+    def rescued_prompts(self) -> int:
+        """Difficult prompts that exploration answered right at least once."""
+        return len({t.response.problem_id for t in self.explored if t.reward.accuracy > 0})
+
+
+class Collector:
+    """Turns a step's problems into experience."""
+
+    def __init__(
+        self,
+        engine: RolloutEngine,
+        prompts: PromptSet,
+        tokenizer: PreTrainedTokenizerBase,
+        judge: Judge,
+        rollout: RolloutConfig,
+        exploration: ExplorationConfig,
+        *,
+        seed: int,
+    ) -> None:
+        self.engine, self.prompts, self.tokenizer, self.judge = engine, prompts, tokenizer, judge
+        self.rollout, self.exploration, self.seed = rollout, exploration, seed
+
+    def collect(
+        self, problem_ids: Sequence[str], step: int, timer: PhaseTimer, on_progress: OnProgress
+    ) -> Experience:
+        """Samples, judges and explores; every rank calls it with the same ids."""
+        mine = problem_ids[rank() :: world_size()]
+        key = StreamKey(self.seed, step)
+        with timer.phase("rollout"):
+            requests = [Request(self.prompts.encode(name), self.rollout.n) for name in mine]
+            groups = self.engine.generate(
+                requests, self._sampling(self.rollout.temperature), key, on_progress
+            )
+        with timer.phase("reward"):
+            regular = [self._judge_group(group, step) for group in groups]
+        difficult = [
+            group.prompt
+            for group, judged in zip(groups, regular, strict=True)
+            if self.exploration.enabled and is_difficult([t.reward.accuracy for t in judged])
+        ]
+        with timer.phase("exploration"):
+            requests = [
+                Request(prompt, self.exploration.n, first_index=self.rollout.n, source="exploration")
+                for prompt in difficult
+            ]
+            sampling = self._sampling(self.exploration.temperature)
+            groups = self.engine.generate(requests, sampling, key, on_progress)
+        with timer.phase("reward"):
+            explored = [self._judge_group(group, step) for group in groups]
+        with timer.phase("rollout"):
+            # The slowest rank's rollout is everybody's.
+            return Experience.of(problem_ids, gather_lists(_flat(regular)), gather_lists(_flat(explored)))
+
+    def text(self, response: Response) -> str:
+        return str(self.tokenizer.decode(response.tokens, skip_special_tokens=True))
+
+    def _sampling(self, temperature: float) -> Sampling:
+        return Sampling(temperature, self.rollout.top_p, self.rollout.max_tokens)
+
+    def _judge_group(self, group: Group, step: int) -> list[Trajectory]:
+        problem = self.prompts.problems[group.prompt.problem_id]
+        rewards = [self.judge(self.text(response), problem) for response in group.responses]
+        advantages = group_advantages([reward.total for reward in rewards])
+        return [
+            Trajectory(response, reward, advantage, step)
+            for response, reward, advantage in zip(group.responses, rewards, advantages, strict=True)
+        ]
+
+
+def _ordered(trajectories: Sequence[Trajectory], problem_ids: Sequence[str]) -> list[Trajectory]:
+    place = {problem_id: index for index, problem_id in enumerate(problem_ids)}
+    return sorted(trajectories, key=lambda t: (place[t.response.problem_id], t.response.index))
+
+
+def _flat(groups: Sequence[Sequence[Trajectory]]) -> list[Trajectory]:
+    return [trajectory for group in groups for trajectory in group]

@@ -1,0 +1,222 @@
+"""A training run from config to exported model: builds the parts, then steps, validates and saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vlm_uec.checkpoint import find_checkpoint, load_state, save_checkpoint
+from vlm_uec.config import Config, dump_config
+from vlm_uec.data.dataset import data_fingerprint, load_problems
+from vlm_uec.data.encode import PromptEncoder
+from vlm_uec.data.prompts import PromptSet, prepare_prompts
+from vlm_uec.distributed import barrier, rank, world_size
+from vlm_uec.errors import UserError
+from vlm_uec.evaluate import correct_counts, sample_problems
+from vlm_uec.experience import Collector
+from vlm_uec.policy.build import build_policy, build_reference
+from vlm_uec.policy.learner import Learner, PromptTable
+from vlm_uec.policy.load import check_architecture, end_ids
+from vlm_uec.rewards import judge, load_reward_function
+from vlm_uec.rollout.engine import Sampling
+from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.telemetry.display import Display
+from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens, step_metrics
+from vlm_uec.telemetry.mfu import update_mfu
+from vlm_uec.telemetry.timers import PhaseTimer
+from vlm_uec.telemetry.writers import RunWriter
+from vlm_uec.trainer import StepOutcome, Trainer
+
+SAMPLES_A_SOURCE = 64  # of each source, written a step: enough to read, small enough to keep
+
+
+class Run:
+    """Everything a run holds on one rank."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.run_dir = Path(config.train.run_dir)
+        self.checkpoint = find_checkpoint(self.run_dir, config.resume)
+        check_architecture(config.model.path)
+        function = load_reward_function(config.reward.function)
+        self.encoder = PromptEncoder.from_pretrained(
+            config.model.path,
+            template=config.prompt.template,
+            min_pixels=config.data.min_pixels,
+            max_pixels=config.data.max_pixels,
+            max_prompt_tokens=config.data.max_prompt_tokens,
+        )
+        self.judge = partial(
+            judge,
+            function=function,
+            format_weight=config.reward.format_weight,
+            prompt_lists_choices=self.encoder.format_prompt.lists_choices,
+        )
+        self.display = Display(active=rank() == 0, steps=config.train.steps)
+        self.prompts = self._prompts(config.data.train_split)
+        self.validation = self._prompts(config.data.validation_split) if config.train.eval_every else None
+        if config.rollout.prompts < world_size():
+            raise UserError(
+                f"rollout.prompts {config.rollout.prompts} is below the number of ranks {world_size()}"
+            )
+        self.timer = PhaseTimer()
+        self._build_policy()
+
+    def _prompts(self, split: str) -> PromptSet:
+        loaded = load_problems(self.config.data.path, split)
+        prompts = prepare_prompts(loaded.problems, self.encoder)
+        for reason, count in (loaded.rejected + prompts.rejected).items():
+            self.display.line(f"{split}: left out {count} ({reason})")
+        self.display.line(f"{split}: {len(prompts.problems)} problems")
+        return prompts
+
+    def _build_policy(self) -> None:
+        config = self.config
+        ends = end_ids(config.model.path, self.encoder.tokenizer)
+        self.policy = build_policy(config, self.encoder.tokenizer)
+        reference = build_reference(config, self.encoder.tokenizer)
+        self.engine = NativeEngine(self.policy.policy, ends, config.rollout.slots)
+        collector = Collector(
+            self.engine,
+            self.prompts,
+            self.encoder.tokenizer,
+            self.judge,
+            config.rollout,
+            config.exploration,
+            seed=config.train.seed,
+        )
+        learner = Learner(
+            self.policy,
+            reference,
+            PromptTable(self.prompts.tokens, self.prompts.encode),
+            config.loss,
+            minibatch=config.optim.minibatch * config.rollout.n,
+            budget=config.optim.microbatch_tokens,
+        )
+        self.trainer = Trainer(config, self.policy, collector, learner, self.timer, self.display)
+        self.collector = collector
+
+    def execute(self) -> None:
+        """Trains to the last step, from the checkpoint where there is one; exports at the end."""
+        self.fingerprint = data_fingerprint(list(self.prompts.problems.values()))
+        done = self._resume()
+        writer = self._writer(done)
+        self.timer.finish()
+        for step in range(done + 1, self.config.train.steps + 1):
+            outcome = self.trainer.step(step)
+            values = {**step_metrics(step, outcome), **self._buffers()}
+            if self._due(step, self.config.train.eval_every):
+                values |= self._validate(step)
+            if self._due(step, self.config.train.save_every):
+                self._save(step)
+            values |= self._speed(outcome, self.timer.finish())
+            self.display.step(step, values)
+            if writer:
+                writer.metrics(step, values)
+                writer.samples(step, self._sample_rows(outcome))
+        self._export()
+        if writer:
+            writer.close()
+
+    def _resume(self) -> int:
+        if self.checkpoint is None:
+            return 0
+        state = load_state(self.checkpoint, self.fingerprint)
+        self.policy.load(self.checkpoint)
+        self.trainer.restore(state)
+        self.display.line(f"resumed from {self.checkpoint} after step {state.step}")
+        return state.step
+
+    def _writer(self, done: int) -> RunWriter | None:
+        if rank() != 0:
+            return None
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
+        return RunWriter(self.run_dir, done if self.checkpoint else None)
+
+    def _due(self, step: int, every: int) -> bool:
+        """Every so many steps, and after the last one in any case; never where `every` is 0."""
+        return bool(every) and (step % every == 0 or step == self.config.train.steps)
+
+    def _buffers(self) -> dict[str, float]:
+        values: dict[str, float] = {"uec/pending": len(self.trainer.pending), "lr": self.policy.lr}
+        if self.config.stabilizer.enabled:
+            values["uec/replay_size"] = len(self.trainer.replay)
+        return values
+
+    def _validate(self, step: int) -> dict[str, float]:
+        config, prompts = self.config.evaluation, self.validation
+        if prompts is None:
+            return {}
+        self.display.doing(step, "validation")
+        sampling = Sampling(config.temperature, self.config.rollout.top_p, self.config.rollout.max_tokens)
+        with self.timer.phase("eval"), self.policy.gathered():
+            samples = sample_problems(
+                self.engine,
+                prompts,
+                self.encoder.tokenizer,
+                self.judge,
+                problem_ids=list(prompts.problems)[: config.problems],
+                n=config.n,
+                sampling=sampling,
+                seed=self.config.train.seed,
+                on_progress=self.display.progress,
+            )
+        counts = correct_counts(samples).values()
+        values = {"eval/pass@1": sum(right / n for n, right in counts) / len(counts)}
+        if config.n > 1:
+            values[f"eval/pass@{config.n}"] = sum(right > 0 for _, right in counts) / len(counts)
+        return values
+
+    def _save(self, step: int) -> None:
+        self.display.doing(step, "checkpoint")
+        with self.timer.phase("checkpoint"):
+            state = self.trainer.state(step, self.fingerprint)
+            config = dump_config(self.config)
+            save_checkpoint(self.run_dir, state, self.policy.save, config, self.config.train.keep)
+
+    def _speed(self, outcome: StepOutcome, times: dict[str, float]) -> dict[str, float]:
+        experience = outcome.experience
+        tokens = sampled_tokens([*experience.regular, *experience.explored], self.prompts.tokens)
+        values = {
+            **times,
+            "tokens_per_second": tokens / times["time/step"],
+            "memory/peak_gib": peak_memory_gib(),
+        }
+        stats = [*outcome.update.stats, *outcome.replay.stats]
+        seconds = times.get("time/update", 0.0) + times.get("time/replay", 0.0)
+        unique = sum(update.unique_tokens for update in stats)
+        mfu = update_mfu(self.policy.parameters, unique, seconds, world_size())
+        return values if mfu is None else {**values, "mfu": mfu}
+
+    def _sample_rows(self, outcome: StepOutcome) -> Iterator[dict[str, Any]]:
+        for source, trajectories in (
+            ("regular", outcome.experience.regular),
+            ("exploration", outcome.experience.explored),
+            ("replay", outcome.replay.trajectories),
+        ):
+            for trajectory in trajectories[:SAMPLES_A_SOURCE]:
+                reward = trajectory.reward
+                yield {
+                    "problem_id": trajectory.response.problem_id,
+                    "source": source,
+                    "index": trajectory.response.index,
+                    "response": self.collector.text(trajectory.response),
+                    "reward": reward.total,
+                    "reward/accuracy": reward.accuracy,
+                    "reward/format": reward.format,
+                    "reason": reward.reason,
+                    "advantage": trajectory.advantage,
+                    "truncated": trajectory.response.truncated,
+                    "sampled_at": trajectory.step,
+                }
+
+    def _export(self) -> None:
+        directory = self.run_dir / "export"
+        self.policy.export(directory)
+        if rank() == 0:
+            self.encoder.save_pretrained(directory)
+        barrier()
+        self.display.line(f"exported to {directory}")

@@ -1,0 +1,68 @@
+"""What the run is doing, on rank 0's console: one live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from vlm_uec.rollout.engine import Progress
+
+PLAIN_EVERY_S = 30.0
+SHOWN = {
+    "reward/accuracy": "acc {:.3f}",
+    "entropy/exact": "entropy {:.3f}",
+    "uec/difficult_prompts": "difficult {:.0f}",
+    "uec/rescued_prompts": "rescued {:.0f}",
+    "uec/pending": "pending {:.0f}",
+    "uec/replay_size": "replay {:.0f}",
+    "grad_norm": "grad {:.2f}",
+    "response_tokens/mean": "len {:.0f}",
+    "tokens_per_second": "{:.0f} tok/s",
+    "eval/pass@1": "eval {:.3f}",
+    "time/step": "{:.1f} s",
+}
+
+
+class Display:
+    """Prints on rank 0; silent elsewhere."""
+
+    def __init__(self, *, active: bool, steps: int, stream: TextIO = sys.stdout) -> None:
+        self._active, self._steps, self._stream = active, steps, stream
+        self._live = active and stream.isatty()
+        self._doing = ""
+        self._since = self._said = time.monotonic()
+
+    def doing(self, step: int, what: str) -> None:
+        """Names the phase that starts now."""
+        self._doing = f"step {step}/{self._steps}: {what}"
+        self._since = self._said = time.monotonic()
+        if self._live:
+            self._overwrite(self._doing)
+
+    def progress(self, progress: Progress) -> None:
+        """How far a rollout is and how fast."""
+        now = time.monotonic()
+        speed = progress.tokens / max(now - self._since, 1e-9)
+        line = f"{self._doing} {progress.finished}/{progress.total} responses, {speed:.0f} tok/s"
+        if self._live:
+            self._overwrite(line)
+        elif self._active and now - self._said >= PLAIN_EVERY_S:
+            self.line(line)
+            self._said = now
+
+    def step(self, step: int, values: Mapping[str, float]) -> None:
+        """The line that stays."""
+        shown = [form.format(values[name]) for name, form in SHOWN.items() if name in values]
+        self.line(f"step {step}/{self._steps}  " + "  ".join(shown))
+
+    def line(self, text: str) -> None:
+        if self._live:
+            self._overwrite("")
+        if self._active:
+            print(text, file=self._stream, flush=True)
+
+    def _overwrite(self, text: str) -> None:
+        self._stream.write("\r\x1b[K" + text)
+        self._stream.flush()

@@ -1,0 +1,95 @@
+"""The scalars of a step, from what happened in it. A metric that a step does not have is left out."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import torch
+
+from vlm_uec.experience import Experience
+from vlm_uec.policy.learner import UpdateStats
+from vlm_uec.trainer import StepOutcome
+from vlm_uec.types import Trajectory
+
+
+def step_metrics(step: int, outcome: StepOutcome) -> dict[str, float]:
+    """Everything that a step's outcome tells by itself; buffers and time are added by the run."""
+    trained, replayed = outcome.update.trajectories, outcome.replay.trajectories
+    return {
+        **experience_metrics(outcome.experience),
+        "uec/retained_regular": outcome.retained.regular,
+        "uec/retained_exploration": outcome.retained.explored,
+        "uec/dropped_overlong": outcome.retained.dropped_overlong,
+        **update_metrics(outcome.update.stats),
+        **replay_metrics(outcome.replay.stats),
+        **({"uec/trained_age": fmean(step - t.step for t in trained)} if trained else {}),
+        **({"uec/replay_age": fmean(step - t.step for t in replayed)} if replayed else {}),
+    }
+
+
+def experience_metrics(experience: Experience) -> dict[str, float]:
+    """Rewards, entropy and lengths of the regular rollouts, and what was explored."""
+    regular = experience.regular
+    lengths = [len(t.response.tokens) for t in regular]
+    return {
+        "reward/accuracy": fmean(t.reward.accuracy for t in regular),
+        "reward/format": fmean(t.reward.format for t in regular),
+        "reward/total": fmean(t.reward.total for t in regular),
+        "entropy/exact": float(torch.cat([t.response.entropy for t in regular]).mean()),
+        "entropy/estimate": -float(torch.cat([t.response.policy_logprobs for t in regular]).mean()),
+        "sampler/kept_mass": float(torch.cat([t.response.kept_mass for t in regular]).mean()),
+        "response_tokens/mean": fmean(lengths),
+        "response_tokens/max": max(lengths),
+        "truncated_fraction": fmean(t.response.truncated for t in regular),
+        "uec/difficult_prompts": experience.difficult_prompts,
+        "uec/rescued_prompts": experience.rescued_prompts,
+        "uec/explored_responses": len(experience.explored),
+    }
+
+
+def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
+    """Means over the step's optimizer steps; nothing for a step that only generated."""
+    if not updates:
+        return {}
+    return {
+        "loss/policy": fmean(update.policy_loss for update in updates),
+        "loss/kl": fmean(update.kl_loss for update in updates),
+        "kl/reference": fmean(update.kl for update in updates),
+        "clip_fraction/low": fmean(update.clipped_low for update in updates),
+        "clip_fraction/high": fmean(update.clipped_high for update in updates),
+        "ratio/mean": fmean(update.ratio_mean for update in updates),
+        "ratio/max": max(update.ratio_max for update in updates),
+        "grad_norm": fmean(update.grad_norm for update in updates),
+        "update/optimizer_steps": len(updates),
+        "update/trajectories": sum(update.trajectories for update in updates),
+        **_covariances(updates),
+    }
+
+
+def replay_metrics(replays: Sequence[UpdateStats]) -> dict[str, float]:
+    """The same of the step's replay, under names of its own, so that neither hides the other."""
+    values = update_metrics(replays)
+    covariance = {key: values.pop(key) for key in list(values) if key.startswith("covariance/")}
+    return {**covariance, **{f"replay/{key.removeprefix('update/')}": value for key, value in values.items()}}
+
+
+def _covariances(updates: Sequence[UpdateStats]) -> dict[str, float]:
+    sources = sorted({source for update in updates for source in update.covariance})
+    return {
+        f"covariance/{source}": fmean(u.covariance[source] for u in updates if source in u.covariance)
+        for source in sources
+    }
+
+
+def sampled_tokens(trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int]) -> int:
+    """Prompt and response tokens of every trajectory, as the peers count throughput."""
+    return sum(prompt_tokens[t.response.problem_id] + len(t.response.tokens) for t in trajectories)
+
+
+def peak_memory_gib() -> float:
+    """Peak of the accelerator's allocator since the start, or of the process on a CPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

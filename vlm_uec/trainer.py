@@ -1,0 +1,139 @@
+"""UEC-RL (arXiv 2604.14646), one step at a time, in the order of the paper's algorithm box.
+
+Differences from the reference code: each difficult prompt is explored once; steps without difficult
+prompts, without retained trajectories or with an empty buffer are normal; pending and replay buffers
+are part of the checkpoint; both log-probs of a sampled token are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlm_uec.algorithm.pending import PendingQueue
+from vlm_uec.algorithm.replay import ReplayBuffer
+from vlm_uec.algorithm.retention import drop_overlong, retain_exploration, retain_regular
+from vlm_uec.checkpoint import TrainState
+from vlm_uec.config import Config
+from vlm_uec.data.prompts import step_problems
+from vlm_uec.experience import Collector, Experience
+from vlm_uec.keys import keyed_generator
+from vlm_uec.policy.learner import Learner, UpdateStats
+from vlm_uec.policy.zero import ZeroPolicy
+from vlm_uec.telemetry.display import Display
+from vlm_uec.telemetry.timers import PhaseTimer
+from vlm_uec.types import ScoredTrajectory, Trajectory
+
+
+@dataclass(frozen=True)
+class Retained:
+    """What selective retention left of a step."""
+
+    trajectories: tuple[Trajectory, ...]  # by problem, then response index
+    regular: int
+    explored: int
+    dropped_overlong: int
+
+
+@dataclass(frozen=True)
+class Update:
+    """The trajectories that a step trained on, and its optimizer steps; empty where it did not."""
+
+    trajectories: tuple[Trajectory, ...] = ()
+    stats: tuple[UpdateStats, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """Everything a step did."""
+
+    experience: Experience
+    retained: Retained
+    update: Update
+    replay: Update
+
+
+class Trainer:
+    """The loop's state between steps: the pending queue and the replay buffer; weights are the policy's."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: ZeroPolicy,
+        collector: Collector,
+        learner: Learner,
+        timer: PhaseTimer,
+        display: Display,
+    ) -> None:
+        self.config, self.policy, self.collector, self.learner = config, policy, collector, learner
+        self.timer, self.display = timer, display
+        self.problem_ids = sorted(collector.prompts.problems)
+        self.restore(TrainState(0, (), (), ""))
+
+    def restore(self, state: TrainState) -> None:
+        """Goes on where a checkpoint stopped."""
+        stabilizer = self.config.stabilizer
+        self.pending = PendingQueue(state.pending)
+        capacity = round(stabilizer.capacity * self.config.unit)
+        self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, state.replay)
+
+    def state(self, step: int, data: str) -> TrainState:
+        """What a checkpoint after `step` must hold besides the weights."""
+        return TrainState(step, self.pending.items(), self.replay.items(), data)
+
+    def step(self, step: int) -> StepOutcome:
+        """One trainer step; every rank calls it."""
+        experience = self._explore(step)
+        retained = self._retain(experience)
+        self.pending.push(retained.trajectories)
+        update = self._update(step)
+        replay = self._replay(step)
+        return StepOutcome(experience, retained, update, replay)
+
+    def _explore(self, step: int) -> Experience:
+        problems = step_problems(self.problem_ids, self.config.rollout.prompts, self.config.train.seed, step)
+        self.display.doing(step, "rollout")
+        with self.timer.phase("rollout"), self.policy.gathered():
+            return self.collector.collect(problems, step, self.timer, self.display.progress)
+
+    def _retain(self, experience: Experience) -> Retained:
+        rules = self.config.retention
+        regular, explored = list(experience.regular), list(experience.explored)
+        if rules.regular:
+            regular = retain_regular(regular, rules.threshold)
+        if rules.exploration:
+            explored = retain_exploration(explored, rules.retain, rules.magnitude)
+        kept = experience.in_problem_order([*regular, *explored])
+        dropped = 0
+        if self.config.overlong_filter.enabled:
+            kept, dropped = drop_overlong(kept)
+        explored_kept = sum(t.response.source == "exploration" for t in kept)
+        return Retained(tuple(kept), len(kept) - explored_kept, explored_kept, dropped)
+
+    def _update(self, step: int) -> Update:
+        batch = self.pending.pop(self.config.unit if self.config.pending.enabled else 1)
+        if not batch:
+            return Update()
+        self.display.doing(step, f"update on {len(batch)} trajectories")
+        with self.timer.phase("old"):
+            old = self.learner.old_logprobs(batch)
+        with self.timer.phase("reference"):
+            reference = self.learner.reference_logprobs(batch)
+        scored = [ScoredTrajectory(*terms) for terms in zip(batch, old, reference, strict=True)]
+        with self.timer.phase("update"):
+            stats = self.learner.update(scored, replayed=False)
+        if self.config.stabilizer.enabled:
+            self.replay.add(scored)
+        return Update(tuple(batch), tuple(stats))
+
+    def _replay(self, step: int) -> Update:
+        stabilizer = self.config.stabilizer
+        if not stabilizer.enabled or step % stabilizer.frequency:
+            return Update()
+        uniforms = keyed_generator(self.config.train.seed, "replay", step)
+        replayed = self.replay.sample(self.config.unit, uniforms)
+        if not replayed:
+            return Update()
+        self.display.doing(step, f"replay of {len(replayed)} trajectories")
+        with self.timer.phase("replay"):
+            stats = self.learner.update(replayed, replayed=True)
+        return Update(tuple(item.trajectory for item in replayed), tuple(stats))
