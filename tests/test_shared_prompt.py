@@ -1,0 +1,159 @@
+"""The one idea: a row of one prompt and G responses is exactly G separate sequences.
+
+The other side of each comparison is transformers' own `forward` of the whole model, one sequence at a
+time, with positions from its own `get_rope_index` and a full softmax over the allowed ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from tests.tiny import BANNED, IMAGE_PAD, random_prompt, random_response, tiny_policy
+from vlm_uec.data.collator import Row, pack
+from vlm_uec.policy.forward import Policy
+from vlm_uec.types import EncodedPrompt
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def _responses(*lengths: int, seed: int = 50) -> tuple[torch.Tensor, ...]:
+    return tuple(random_response(length, seed + place) for place, length in enumerate(lengths))
+
+
+ROWS = {
+    "one picture, eight responses": [Row(random_prompt("a", [(8, 8)]), _responses(5, 1, 9, 3, 7, 2, 6, 4))],
+    "several pictures": [Row(random_prompt("a", [(4, 8), (8, 4), (2, 2)]), _responses(4, 6, 1))],
+    "text only": [Row(random_prompt("a", text=9), _responses(4, 6, 1))],
+    "one response": [Row(random_prompt("a", [(4, 4)]), _responses(6))],
+    "several rows, with and without pictures": [
+        Row(random_prompt("a", [(4, 8)], seed=1), _responses(4, 2, seed=60)),
+        Row(random_prompt("b", seed=2), _responses(3, 5, 1, seed=70)),
+        Row(random_prompt("c", [(8, 4), (4, 4)], seed=3), _responses(6, seed=80)),
+    ],
+}
+
+
+def _separate(policy: Policy, prompt: EncodedPrompt, tokens: torch.Tensor) -> Pair:
+    ids = torch.cat([prompt.input_ids, tokens])[None]
+    types = (ids == IMAGE_PAD).int()
+    grid = prompt.grid if len(prompt.grid) else None
+    positions, _ = policy.model.model.get_rope_index(ids, types, image_grid_thw=grid)
+    logits = policy.model(
+        input_ids=ids,
+        position_ids=positions,
+        pixel_values=prompt.patches if grid is not None else None,
+        image_grid_thw=grid,
+        use_cache=False,
+    ).logits[0, prompt.length - 1 : -1]
+    allowed = [token for token in range(logits.shape[1]) if token not in BANNED]
+    logprobs = torch.log_softmax(logits[:, allowed], dim=-1)
+    # Banned ids are the last ones, so an allowed id is its own column.
+    chosen = logprobs.gather(1, tokens[:, None])[:, 0]
+    return chosen, -(logprobs.exp() * logprobs).sum(dim=-1)
+
+
+def _all_separate(policy: Policy, rows: Sequence[Row]) -> Pair:
+    pairs = [_separate(policy, row.prompt, tokens) for row in rows for tokens in row.responses]
+    return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+
+
+def _gradients(policy: Policy, outputs: Pair) -> dict[str, torch.Tensor]:
+    """Of a loss in which every token's log-prob and entropy has a weight of its own."""
+    generator = torch.Generator().manual_seed(9)
+    weights = torch.randn(2, len(outputs[0]), generator=generator)
+    policy.zero_grad()
+    (outputs[0] * weights[0] + outputs[1] * weights[1]).sum().backward()
+    return {
+        name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()
+        for name, parameter in policy.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("name", ROWS)
+def test_logprobs_and_entropies_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
+    policy = tiny_policy(tied=tied)
+    with torch.no_grad():
+        ours, theirs = policy(pack(ROWS[name])), _all_separate(policy, ROWS[name])
+    assert theirs[0].std() > 0.5  # flat logits would agree whatever the mask
+    torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("name", ROWS)
+def test_gradients_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
+    """To 1e-4 of each weight's gradient norm, the vision tower's included."""
+    policy = tiny_policy(tied=tied)
+    theirs = _gradients(policy, _all_separate(policy, ROWS[name]))
+    ours = _gradients(policy, policy(pack(ROWS[name])))
+    pictures = any(len(row.prompt.grid) for row in ROWS[name])
+    largest = max(float(gradient.norm()) for gradient in theirs.values())
+    for parameter, expected in theirs.items():
+        assert (ours[parameter] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, parameter
+        if pictures and parameter.endswith("weight"):
+            assert expected.norm() > 0, parameter
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_the_head_is_the_models_own(tied: bool) -> None:
+    policy = tiny_policy(tied=tied)
+    embeddings = policy.model.model.language_model.embed_tokens.weight
+    assert policy.head.weight is policy.model.lm_head.weight
+    assert (policy.head.weight is embeddings) == tied
+
+
+def test_a_text_only_row_touches_the_tower_with_zero_gradient() -> None:
+    """A gradient of None would leave this rank out of a reduction that the others wait in."""
+    policy = tiny_policy()
+    policy(pack(ROWS["text only"]))[0].sum().backward()
+    for name, parameter in policy.model.model.visual.named_parameters():
+        assert parameter.grad is not None, name
+        assert not parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("name", ["one picture, eight responses", "text only"])
+def test_a_frozen_tower_gives_the_same_numbers_and_gets_no_gradient(name: str) -> None:
+    frozen, free = tiny_policy(freeze_vision=True), tiny_policy(freeze_vision=False)
+    ours, theirs = frozen(pack(ROWS[name])), free(pack(ROWS[name]))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    gradients, expected = _gradients(frozen, ours), _gradients(free, theirs)
+    for parameter, gradient in gradients.items():
+        if ".visual." in parameter:
+            assert not gradient.any(), parameter
+        else:
+            torch.testing.assert_close(gradient, expected[parameter], rtol=1e-4, atol=1e-6)
+    assert all(weight.grad is None for weight in frozen.model.model.visual.parameters())
+
+
+def test_a_response_is_blind_to_its_siblings() -> None:
+    """Other siblings, before and after, leave a response's log-probs as they are."""
+    policy, prompt = tiny_policy(), random_prompt("a", [(4, 8)])
+    mine = random_response(6, 1)
+    one = Row(prompt, (random_response(4, 2), mine, random_response(5, 3)))
+    other = Row(prompt, (random_response(4, 12), mine, random_response(5, 13)))
+    with torch.no_grad():
+        first, second = policy(pack([one]))[0][4:10], policy(pack([other]))[0][4:10]
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
+
+
+def test_a_picture_changes_the_answer() -> None:
+    """Else the comparisons above could pass with the pictures dropped on both sides."""
+    policy, prompt = tiny_policy(), random_prompt("a", [(4, 8)])
+    dark = EncodedPrompt("b", prompt.input_ids, prompt.patches * 0, prompt.grid, prompt.positions)
+    with torch.no_grad():
+        shown, hidden = (policy(pack([Row(one, _responses(6))]))[0] for one in (prompt, dark))
+    assert (shown - hidden).abs().max() > 0.01
+
+
+def test_activation_checkpointing_changes_nothing() -> None:
+    plain, recomputing = tiny_policy(), tiny_policy()
+    recomputing.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    recomputing.train()
+    rows = ROWS["several rows, with and without pictures"]
+    expected = _gradients(plain, plain(pack(rows)))
+    for name, gradient in _gradients(recomputing, recomputing(pack(rows))).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-5, atol=1e-7)
