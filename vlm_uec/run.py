@@ -150,7 +150,7 @@ class Run:
         config, prompts = self.config.evaluation, self.validation
         if prompts is None:
             return {}
-        self.display.doing(step, "validation")
+        self.display.doing(f"step {step}: validation")
         sampling = Sampling(config.temperature, self.config.rollout.top_p, self.config.rollout.max_tokens)
         with self.timer.phase("eval"), self.policy.gathered():
             samples = sample_problems(
@@ -171,7 +171,7 @@ class Run:
         return values
 
     def _save(self, step: int) -> None:
-        self.display.doing(step, "checkpoint")
+        self.display.doing(f"step {step}: checkpoint")
         with self.timer.phase("checkpoint"):
             state = self.trainer.state(step, self.fingerprint)
             config = dump_config(self.config)

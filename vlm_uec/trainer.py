@@ -91,7 +91,7 @@ class Trainer:
 
     def _explore(self, step: int) -> Experience:
         problems = step_problems(self.problem_ids, self.config.rollout.prompts, self.config.train.seed, step)
-        self.display.doing(step, "rollout")
+        self.display.doing(f"step {step}: rollout")
         with self.timer.phase("rollout"), self.policy.gathered():
             return self.collector.collect(problems, step, self.timer, self.display.progress)
 
@@ -113,7 +113,7 @@ class Trainer:
         batch = self.pending.pop(self.config.unit if self.config.pending.enabled else 1)
         if not batch:
             return Update()
-        self.display.doing(step, f"update on {len(batch)} trajectories")
+        self.display.doing(f"step {step}: update on {len(batch)} trajectories")
         with self.timer.phase("old"):
             old = self.learner.old_logprobs(batch)
         with self.timer.phase("reference"):
@@ -133,7 +133,7 @@ class Trainer:
         replayed = self.replay.sample(self.config.unit, uniforms)
         if not replayed:
             return Update()
-        self.display.doing(step, f"replay of {len(replayed)} trajectories")
+        self.display.doing(f"step {step}: replay of {len(replayed)} trajectories")
         with self.timer.phase("replay"):
             stats = self.learner.update(replayed, replayed=True)
         return Update(tuple(item.trajectory for item in replayed), tuple(stats))

@@ -55,11 +55,11 @@ class PromptEncoder:
         model_path: str,
         *,
         template: str | None = None,
-        min_pixels: int,
-        max_pixels: int,
+        min_pixels: int | None,
+        max_pixels: int | None,
         max_prompt_tokens: int,
     ) -> PromptEncoder:
-        """Tokenizer and image processor of a model directory or Hub id."""
+        """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
         tokenizer = AutoTokenizer.from_pretrained(model_path)
         if IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")

@@ -22,9 +22,13 @@ from vlm_uec.errors import UserError
 MAX_DECODED_PIXELS = 64_000_000
 
 
-def load_image_processor(model_path: str, min_pixels: int, max_pixels: int) -> Qwen2VLImageProcessorPil:
-    """The model's own image processor with the run's pixel budget, in pixels a picture."""
-    return Qwen2VLImageProcessorPil.from_pretrained(model_path, min_pixels=min_pixels, max_pixels=max_pixels)
+def load_image_processor(
+    model_path: str, min_pixels: int | None, max_pixels: int | None
+) -> Qwen2VLImageProcessorPil:
+    """The model's own image processor; a pixel budget a picture that is given overrides the model's."""
+    budget = {"min_pixels": min_pixels, "max_pixels": max_pixels}
+    given: dict[str, Any] = {name: pixels for name, pixels in budget.items() if pixels is not None}
+    return Qwen2VLImageProcessorPil.from_pretrained(model_path, **given)
 
 
 def decode_image(data: bytes) -> Image.Image:

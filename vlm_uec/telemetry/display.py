@@ -28,15 +28,15 @@ SHOWN = {
 class Display:
     """Prints on rank 0; silent elsewhere."""
 
-    def __init__(self, *, active: bool, steps: int, stream: TextIO = sys.stdout) -> None:
+    def __init__(self, *, active: bool, steps: int = 0, stream: TextIO = sys.stdout) -> None:
         self._active, self._steps, self._stream = active, steps, stream
         self._live = active and stream.isatty()
         self._doing = ""
         self._since = self._said = time.monotonic()
 
-    def doing(self, step: int, what: str) -> None:
+    def doing(self, what: str) -> None:
         """Names the phase that starts now."""
-        self._doing = f"step {step}/{self._steps}: {what}"
+        self._doing = what
         self._since = self._said = time.monotonic()
         if self._live:
             self._overwrite(self._doing)
