@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from tests.tiny import BANNED, IMAGE_PAD, random_prompt, tiny_policy
+from vlm_uec.data.collator import Row, pack
+from vlm_uec.policy.forward import Policy
+from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
+from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.types import EncodedPrompt, Group, Response
+
+POLICY = tiny_policy()
+ENDS = frozenset(range(1, 9))  # about one token in twelve, so lengths differ
+KEY = StreamKey(seed=1, step=3)
+PLAIN = Sampling(temperature=1.0, top_p=1.0, max_tokens=14)
+RECORDS = ("behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass")
+PROMPTS = [
+    random_prompt("long", [(8, 8), (4, 4)], seed=1),
+    random_prompt("words", text=3, seed=2),
+    random_prompt("short", [(2, 4)], text=2, seed=3),
+]
+
+
+def _generate(
+    requests: Sequence[Request],
+    sampling: Sampling = PLAIN,
+    *,
+    key: StreamKey = KEY,
+    ends: frozenset[int] = ENDS,
+    slots: int = 8,
+    policy: Policy = POLICY,
+) -> list[Group]:
+    return NativeEngine(policy, ends, slots).generate(requests, sampling, key, lambda progress: None)
+
+
+def _assert_same(first: Response, second: Response) -> None:
+    assert torch.equal(first.tokens, second.tokens)
+    assert all(torch.equal(getattr(first, name), getattr(second, name)) for name in RECORDS)
+    assert (first.index, first.source, first.truncated) == (second.index, second.source, second.truncated)
+
+
+def _full_logits(prompt: EncodedPrompt, tokens: torch.Tensor) -> torch.Tensor:
+    """Teacher-forced logits [R, V] from transformers' own forward; banned ids at -inf."""
+    ids = torch.cat([prompt.input_ids, tokens])[None]
+    grid = prompt.grid if len(prompt.grid) else None
+    types = (ids == IMAGE_PAD).int()
+    positions, _ = POLICY.model.model.get_rope_index(ids, types, image_grid_thw=grid)
+    with torch.no_grad():
+        logits = POLICY.model(
+            input_ids=ids,
+            position_ids=positions,
+            pixel_values=prompt.patches if grid is not None else None,
+            image_grid_thw=grid,
+            use_cache=False,
+        ).logits[0, prompt.length - 1 : -1]
+    logits[:, list(BANNED)] = -torch.inf
+    return logits
+
+
+@pytest.fixture(scope="module")
+def plain() -> list[Group]:
+    """27 responses in 8 slots, so every slot is refilled, with prompts of other lengths."""
+    return _generate([Request(prompt, 9) for prompt in PROMPTS])
+
+
+# --- what comes back --------------------------------------------------------------------------------------
+
+
+def test_groups_in_the_order_of_requests_and_responses_in_index_order(plain: list[Group]) -> None:
+    assert [group.prompt for group in plain] == PROMPTS
+    for group in plain:
+        assert [response.index for response in group.responses] == list(range(9))
+        assert {response.problem_id for response in group.responses} == {group.prompt.problem_id}
+
+
+def test_a_response_ends_with_its_first_end_token_or_at_the_limit(plain: list[Group]) -> None:
+    responses = [response for group in plain for response in group.responses]
+    for response in responses:
+        tokens = response.tokens.tolist()
+        assert not ENDS & set(tokens[:-1])
+        assert response.truncated == (tokens[-1] not in ENDS)
+        assert len(tokens) == PLAIN.max_tokens if response.truncated else len(tokens) <= PLAIN.max_tokens
+        assert all(getattr(response, name).shape == response.tokens.shape for name in RECORDS)
+    assert {response.truncated for response in responses} == {True, False}
+    assert len({len(response.tokens) for response in responses}) > 4
+
+
+def test_an_end_token_at_the_limit_is_no_truncation(plain: list[Group]) -> None:
+    """The limit set to the length of a response that ended by itself leaves it as it was."""
+    whole = next(response for response in plain[0].responses if not response.truncated)
+    shorter = Sampling(1.0, 1.0, max_tokens=len(whole.tokens))
+    again = _generate([Request(PROMPTS[0], 9)], shorter)[0].responses[whole.index]
+    assert torch.equal(again.tokens, whole.tokens)
+    assert not again.truncated
+
+
+def test_exploration_requests_number_on_and_say_so() -> None:
+    """Index 5 names the same random numbers whichever request it comes in."""
+    regular = _generate([Request(PROMPTS[0], 9)])[0].responses
+    (explored,) = _generate([Request(PROMPTS[0], 4, first_index=5, source="exploration")])
+    assert [response.index for response in explored.responses] == [5, 6, 7, 8]
+    assert {response.source for response in explored.responses} == {"exploration"}
+    for response in explored.responses:
+        assert torch.equal(response.tokens, regular[response.index].tokens)
+
+
+def test_no_request_is_no_group() -> None:
+    assert _generate([]) == []
+
+
+def test_responses_that_end_at_the_first_token() -> None:
+    """Every id ends: 30 responses pass through 8 slots without a decode step."""
+    groups = _generate([Request(prompt, 10) for prompt in PROMPTS], ends=frozenset(range(96)))
+    lengths = [len(response.tokens) for group in groups for response in group.responses]
+    assert lengths == [1] * 30
+    assert not any(response.truncated for group in groups for response in group.responses)
+    assert torch.equal(
+        torch.cat([response.tokens for response in groups[0].responses]),
+        torch.cat([response.tokens[:1] for response in _generate([Request(PROMPTS[0], 10)])[0].responses]),
+    )
+
+
+def test_a_limit_of_one_token() -> None:
+    (group,) = _generate([Request(PROMPTS[0], 10)], Sampling(1.0, 1.0, max_tokens=1))
+    for response in group.responses:
+        assert len(response.tokens) == 1
+        assert response.truncated == (int(response.tokens) not in ENDS)
+
+
+# --- the numbers ------------------------------------------------------------------------------------------
+
+
+def test_policy_logprobs_and_entropies_equal_teacher_forcing(plain: list[Group]) -> None:
+    for group in plain:
+        row = Row(group.prompt, tuple(response.tokens for response in group.responses))
+        with torch.no_grad():
+            logprobs, entropy = POLICY(pack([row]))
+        recorded = torch.cat([response.policy_logprobs for response in group.responses])
+        exact = torch.cat([response.entropy for response in group.responses])
+        assert logprobs.std() > 0.5
+        torch.testing.assert_close(recorded, logprobs, rtol=0, atol=1e-4)
+        torch.testing.assert_close(exact, entropy, rtol=0, atol=1e-4)
+
+
+def test_policy_logprobs_equal_the_librarys_forward(plain: list[Group]) -> None:
+    for group in plain:
+        response = max(group.responses, key=lambda one: len(one.tokens))
+        logprobs = torch.log_softmax(_full_logits(group.prompt, response.tokens), dim=-1)
+        expected = logprobs.gather(1, response.tokens[:, None])[:, 0]
+        torch.testing.assert_close(response.policy_logprobs, expected, rtol=0, atol=1e-4)
+
+
+def test_at_temperature_and_top_p_one_the_behaviour_is_the_policy(plain: list[Group]) -> None:
+    for response in (response for group in plain for response in group.responses):
+        torch.testing.assert_close(response.behaviour_logprobs, response.policy_logprobs, rtol=0, atol=1e-5)
+        torch.testing.assert_close(response.kept_mass, torch.ones(len(response.tokens)), rtol=0, atol=1e-5)
+
+
+def test_behaviour_logprobs_are_of_the_tempered_nucleus() -> None:
+    """Nucleus written out: of ids in falling order, those before which less than top-p lies."""
+    sampling = Sampling(temperature=1.2, top_p=0.8, max_tokens=10)
+    (group,) = _generate([Request(PROMPTS[0], 8, first_index=5, source="exploration")], sampling)
+    for response in group.responses:
+        logits = _full_logits(group.prompt, response.tokens)
+        for place, token in enumerate(response.tokens.tolist()):
+            falling = sorted(torch.softmax(logits[place] / 1.2, dim=-1).tolist(), reverse=True)
+            mass, count = 0.0, 0
+            while mass < 0.8:
+                mass += falling[count]
+                count += 1
+            chosen = torch.softmax(logits[place] / 1.2, dim=-1)[token]
+            assert chosen >= falling[count - 1]
+            expected = (chosen / mass).log()
+            torch.testing.assert_close(response.behaviour_logprobs[place], expected, rtol=0, atol=1e-4)
+            torch.testing.assert_close(response.kept_mass[place], torch.tensor(mass), rtol=0, atol=1e-4)
+            policy = torch.log_softmax(logits[place], dim=-1)[token]
+            torch.testing.assert_close(response.policy_logprobs[place], policy, rtol=0, atol=1e-4)
+
+
+def test_greedy_takes_the_likeliest_allowed_id_each_time() -> None:
+    (group,) = _generate([Request(PROMPTS[0], 3)], Sampling(0.0, 1.0, max_tokens=12), ends=frozenset([1]))
+    first = group.responses[0].tokens
+    assert torch.equal(first, _full_logits(group.prompt, first).argmax(dim=-1))
+    assert all(torch.equal(response.tokens, first) for response in group.responses)
+    assert not group.responses[0].behaviour_logprobs.any()
+
+
+def test_banned_ids_are_never_sampled() -> None:
+    """Even when the weights favour them: their head rows are twenty times the others'."""
+    policy = tiny_policy(tied=False)
+    with torch.no_grad():
+        policy.head.weight[list(BANNED)] *= 20
+    for temperature in (0.0, 1.0, 4.0):
+        sampling = Sampling(temperature, 0.99, max_tokens=20)
+        (group,) = _generate([Request(PROMPTS[0], 16)], sampling, ends=frozenset(), policy=policy)
+        tokens = torch.cat([response.tokens for response in group.responses])
+        assert not torch.isin(tokens, torch.tensor(BANNED)).any()
+
+
+# --- reproducibility --------------------------------------------------------------------------------------
+
+
+def test_a_rerun_is_bit_equal(plain: list[Group]) -> None:
+    again = _generate([Request(prompt, 9) for prompt in PROMPTS])
+    for first, second in zip(plain, again, strict=True):
+        for one, other in zip(first.responses, second.responses, strict=True):
+            _assert_same(one, other)
+
+
+@pytest.mark.parametrize("key", [StreamKey(2, 3), StreamKey(1, 4)], ids=["seed", "step"])
+def test_another_key_gives_other_responses(plain: list[Group], key: StreamKey) -> None:
+    (group,) = _generate([Request(PROMPTS[0], 9)], key=key)
+    pairs = zip(plain[0].responses, group.responses, strict=True)
+    assert not any(torch.equal(one.tokens, other.tokens) for one, other in pairs)
+
+
+@pytest.mark.parametrize(
+    ("requests", "slots"),
+    [
+        ([Request(PROMPTS[2], 9), Request(PROMPTS[1], 9), Request(PROMPTS[0], 9)], 8),
+        ([Request(PROMPTS[0], 9)], 8),
+        ([Request(PROMPTS[1], 3)], 8),
+        ([Request(PROMPTS[2], 2), Request(PROMPTS[1], 20), Request(PROMPTS[0], 1)], 8),
+        ([Request(prompt, 9) for prompt in PROMPTS], 16),
+    ],
+    ids=["other order", "alone", "fewer than slots", "other counts", "more slots"],
+)
+def test_tokens_do_not_depend_on_who_else_is_sampled(
+    plain: list[Group], requests: list[Request], slots: int
+) -> None:
+    expected = {
+        (response.problem_id, response.index): response for group in plain for response in group.responses
+    }
+    compared = 0
+    for response in (response for group in _generate(requests, slots=slots) for response in group.responses):
+        if same := expected.get((response.problem_id, response.index)):
+            assert torch.equal(response.tokens, same.tokens)
+            torch.testing.assert_close(response.policy_logprobs, same.policy_logprobs, rtol=0, atol=1e-4)
+            compared += 1
+    assert compared >= 3
+
+
+def test_few_slots_asked_for_are_still_enough_for_steady_products() -> None:
+    assert NativeEngine(POLICY, ENDS, slots=1).slots == 8
+
+
+# --- beside training --------------------------------------------------------------------------------------
+
+
+def test_sampled_responses_can_be_trained_on(plain: list[Group]) -> None:
+    """Sampling runs in inference mode, whose tensors autograd refuses."""
+    policy = tiny_policy()
+    response = plain[0].responses[0]
+    logprobs, _ = policy(pack([Row(plain[0].prompt, (response.tokens,))]))
+    (logprobs - response.policy_logprobs).pow(2).sum().backward()
+    assert policy.head.weight.grad is not None
+
+
+def test_progress_counts_up_to_everything() -> None:
+    seen: list[Progress] = []
+    groups = NativeEngine(POLICY, ENDS, 8).generate([Request(PROMPTS[0], 9)], PLAIN, KEY, seen.append)
+    tokens = sum(len(response.tokens) for response in groups[0].responses)
+    assert seen[-1] == Progress(finished=9, total=9, tokens=tokens)

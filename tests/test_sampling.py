@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlm_uec.rollout.sampling import inverse_cdf, nucleus, sample_tokens, uniform_stream
+
+NONE_BANNED = torch.zeros(4, dtype=torch.bool)
+PROBABILITIES = torch.tensor([[0.1, 0.5, 0.15, 0.25]])
+BELOW_ONE = math.nextafter(1.0, 0.0)
+
+
+def _uniforms(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+# --- keyed streams ----------------------------------------------------------------------------------------
+
+KEY = (1, 2, "geo-3", 4)
+
+
+def test_a_stream_is_a_function_of_its_key() -> None:
+    assert torch.equal(uniform_stream(*KEY, 50), uniform_stream(*KEY, 50))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [(2, 2, "geo-3", 4), (1, 3, "geo-3", 4), (1, 2, "geo-30", 4), (1, 2, "geo-3", 5), (12, 0, "geo-3", 4)],
+)
+def test_any_part_of_the_key_changes_the_stream(other: tuple[int, int, str, int]) -> None:
+    assert not (uniform_stream(*KEY, 50) == uniform_stream(*other, 50)).any()
+
+
+def test_parts_of_the_key_do_not_run_into_each_other() -> None:
+    assert not torch.equal(uniform_stream(1, 23, "4", 5, 8), uniform_stream(12, 3, "4", 5, 8))
+    assert not torch.equal(uniform_stream(1, 2, "3", 45, 8), uniform_stream(1, 2, "34", 5, 8))
+
+
+def test_a_longer_limit_keeps_the_stream_so_far() -> None:
+    assert torch.equal(uniform_stream(*KEY, 100)[:50], uniform_stream(*KEY, 50))
+
+
+def test_a_streams_numbers_are_uniform() -> None:
+    """4000 draws: the mean's standard error is 0.0046, a tenth's 0.0047."""
+    draws = uniform_stream(*KEY, 4000)
+    assert draws.dtype == torch.float64
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    assert abs(draws.mean() - 0.5) < 0.02
+    assert (torch.histc(draws, 10, 0, 1) / 4000 - 0.1).abs().max() < 0.02
+
+
+# --- inverse CDF ------------------------------------------------------------------------------------------
+
+
+def test_inverse_cdf_by_hand() -> None:
+    """Weights 1, 0, 2, 1 of 4: boundaries at 0.25, 0.25, 0.75, 1; a boundary belongs to the next id."""
+    weights = torch.tensor([[1.0, 0.0, 2.0, 1.0]])
+    uniforms = _uniforms(0.0, 0.2499, 0.25, 0.7499, 0.75, BELOW_ONE)
+    assert inverse_cdf(weights.expand(6, 4), uniforms).tolist() == [0, 0, 2, 2, 3, 3]
+
+
+def test_trailing_and_leading_zeros_are_never_drawn() -> None:
+    weights = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
+    assert inverse_cdf(weights.expand(3, 4), _uniforms(0.0, 0.5, BELOW_ONE)).tolist() == [2, 2, 2]
+
+
+weights_with_zeros = st.lists(
+    st.one_of(st.just(0.0), st.floats(2.0**-100, 1.0, width=32)), min_size=1, max_size=40
+).filter(any)
+
+
+@settings(max_examples=300, deadline=None)
+@given(weights_with_zeros, st.floats(0.0, BELOW_ONE))
+def test_an_id_of_zero_weight_is_never_drawn(weights: list[float], uniform: float) -> None:
+    for u in (uniform, 0.0, BELOW_ONE):
+        assert weights[int(inverse_cdf(torch.tensor([weights]), _uniforms(u)))] > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(weights_with_zeros, st.lists(st.floats(0.0, BELOW_ONE), min_size=2, max_size=2))
+def test_a_larger_uniform_never_draws_an_earlier_id(weights: list[float], pair: list[float]) -> None:
+    low, high = inverse_cdf(torch.tensor([weights, weights]), _uniforms(*sorted(pair))).tolist()
+    assert low <= high
+
+
+def test_every_id_of_a_large_vocabulary_has_its_own_share() -> None:
+    """In float32 the sum over 150,000 ids would swallow the last ones' boundaries."""
+    count = 150_000
+    weights = torch.full((1, count), 1 / count)
+    for token in (0, 1, 77_777, count - 2, count - 1):
+        assert int(inverse_cdf(weights, _uniforms((token + 0.5) / count))) == token
+
+
+# --- the nucleus ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("top_p", "kept"),
+    [
+        (1.0, [0.1, 0.5, 0.15, 0.25]),
+        (0.95, [0.1, 0.5, 0.15, 0.25]),
+        (0.85, [0.0, 0.5, 0.15, 0.25]),
+        (0.6, [0.0, 0.5, 0.0, 0.25]),
+        (0.5, [0.0, 0.5, 0.0, 0.0]),
+        (1e-9, [0.0, 0.5, 0.0, 0.0]),
+    ],
+)
+def test_the_nucleus_by_hand(top_p: float, kept: list[float]) -> None:
+    """0.5 + 0.25 = 0.75 is short of 0.85, 0.9 is not; 0.5 alone reaches 0.5."""
+    assert nucleus(PROBABILITIES, top_p).tolist()[0] == pytest.approx(kept)
+
+
+def test_of_equals_the_first_id_is_kept() -> None:
+    assert nucleus(torch.tensor([[0.25, 0.25, 0.25, 0.25]]), 0.5).tolist() == [[0.25, 0.25, 0.0, 0.0]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-8, 8), min_size=2, max_size=30), st.floats(0.01, 1.0))
+def test_the_nucleus_is_the_fewest_ids_that_reach_the_mass(logits: list[float], top_p: float) -> None:
+    probabilities = torch.softmax(torch.tensor([logits], dtype=torch.float64), dim=-1)
+    kept = nucleus(probabilities, top_p)[0]
+    assert kept.sum() >= top_p - 1e-9
+    least = kept[kept > 0].min()
+    assert kept.sum() - least < top_p + 1e-9  # one less would not do
+    dropped = probabilities[0][kept == 0]
+    assert len(dropped) == 0 or dropped.max() <= least
+
+
+# --- the draw and what is recorded ------------------------------------------------------------------------
+
+LOGITS = PROBABILITIES.log()
+
+
+def test_both_logprobs_under_top_p_by_hand() -> None:
+    """Kept 0.5 and 0.25 of mass 0.75: id 3 has behaviour probability 1/3, policy probability 1/4."""
+    sampled = sample_tokens(LOGITS, NONE_BANNED, _uniforms(0.9), 1.0, 0.6)
+    assert sampled.tokens.tolist() == [3]
+    assert sampled.behaviour_logprobs.item() == pytest.approx(math.log(1 / 3), abs=1e-6)
+    assert sampled.policy_logprobs.item() == pytest.approx(math.log(1 / 4), abs=1e-6)
+    assert sampled.kept_mass.item() == pytest.approx(0.75)
+
+
+def test_temperature_flattens_the_behaviour_not_the_policy() -> None:
+    """t = 2 takes square roots: of 1/10, 1/2, 3/20 and 1/4, renormalised."""
+    roots = [math.sqrt(p) for p in (0.1, 0.5, 0.15, 0.25)]
+    sampled = sample_tokens(LOGITS, NONE_BANNED, _uniforms(0.0), 2.0, 1.0)
+    assert sampled.tokens.tolist() == [0]
+    assert sampled.behaviour_logprobs.item() == pytest.approx(math.log(roots[0] / sum(roots)), abs=1e-6)
+    assert sampled.policy_logprobs.item() == pytest.approx(math.log(0.1), abs=1e-6)
+    assert sampled.kept_mass.item() == pytest.approx(1.0)
+
+
+def test_entropy_is_of_the_whole_policy_at_temperature_one() -> None:
+    exact = -sum(p * math.log(p) for p in (0.1, 0.5, 0.15, 0.25))
+    for temperature, top_p in ((0.0, 1.0), (1.0, 1.0), (1.3, 0.6)):
+        sampled = sample_tokens(LOGITS, NONE_BANNED, _uniforms(0.3), temperature, top_p)
+        assert sampled.entropy.item() == pytest.approx(exact, abs=1e-6)
+
+
+def test_at_temperature_zero_the_likeliest_allowed_id_is_certain() -> None:
+    banned = torch.tensor([False, True, False, False])
+    for uniform in (0.0, 0.5, BELOW_ONE):
+        sampled = sample_tokens(LOGITS, banned, _uniforms(uniform), 0.0, 0.5)
+        assert sampled.tokens.tolist() == [3]
+        assert sampled.behaviour_logprobs.tolist() == [0.0]
+        assert sampled.policy_logprobs.item() == pytest.approx(math.log(0.25 / 0.5), abs=1e-6)
+        assert sampled.kept_mass.tolist() == [1.0]
+
+
+def test_banned_ids_are_out_of_every_distribution() -> None:
+    """Without id 1 the others share the mass: 0.1, 0.15 and 0.25 of 0.5."""
+    banned = torch.tensor([False, True, False, False])
+    sampled = sample_tokens(LOGITS.expand(3, 4), banned, _uniforms(0.1, 0.4, 0.9), 1.0, 1.0)
+    assert sampled.tokens.tolist() == [0, 2, 3]
+    assert sampled.policy_logprobs.exp().tolist() == pytest.approx([0.2, 0.3, 0.5])
+    assert torch.equal(sampled.policy_logprobs, sampled.behaviour_logprobs)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.floats(-50, 50, width=32), min_size=6, max_size=6),
+    st.sets(st.integers(0, 5), max_size=5),
+    st.sampled_from([0.0, 0.5, 1.0, 1.2, 4.0]),
+    st.floats(0.01, 1.0),
+    st.floats(0.0, BELOW_ONE),
+)
+def test_a_banned_id_is_never_sampled(
+    logits: list[float], banned_ids: set[int], temperature: float, top_p: float, uniform: float
+) -> None:
+    banned = torch.zeros(6, dtype=torch.bool)
+    banned[list(banned_ids)] = True
+    sampled = sample_tokens(torch.tensor([logits]), banned, _uniforms(uniform), temperature, top_p)
+    assert int(sampled.tokens) not in banned_ids
+    for record in (sampled.behaviour_logprobs, sampled.policy_logprobs, sampled.entropy, sampled.kept_mass):
+        assert record.isfinite().all()
+    assert sampled.behaviour_logprobs.item() <= 1e-5
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (1.2, 1.0), (1.0, 0.8)])
+def test_frequencies_are_the_behaviours_probabilities(temperature: float, top_p: float) -> None:
+    """Pearson's chi-square over 20,000 keyed draws; 32.9 is the 99.9 % point of its 12 degrees of freedom."""
+    generator = torch.Generator().manual_seed(3)
+    logits, banned, draws = torch.randn(1, 14, generator=generator), torch.zeros(14, dtype=torch.bool), 20_000
+    banned[5] = True
+    uniforms = uniform_stream(1, 1, "frequencies", 0, draws)
+    sampled = sample_tokens(logits.expand(draws, 14), banned, uniforms, temperature, top_p)
+    kept = torch.softmax((logits[0] / temperature).masked_fill(banned, -torch.inf), dim=-1)
+    if top_p < 1:
+        order = kept.argsort(descending=True)
+        count = int((kept[order].cumsum(0) < top_p).sum()) + 1
+        kept = torch.zeros(14).scatter(0, order[:count], kept[order[:count]])
+    expected = kept / kept.sum() * draws
+    observed = torch.bincount(sampled.tokens, minlength=14)
+    assert (observed[expected == 0] == 0).all()
+    live = expected > 0
+    assert ((observed[live] - expected[live]) ** 2 / expected[live]).sum() < 32.9
+    share = sampled.behaviour_logprobs.exp() * draws
+    torch.testing.assert_close(share, expected[sampled.tokens], rtol=1e-4, atol=1e-3)
