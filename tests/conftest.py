@@ -7,7 +7,6 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from assets.tiny_tokenizer import GEOMETRY_WORDING, train_tokenizer
 from vlm_uec.data.vision import load_image_processor
 
 # Small kernels lose to the hand-over between threads by two orders of magnitude.
@@ -15,12 +14,9 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a Qwen2.5-VL style tokenizer and image processor."""
-    directory = tmp_path_factory.mktemp("tokenizer")
-    train_tokenizer(GEOMETRY_WORDING, 320).save_pretrained(directory)
-    Qwen2VLImageProcessorPil().save_pretrained(directory)
-    return directory
+def bundle() -> Path:
+    """The bundled tiny Qwen2.5-VL: its tokenizer and image processor are of the real ones' classes."""
+    return Path(__file__).parents[1] / "assets" / "tiny-qwen2.5-vl"
 
 
 @pytest.fixture(scope="session")

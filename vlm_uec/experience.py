@@ -6,6 +6,7 @@ every rank, in canonical order, whatever finished first.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,11 @@ class Experience:
 
     @property
     def difficult_prompts(self) -> int:
-        return len({trajectory.response.problem_id for trajectory in self.explored})
+        """Prompts on which every regular rollout failed, whether they were explored or not."""
+        accuracies: dict[str, list[float]] = defaultdict(list)
+        for trajectory in self.regular:
+            accuracies[trajectory.response.problem_id].append(trajectory.reward.accuracy)
+        return sum(map(is_difficult, accuracies.values()))
 
     @property
     def rescued_prompts(self) -> int:
