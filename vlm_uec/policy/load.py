@@ -27,16 +27,30 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLF
     transformers would fill it with random numbers and only warn.
     """
     check_architecture(path)
-    loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        path, dtype=DTYPES[precision], attn_implementation="sdpa", output_loading_info=True
-    )
-    model, info = loaded
+    model, info = _load_with_report(path, DTYPES[precision])
     lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if lost:
         raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
+
+
+def _load_with_report(path: str, dtype: torch.dtype) -> Any:
+    """The model, and which weights were missing or misshapen."""
+    try:
+        return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            path,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
+        )
+    except RuntimeError as error:
+        # Under ZeRO-3 they are raised all the same.
+        if "size mismatch" not in str(error):
+            raise
+        raise UserError(f"model.path {path}: {' '.join(str(error).split())}") from error
 
 
 def check_architecture(path: str) -> None:
