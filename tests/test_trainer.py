@@ -1,0 +1,213 @@
+"""The loop's promises about what is trained on, when, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes import NotingLearner, make_trainer
+from vlm_uec.telemetry.metrics import step_metrics
+from vlm_uec.trainer import StepOutcome, Trainer
+from vlm_uec.types import ScoredTrajectory, Trajectory
+
+GROUPS = ("rollout.n=4", "exploration.n=3")
+# Retains 4 + 2 + 1 of the unit of 3 * 4 = 12: one mixed prompt, two rescued, one of them twice.
+SEVEN_A_STEP = {"a": "vxxx|", "b": "xxxx|vvx", "c": "xxxx|xxv"}
+
+
+def _keys(trajectories: list[Trajectory] | tuple[Trajectory, ...]) -> list[str]:
+    """`2b4` is response 4 to problem b, sampled at step 2."""
+    return [f"{t.step}{t.response.problem_id}{t.response.index}" for t in trajectories]
+
+
+def _steps(trainer: Trainer, count: int) -> list[StepOutcome]:
+    return [trainer.step(step) for step in range(1, count + 1)]
+
+
+def _plain(trajectories: tuple[Trajectory, ...]) -> set[str]:
+    return {key[1:] for key in _keys(trajectories)}
+
+
+def _trained(learner: NotingLearner, what: str = "update") -> list[list[str]]:
+    return [_keys([item.trajectory for item in batch]) for batch in learner.batches(what)]
+
+
+def test_grpo_trains_on_everything_every_step_zero_advantages_too() -> None:
+    """All right and all wrong: every advantage is 0, and all 2 * 4 are in the loss all the same."""
+    trainer, learner = make_trainer({"a": "vvvv", "b": "xxxx"}, *GROUPS, "algorithm=grpo")
+    for outcome in _steps(trainer, 3):
+        assert _plain(outcome.update.trajectories) == {
+            f"{name}{index}" for name in "ab" for index in range(4)
+        }
+        assert {t.advantage for t in outcome.update.trajectories} == {0.0}
+        assert outcome.experience.explored == ()
+        assert outcome.replay.trajectories == ()
+    assert [name for name, _ in learner.calls] == ["old", "reference", "update"] * 3
+    assert len(trainer.pending) == len(trainer.replay) == 0
+
+
+def test_grpo_keeps_truncated_right_answers() -> None:
+    trainer, _ = make_trainer({"a": "Vxxx"}, *GROUPS, "algorithm=grpo")
+    assert len(trainer.step(1).update.trajectories) == 4
+
+
+def test_uec_without_a_difficult_prompt() -> None:
+    trainer, _ = make_trainer({"a": "vxxx|", "b": "vvxx|"}, *GROUPS)
+    outcome = trainer.step(1)
+    assert outcome.experience.explored == ()
+    assert len(outcome.update.trajectories) == 8
+    metrics = step_metrics(1, outcome)
+    assert metrics["uec/difficult_prompts"] == metrics["uec/explored_responses"] == 0
+
+
+def test_a_step_that_retains_nothing_only_generates() -> None:
+    """a has no spread; b is difficult and stays so: nothing is left, and nothing else happens."""
+    trainer, learner = make_trainer({"a": "vvvv|", "b": "xxxx|xxx"}, *GROUPS, "stabilizer.frequency=1")
+    outcome = trainer.step(1)
+    assert learner.calls == []
+    assert outcome.retained.trajectories == outcome.update.trajectories == outcome.replay.trajectories == ()
+    metrics = step_metrics(1, outcome)
+    assert metrics["uec/explored_responses"] == 3
+    assert not [name for name in metrics if name.startswith(("loss/", "ratio/", "replay/", "covariance/"))]
+    assert "grad_norm" not in metrics and "uec/replay_age" not in metrics
+
+
+def test_retention_keeps_both_signs_of_regular_and_only_positive_exploration() -> None:
+    trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS)
+    retained = trainer.step(1).retained
+    assert _plain(retained.trajectories) == {"a0", "a1", "a2", "a3", "b4", "b5", "c6"}
+    assert (retained.regular, retained.explored, retained.dropped_overlong) == (4, 3, 0)
+
+
+def test_retained_trajectories_come_by_problem_then_index() -> None:
+    trainer, _ = make_trainer(
+        {"a": "xxxx|xvv", "b": "vxxx|", "c": "xxxx|vxv"}, *GROUPS, "retention.regular=false"
+    )
+    outcome = trainer.step(1)
+    letters = {
+        "a": ["a0", "a1", "a2", "a3", "a5", "a6"],
+        "b": ["b0", "b1", "b2", "b3"],
+        "c": ["c0", "c1", "c2", "c3", "c4", "c6"],
+    }
+    expected = [f"1{key}" for name in outcome.experience.problem_ids for key in letters[name]]
+    assert _keys(outcome.retained.trajectories) == expected
+
+
+def test_pending_waits_for_a_whole_batch_and_pops_whole_multiples_in_order() -> None:
+    """7 a step, 12 a batch: 7 wait; 14 give 12; 9 wait; 16 give 12; and so on."""
+    trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS)
+    pushed: list[str] = []
+    popped: list[str] = []
+    waiting = []
+    for step in range(1, 7):
+        outcome = trainer.step(step)
+        pushed += _keys(outcome.retained.trajectories)
+        popped += _keys(outcome.update.trajectories)
+        waiting.append(len(trainer.pending))
+    assert waiting == [7, 2, 9, 4, 11, 6]
+    assert popped + _keys(trainer.pending.items()) == pushed
+
+
+def test_two_whole_batches_are_popped_at_once() -> None:
+    """Unit 1 * 2; the exploration of one difficult prompt leaves 5."""
+    trainer, _ = make_trainer({"a": "xx|vvvvvx"}, "rollout.n=2", "exploration.n=6")
+    outcome = trainer.step(1)
+    assert len(outcome.update.trajectories) == 4
+    assert len(trainer.pending) == 1
+
+
+def test_without_pending_a_step_trains_on_what_it_has() -> None:
+    trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS, "pending.enabled=false")
+    for outcome in _steps(trainer, 2):
+        assert outcome.update.trajectories == outcome.retained.trajectories
+        assert len(outcome.update.trajectories) == 7
+    assert len(trainer.pending) == 0
+
+
+def test_truncated_right_answers_are_dropped_and_truncated_wrong_ones_are_not() -> None:
+    scripts = {"a": "VvXx|", "b": "xxxx|Vvx"}
+    outcome = make_trainer(scripts, *GROUPS)[0].step(1)
+    assert _plain(outcome.retained.trajectories) == {"a1", "a2", "a3", "b5"}
+    assert outcome.retained.dropped_overlong == 2
+    outcome = make_trainer(scripts, *GROUPS, "overlong_filter.enabled=false")[0].step(1)
+    assert _plain(outcome.retained.trajectories) == {"a0", "a1", "a2", "a3", "b4", "b5"}
+    assert outcome.retained.dropped_overlong == 0
+
+
+@pytest.mark.parametrize(
+    ("switch", "expected"),
+    [
+        ("retention.regular=false", {"a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3", "b4"}),
+        ("retention.exploration=false", {"a0", "a1", "a2", "a3", "b4", "b5", "b6"}),
+        ("exploration.enabled=false", {"a0", "a1", "a2", "a3"}),
+        # b: rewards 0.9, 0, 0 have advantages 1.15 and -0.58.
+        ("retention={retain: magnitude, magnitude: 0.5}", {"a0", "a1", "a2", "a3", "b4", "b5", "b6"}),
+        ("retention={retain: magnitude, magnitude: 1.0}", {"a0", "a1", "a2", "a3", "b4"}),
+        # a: one right of four has 1.5, the others -0.5.
+        ("retention.threshold=0.6", {"a0", "b4"}),
+    ],
+)
+def test_each_switch_of_retention_alone(switch: str, expected: set[str]) -> None:
+    trainer, _ = make_trainer({"a": "vxxx|", "b": "xxxx|vxx"}, *GROUPS, switch)
+    assert _plain(trainer.step(1).retained.trajectories) == expected
+
+
+def test_replay_comes_every_so_many_steps_those_that_only_generated_included() -> None:
+    """Unit 2 * 4 = 8, 4 retained a step: updates at 2, 4, 6, 8; replays at 3, 6, 9 of what there is."""
+    trainer, learner = make_trainer(
+        {"a": "vxxx|", "b": "vvvv|"}, *GROUPS, "stabilizer={frequency: 3, min_advantage: -9, capacity: 1}"
+    )
+    outcomes = _steps(trainer, 9)
+    assert [bool(o.update.trajectories) for o in outcomes] == [False, True] * 4 + [False]
+    assert [bool(o.replay.trajectories) for o in outcomes] == [False, False, True] * 3
+    assert len(learner.batches("replay")) == 3
+    assert step_metrics(3, outcomes[2])["uec/replay_age"] == pytest.approx((4 * 2 + 4 * 1) / 8)
+
+
+def test_replay_keeps_high_advantages_with_the_old_logprobs_of_their_time() -> None:
+    """Unit 4: each step trains on the 4 of a, and stores the one of advantage 1.5 (the fakes' old log-probs
+    count updates). The buffer reaches 4 at step 4, after updates 0 to 3."""
+    trainer, learner = make_trainer(
+        {"a": "vxxx|"}, *GROUPS, "stabilizer={frequency: 1, min_advantage: 1.0, capacity: 2}"
+    )
+    outcomes = _steps(trainer, 4)
+    assert [len(o.replay.trajectories) for o in outcomes] == [0, 0, 0, 4]
+    (replayed,) = learner.batches("replay")
+    assert _keys([item.trajectory for item in replayed]) == ["1a0", "2a0", "3a0", "4a0"]
+    assert [float(item.old_logprobs[0]) for item in replayed] == [0, 1, 2, 3]
+    assert [name for name, _ in learner.calls[-4:]] == ["old", "reference", "update", "replay"]
+
+
+def test_nothing_is_stored_or_replayed_where_the_stabilizer_is_off() -> None:
+    trainer, learner = make_trainer(
+        {"a": "vxxx|"}, *GROUPS, "stabilizer={enabled: false, frequency: 1, min_advantage: -9}"
+    )
+    _steps(trainer, 3)
+    assert learner.batches("replay") == []
+    assert len(trainer.replay) == 0
+
+
+def test_old_and_reference_are_taken_before_the_update_for_the_batch_it_trains_on() -> None:
+    trainer, learner = make_trainer({"a": "vxxx|", "b": "xxxx|vvv"}, *GROUPS, "pending.enabled=false")
+    trainer.step(1)
+    (old, olds), (reference, references), (update, scored) = learner.calls
+    assert (old, reference, update) == ("old", "reference", "update")
+    assert olds == references == [item.trajectory for item in scored]
+    assert all(isinstance(item, ScoredTrajectory) for item in scored)
+
+
+def test_a_restored_trainer_goes_on_as_if_never_stopped() -> None:
+    options = (*GROUPS, "stabilizer={frequency: 2, min_advantage: 0.1, capacity: 1.5}")
+    whole, whole_learner = make_trainer(SEVEN_A_STEP, *options)
+    _steps(whole, 8)
+    first, first_learner = make_trainer(SEVEN_A_STEP, *options)
+    _steps(first, 5)
+    state = first.state(5, "data")
+    assert state.pending and state.replay
+    second, second_learner = make_trainer(SEVEN_A_STEP, *options)
+    second.restore(state)
+    for step in (6, 7, 8):
+        second.step(step)
+    for what in ("update", "replay"):
+        assert _trained(first_learner, what) + _trained(second_learner, what) == _trained(whole_learner, what)
+    assert _keys(second.pending.items()) == _keys(whole.pending.items())
+    assert whole_learner.batches("replay")
