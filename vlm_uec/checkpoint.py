@@ -51,25 +51,20 @@ def save_checkpoint(
             shutil.rmtree(final)
         temporary.rename(final)
         _point_latest(root, final.name)
-        _prune(root, keep)
+        _prune(root, final.name, keep)
     barrier()
     return final
 
 
 def load_state(checkpoint: Path, data: str) -> TrainState:
     """Reads the state back; raises `UserError` when it is of other data or another world size."""
-    try:
-        record = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{checkpoint}: not a checkpoint ({error})") from error
-    if record["world_size"] != world_size():
-        raise UserError(
-            f"{checkpoint}: written by {record['world_size']} ranks; resume with as many, not {world_size()}"
-        )
-    if record["data"] != data:
+    step, ranks, trained_on = _read_record(checkpoint)
+    if ranks != world_size():
+        raise UserError(f"{checkpoint}: written by {ranks} ranks; resume with as many, not {world_size()}")
+    if trained_on != data:
         raise UserError(f"{checkpoint}: was trained on other problems; give the same data.path and limits")
     return TrainState(
-        step=record["step"],
+        step=step,
         pending=tuple(load_trajectories(checkpoint / "pending")),
         replay=tuple(load_scored(checkpoint / "replay")),
         data=data,
@@ -103,6 +98,15 @@ def _latest(root: Path) -> Path | None:
     return checkpoint
 
 
+def _read_record(checkpoint: Path) -> tuple[int, int, str]:
+    """Step, world size and data fingerprint."""
+    try:
+        record = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        return record["step"], record["world_size"], record["data"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{checkpoint}: not a checkpoint ({error!r}); resume=PATH picks another") from error
+
+
 def _write_state(directory: Path, state: TrainState, config: str) -> None:
     save_trajectories(directory / "pending", state.pending)
     save_scored(directory / "replay", state.replay)
@@ -119,8 +123,9 @@ def _point_latest(root: Path, name: str) -> None:
     _sync(root)
 
 
-def _prune(root: Path, keep: int) -> None:
-    for old in _steps(root)[:-keep]:
+def _prune(root: Path, newest: str, keep: int) -> None:
+    # Later ones are of a future that a resume from an earlier step gave up; they do not count as kept.
+    for old in [path for path in _steps(root) if path.name <= newest][:-keep]:
         shutil.rmtree(old)
 
 
