@@ -88,12 +88,13 @@ def test_a_larger_uniform_never_draws_an_earlier_id(weights: list[float], pair: 
     assert low <= high
 
 
-def test_every_id_of_a_large_vocabulary_has_its_own_share() -> None:
-    """In float32 the sum over 150,000 ids would swallow the last ones' boundaries."""
-    count = 150_000
-    weights = torch.full((1, count), 1 / count)
-    for token in (0, 1, 77_777, count - 2, count - 1):
-        assert int(inverse_cdf(weights, _uniforms((token + 0.5) / count))) == token
+def test_rare_ids_behind_a_common_one_keep_their_share() -> None:
+    """Ids of weight 2^-30 behind one of weight 1: in float32 they would all end where it ends."""
+    rare, count = 2.0**-30, 1000
+    weights = torch.cat([torch.ones(1), torch.full((count,), rare)])[None]
+    total = 1 + count * rare
+    for token in (1, 2, 500, count):
+        assert int(inverse_cdf(weights, _uniforms((1 + (token - 0.5) * rare) / total))) == token
 
 
 # --- the nucleus ------------------------------------------------------------------------------------------
