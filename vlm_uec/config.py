@@ -17,7 +17,7 @@ from vlm_uec.errors import UserError
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
@@ -208,7 +208,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def dump_config(config: Config) -> str:
     """YAML that `load_config` reads back to an equal config."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(config.model_dump(), sort_keys=False)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -265,8 +265,12 @@ def _explain(error: ValidationError) -> str:
 
 
 def _nearest(key: str) -> str:
-    close = difflib.get_close_matches(key, config_keys(), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    known = [*config_keys(), *Config.model_fields]
+    if close := difflib.get_close_matches(key, known, n=1):
+        return f"; did you mean {close[0]}?"
+    section = key.rpartition(".")[0]
+    siblings = [name for name in config_keys() if name.rpartition(".")[0] == section]
+    return f"; {section or 'the top level'} has {', '.join(siblings)}" if siblings else ""
 
 
 def config_keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
