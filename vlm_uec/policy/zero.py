@@ -154,7 +154,11 @@ class ZeroPolicy:
                 for name, value in state.items()
                 if name.startswith("model.")
             }
-            self.policy.model.save_pretrained(directory, state_dict=ours)
+            # Under ZeRO-3 transformers remembers renamings that loading never used, and would write
+            # `model.model.layers`; with none remembered it writes the published names.
+            model: Any = self.policy.model
+            model._weight_conversions = None
+            model.save_pretrained(directory, state_dict=ours)
 
 
 class ZeroReference:
