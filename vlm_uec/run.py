@@ -11,7 +11,7 @@ from vlm_uec.checkpoint import find_checkpoint, load_state, save_checkpoint
 from vlm_uec.config import Config, dump_config
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.data.encode import PromptEncoder
-from vlm_uec.data.prompts import PromptSet, prepare_prompts
+from vlm_uec.data.prompts import PromptSet, prepare_prompts, step_problems
 from vlm_uec.distributed import barrier, rank, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.evaluate import correct_counts, sample_problems
@@ -57,6 +57,8 @@ class Run:
         self.display = Display(active=rank() == 0, steps=config.train.steps)
         self.prompts = self._prompts(config.data.train_split)
         self.validation = self._prompts(config.data.validation_split) if config.train.eval_every else None
+        # Asked only for its refusal: too few problems are told before the model is loaded.
+        step_problems(list(self.prompts.problems), config.rollout.prompts, config.train.seed, 1)
         if config.rollout.prompts < world_size():
             raise UserError(
                 f"rollout.prompts {config.rollout.prompts} is below the number of ranks {world_size()}"
@@ -134,7 +136,8 @@ class Run:
             return None
         self.run_dir.mkdir(parents=True, exist_ok=True)
         (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
-        return RunWriter(self.run_dir, done if self.checkpoint else None)
+        # resume=auto also takes up a run that died before its first checkpoint, from the start.
+        return RunWriter(self.run_dir, None if self.config.resume == "never" else done)
 
     def _due(self, step: int, every: int) -> bool:
         """Every so many steps, and after the last one in any case; never where `every` is 0."""
