@@ -1,0 +1,120 @@
+"""Bad input is one line on stderr, exit code 2, and nothing left on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+import train
+from tests.launch import BUNDLED_MODEL, ROOT, execute, synthetic_data
+from vlm_uec import run
+from vlm_uec.policy import zero
+from vlm_uec.telemetry.display import Display
+
+RECIPE = "configs/tiny_cpu.yaml"
+
+
+def _fails(tmp_path: Path, *arguments: str, config: str = RECIPE) -> str:
+    """The one line that `train.py` ends with."""
+    run_dir = tmp_path / "run"
+    done = execute([sys.executable, "train.py", "--config", config, f"train.run_dir={run_dir}", *arguments])
+    assert done.returncode == 2, done.stderr
+    assert not run_dir.exists()
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_an_unknown_key(tmp_path: Path) -> None:
+    line = _fails(tmp_path, "rollout.promts=8")
+    assert line == f"error: {RECIPE}: unknown key rollout.promts; did you mean rollout.prompts?"
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("optim.lr=-1", ["optim.lr", "-1"]),
+        ("rollout.n=many", ["rollout.n", "many"]),
+        ("optim.minibatch=3", ["optim.minibatch 3", "rollout.prompts 16"]),
+        ("steps", ["'steps'", "dotted.key=value"]),
+    ],
+)
+def test_a_bad_value(tmp_path: Path, argument: str, told: list[str]) -> None:
+    line = _fails(tmp_path, argument)
+    assert all(part in line for part in told), line
+
+
+def test_a_missing_config(tmp_path: Path) -> None:
+    assert "no_such.yaml: cannot be read" in _fails(tmp_path, config="configs/no_such.yaml")
+
+
+@pytest.mark.end_to_end
+def test_a_missing_model(tmp_path: Path) -> None:
+    line = _fails(tmp_path, f"model.path={tmp_path}/no_model", f"data.path={synthetic_data()}")
+    assert line.startswith(f"error: model.path {tmp_path}/no_model: ")
+
+
+@pytest.fixture
+def fails_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """As `_fails`, in this process, which has the heavy imports behind it."""
+
+    def fails(argument: str) -> str:
+        run_dir = tmp_path / "run"
+        paths = [f"model.path={BUNDLED_MODEL}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
+        monkeypatch.setattr(sys, "argv", ["train.py", "--config", str(ROOT / RECIPE), *paths, argument])
+        monkeypatch.setattr(zero, "start_distributed", lambda: None)
+        # Its default stream is that of the import, which a test before this one may have closed.
+        monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
+        capsys.readouterr()
+        assert train.main() == 2
+        assert not run_dir.exists()
+        (line,) = capsys.readouterr().err.splitlines()
+        return str(line)
+
+    return fails
+
+
+def test_a_missing_data_set(fails_here: Callable[[str], str]) -> None:
+    line = fails_here("data.path=/no/data")
+    assert line.startswith("error: /no/data: no such directory")
+    assert "data_prep" in line
+
+
+def test_a_missing_split(fails_here: Callable[[str], str]) -> None:
+    assert "no split 'practice' here, available: test, train, validation" in fails_here(
+        "data.train_split=practice"
+    )
+
+
+def test_no_prompt_within_the_limit(fails_here: Callable[[str], str]) -> None:
+    line = fails_here("data.max_prompt_tokens=3")
+    assert "no usable prompt of 24 (prompt over 3 tokens: 24)" in line
+
+
+def test_more_prompts_than_problems(fails_here: Callable[[str], str]) -> None:
+    """Told before the first rollout, not at the first step."""
+    assert "rollout.prompts is 32, but there are 24 problems" in fails_here("rollout.prompts=32")
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [("no_such.py:reward", "no file no_such.py"), ("tests/plugins/mixed_reward.py:no", "no function 'no'")],
+)
+def test_a_missing_reward_function(fails_here: Callable[[str], str], function: str, told: str) -> None:
+    assert told in fails_here(f"reward.function={function}")
+
+
+def test_a_dry_run_prints_the_config_and_writes_nothing(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    command = [sys.executable, "train.py", "--config", RECIPE, "--dry-run", f"train.run_dir={run_dir}"]
+    done = execute(command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"run_dir: {run_dir}" in done.stdout
+    assert not run_dir.exists()
