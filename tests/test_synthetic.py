@@ -111,8 +111,9 @@ class Recorder(Canvas):
         self.labels: list[str] = []
 
     def label(self, centre: tuple[float, float], text: object) -> None:
-        x, y = self._at(centre)
-        box = self._draw.textbbox((round(x), round(y)), str(text), font=self._font, anchor="mm")
+        position = self._label_position(centre)
+        assert all(coordinate % 7 == 0 for coordinate in position)
+        box = self._draw.textbbox(position, str(text), font=self._font, anchor="mm")
         # The box ends with up to a pixel of the last letter's own spacing, which may be cut.
         assert min(box) >= 0 and box[2] <= 85 and box[3] <= 84, f"{text} leaves the picture"
         self.labels.append(str(text))

@@ -17,6 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 UNITS = 84
 _FONT_UNITS = 12
+# Half a 14-pixel patch: a digit meets the patches in four ways a direction, not in every way there is,
+# which is what lets a model of less than a million parameters read it.
+_LABEL_GRID = 7
 _WHITE = (255, 255, 255)
 _BLACK = (0, 0, 0)
 _SHADE = (208, 208, 208)
@@ -96,12 +99,15 @@ class Canvas:
         self.line((x, side_y), (side_x, side_y), (side_x, y))
 
     def label(self, centre: Point, text: object) -> None:
-        """Text on its own white box, so that no line runs through a digit."""
-        x, y = self._at(centre)
-        position = (round(x), round(y))  # whole pixels: a digit has one shape at a size
+        """Text on its own white box, so that no line runs through a digit, at the nearest grid point."""
+        position = self._label_position(centre)
         box = self._draw.textbbox(position, str(text), font=self._font, anchor="mm")
         self._draw.rectangle((box[0] - 1, box[1] - 1, box[2], box[3]), fill=_WHITE)
         self._draw.text(position, str(text), font=self._font, fill=_BLACK, anchor="mm")
+
+    def _label_position(self, centre: Point) -> tuple[int, int]:
+        x, y = (round(p / _LABEL_GRID) * _LABEL_GRID for p in self._placement.apply(centre))
+        return round(x * self._pixels_per_unit), round(y * self._pixels_per_unit)
 
     def png(self) -> bytes:
         buffer = BytesIO()
