@@ -39,8 +39,8 @@ class UpdateStats:
 
     grad_norm: float
     policy_loss: float
-    kl_loss: float
-    kl: float  # mean a token
+    kl_loss: float | None  # None where there is no reference
+    kl: float | None  # mean a token
     clipped_low: float  # share of tokens
     clipped_high: float
     ratio_mean: float
@@ -180,8 +180,8 @@ class Learner:
         return UpdateStats(
             grad_norm=grad_norm,
             policy_loss=sums["policy_loss"],
-            kl_loss=sums["kl_loss"],
-            kl=sums["kl"] / tokens,
+            kl_loss=None if self.reference is None else sums["kl_loss"],
+            kl=None if self.reference is None else sums["kl"] / tokens,
             clipped_low=sums["clipped_low"] / tokens,
             clipped_high=sums["clipped_high"] / tokens,
             ratio_mean=sums["ratio"] / tokens,

@@ -55,8 +55,6 @@ def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
         return {}
     return {
         "loss/policy": fmean(update.policy_loss for update in updates),
-        "loss/kl": fmean(update.kl_loss for update in updates),
-        "kl/reference": fmean(update.kl for update in updates),
         "clip_fraction/low": fmean(update.clipped_low for update in updates),
         "clip_fraction/high": fmean(update.clipped_high for update in updates),
         "ratio/mean": fmean(update.ratio_mean for update in updates),
@@ -64,8 +62,15 @@ def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
         "grad_norm": fmean(update.grad_norm for update in updates),
         "update/optimizer_steps": len(updates),
         "update/trajectories": sum(update.trajectories for update in updates),
+        **_kl(updates),
         **_covariances(updates),
     }
+
+
+def _kl(updates: Sequence[UpdateStats]) -> dict[str, float]:
+    losses = [update.kl_loss for update in updates if update.kl_loss is not None]
+    means = [update.kl for update in updates if update.kl is not None]
+    return {"loss/kl": fmean(losses), "kl/reference": fmean(means)} if losses else {}
 
 
 def replay_metrics(replays: Sequence[UpdateStats]) -> dict[str, float]:
