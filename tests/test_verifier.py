@@ -1,4 +1,4 @@
-"""The verifier against hand tables, limits and properties; the shared case set is a floor, not the goal."""
+"""The verifier's stages one by one: extraction, values, units, limits, the command line, the shared case set."""
 
 # ruff: noqa: E501  (tables read better in long rows)
 from __future__ import annotations
@@ -6,27 +6,35 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import mpmath
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from vlm_uec.verifier import verify
+from vlm_uec.verifier import Verdict, verify
+from vlm_uec.verifier.arithmetic import PI, ParseError, SeveralError
+from vlm_uec.verifier.describe import describe
 from vlm_uec.verifier.extract import extract, last_box
 from vlm_uec.verifier.normalise import normalise
-from vlm_uec.verifier.parse import MAX_DEPTH, ParseError, parse
+from vlm_uec.verifier.parse import MAX_DEPTH, MAX_TOKENS, parse
+from vlm_uec.verifier.read import read
+from vlm_uec.verifier.readings import Quantity
+from vlm_uec.verifier.tree import evaluate
 from vlm_uec.verifier.units import Unit, split_unit
 
-CASES = Path(__file__).parents[1].parent / "shared" / "verifier_cases.jsonl"
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+CASES = SHARED / "verifier_cases.jsonl"
 CHOICES = ["22", "31", "43", "62"]
 
 
 def boxed(answer: str) -> str:
     return f"<think>Some reasoning.</think> The answer: $\\boxed{{{answer}}}$."
+
+
+def value_of(text: str) -> Quantity:
+    reading = read(text)
+    assert isinstance(reading, Quantity)
+    return reading
 
 
 @pytest.mark.parametrize(
@@ -35,16 +43,27 @@ def boxed(answer: str) -> str:
         (r"\boxed{1} then \boxed{2}", "2"),
         (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         (r"\boxed {7}", "7"),
+        (r"\boxed 7", "7"),
+        (r"$\boxed \frac12$ is it", r"\frac12"),
+        (r"\boxed{3} or rather $\boxed 4$", "4"),
+        (r"\fbox{8}", "8"),
         (r"\boxed{1} then \boxed{\sqrt{2", "1"),
-        (r"<think>\boxed{1}</think> 2", None),
+        (r"<think>\boxed{1}</think> It is 2.", "It is 2"),
+        (r"<think>\boxed{1}</think> well", "well"),
+        (r"<think>\boxed{1}</think>", None),
         (r"<think>\boxed{1}</think> <answer>2</answer>", "2"),
         (r"<answer>2</answer> \boxed{3}", "3"),
         (r"<think>a</think> \boxed{4} <think>b</think> \boxed{5}", "5"),
+        (r"<think>a</think> \boxed{4} <think>\boxed{5}", "4"),
+        ("<think>The answer is 5.", None),
         (r"\boxed{a \} b}", r"a \} b"),
         (r"<answer>5", None),
         ("</answer>5<answer>", None),
         (r"} } \boxed{6}", "6"),
         (r"\boxed{ }", ""),
+        ("The answer is 15.", "15"),
+        ("答案是 15。", "15"),
+        ("故选：B", "B"),
         ("", None),
     ],
 )
@@ -55,57 +74,94 @@ def test_extraction(response: str, expected: str | None) -> None:
 
 def test_the_outer_box_of_two_nested_ones_counts() -> None:
     assert last_box(r"\boxed{\boxed{5}}") == r"\boxed{5}"
-    assert verify(r"\boxed{\boxed{5}}", "5").correct
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("12", 12), ("-3.50", -3.5), ("- 1", -1), ("1 6", 16), ("1 6 . 5", 16.5), ("3,675", 3675),
-        ("3{,}675", 3675), (".5", 0.5), (r"\frac { 1 6 } { 4 }", 4), (r"\frac34", 0.75), (r"\dfrac{3}{4}", 0.75),
-        ("3/4", 0.75), (r"4 \frac { 2 } { 5 }", 4.4), (r"4\frac25", 4.4), ("8 3/4", 8.75), ("4½", 4.5), ("5 11/44", 5.25), (r"2\frac{\sqrt{9}}{2}", 3),(r"2\frac{6\pi}{4\pi}", 3),
-        (r"\sqrt { 1 6 }", 4), ("√16", 4), ("√{16}", 4), (r"10 \sqrt 4", 20), (r"\sqrt[3]{27}", 3),
-        ("2(3+4)", 14), (r"2 \cdot 3 \times 4", 24), (r"6 \div 4", 1.5), ("2^3", 8), ("2**3", 8), ("4^{-1}", 0.25),
-        (r"5.4 \times 10^3", 5400), (r"\left(5\right)", 5), (r"1 - 2 - 3", -4), ("12 / 3 / 2", 2), ("-2^2", -4),
-        (r"\frac{15\sqrt4}{2}", 15), ("５２", 52), ("−７", -7), ("5²", 25), (r"\text{5}", 5), ("$5$", 5), ("5.", 5),
+        ("12", 12), ("-3.50", -3.5), ("- 1", -1), ("1 6", 16), ("1 6 . 5", 16.5), ("3,675", 3675), ("3 675", 3675), ("007", 7),
+        ("3{,}675", 3675), (".5", 0.5), (r"\frac { 1 6 } { 4 }", 4), (r"\frac34", 0.75), (r"\dfrac{3}{4}", 0.75), ("5e3", 5000),
+        ("3/4", 0.75), (r"4 \frac { 2 } { 5 }", 4.4), (r"4\frac25", 4.4), ("8 3/4", 8.75), ("4½", 4.5), ("5 11/44", 5.25), (r"2\frac{\sqrt{9}}{2}", 3), (r"2\frac{6\pi}{4\pi}", 3),
+        (r"\sqrt { 1 6 }", 4), (r"\sqrt16", 4), ("√16", 4), ("√{16}", 4), (r"10 \sqrt 4", 20), (r"\sqrt[3]{27}", 3), ("∛27", 3), (r"\sqrt[3]{-8}", -2), ("sqrt(16)", 4),
+        ("2(3+4)", 14), (r"2 \cdot 3 \times 4", 24), (r"6 \div 4", 1.5), ("2^3", 8), ("2**3", 8), ("4^{-1}", 0.25), ("4^{1/2}", 2), ("2^10", 1024), ("4*-3", -12),
+        (r"5.4 \times 10^3", 5400), (r"\left(5\right)", 5), (r"1 - 2 - 3", -4), ("12 / 3 / 2", 2), ("-2^2", -4), (r"\frac{-6}{-4}", 1.5), ("6/2(3)", 9),
+        (r"\frac{15\sqrt4}{2}", 15), ("５２", 52), ("−７", -7), ("5²", 25), (r"\text{5}", 5), ("$5$", 5), ("5.", 5), (r"0.\overline{3} \cdot 3", 1), (r"1.1\overline{6} \cdot 6", 7),
+        (r"\sin 30^\circ", 0.5), (r"\cos{60^\circ}", 0.5), (r"4\tan(45^\circ)", 4), (r"\sin\frac{\pi}{6}", 0.5), (r"\cos 180°", -1), ("2:4", 0.5), ("112°30'", 112.5), ("0°0'36''", 0.01),
     ],
 )  # fmt: skip
 def test_values(text: str, value: float) -> None:
-    assert float(parse(normalise(text)).value) == pytest.approx(value, abs=1e-15)
+    assert float(value_of(text).value) == pytest.approx(value, abs=1e-15)
 
 
-def test_values_are_computed_at_forty_digits() -> None:
-    value = parse(normalise(r"16*\pi/5")).value
-    assert mpmath.nstr(value, 30).startswith("10.0530964914873383630804588265")  # 3.2 pi
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        (r"16*\pi/5", "10.0530964914873383630804588264"),  # 3.2 pi
+        (r"\sqrt{2}", "1.4142135623730950488016887242096980785696"),
+        (r"\sin 18^\circ", "0.3090169943749474241022934171828190588601"),  # (sqrt 5 - 1) / 4
+        (r"\sqrt[3]{2}", "1.259921049894873164767210607278228350570"),
+    ],
+)
+def test_values_are_computed_at_forty_digits(text: str, digits: str) -> None:
+    assert str(value_of(text).value).startswith(digits)
+
+
+def test_pi_has_fifty_digits() -> None:
+    assert str(PI).startswith("3.14159265358979323846264338327950288419716939937510")
+
+
+def test_whole_numbers_are_exact_beyond_floats() -> None:
+    assert verify(boxed("9007199254740993"), "9007199254740993").correct
+    assert not verify(boxed("9007199254740993"), "9007199254740992").correct
+    assert not verify(boxed("12.00000000000000000000000000001"), "12").correct
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "z", "33x", "27+2i", "NAN", "inf", "27 28", "27, 28", "27 or 28", "12 < 13", r"27 \pm 1", "(1, 2)",
-        "8**8**8**8", "8^{8^{8^{8}}}", "10^13", "1/0", r"\frac{1}{1-1}", r"\sqrt{-4}", r"\sqrt35", r"\frac123",
-        "0^0", "(-8)^{1/3}", "2^", "2+", "*2", "(2", "2)", "{2)", r"\sqrt[1]{4}", r"\sqrt[99]{4}", "1" * 31,
-        "٣", "²²", "9" * 401, "(" * 25 + "1" + ")" * 25, r"\sqrt" * 100 + "2", r"8\frac{35}{4}", "1+" * 150 + "1",
-        r"\int x", "10^12*10^12*10^12",
+        "", "inf", "27 28", "8**8**8**8", "8^{8^{8^{8}}}", "10^13", "10^{-13}", "1/0", r"\frac{1}{1-1}", r"\sqrt{-4}", r"\frac123",
+        "0^0", "(-8)^{1/3}", "2^", "2+", "*2", "(2", "2)", "{2)", r"\sqrt[1]{4}", r"\sqrt[99]{4}", "1" * 31, "2^3^4", "--5", "1..2",
+        "٣", "9" * 401, "(" * 25 + "1" + ")" * 25, r"\sqrt" * 100 + "2", r"8\frac{35}{4}", "1+" * 150 + "1", r"\tan 90^\circ", r"\sin 30",
+        r"\int x", "10^12*10^12*10^12", "((((10^{-12})^{12})^{12})^{12})", "0.333...", "12 apples", "27!", "<script>", "__import__('os')",
+        "lambda: 0", "1;DROP TABLE", "\x00", "\ud800", "27\u202e", "²²", r"\sqrt{\sqrt{-1}}", r"\frac{1}{\sqrt{2}\sqrt{2}-2}", r"\sin{(10^7)^\circ}",
     ],
 )  # fmt: skip
 def test_what_is_not_one_bounded_value_is_refused(text: str) -> None:
     with pytest.raises(ParseError):
-        parse(normalise(text))
+        value_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["27 or 28", r"27 \pm 1", "12 = 13", "1 < x < 3", "[1, 2)", "5 cm = 5 m", r"27 \neq 28", "27–28"]
+)
+def test_several_answers_are_told_from_unreadable_ones(text: str) -> None:
+    with pytest.raises(SeveralError):
+        read(text)
+    assert verify(boxed(text), "27").kind == "wrong"
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
     brackets = MAX_DEPTH - 1  # the number inside them is the last level
-    assert parse("(" * brackets + "7" + ")" * brackets).value == 7
+    assert evaluate(parse("(" * brackets + "7" + ")" * brackets), {}) == 7
+    with pytest.raises(ParseError, match="nested"):
+        parse("(" * MAX_DEPTH + "7" + ")" * MAX_DEPTH)
+
+
+def test_sums_up_to_the_limit_are_read() -> None:
+    terms = MAX_TOKENS // 2  # each but the last with its sign
+    assert evaluate(parse("+".join("1" * terms)), {}) == terms
+    with pytest.raises(ParseError, match="symbols"):
+        parse("+".join("1" * (terms + 1)))
 
 
 @pytest.mark.parametrize(
     ("text", "unit"),
     [
-        ("52°", Unit("°")), (r"52^\circ", Unit("°")), (r"52 ^ { \circ }", Unit("°")), ("52 degrees", Unit("°")),
-        ("39cm", Unit("cm")), (r"39\text{ cm}^2", Unit("cm", 2)), ("39 cm²", Unit("cm", 2)), ("3 m", Unit("m")),
-        ("38 square inches", Unit("in", 2)), ("20√{2}海里", Unit("nmi")), ("45\\%", Unit("%")), ("7 units", Unit("unit")),
-        ("7", None), ("cm", None), (r"\pi", None), ("min", None),
+        ("52°", Unit("°")), (r"52^\circ", Unit("°")), (r"52 ^ { \circ }", Unit("°")), ("52 degrees", Unit("°")), (r"52^{\text{o}}", Unit("°")), ("52º", Unit("°")),
+        ("39cm", Unit("cm")), (r"39\text{ cm}^2", Unit("cm", 2)), ("39 cm²", Unit("cm", 2)), ("3 m", Unit("m")), (r"39\,\mathrm{cm}", Unit("cm")), ("39 cm2", Unit("cm", 2)),
+        ("38 square inches", Unit("in", 2)), ("20√{2}海里", Unit("nmi")), ("45\\%", Unit("%")), ("7 units", Unit("unit")), ("7 cubic feet", Unit("ft", 3)),
+        ("12平方厘米", Unit("cm", 2)), ("4.40米", Unit("m")), ("7 meters squared", Unit("m", 2)), ("5 km/h", Unit("km/h")),
+        (r"4\pi cm", Unit("cm")), ("7", None), ("cm", None), (r"\pi", None), ("min", None), ("33x", None), (r"\$7", Unit("$")),
     ],
 )  # fmt: skip
 def test_units(text: str, unit: Unit | None) -> None:
@@ -113,171 +169,107 @@ def test_units(text: str, unit: Unit | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "truth", "correct"),
+    ("response", "answer", "kind"),
     [
-        # rule 3: whole truths are exact
-        ("12.0", "12", True), ("12.01", "12", False), (r"\frac{24}{2}", "12", True), ("12.4", "12", False),
-        ("3.675", "3675", False), ("12.00000000000000000000000000001", "12", False),
-        # rule 4: decimal truths are rounded values, halves away from zero
-        (r"5\sqrt{3}", "8.7", True), (r"5\sqrt{3}", "8.66", True), ("8.65", "8.7", True), ("8.64", "8.7", False),
-        ("8.75", "8.7", False), ("2.675", "2.68", True), ("-2.675", "-2.68", True), ("15.5", "15.6", False),
-        ("15.6", "15.56", False), ("12", "12.0", True), ("-0.04", "0.0", True),
-        # rule 5: exact truths take equal forms, or decimals with four digits
-        (r"\sqrt{27}", r"3 \sqrt { 3 }", True), ("5.196", r"3 \sqrt { 3 }", True), ("5.20", r"3 \sqrt { 3 }", False),
-        ("5.197", r"3 \sqrt { 3 }", False), ("8.75", r"\frac { 3 5 } { 4 }", True), ("8.8", r"\frac{35}{4}", False),
-        (r"8\frac{3}{4}", r"\frac { 3 5 } { 4 }", True), (r"\pi \times 49", r"4 9 \pi", True), ("153.94", r"49\pi", True),
-        (r"9 \pi \sqrt 2", r"9 \sqrt 2 \pi", True), ("0.3333", r"\frac{1}{3}", True), ("0.333", r"\frac{1}{3}", False),
-        ("5", r"3 \sqrt { 3 }", False), (r"7\sqrt[3]{5}", r"7\sqrt{5}", False), ("49", r"49 \pi", False),
-        # rule 6: units
-        ("52", r"52 ^ \circ", True), ("52°", "52", True), ("52 cm", "52°", False), ("39 m", "39cm", False),
-        ("39", "39cm", True), ("39 cm^2", "39cm", False), (r"2\pi \text{ rad}", r"2\pi ^ \circ", False),
-        ("52%", r"52^\circ", False), ("7 units", "7cm", True),
-        # rule 2: names and chains
-        ("x = 33", "33", True), (r"m\angle Q = 52^{\circ}", "52", True), (r"\overline{AB} = 12", "12", True),
-        (r"3\sqrt{3} \approx 5.2", r"3 \sqrt { 3 }", True), ("12 = 13", "13", False), ("12 = 13", "12", False),
-        (r"A = \frac{1}{2} \cdot 6 \cdot 11 = 33", "33", True), ("not = 33", "33", False), ("x < 33", "33", False),
-        ("5.19615 = 5.196", r"3 \sqrt{3}", True), ("5 cm = 5 m", "5", False), ("=", "33", False),
-        # what is no value is compared as text
-        ("[1998,2003]", "[1998, 2003]", True), (r"\left(4, -7\right)", "(4, -7)", True), ("(-7, 4)", "(4, -7)", False),
-        ("2 : 7", "2:7", True), ("7:2", "2:7", False), ("Sphere", "sphere", True), ("yes or no", "yes", False),
-        ("k+p+s", "k + p + s", True), ("x<60", "x < 60", True), ("ab", "AB", False), ("A D and B E", "A D and B E", True),
-        # the empty answer equals nothing
-        ("", "", False), (" ", "0", False),
+        (boxed("5"), "5", "right"),
+        (boxed("6"), "5", "wrong"),
+        (boxed("5 or 6"), "5", "wrong"),
+        (boxed("x + 5"), "5", "wrong"),
+        (boxed("%#!"), "5", "unparsable"),
+        (boxed("9" * 3000), "5", "unparsable"),
+        ("no idea", "5", "unparsable"),
+        ("I have no idea. Sorry.", "5", "no_answer"),
+        (boxed(" "), "5", "no_answer"),
+        ("", "5", "no_answer"),
     ],
-)  # fmt: skip
-def test_policy_table(answer: str, truth: str, correct: bool) -> None:
-    verdict = verify(boxed(answer), truth)
-    assert verdict.correct is correct, verdict.reason
-
-
-@pytest.mark.parametrize(
-    ("answer", "truth", "choices", "correct"),
-    [
-        ("B", "31", CHOICES, True), ("(B)", "31", CHOICES, True), ("B. 31", "31", CHOICES, True),
-        ("(B) 31", "31", CHOICES, True), ("31", "31", CHOICES, True), ("B) 31.0", "31", CHOICES, True),
-        ("B. 43", "31", CHOICES, False), ("C", "31", CHOICES, False), ("B or C", "31", CHOICES, False),
-        ("E", "31", CHOICES, False), ("B", "B", CHOICES, True), ("31", "B", CHOICES, True), ("A", "B", CHOICES, False),
-        ("22", "B", CHOICES, False), ("B", "99", CHOICES, False), ("b", "31", CHOICES, False),
-        ("15.6", r"9 \sqrt 3", ["9", r"9 \sqrt 2", r"9 \sqrt 3", "18"], True),
-        ("15.6", r"9 \sqrt 3", ["9", r"9 \sqrt 2", r"9 \sqrt 3", "15.6"], False),
-        ("12.73", r"9 \sqrt 3", ["9", r"9 \sqrt 2", r"9 \sqrt 3", "18"], False),
-        ("15.5", r"9 \sqrt 3", ["9", r"9 \sqrt 2", r"9 \sqrt 3", "18"], False),
-        ("8.66", "8.7", ["8.7", "8.66"], False), ("Sphere", "sphere", ["cube", "sphere"], True),
-        # choices that are letters: a bare letter must be right either way
-        ("A", "A", ["B", "A"], False), ("B", "A", ["B", "A"], False), ("A", "A", ["A", "B"], True),
-        # no choices known
-        ("B", "31", None, False), ("B", "B", None, True), ("(B)", "B", None, True), ("A", "B", None, False),
-        ("B", "31", [], False),
-    ],
-)  # fmt: skip
-def test_choices(answer: str, truth: str, choices: list[str] | None, correct: bool) -> None:
-    verdict = verify(boxed(answer), truth, choices=choices)
-    assert verdict.correct is correct, verdict.reason
-
-
-@pytest.mark.parametrize(
-    ("answer", "truth", "precision", "correct"),
-    [("3.92", "3.9", 1, True), ("3.8", "3.9", 1, False), ("3.95", "3.9", 1, False), ("4.04", "4", 1, True),
-     ("4.06", "4", 1, False), ("3.9", "3.94", 1, True), ("4", "4", -5, True), ("4", "4", 10**9, True)],
-)  # fmt: skip
-def test_precision(answer: str, truth: str, precision: int, correct: bool) -> None:
-    assert verify(boxed(answer), truth, precision=precision).correct is correct
+)
+def test_kinds_for_counting(response: str, answer: str, kind: str) -> None:
+    assert verify(response, answer).kind == kind
 
 
 def test_an_empty_box_is_wrong_and_says_so() -> None:
-    assert verify(r"\boxed{5} \boxed{ }", "5") == type(verify("", ""))(False, "", "the box is empty")
-    assert verify("5", "5").extracted is None
+    verdict = verify(r"\boxed{5} \boxed{ }", "5")
+    assert verdict == Verdict(False, "", "the box is empty (rule 1)", "no_answer")
 
 
-@settings(deadline=None)
-@given(st.text(), st.text(), st.lists(st.text(max_size=8), max_size=5), st.integers() | st.none())
-def test_no_text_makes_it_raise(answer: str, truth: str, choices: list[str], precision: int | None) -> None:
-    verify(boxed(answer), truth, choices=choices, precision=precision)
-    verify(answer, truth)
-
-
-ALPHABET = [
-    *"0123456789.,+-*/^(){}[]=%:√π°½² AxBm",
-    r"\frac",
-    r"\sqrt",
-    r"\pi",
-    r"\boxed{",
-    r"\text{",
-    r"\approx",
-    r"\circ",
-]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.sampled_from(ALPHABET), max_size=40).map("".join),
-    st.lists(st.sampled_from(ALPHABET)).map("".join),
-)
-def test_no_mathematics_makes_it_raise(answer: str, truth: str) -> None:
-    verify(boxed(answer), truth, choices=[answer, truth], precision=2)
-
-
-@settings(deadline=None)
-@given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
-def test_whole_numbers_are_right_exactly_when_equal(left: int, right: int) -> None:
-    assert verify(boxed(str(left)), str(right)).correct is (left == right)
-    assert verify(boxed(f"{left:,}"), str(left)).correct
-
-
-@settings(deadline=None)
-@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 50))
-def test_equal_forms_of_fractions_and_radicals_are_right(a: int, b: int, k: int) -> None:
-    assert verify(boxed(rf"\frac{{{a * k}}}{{{b * k}}}"), rf"\frac {{ {a} }} {{ {b} }}").correct
-    assert verify(boxed(rf"\sqrt{{{k * k * a}}}"), rf"{k} \sqrt {{ {a} }}").correct
-    assert not verify(boxed(rf"\sqrt{{{k * k * a + 1}}}"), rf"{k} \sqrt {{ {a} }}").correct
+@pytest.mark.parametrize("truth", ["", " ", "$$"])
+def test_an_empty_truth_is_equal_to_nothing(truth: str) -> None:
+    for answer in ("", " ", "$$", "0", "x"):
+        assert not verify(boxed(answer), truth).correct
 
 
 @pytest.mark.parametrize(
-    "bulk",
-    [" " * 10**6, "\\boxed{" * 10**5, "{" * 10**6, "}" * 10**6, r"\boxed" + " " * 10**6, "<answer>" * 10**5,
-     "\\" * 10**6, "9" * 10**6, "\\boxed{" * 10**5 + "}" * 10**5, "</think>" * 10**5],
-    ids=lambda bulk: bulk[:8],
+    ("text", "words"),
+    [
+        ("12.50", "the decimal number 12.5"), ("B", "the letter B"), (r"4\frac25", "the exact number 4.4"), ("x = 12 cm^2", "the integer number 12, unit cm^2, named 'x'"),
+        ("90-w", "the formula (90 - w)"), ("x<60", "the relation (x - 60) < 0"), ("(1, 2)", "2 parts: the integer number 1; the integer number 2"), ("sphere", "words (words)"),
+        (r"\sqrt[3]{x}", "the formula root(x, 3)"), (r"\sin{x^\circ}", "the formula sin(x)"),
+    ],
 )  # fmt: skip
-def test_megabytes_are_judged_in_time(bulk: str) -> None:
-    started = time.process_time()
-    for response in (bulk, boxed(bulk), bulk + boxed("7")):
-        verify(response, "7")
-    assert time.process_time() - started < 3  # quadratic work on these takes far longer
-
-
-def test_the_global_precision_stays_as_it_was() -> None:
-    before = mpmath.mp.dps
-    assert verify(boxed(r"3\sqrt{3}"), r"\sqrt{27}").correct
-    assert mpmath.mp.dps == before
-
-
-def test_threads_agree_with_one_another() -> None:
-    with ThreadPoolExecutor(4) as pool:
-        verdicts = list(pool.map(lambda _: verify(boxed(r"5\sqrt{3}"), "8.66"), range(200)))
-    assert verdicts == [verify(boxed(r"5\sqrt{3}"), "8.66")] * 200
+def test_descriptions(text: str, words: str) -> None:
+    assert describe(text) == words
 
 
 def test_command_line_explains() -> None:
     command = [sys.executable, "-m", "vlm_uec.verifier", "--answer", "31", "--response", r"\boxed{B}"]
     shown = subprocess.run(
-        [*command, "--choices", *CHOICES],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[1],
+        [*command, "--choices", *CHOICES], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    assert "right" in shown and "choice B is the truth" in shown
+    assert "right" in shown and "the letter B" in shown and "choice B is the truth" in shown
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = "import sys, vlm_uec.verifier; print(sorted({'torch', 'sympy', 'mpmath', 'numpy'} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert shown.strip() == "[]"
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the shared case set is not beside this checkout")
-def test_floor_on_the_shared_cases() -> None:
-    """No false positive, and two false negatives: a plain statement (p0051) and algebra (p0069)."""
-    wrong = {}
+def test_every_shared_case_is_right() -> None:
+    wrong = []
     for line in CASES.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
-        given_ = {"choices": case.get("choices"), "precision": case.get("precision")}
-        verdict = verify(case["response"], case["answer"], **given_)
+        verdict = verify(
+            case["response"], case["answer"], choices=case.get("choices"), precision=case.get("precision")
+        )
         if verdict.correct != case["expected"]:
-            wrong[case["id"]] = case["expected"]
-    assert all(wrong.values()), f"false positives: {[i for i, expected in wrong.items() if not expected]}"
-    assert set(wrong) <= {"p0051", "p0069"}
+            wrong.append((case["id"], verdict.reason))
+    assert wrong == []
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the real data sets are not beside this checkout")
+def test_every_geometry3k_truth_is_right_for_itself() -> None:
+    lines = [
+        line
+        for name in ("train", "val", "test")
+        for line in (SHARED / f"data/geometry3k/{name}.jsonl").read_text().splitlines()
+    ]
+    answers = [json.loads(line)["answer"] for line in lines]
+    assert len(answers) == 3002
+    assert [answer for answer in answers if not verify(boxed(answer), answer).correct] == []
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the real data sets are not beside this checkout")
+def test_of_real_choices_exactly_the_true_one_is_right() -> None:
+    """As text and as letter, with and without the choices listed, on MathVista's and Geometry3K's own choices."""
+    questions = [
+        (q["answer"], q["choices"])
+        for q in json.loads((SHARED / "data/mathvista/testmini.json").read_text()).values()
+        if q["choices"]
+    ]
+    for path in (SHARED / "data/geometry3k/raw").glob("*/*/data.json"):
+        record = json.loads(path.read_text())
+        questions.append((record["choices"]["ABCD".index(record["answer"])], record["choices"]))
+    assert len(questions) > 800
+    for answer, choices in questions:
+        for letter, choice in zip("ABCDEFGHIJ", choices, strict=False):
+            for listed in (choices, None):
+                assert verify(boxed(choice), answer, choices=listed).correct is (choice == answer), (
+                    choice,
+                    answer,
+                )
+            assert verify(boxed(f"({letter}) {choice}"), answer, choices=choices).correct is (
+                choice == answer
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vlm_uec.verifier import verify
+from vlm_uec.verifier.describe import describe
 
 
 def main() -> None:
@@ -15,9 +16,12 @@ def main() -> None:
     parser.add_argument("--precision", type=int, help="decimals that the truth was rounded to")
     args = parser.parse_args()
     verdict = verify(args.response, args.answer, choices=args.choices, precision=args.precision)
-    print(f"verdict    {'right' if verdict.correct else 'wrong'}")
-    print(f"extracted  {'nothing' if verdict.extracted is None else verdict.extracted!r}")
+    print(f"verdict    {verdict.kind.replace('_', ' ')}")
+    print(f"extracted  {'nothing' if verdict.extracted is None else repr(verdict.extracted)}")
+    if verdict.extracted:
+        print(f"read as    {describe(verdict.extracted)}")
     print(f"truth      {args.answer!r}")
+    print(f"read as    {describe(args.answer)}")
     print(f"because    {verdict.reason}")
 
 

@@ -6,9 +6,18 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vlm_uec.verifier.normalise import as_text, normalise
+from vlm_uec.verifier.normalise import as_text, known_text, normalise
 
-_LETTER = re.compile(r"\( ?([A-Z]) ?\)\s*(.*)|([A-Z])\s*[.:)]\s*(.+)|([A-Z])", re.DOTALL)
+MAX_CHOICES = 26
+_LEAD = re.compile(
+    r"^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?|选项|选择|应选|故选|选)[:：]? ?(?=\(?[A-Za-z](?![A-Za-z]))",
+    re.I,
+)
+_LETTER = re.compile(
+    r"[(\[] ?([A-Za-z]) ?[)\]][.:,]?\s*(.*)|([A-Za-z]) ?[.:),、]\s*(.+)|([A-Za-z]) ?[)]?|([A-Z]) (?=[-0-9\\.(])(.+)",
+    re.DOTALL,
+)
+_TRAILING = re.compile(r"(.+?) ?\( ?(?:option |choice )?([A-Z]) ?\)", re.DOTALL | re.IGNORECASE)
 
 
 class Pick(NamedTuple):
@@ -19,23 +28,31 @@ class Pick(NamedTuple):
 
 
 def read_letter(text: str) -> Pick | None:
-    """`C`, `(C)`, `C. text`, `(C) text`; None where the text names no letter."""
-    match = _LETTER.fullmatch(normalise(text))
-    if match is None:
+    """`C`, `(C)`, `C. text`, `(C) text`, `text (C)`, small or capital; None where the text names no letter."""
+    if len(text) == 1 and text.isascii():
+        return Pick(ord(text.upper()) - ord("A"), "") if text.isalpha() else None
+    plain = _LEAD.sub("", normalise(text))
+    if match := _LETTER.fullmatch(plain):
+        letter = match[1] or match[3] or match[5] or match[6]
+        rest = match[2] or match[4] or match[7] or ""
+    elif match := _TRAILING.fullmatch(plain):
+        letter, rest = match[2], match[1]
+    else:
         return None
-    letter = match[1] or match[3] or match[5]
-    return Pick(ord(letter) - ord("A"), (match[2] or match[4] or "").strip())
+    return Pick(ord(letter.upper()) - ord("A"), rest.strip())
 
 
 def truth_index(answer: str, choices: Sequence[str]) -> int | None:
     """Where the truth stands among the choices: by its text, else by its letter."""
-    texts = [as_text(choice) for choice in choices]
-    if as_text(answer) in texts:
-        return texts.index(as_text(answer))
+    if answer in choices:
+        return list(choices).index(answer)
+    wanted, texts = known_text(answer), [known_text(choice) for choice in choices]
+    if wanted in texts:
+        return texts.index(wanted)
     pick = read_letter(answer)
     return pick.place if pick and not pick.rest and pick.place < len(choices) else None
 
 
-def letters_are_texts(choices: Sequence[str]) -> bool:
-    """Choices such as "B", "A", "D": a bare letter could then mean the letter or the text."""
-    return any(re.fullmatch("[A-Z]", normalise(choice)) for choice in choices)
+def is_choice_text(text: str, choices: Sequence[str]) -> bool:
+    """Choices such as "B", "A", "D" or "(c)", "(a)": what looks like a letter could then be the text."""
+    return as_text(text) in [known_text(choice) for choice in choices]

@@ -1,9 +1,9 @@
-"""A small recursive-descent parser: an answer's text to its value, with hard limits on everything.
+"""A small recursive-descent parser: an expression's text to its tree, with hard limits on everything.
 
     sum     := sign? product (("+" | "-") product)*
-    product := power (("*" | "/")? power)*             a bare number may not follow without an operator
-    power   := atom ("^" sign? atom)?
-    atom    := number | mixed | pi | "(" sum ")" | "{" sum "}" | frac | root
+    product := factor (("*" | "/") sign? factor | factor)*    a bare number may not follow without an operator
+    factor  := atom ("^" sign? atom)? "°"?
+    atom    := number | mixed | pi | variable | "(" sum ")" | "[" sum "]" | "{" sum "}" | frac | root | sin ...
 
 The limits on size bound the time, so no clock decides a verdict. Nothing is ever evaluated as code.
 """
@@ -11,82 +11,86 @@ The limits on size bound the time, so no clock decides a verdict. Nothing is eve
 from __future__ import annotations
 
 import re
-import threading
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from decimal import Decimal
 
-import mpmath
-
-from vlm_uec.verifier.units import Unit, split_unit
+from vlm_uec.verifier.arithmetic import MAX_EXPONENT, PI, ParseError
+from vlm_uec.verifier.tree import Constant, Node, Operation, Variable, evaluate
 
 MAX_CHARACTERS = 400
 MAX_TOKENS = 200
 MAX_DEPTH = 24
-MAX_DIGITS = 30  # in one number: below the 40 of the arithmetic, so whole numbers stay exact
-MAX_EXPONENT = 12
-MAX_MAGNITUDE = 10**30
-DIGITS = 40
+MAX_DIGITS = 30  # in one number: below the 50 of the arithmetic, so whole numbers stay exact
 
-Number = Any  # mpmath.mpf of the thread's own context; mpmath has no types
-Kind = Literal["integer", "decimal", "exact"]
-
-_NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
-_TOKEN = re.compile(rf"\s*(?:({_NUMBER})|(\\[A-Za-z]+|pi(?![A-Za-z]))|(.))", re.DOTALL)
-_LITERAL = re.compile(rf"([+-]?)\s*({_NUMBER})")
-_CLOSERS = {"(": ")", "{": "}"}
-_LOCAL = threading.local()
-
-
-class ParseError(ValueError):
-    """The text is not one value within the limits."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A parsed answer. `decimals` and `significant` describe a decimal literal and are 0 for other kinds."""
-
-    value: Number
-    kind: Kind
-    decimals: int = 0
-    significant: int = 0
-    unit: Unit | None = None
+_TOKEN = re.compile(
+    r"\s*+(?:(?P<number>[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]{1,2}(?![0-9A-Za-z.]))?|\.[0-9]++)"
+    r"|(?P<command>\\[A-Za-z]++|(?:pi|sqrt|cbrt|sin|cos|tan)(?![A-Za-z]))"
+    r"|(?P<variable>[A-Za-z]'{0,2})|(?P<symbol>.))",
+    re.DOTALL,
+)
+_TRAILING_POINT = re.compile(r"(?<=[0-9])\.(?![0-9.])")
+_WORDS = re.compile(r"[A-Za-z]{4,}")
+_CLOSERS = {"(": ")", "{": "}", "[": "]"}
+_GREEK = frozenset(
+    rf"\{name}"
+    for name in "theta alpha beta gamma phi delta omega lambda mu varphi psi rho sigma ell".split()
+)
+_TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
+_PLAIN_FUNCTIONS = {
+    "pi": r"\pi",
+    "sqrt": r"\sqrt",
+    "cbrt": r"\cbrt",
+    "sin": r"\sin",
+    "cos": r"\cos",
+    "tan": r"\tan",
+}
 
 
-def context() -> Any:
-    """This thread's own mpmath context at 40 digits: the global one stays as its other users left it."""
-    if not hasattr(_LOCAL, "context"):
-        _LOCAL.context = mpmath.MPContext()
-        _LOCAL.context.dps = DIGITS
-    return _LOCAL.context
-
-
-def parse(text: str) -> Quantity:
-    """The value of `text` (already normalised). Raises ParseError where it is not one bounded value."""
+def parse(text: str) -> Node:
+    """The tree of `text` (already normalised, without unit). Raises ParseError outside the grammar or limits."""
     if len(text) > MAX_CHARACTERS:
         raise ParseError(f"longer than {MAX_CHARACTERS} characters")
-    body, unit = split_unit(text)
-    literal = _LITERAL.fullmatch(body)
-    value = _Parser(_tokens(body)).parse()
-    if literal is None:
-        return Quantity(value, "exact", unit=unit)
-    whole, _, fraction = literal[2].replace(",", "").partition(".")
-    kind: Kind = "decimal" if fraction else "integer"
-    return Quantity(value, kind, len(fraction), len((whole + fraction).lstrip("0")), unit)
+    tokens = _tokens(_TRAILING_POINT.sub("", text))
+    if not tokens:
+        raise ParseError("it is empty")
+    return _Parser(tokens).parse()
 
 
 def _tokens(text: str) -> list[str]:
-    tokens = [match[1] or match[2] or match[3] for match in _TOKEN.finditer(text.strip())]
+    tokens = []
+    for match in _TOKEN.finditer(text.strip()):
+        token = match[match.lastgroup or 0]
+        tokens.append(_PLAIN_FUNCTIONS.get(token, token))
     if len(tokens) > MAX_TOKENS:
         raise ParseError(f"more than {MAX_TOKENS} symbols")
     return tokens
 
 
+def words_in(text: str) -> list[str]:
+    """What is a word rather than variables: `sphere` is no product of six of them, and `no` not one of two."""
+    bare = re.sub(r"\\[A-Za-z]+|sqrt|cbrt", " ", text).strip()
+    return [bare] if re.fullmatch(r"[a-z]{2,3}", bare) else _WORDS.findall(bare)
+
+
 def _is_number(token: str) -> bool:
-    return _is_whole(token[:1]) or (token[:1] == "." and len(token) > 1)
+    return token[:1] in _DIGITS or (token[:1] == "." and len(token) > 1)
 
 
 def _is_whole(token: str) -> bool:
     return token.isascii() and token.isdigit()
+
+
+_DIGITS = frozenset("0123456789")
+
+
+def _is_variable(token: str) -> bool:
+    return (token[:1].isascii() and token[:1].isalpha()) or token in _GREEK
+
+
+def _literal(token: str) -> Constant:
+    if len(token) > MAX_DIGITS:
+        raise ParseError(f"a number of more than {MAX_DIGITS} digits")
+    return Constant(Decimal(token))
 
 
 class _Parser:
@@ -94,13 +98,12 @@ class _Parser:
         self.tokens = tokens
         self.place = 0
         self.depth = 0
-        self.context = context()
 
-    def parse(self) -> Number:
-        value = self.sum()
+    def parse(self) -> Node:
+        node = self.sum()
         if self.peek():
             raise ParseError(f"{self.peek()!r} was not expected")
-        return value
+        return node
 
     def peek(self, ahead: int = 0) -> str:
         return self.tokens[self.place + ahead] if self.place + ahead < len(self.tokens) else ""
@@ -113,72 +116,85 @@ class _Parser:
         if self.take() != symbol:
             raise ParseError(f"{symbol!r} is missing")
 
-    def sum(self) -> Number:
-        sign = -1 if self.peek() == "-" else 1
-        self.place += self.peek() in ("-", "+")
-        value = sign * self.product()
+    def sum(self) -> Node:
+        node = self.signed(self.product)
         while self.peek() in ("+", "-"):
-            value = value + self.product() if self.take() == "+" else value - self.product()
-        return self.bounded(value)
+            node = Operation(self.take(), (node, self.product()))
+        return node
 
-    def product(self) -> Number:
-        value = self.power()
+    def signed(self, read: Callable[[], Node]) -> Node:
+        sign = self.take() if self.peek() in ("-", "+") else "+"
+        node = read()
+        return Operation("neg", (node,)) if sign == "-" else node
+
+    def product(self) -> Node:
+        node = self.factor()
         while symbol := self.peek():
-            if symbol == "/":
-                self.take()
-                value = self.divide(value, self.power())
-            elif symbol == "*":
-                self.take()
-                value = self.bounded(value * self.power())
-            elif symbol in ("(", "{") or symbol.startswith("\\") or symbol == "pi":
-                value = self.bounded(value * self.power())
+            if symbol in ("*", "/"):
+                node = Operation(self.take(), (node, self.signed(self.factor)))
+            elif symbol in ("(", "{", "[") or self.starts_factor(symbol):
+                node = Operation("*", (node, self.factor()))
             else:
-                return value
-        return value
+                return node
+        return node
 
-    def power(self) -> Number:
+    def starts_factor(self, symbol: str) -> bool:
+        return symbol.startswith("\\") or _is_variable(symbol)
+
+    def factor(self) -> Node:
         base = self.atom()
-        if self.peek() != "^":
-            return base
-        self.take()
-        sign = -1 if self.peek() == "-" else 1
-        self.place += self.peek() == "-"
-        exponent = sign * self.atom()
         if self.peek() == "^":
-            raise ParseError("a power of a power needs brackets")
-        return self.raise_to(base, exponent)
+            self.take()
+            base = Operation("^", (base, self.signed(self.atom)))
+            if self.peek() == "^":
+                raise ParseError("a power of a power needs brackets")
+        if self.peek() == "°":
+            self.take()
+        return base
 
-    def atom(self) -> Number:
+    def atom(self) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ParseError(f"nested deeper than {MAX_DEPTH}")
-        value = self.atom_of(self.take())
+        node = self.atom_of(self.take())
         self.depth -= 1
-        return value
+        return node
 
-    def atom_of(self, symbol: str) -> Number:
+    def atom_of(self, symbol: str) -> Node:
         if _is_number(symbol):
             return self.mixed(symbol)
-        if symbol in (r"\pi", "pi"):
-            return +self.context.pi
-        if symbol in ("(", "{"):
-            value = self.sum()
+        if symbol == r"\pi":
+            return Constant(PI)
+        if _is_variable(symbol):
+            return Variable(symbol + self.subscript())
+        if symbol in _CLOSERS:
+            node = self.sum()
             self.expect(_CLOSERS[symbol])
-            return value
+            return node
         if symbol == r"\frac":
-            return self.divide(self.argument(), self.argument())
-        if symbol in (r"\sqrt", r"\root"):
-            return self.root(bare_number=symbol == r"\root")
+            return Operation("/", (self.argument(), self.argument()))
+        if symbol in (r"\sqrt", r"\cbrt"):
+            return self.root(3 if symbol == r"\cbrt" else 2)
+        if symbol[1:] in _TRIGONOMETRIC:
+            return self.function(symbol[1:])
         raise ParseError(f"{symbol!r} was not expected" if symbol else "it ends too early")
 
-    def number(self, symbol: str) -> Number:
-        if len(symbol) > MAX_DIGITS:
-            raise ParseError(f"a number of more than {MAX_DIGITS} digits")
-        return self.context.mpf(symbol.replace(",", ""))
+    def subscript(self) -> str:
+        if self.peek() != "_":
+            return ""
+        self.take()
+        braced = self.peek() == "{"
+        self.place += braced
+        index = self.take()
+        if not (_is_number(index) or _is_variable(index)):
+            raise ParseError("a subscript that is no index")
+        if braced:
+            self.expect("}")
+        return f"_{index}"
 
-    def mixed(self, symbol: str) -> Number:
+    def mixed(self, symbol: str) -> Node:
         r"""A number with its fraction: 4 \frac{2}{5} and 8 3/4 are sums."""
-        whole, start = self.number(symbol), self.place
+        whole, start = _literal(symbol), self.place
         latex = self.peek() == r"\frac"
         if not _is_whole(symbol) or not (latex or (_is_whole(self.peek()) and self.peek(1) == "/")):
             return whole
@@ -186,36 +202,30 @@ class _Parser:
             self.take()
             above, below = self.argument(), self.argument()
         else:
-            above, _, below = self.number(self.take()), self.take(), self.atom()
+            above, _, below = _literal(self.take()), self.take(), self.atom()
         written = self.tokens[start : self.place]
         if not all(_is_whole(part) or part in (r"\frac", "{", "}", "/") for part in written):
             self.place = start
             return whole
-        if not above < below:
+        if not evaluate(above, {}) < evaluate(below, {}):
             raise ParseError("the fraction of a mixed number must be below one")
-        return whole + self.divide(above, below)
+        return Operation("+", (whole, Operation("/", (above, below))))
 
-    def argument(self) -> Number:
+    def argument(self) -> Node:
         r"""A braced group, or the single digit or symbol that TeX takes where the braces are missing."""
         symbol = self.peek()
         if _is_number(symbol) and len(symbol) > 1:
             if not _is_whole(symbol) or len(symbol) > 2:
                 raise ParseError(f"where {symbol!r} divides is unclear")
             self.tokens[self.place : self.place + 1] = [*symbol]
-        return self.number(self.take()) if _is_number(self.peek()) else self.atom()
+        return _literal(self.take()) if _is_number(self.peek()) else self.atom()
 
-    def root(self, bare_number: bool) -> Number:
-        r"""`\sqrt35` is unclear (TeX: root of 3, times 5) and refused; the sign √ takes the whole number."""
-        degree = self.degree() if self.peek() == "[" else 2
-        if _is_number(self.peek()):
-            if len(self.peek()) > 1 and not bare_number:
-                raise ParseError(f"what of {self.peek()!r} stands under the root is unclear")
-            radicand = self.number(self.take())
-        else:
-            radicand = self.atom()
-        if radicand < 0:
-            raise ParseError("the root of a negative number")
-        return self.context.root(radicand, degree)
+    def root(self, degree: int) -> Node:
+        r"""`\sqrt35` takes the whole number: nobody who writes it means five times the root of 3."""
+        if self.peek() == "[":
+            degree = self.degree()
+        radicand = _literal(self.take()) if _is_number(self.peek()) else self.atom()
+        return Operation("root", (radicand, Constant(Decimal(degree))))
 
     def degree(self) -> int:
         self.take()
@@ -225,19 +235,19 @@ class _Parser:
             raise ParseError(f"a root of degree {symbol!r}")
         return int(symbol)
 
-    def divide(self, above: Number, below: Number) -> Number:
-        if below == 0:
-            raise ParseError("a division by zero")
-        return self.bounded(above / below)
+    def function(self, name: str) -> Node:
+        """Of an angle in degrees with their sign, or of a multiple of pi; a bare number says neither."""
+        start = self.place
+        braced = self.peek() in _CLOSERS
+        argument = self.atom() if braced else self.factor()
+        written = self.tokens[start : self.place]
+        if self.peek() == "°":
+            written = [self.take()]
+        if "°" in written:
+            return Operation(name, (argument,))
+        if r"\pi" in written:
+            return Operation(name, (Operation("/", (Operation("*", (argument, _STRAIGHT)), Constant(PI))),))
+        raise ParseError(f"{name} of an angle without its unit")
 
-    def raise_to(self, base: Number, exponent: Number) -> Number:
-        if abs(exponent) > MAX_EXPONENT:
-            raise ParseError(f"an exponent above {MAX_EXPONENT}")
-        if (base < 0 and exponent != int(exponent)) or (base == 0 and exponent <= 0):
-            raise ParseError("a power that is no real number")
-        return self.bounded(base**exponent)
 
-    def bounded(self, value: Number) -> Number:
-        if abs(value) > MAX_MAGNITUDE:
-            raise ParseError("too large")
-        return value
+_STRAIGHT = Constant(Decimal(180))

@@ -1,4 +1,4 @@
-"""The unit behind a value: read off, and never silently ignored where it contradicts the truth's."""
+"""The unit behind a value: read off, and never silently ignored where it contradicts the truth's (rule 6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """A unit's canonical name and its power: cm^2 is Unit("cm", 2)."""
 
@@ -15,42 +15,65 @@ class Unit:
 
 
 _NAMES = {
-    "°": ("°", "deg", "degree", "degrees", "度"),
-    "rad": ("rad", "radian", "radians"),
-    "%": ("%", "percent"),
-    "mm": ("mm", "millimeter", "millimeters", "毫米"),
-    "cm": ("cm", "centimeter", "centimeters", "厘米"),
-    "dm": ("dm", "分米"),
-    "m": ("m", "meter", "meters", "metre", "metres", "米"),
-    "km": ("km", "kilometer", "kilometers", "千米"),
-    "in": ("in", "inch", "inches"),
-    "ft": ("ft", "foot", "feet"),
-    "yd": ("yd", "yard", "yards"),
-    "mi": ("mi", "mile", "miles"),
-    "nmi": ("海里",),
-    "unit": ("unit", "units", "单位"),
-}
-_CANONICAL = {word: name for name, words in _NAMES.items() for word in words}
+    "°": "° deg degree degrees 度", "rad": "rad rads radian radians 弧度", "%": "% percent 百分之",
+    "mm": "mm millimeter millimeters millimetre millimetres 毫米",
+    "cm": "cm centimeter centimeters centimetre centimetres 厘米", "dm": "dm decimeter decimeters 分米",
+    "m": "m meter meters metre metres 米", "km": "km kilometer kilometers kilometre kilometres 千米 公里",
+    "in": "in inch inches", "ft": "ft foot feet", "yd": "yd yard yards", "mi": "mi mile miles",
+    "nmi": "海里 nmi", "unit": "unit units 单位 个单位",
+    "year": "year years yr yrs 年 岁", "month": "month months", "day": "day days 天", "h": "hour hours hr hrs 小时",
+    "min": "min mins minute minutes 分钟", "s": "sec secs second seconds 秒",
+    "g": "g gram grams 克", "kg": "kg kilogram kilograms 千克", "mg": "mg milligram milligrams",
+    "lb": "lb lbs pound pounds", "oz": "oz ounce ounces", "L": "L liter liters litre litres 升",
+    "mL": "mL ml milliliter milliliters 毫升", "$": "\\dollar dollar dollars USD", "¢": "cent cents", "元": "元",
+    "N": "newton newtons", "J": "joule joules", "count": "个 人 people persons students items objects",
+}  # fmt: skip
+_CANONICAL = {word: name for name, words in _NAMES.items() for word in words.split()}
 _WORDS = "|".join(sorted(map(re.escape, _CANONICAL), key=len, reverse=True))
 _UNIT = re.compile(
-    rf"(?<![A-Za-z\\])(square|sq\.?|平方|cubic|立方)?\s*({_WORDS})\.?\s*"
-    r"(?:\^\s*(?:\{\s*([23])\s*\}|([23])))?$"
+    rf"(?:(?P<lead>square|sq\.?|平方|cubic|cu\.?|立方)\s?)?(?P<word>{_WORDS})\.?\s?"
+    r"(?:(?P<tail>squared|cubed)|\^\s?(?:\{\s?([23])\s?\}|([23]))|([23]))?"
+    rf"(?:\s?/\s?(?P<per>{_WORDS}|h|s)(?:\^\s?\{{?\s?(?P<per_power>[23])\s?\}}?)?)?$"
 )
+_POWERS = {"s": 2, "平": 2, "c": 3, "立": 3}
+_STARTS = re.compile(r"(?<=[0-9})\].°' ])(?=[A-Za-z%°\\\u4e00-\u9fff])|(?<=\\pi)(?= )")
+_ANGLE_OR_SHARE = frozenset({"°", "rad", "%"})
+_PREFIX = re.compile(r"^\\dollar ?")
 
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
-    """`text` without its trailing unit, and the unit; the whole text and None where there is no unit."""
-    match = _UNIT.search(text)
-    if match is None or match.start() == 0:
-        return text.strip(), None
-    word_power = {"s": 2, "平": 2, "c": 3, "立": 3}[match[1][0]] if match[1] else 1
-    power = int(match[3] or match[4] or word_power)
-    return text[: match.start()].rstrip(), Unit(_CANONICAL[match[2]], power)
+    """`text` without its unit, and the unit; the whole text and None where it ends in no unit."""
+    if _PREFIX.match(text):
+        return _PREFIX.sub("", text), Unit("$")
+    bare = text.strip()
+    if bare.endswith("}") and (inner := re.search(r"\{([^{}]{1,30})\}$", bare)) and inner.start() > 0:
+        match = _UNIT.match(inner[1].strip())  # 12{cm}, as a dropped wrapper leaves it
+        if match and bare[inner.start() - 1] not in "^_tcd]":
+            return bare[: inner.start()].rstrip(), _unit(match)
+    for start in _STARTS.finditer(bare):
+        match = _UNIT.match(bare, start.start() + (bare[start.start()] == " "))
+        if match and bare[: start.start()].strip():
+            return bare[: start.start()].rstrip(), _unit(match)
+    return bare, None
 
 
-def contradict(left: Unit | None, right: Unit | None) -> bool:
-    """Whether two answers name units that cannot both be meant. "units" only fixes the power."""
-    if left is None or right is None:
+def _unit(match: re.Match[str]) -> Unit:
+    word_power = _POWERS[(match["lead"] or match["tail"])[0]] if match["lead"] or match["tail"] else 1
+    if match["tail"]:
+        word_power = 2 if match["tail"] == "squared" else 3
+    power = int(match[4] or match[5] or match[6] or word_power)
+    name = _CANONICAL[match["word"]]
+    if match["per"]:
+        name = f"{name}/{_CANONICAL.get(match['per'], match['per'])}{match['per_power'] or ''}"
+    return Unit(name, power)
+
+
+def contradict(answer: Unit | None, truth: Unit | None) -> bool:
+    """Whether the units cannot both be meant. "units" only fixes the power; radians are never implied."""
+    if answer is None:
         return False
-    vague = "unit" in (left.name, right.name) and not {left.name, right.name} & {"°", "rad", "%"}
-    return left.power != right.power or (left.name != right.name and not vague)
+    if truth is None:
+        return answer.name == "rad"
+    names = {answer.name, truth.name}
+    vague = "unit" in names and not names & _ANGLE_OR_SHARE
+    return answer.power != truth.power or (answer.name != truth.name and not vague)

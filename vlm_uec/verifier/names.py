@@ -1,0 +1,82 @@
+"""What may stand before `=`, `is` or `:` as the name of a quantity. The vocabulary is closed.
+
+An open one would let "not = 27", "half of it is 27" or "a wrong answer: 27" name the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MAX_NAME = 120  # characters
+
+_LABEL = r"(?:[A-Za-z]'{0,2}(?: ?[A-Z]'{0,2}){0,5}|\\(?:theta|alpha|beta|gamma|phi|delta|omega|lambda|ell|mu)(?![A-Za-z]))"
+_INDEX = r"(?: ?_ ?(?:[A-Za-z0-9]|\{[^{}]{1,30}\}|\\triangle ?[A-Z ]{1,8}))?"
+_MARK = r"(?:\\(?:angle|triangle|odot|Delta|sin|cos|tan|cot|sec|csc|parallelogram|square) ?)"
+_SYMBOL = re.compile(
+    rf"\(? ?\|? ?(?:(?:m|length|area) ?(?=[\\A-Z(]))?(?:{_MARK}{{0,2}}\{{? ?{_LABEL}{_INDEX} ?\}}?|\\angle ?\{{? ?[0-9]{{1,2}} ?\}}?)"
+    r"'{0,2} ?\|? ?\)?"
+)
+_RATIO = re.compile(
+    rf"\\frac ?\{{ ?{_LABEL}{_INDEX} ?\}} ?\{{ ?{_LABEL}{_INDEX} ?\}}|{_LABEL} ?[:/] ?{_LABEL}(?: ?: ?{_LABEL})?"
+)
+_WORDS = frozenset(
+    """the this that its it a an of for in to on at from between my our your and by
+    answer result solution value final correct right exact required desired overall question problem measure measures
+    area areas perimeter circumference length lengths width height altitude radius diameter volume angle angles side
+    sides distance ratio scale factor slope probability sum surface lateral total base hypotenuse leg legs apothem
+    median midsegment diagonal degree degrees magnitude size number arc chord segment sector tangent secant line
+    triangle triangles circle square rectangle parallelogram trapezoid rhombus kite polygon pentagon hexagon octagon
+    quadrilateral figure shape region cone cylinder sphere prism pyramid cube shaded given regular isosceles equilateral
+    missing unknown indicated marked central inscribed interior exterior larger smaller longer shorter other third
+    unit units variable expression nearest tenth hundredth whole simplest form terms quantity calculated
+    choice option centimeters cm meters feet inches answered here now which
+    sine cosine tangent x-value y-value""".split()
+)
+_TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")
+_NUMBERED = frozenset(("\\angle", "angle", "question", "problem"))
+_QUIET = frozenset((",", "(", ")", "{", "}", "'"))
+_ANSWERS = re.compile(r"\b(?:answer|result|solution|option|choice)\b", re.IGNORECASE)
+
+
+def is_symbol(text: str) -> bool:
+    r"""`x`, `AB`, `m \angle A B C`, `S_{\triangle ABC}`, `\frac{AB}{CD}`."""
+    bare = text.strip()
+    if len(bare) > MAX_NAME:
+        return False
+    return _SYMBOL.fullmatch(bare) is not None or _RATIO.fullmatch(bare) is not None
+
+
+def is_phrase(text: str) -> bool:
+    """`The area of triangle ABC`, `Length of AB`: words of the vocabulary, with labels among them."""
+    if not 0 < len(text) <= MAX_NAME:
+        return False
+    known, before = False, ""
+    for token in _TOKEN.findall(text):
+        word = token.strip().casefold()
+        if word in _WORDS:
+            known = known or len(word) > 1
+        elif word.isdigit():
+            if before not in _NUMBERED:
+                return False
+        elif not (token in _QUIET or token.startswith("\\") or _is_label(token)):
+            return False
+        before = word
+    return known
+
+
+def are_known(words: Iterable[str]) -> bool:
+    return all(word.casefold() in _WORDS for word in words)
+
+
+def is_name(text: str) -> bool:
+    return is_symbol(text) or is_phrase(text)
+
+
+def names_the_answer(text: str) -> bool:
+    """Whether a phrase speaks of the answer itself rather than of some quantity on the way."""
+    return _ANSWERS.search(text) is not None and is_phrase(text)
+
+
+def _is_label(token: str) -> bool:
+    return (len(token) == 1 and token.isalpha()) or (len(token) <= 5 and token.isupper())

@@ -1,0 +1,119 @@
+"""A plain statement of the answer where nothing marks it: "The answer is 15.", "答案是 15。" (policy, rules 1, 8).
+
+The grammar is strict on purpose: one statement, in the affirmative, unhedged and not taken back. What it does not
+know is no statement, because a wrong reading would reward guesses.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vlm_uec.verifier.names import is_name, names_the_answer
+from vlm_uec.verifier.normalise import as_text, normalise
+
+MAX_TAIL = 1500  # characters of a conclusion that are searched
+MAX_VALUE = 200
+
+_NOISE = re.compile(r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |`", re.MULTILINE)
+_DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
+_CONTINUED = re.compile(r"(:|：|\bis|=)[ \t]*\n\s*")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])\s*")
+_LEAD = re.compile(
+    r"^(?:(?:so|therefore|thus|hence|then|finally|consequently|accordingly|overall|now|and|ok|okay|in conclusion|in summary"
+    r"|as a result|to conclude|we (?:get|have|find|conclude|obtain|see)(?: that)?|i (?:get|find|conclude|obtain)(?: that)?"
+    r"|it follows that|this (?:means|gives|implies)(?: that)?|which (?:means|gives)(?: that)?)\b\s*[,:]?\s*"
+    r"|(?:所以|因此|故而|故|综上所述|综上|最终|最后|于是|即|则|答(?!案))\s*[,，:：]?\s*)+",
+    re.IGNORECASE,
+)
+_IS = re.compile(
+    r"\s(?:is|are|equals|must be|will be|comes (?:out )?to|turns out to be|works out to)(?=[\s:])"
+    r"(?:\s+(?:equal to|therefore|thus|simply|exactly|clearly))?\s*:?|[:：=＝]|(?:是|为(?!什)|等于)\s*[:：]?"
+)
+_CHOSEN = re.compile(r"^(?:故|应|所以|因此)?[，,]?\s*(?:选择?|应选|答案选)\s*[:：]?\s*[(（]?([A-H])[)）]?$")
+_CHINESE_NAME = re.compile(
+    r"^[^。，,；;是为不非否]{0,40}(?:答案|结果|面积|周长|长度|长|度数|体积|半径|直径|值|距离|高|角)$|^∠[A-Z0-9]{1,3}$"
+)
+_CHINESE_ANSWER = re.compile(r"答案|结果")
+_HEDGE = re.compile(
+    r"\b(?:not|never|cannot|maybe|might|may|could|would|perhaps|possibly|probably|likely|unlikely|or|either|neither|nor|guess"
+    r"|guessing|unsure|uncertain|think|believe|assume|assuming|suppose|if|unless|seems?|appears?|around|roughly|almost|nearly"
+    r"|between|but|however|although|actually|wait|hmm+|wrong|incorrect|false|alternatively|otherwise|instead|except|should"
+    r"|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch|no longer|nope|oops|mistaken?|re-?check|re-?consider)\b"
+    r"|n't\b|n’t\b|可能|也许|或|大概|大约|不是|不|好像|应该|如果|但|猜|估计|未必|错误|\?|？",
+    re.IGNORECASE,
+)
+_COURTESY = re.compile(
+    r"(?:i hope (?:this|that)|let me know|please let me know|is there anything else|do you have any|feel free)\b",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(r"answer|result|solution|option|choice|答案|结果|选", re.IGNORECASE)
+_RETRACTION = re.compile(r"^(?:no|wait)\b", re.IGNORECASE)
+_VERBAL = frozenset(("no", "not enough information", "cannot be determined", "insufficient information"))
+
+
+def plain_statement(conclusion: str) -> str | None:
+    """The value that the conclusion states, None where it states none, several, or a doubtful one."""
+    sentences = _sentences(conclusion)
+    explicit = [
+        (place, value)
+        for place, sentence in enumerate(sentences)
+        if _ANSWER.search(sentence)
+        and (value := stated(sentence, explicit=True)) is not None
+        and not _doubtful(sentence, value)
+    ]
+    if explicit:
+        return _only(explicit, sentences)
+    value = stated(sentences[-1], explicit=False) if sentences else None
+    if value is None or (
+        value == sentences[-1].strip(" .。!！") and len(sentences) > 1 and not _IS.search(value)
+    ):
+        return None  # a bare value says what it is only where nothing else is said
+    return None if any(_doubtful(sentence, value) for sentence in sentences) else value
+
+
+def stated(sentence: str, explicit: bool) -> str | None:
+    """The value of one sentence: of the answer itself (`explicit`), of any named quantity, or the bare value."""
+    text = _LEAD.sub("", sentence.strip())
+    text = re.sub(r"[.。!！\s]+$", "", text)
+    if chosen := _CHOSEN.match(text):
+        return chosen[1]
+    separator = _IS.search(text)
+    if separator is None:
+        return None if explicit or len(text) > MAX_VALUE else text or None
+    name, value = text[: separator.start()].strip(), text[separator.end() :].strip()
+    if not value or len(value) > MAX_VALUE:
+        return None
+    if _CHINESE_NAME.match(name):
+        return value if _CHINESE_ANSWER.search(name) or not explicit else None
+    if names_the_answer(name):
+        return value
+    return text if not explicit and is_name(normalise(name)) else None
+
+
+def _only(found: list[tuple[int, str]], sentences: list[str]) -> str | None:
+    if len({as_text(value) for _, value in found}) > 1:
+        return None
+    place, value = found[-1]
+    later = sentences[place + 1 :]
+    return None if any(_HEDGE.search(text) or _RETRACTION.search(text) for text in later) else value
+
+
+def _doubtful(sentence: str, value: str) -> bool:
+    return as_text(value) not in _VERBAL and _HEDGE.search(sentence) is not None
+
+
+def _sentences(conclusion: str) -> list[str]:
+    tail = conclusion[-MAX_TAIL:]
+    if len(conclusion) > MAX_TAIL:
+        tail = tail[tail.find("\n") + 1 :]  # its first line is cut off somewhere
+    plain = _CONTINUED.sub(r"\1 ", _DISPLAY.sub(" ", _NOISE.sub("", tail)))
+    sentences = (sentence.strip() for sentence in _SENTENCE.split(plain) if sentence)
+    return [text for text in sentences if text.strip(" .。") and not _COURTESY.match(text)]
+
+
+def sole_statement(text: str) -> str | None:
+    """What a box or tag says where it holds a sentence: `The area is 12`, `答案是15`."""
+    sentences = _sentences(text)
+    if not sentences or not any(_IS.search(sentence) or _CHOSEN.match(sentence) for sentence in sentences):
+        return None
+    return plain_statement(text)
