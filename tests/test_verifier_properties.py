@@ -1,5 +1,6 @@
-"""What must hold for any text: no exception, little time, one verdict in any thread and order; and invariances."""
+"""What must hold for any text: no exception, little time, one verdict in any thread and order; invariances."""
 
+# ruff: noqa: E501  (tables read better in long rows)
 from __future__ import annotations
 
 import random

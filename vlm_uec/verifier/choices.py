@@ -10,11 +10,13 @@ from vlm_uec.verifier.normalise import as_text, known_text, normalise
 
 MAX_CHOICES = 26
 _LEAD = re.compile(
-    r"^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?|选项|选择|应选|故选|选)[:：]? ?(?=\(?[A-Za-z](?![A-Za-z]))",
-    re.I,
+    r"^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?|选项|选择|应选|故选|选)[:：]? ?"
+    r"(?=\(?[A-Za-z](?![A-Za-z]))",
+    re.IGNORECASE,
 )
 _LETTER = re.compile(
-    r"[(\[] ?([A-Za-z]) ?[)\]][.:,]?\s*(.*)|([A-Za-z]) ?[.:),、]\s*(.+)|([A-Za-z]) ?[)]?|([A-Z]) (?=[-0-9\\.(])(.+)",
+    r"[(\[] ?([A-Za-z]) ?[)\]][.:,]?\s*(.*)|([A-Za-z]) ?[.:),、]\s*(.+)"
+    r"|([A-Za-z]) ?[)]?|([A-Z]) (?=[-0-9\\.(])(.+)",
     re.DOTALL,
 )
 _TRAILING = re.compile(r"(.+?) ?\( ?(?:option |choice )?([A-Z]) ?\)", re.DOTALL | re.IGNORECASE)
@@ -28,7 +30,7 @@ class Pick(NamedTuple):
 
 
 def read_letter(text: str) -> Pick | None:
-    """`C`, `(C)`, `C. text`, `(C) text`, `text (C)`, small or capital; None where the text names no letter."""
+    """`C`, `(C)`, `C. text`, `(C) text`, `text (C)`, small or capital; None where it names no letter."""
     if len(text) == 1 and text.isascii():
         return Pick(ord(text.upper()) - ord("A"), "") if text.isalpha() else None
     plain = _LEAD.sub("", normalise(text))

@@ -1,4 +1,4 @@
-"""When a reading is right: equal, or correctly rounded. There is no tolerance anywhere (policy, rules 2 to 6).
+"""When a reading is right: equal, or correctly rounded, with no tolerance anywhere (policy, rules 2 to 6).
 
 The nearest wrong choice in geometry data is 0.6 % away, so a relative tolerance would accept wrong answers.
 """
@@ -51,6 +51,12 @@ def compare_quantities(
         return Judgement(True, "equal to the truth (rules 3 to 5)")
     if any(same(answer.value, rival) for rival in rivals):
         return Judgement(False, "equal to another choice (rule 7)")
+    return _rounded_quantities(answer, truth, precision, rivals)
+
+
+def _rounded_quantities(
+    answer: Quantity, truth: Quantity, precision: int | None, rivals: Sequence[Decimal]
+) -> Judgement:
     if precision is not None or truth.kind == "decimal":
         return _against_decimal(answer, truth, truth.decimals if precision is None else precision)
     if truth.kind == "integer":

@@ -6,7 +6,7 @@ from vlm_uec.verifier.arithmetic import ParseError
 from vlm_uec.verifier.choices import read_letter
 from vlm_uec.verifier.normalise import MAX_TEXT
 from vlm_uec.verifier.read import read
-from vlm_uec.verifier.readings import Formula, Parts, Quantity, Reading, Relation
+from vlm_uec.verifier.readings import Formula, Quantity, Reading, Relation
 from vlm_uec.verifier.tree import Constant, Node, Variable
 
 SHOWN_DIGITS = 12

@@ -10,7 +10,8 @@ from vlm_uec.verifier.statement import plain_statement
 THINK, THINK_END = "<think>", "</think>"
 _BRACES = re.compile(r"\\{0,1}\\(?:boxed|fbox|framebox)\s*+\{|\\.|[{}]", re.DOTALL)
 _BARE_BOX = re.compile(
-    r"\\(?:boxed|fbox)[ \t]*+(?![{A-Za-z])((?:(?!\$|\\\)|\\\])[^\n{}]){1,200})(\$|\\\)|\\\])?|\\boxed[ \t]++([A-Za-z])\b"
+    r"\\(?:boxed|fbox)[ \t]*+(?![{A-Za-z])((?:(?!\$|\\\)|\\\])[^\n{}]){1,200})(\$|\\\)|\\\])?"
+    r"|\\boxed[ \t]++([A-Za-z])\b"
 )
 _BOXES = ("\\boxed", "\\fbox", "\\framebox")
 
@@ -23,7 +24,7 @@ class Extraction(NamedTuple):
 
 
 def extract(response: str) -> Extraction | None:
-    """After the last `</think>`: the last closed box, else the last `<answer>` tag, else a plain statement."""
+    """After the last `</think>`: the last closed box, else the last `<answer>`, else a plain statement."""
     end = response.rfind(THINK_END)
     conclusion = response if end < 0 else _before_new_thinking(response[end + len(THINK_END) :])
     box = last_box(conclusion)
@@ -33,7 +34,7 @@ def extract(response: str) -> Extraction | None:
     if tag is not None:
         return Extraction(tag.strip(), "answer tag")
     if any(mark in conclusion for mark in (*_BOXES, "<answer>", THINK)):
-        return None  # a mark that never closed, or thinking that never ended: what stands there concludes nothing
+        return None  # a mark that never closed, or thinking that never ended, concludes nothing
     statement = plain_statement(conclusion)
     return None if statement is None else Extraction(statement, "statement")
 
@@ -44,7 +45,7 @@ def _before_new_thinking(text: str) -> str:
 
 
 def last_box(text: str) -> str | None:
-    r"""Content of the `\boxed{...}` whose brace closes last, or of a later `\boxed 5`; an unclosed box does not count."""
+    r"""Content of the `\boxed{...}` whose brace closes last, or of a later `\boxed 5`; None without either."""
     first = min((place for box in _BOXES if (place := text.find(box)) >= 0), default=-1)
     if first < 0:
         return None

@@ -114,7 +114,7 @@ def _judge_reading(text: str, wanted: Reading, precision: int | None, rivals: Se
 @lru_cache(maxsize=4096)
 def _read_truth(truth: str) -> Reading | None:
     """None for words, labels and ranges, which are compared as text only."""
-    if len(truth) > MAX_TEXT or (are_labels(truth) and not truth.strip()[:1] in "([{") or is_range(truth):
+    if len(truth) > MAX_TEXT or (are_labels(truth) and truth.strip()[:1] not in "([{") or is_range(truth):
         return None
     try:
         return read(truth)

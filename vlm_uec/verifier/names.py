@@ -10,29 +10,33 @@ from collections.abc import Iterable
 
 MAX_NAME = 120  # characters
 
-_LABEL = r"(?:[A-Za-z]'{0,2}(?: ?[A-Z]'{0,2}){0,5}|\\(?:theta|alpha|beta|gamma|phi|delta|omega|lambda|ell|mu)(?![A-Za-z]))"
+_GREEK = r"\\(?:theta|alpha|beta|gamma|phi|delta|omega|lambda|ell|mu)(?![A-Za-z])"
+_LABEL = rf"(?:[A-Za-z]'{{0,2}}(?: ?[A-Z]'{{0,2}}){{0,5}}|{_GREEK})"
 _INDEX = r"(?: ?_ ?(?:[A-Za-z0-9]|\{[^{}]{1,30}\}|\\triangle ?[A-Z ]{1,8}))?"
 _MARK = r"(?:\\(?:angle|triangle|odot|Delta|sin|cos|tan|cot|sec|csc|parallelogram|square) ?)"
+_NUMBERED_ANGLE = r"\\angle ?\{? ?[0-9]{1,2} ?\}?"
 _SYMBOL = re.compile(
-    rf"\(? ?\|? ?(?:(?:m|length|area) ?(?=[\\A-Z(]))?(?:{_MARK}{{0,2}}\{{? ?{_LABEL}{_INDEX} ?\}}?|\\angle ?\{{? ?[0-9]{{1,2}} ?\}}?)"
-    r"'{0,2} ?\|? ?\)?"
+    r"\(? ?\|? ?(?:(?:m|length|area) ?(?=[\\A-Z(]))?"
+    rf"(?:{_MARK}{{0,2}}\{{? ?{_LABEL}{_INDEX} ?\}}?|{_NUMBERED_ANGLE})'{{0,2}} ?\|? ?\)?"
 )
 _RATIO = re.compile(
-    rf"\\frac ?\{{ ?{_LABEL}{_INDEX} ?\}} ?\{{ ?{_LABEL}{_INDEX} ?\}}|{_LABEL} ?[:/] ?{_LABEL}(?: ?: ?{_LABEL})?"
+    rf"\\frac ?\{{ ?{_LABEL}{_INDEX} ?\}} ?\{{ ?{_LABEL}{_INDEX} ?\}}"
+    rf"|{_LABEL} ?[:/] ?{_LABEL}(?: ?: ?{_LABEL})?"
 )
-_WORDS = frozenset(
-    """the this that its it a an of for in to on at from between my our your and by
-    answer result solution value final correct right exact required desired overall question problem measure measures
-    area areas perimeter circumference length lengths width height altitude radius diameter volume angle angles side
-    sides distance ratio scale factor slope probability sum surface lateral total base hypotenuse leg legs apothem
-    median midsegment diagonal degree degrees magnitude size number arc chord segment sector tangent secant line
-    triangle triangles circle square rectangle parallelogram trapezoid rhombus kite polygon pentagon hexagon octagon
-    quadrilateral figure shape region cone cylinder sphere prism pyramid cube shaded given regular isosceles equilateral
-    missing unknown indicated marked central inscribed interior exterior larger smaller longer shorter other third
-    unit units variable expression nearest tenth hundredth whole simplest form terms quantity calculated
-    choice option centimeters cm meters feet inches answered here now which
-    sine cosine tangent x-value y-value""".split()
-)
+_VOCABULARY = """
+    the this that its it a an of for in to on at from between my our your and by answer result solution
+    value final correct right exact required desired overall question problem measure measures area
+    areas perimeter circumference length lengths width height altitude radius diameter volume angle
+    angles side sides distance ratio scale factor slope probability sum surface lateral total base
+    hypotenuse leg legs apothem median midsegment diagonal degree degrees magnitude size number arc
+    chord segment sector tangent secant line triangle triangles circle square rectangle parallelogram
+    trapezoid rhombus kite polygon pentagon hexagon octagon quadrilateral figure shape region cone
+    cylinder sphere prism pyramid cube shaded given regular isosceles equilateral missing unknown
+    indicated marked central inscribed interior exterior larger smaller longer shorter other third unit
+    units variable expression nearest tenth hundredth whole simplest form terms quantity calculated
+    choice option centimeters cm meters feet inches answered here now which sine cosine x-value y-value
+"""
+_WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")
 _NUMBERED = frozenset(("\\angle", "angle", "question", "problem"))
 _QUIET = frozenset((",", "(", ")", "{", "}", "'"))

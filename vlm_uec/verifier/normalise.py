@@ -11,22 +11,12 @@ import unicodedata
 from functools import lru_cache
 
 from vlm_uec.verifier.brackets import closing
+from vlm_uec.verifier.symbols import COMMANDS, SYMBOLS
 
 MAX_TEXT = 2000  # characters: longer "answers" are refused before any work is done on them
 
 _SUPERSCRIPT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-_SYMBOLS = str.maketrans({
-    "−": "-", "‐": "-", "‑": "-", "﹣": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*", "•": "*", "∗": "*", "÷": "/",
-    "⁄": "/", "∕": "/", "π": r"\pi ", "Π": r"\Pi ", "𝜋": r"\pi ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "≈": r"\approx ",
-    "≒": r"\approx ", "∠": r"\angle ", "∡": r"\angle ", "△": r"\triangle ", "⊙": r"\odot ", "≅": r"\cong ",
-    "≌": r"\cong ", "∼": r"\sim ", "∽": r"\sim ", "∥": r"\parallel ", "⊥": r"\perp ", "≤": r"\le ", "≥": r"\ge ",
-    "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∞": r"\infty ", "º": "°", "˚": "°", "∘": "°", "′": "'",
-    "’": "'", "‘": "'", "″": "''", "”": '"', "“": '"', "，": ",", "。": ".", "、": ",", "：": ":", "；": ";", "（": "(",
-    "）": ")", "【": "[", "】": "]", "∶": ":", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ",
-    "φ": r"\phi ", "℃": "°C",
-    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", ""),  # invisible, and harmless where they stand
-})  # fmt: skip
 _RANGE = re.compile(r"(?<=[0-9%°])\s?[–—]\s?(?=[0-9])")
 _DASH = re.compile(r"[–—]")
 
@@ -42,23 +32,6 @@ _WRAPPER = re.compile(
 _ARC = re.compile(r"\\(?:overset|stackrel)\s?\{\s?\\(?:frown|LARGE\\frown)\s?\}")
 _COLOUR = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)\s?", re.DOTALL)
-_COMMANDS = {
-    "dfrac": r"\frac ", "tfrac": r"\frac ", "cfrac": r"\frac ", "times": "*", "cdot": "*", "ast": "*", "div": "/",
-    "degree": "°", "circ": "°", "deg": "°", "surd": r"\sqrt ", "simeq": r"\approx ", "thickapprox": r"\approx ",
-    "approxeq": r"\approx ", "leq": r"\le ", "leqslant": r"\le ", "geq": r"\ge ", "geqslant": r"\ge ", "lt": "<",
-    "gt": ">", "neq": r"\ne ", "prime": "'", "colon": ":", "measuredangle": r"\angle ", "measureangle": r"\angle ",
-    "bigtriangleup": r"\triangle ", "%": "%", "{": r"\{", "}": r"\}", "$": r"\dollar ", "&": "&", "#": "#", "_": "_",
-    "\\": ";", "lbrace": r"\{", "rbrace": r"\}", "vert": "|", "lvert": "|", "rvert": "|", "ldots": "...", "dots": "...",
-    "cdots": "...", "cbrt": r"\sqrt[3]", "measure": "m",
-    **dict.fromkeys(
-        ["left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "textstyle",
-         "limits", "mathopen", "mathclose", "bf", "rm", "it", "sf", "boldsymbol", "bold", "mathbf", "mathrm", "text",
-         "textbf", "textit", "boxed", "fbox", "overline", "underline", "widehat", "ensuremath", "bm", "pmb", "mathit",
-         "mathsf", "operatorname", "overrightarrow", "hat", "vec", "emph", "mbox", "textrm", "tiny", "small", "large",
-         "Large", "LARGE", "huge", "Huge", "normalsize", "strut", "mathstrut", "!"], ""),
-    **dict.fromkeys([",", ";", ":", "(", ")", "[", "]", " ", ">", "quad", "qquad", "enspace", "thinspace", "space",
-                     "thickspace", "medspace", "negthinspace", "nobreakspace", "\n"], " "),
-}  # fmt: skip
 _DEGREES = re.compile(r"(?:\{\s?\})?\^\s?(?:\{\s?(?:°|o)\s?\}|°|o(?![A-Za-z]))|\*\s?°")
 _PRIMES = re.compile(r"\^\s?(?:\{\s?('{1,2})\s?\}|('))")
 _BOLD = re.compile(r"^\s*(\*\*|__|`|\*)(?=[^*_`\s])(.*[^*_`\s])\1\s*$", re.DOTALL)
@@ -112,7 +85,7 @@ def _without_commands(text: str) -> str:
         plain, count = _WRAPPER.subn(r" \1 ", plain)
         if not count:
             break
-    plain = _COMMAND.sub(lambda match: _COMMANDS.get(match[1], rf"\{match[1]} "), plain)
+    plain = _COMMAND.sub(lambda match: COMMANDS.get(match[1], rf"\{match[1]} "), plain)
     return plain.replace("$", " ").replace("~", " ")
 
 
@@ -132,8 +105,8 @@ def known_text(text: str) -> str:
 def _fold(text: str) -> str:
     """Full-width and styled forms become ASCII, dashes between numbers stay what they are: a range."""
     raised = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(_PLAIN_DIGITS)}}}", text)
-    plain = "".join(map(_fold_character, raised.translate(_SYMBOLS)))
-    return _DASH.sub("-", _RANGE.sub(r"\\range ", plain.translate(_SYMBOLS)))
+    plain = "".join(map(_fold_character, raised.translate(SYMBOLS)))
+    return _DASH.sub("-", _RANGE.sub(r"\\range ", plain.translate(SYMBOLS)))
 
 
 def _fold_character(char: str) -> str:

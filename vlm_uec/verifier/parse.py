@@ -1,9 +1,9 @@
 """A small recursive-descent parser: an expression's text to its tree, with hard limits on everything.
 
     sum     := sign? product (("+" | "-") product)*
-    product := factor (("*" | "/") sign? factor | factor)*    a bare number may not follow without an operator
+    product := factor (("*" | "/") sign? factor | factor)*   a bare number may not follow without an operator
     factor  := atom ("^" sign? atom)? "°"?
-    atom    := number | mixed | pi | variable | "(" sum ")" | "[" sum "]" | "{" sum "}" | frac | root | sin ...
+    atom    := number | mixed | pi | variable | "(" sum ")" | "[" sum "]" | "{" sum "}" | frac | root | sin
 
 The limits on size bound the time, so no clock decides a verdict. Nothing is ever evaluated as code.
 """
@@ -31,10 +31,8 @@ _TOKEN = re.compile(
 _TRAILING_POINT = re.compile(r"(?<=[0-9])\.(?![0-9.])")
 _WORDS = re.compile(r"[A-Za-z]{4,}")
 _CLOSERS = {"(": ")", "{": "}", "[": "]"}
-_GREEK = frozenset(
-    rf"\{name}"
-    for name in "theta alpha beta gamma phi delta omega lambda mu varphi psi rho sigma ell".split()
-)
+_GREEK_NAMES = "theta alpha beta gamma phi delta omega lambda mu varphi psi rho sigma ell"
+_GREEK = frozenset(rf"\{name}" for name in _GREEK_NAMES.split())
 _TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
 _PLAIN_FUNCTIONS = {
     "pi": r"\pi",
@@ -47,7 +45,7 @@ _PLAIN_FUNCTIONS = {
 
 
 def parse(text: str) -> Node:
-    """The tree of `text` (already normalised, without unit). Raises ParseError outside the grammar or limits."""
+    """The tree of `text` (normalised, without unit). Raises ParseError outside the grammar or limits."""
     if len(text) > MAX_CHARACTERS:
         raise ParseError(f"longer than {MAX_CHARACTERS} characters")
     tokens = _tokens(_TRAILING_POINT.sub("", text))
@@ -67,7 +65,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def words_in(text: str) -> list[str]:
-    """What is a word rather than variables: `sphere` is no product of six of them, and `no` not one of two."""
+    """Words rather than variables: `sphere` is no product of six of them, and `no` not one of two."""
     bare = re.sub(r"\\[A-Za-z]+|sqrt|cbrt", " ", text).strip()
     return [bare] if re.fullmatch(r"[a-z]{2,3}", bare) else _WORDS.findall(bare)
 
@@ -163,14 +161,17 @@ class _Parser:
     def atom_of(self, symbol: str) -> Node:
         if _is_number(symbol):
             return self.mixed(symbol)
-        if symbol == r"\pi":
-            return Constant(PI)
         if _is_variable(symbol):
             return Variable(symbol + self.subscript())
         if symbol in _CLOSERS:
             node = self.sum()
             self.expect(_CLOSERS[symbol])
             return node
+        return self.command(symbol)
+
+    def command(self, symbol: str) -> Node:
+        if symbol == r"\pi":
+            return Constant(PI)
         if symbol == r"\frac":
             return Operation("/", (self.argument(), self.argument()))
         if symbol in (r"\sqrt", r"\cbrt"):

@@ -17,9 +17,7 @@ from vlm_uec.verifier.parse import MAX_CHARACTERS, MAX_DIGITS, parse, words_in
 from vlm_uec.verifier.readings import Formula, Kind, Parts, Quantity, Reading, Relation, node_of
 from vlm_uec.verifier.tree import (
     Constant,
-    Node,
     Operation,
-    Variable,
     difference,
     evaluate,
     identical,
@@ -45,7 +43,8 @@ _AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|&|、")
 _ABOUT = re.compile(r"^(?:approximately|approx\.?|about)(?= ?[0-9.\\-])", re.IGNORECASE)
 _TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _IS = re.compile(
-    r"\s(?:is|are|equals|is equal to|equal to|measures)(?: approximately| about)?(?=[\s=:])\s?[=:]?|是|等于|为"
+    r"\s(?:is|are|equals|is equal to|equal to|measures)(?: approximately| about)?(?=[\s=:])\s?[=:]?"
+    r"|是|等于|为"
 )
 _RANGE = re.compile(r"[0-9.]{1,12} ?%? ?[-–—~] ?[0-9.]{1,12} ?%?")
 _TO = re.compile(r"^([0-9.]{1,12}) to ([0-9.]{1,12})$")

@@ -1,7 +1,7 @@
-"""A plain statement of the answer where nothing marks it: "The answer is 15.", "答案是 15。" (policy, rules 1, 8).
+"""A plain statement of the answer where nothing marks it: "The answer is 15.", "答案是 15。" (rules 1 and 8).
 
-The grammar is strict on purpose: one statement, in the affirmative, unhedged and not taken back. What it does not
-know is no statement, because a wrong reading would reward guesses.
+The grammar is strict on purpose: one statement, in the affirmative, unhedged and not taken back. What it does
+not know is no statement, because a wrong reading would reward guesses.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _CONTINUED = re.compile(r"(:|：|\bis|=)[ \t]*\n\s*")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])\s*")
 _LEAD = re.compile(
-    r"^(?:(?:so|therefore|thus|hence|then|finally|consequently|accordingly|overall|now|and|ok|okay|in conclusion|in summary"
-    r"|as a result|to conclude|we (?:get|have|find|conclude|obtain|see)(?: that)?|i (?:get|find|conclude|obtain)(?: that)?"
-    r"|it follows that|this (?:means|gives|implies)(?: that)?|which (?:means|gives)(?: that)?)\b\s*[,:]?\s*"
+    r"^(?:(?:so|therefore|thus|hence|then|finally|consequently|accordingly|overall|now|and|ok|okay"
+    r"|in conclusion|in summary|as a result|to conclude|it follows that"
+    r"|(?:we|i) (?:get|have|find|conclude|obtain|see)(?: that)?"
+    r"|(?:this|which) (?:means|gives|implies)(?: that)?)\b\s*[,:]?\s*"
     r"|(?:所以|因此|故而|故|综上所述|综上|最终|最后|于是|即|则|答(?!案))\s*[,，:：]?\s*)+",
     re.IGNORECASE,
 )
@@ -35,15 +36,16 @@ _CHINESE_NAME = re.compile(
 )
 _CHINESE_ANSWER = re.compile(r"答案|结果")
 _HEDGE = re.compile(
-    r"\b(?:not|never|cannot|maybe|might|may|could|would|perhaps|possibly|probably|likely|unlikely|or|either|neither|nor|guess"
-    r"|guessing|unsure|uncertain|think|believe|assume|assuming|suppose|if|unless|seems?|appears?|around|roughly|almost|nearly"
-    r"|between|but|however|although|actually|wait|hmm+|wrong|incorrect|false|alternatively|otherwise|instead|except|should"
-    r"|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch|no longer|nope|oops|mistaken?|re-?check|re-?consider)\b"
+    r"\b(?:not|never|cannot|maybe|might|may|could|would|should|perhaps|possibly|probably|likely|unlikely|or|either"
+    r"|neither|nor|guess|guessing|unsure|uncertain|think|believe|assume|assuming|suppose|if|unless|seems?|appears?"
+    r"|around|roughly|almost|nearly|between|but|however|although|actually|wait|hmm+|wrong|incorrect|false"
+    r"|alternatively|otherwise|instead|except|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch"
+    r"|no longer|nope|oops|mistaken?|re-?check|re-?consider)\b"
     r"|n't\b|n’t\b|可能|也许|或|大概|大约|不是|不|好像|应该|如果|但|猜|估计|未必|错误|\?|？",
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:i hope (?:this|that)|let me know|please let me know|is there anything else|do you have any|feel free)\b",
+    r"(?:i hope (?:this|that)|(?:please )?let me know|is there anything else|do you have any|feel free)\b",
     re.IGNORECASE,
 )
 _ANSWER = re.compile(r"answer|result|solution|option|choice|答案|结果|选", re.IGNORECASE)
@@ -72,7 +74,7 @@ def plain_statement(conclusion: str) -> str | None:
 
 
 def stated(sentence: str, explicit: bool) -> str | None:
-    """The value of one sentence: of the answer itself (`explicit`), of any named quantity, or the bare value."""
+    """The value one sentence gives: of the answer itself (`explicit`), of a named quantity, or bare."""
     text = _LEAD.sub("", sentence.strip())
     text = re.sub(r"[.。!！\s]+$", "", text)
     if chosen := _CHOSEN.match(text):

@@ -15,18 +15,19 @@ class Unit:
 
 
 _NAMES = {
-    "°": "° deg degree degrees 度", "rad": "rad rads radian radians 弧度", "%": "% percent 百分之",
+    "°": "° deg degree degrees 度", "rad": "rad rads radian radians 弧度", "%": "% percent",
     "mm": "mm millimeter millimeters millimetre millimetres 毫米",
     "cm": "cm centimeter centimeters centimetre centimetres 厘米", "dm": "dm decimeter decimeters 分米",
     "m": "m meter meters metre metres 米", "km": "km kilometer kilometers kilometre kilometres 千米 公里",
     "in": "in inch inches", "ft": "ft foot feet", "yd": "yd yard yards", "mi": "mi mile miles",
-    "nmi": "海里 nmi", "unit": "unit units 单位 个单位",
-    "year": "year years yr yrs 年 岁", "month": "month months", "day": "day days 天", "h": "hour hours hr hrs 小时",
-    "min": "min mins minute minutes 分钟", "s": "sec secs second seconds 秒",
-    "g": "g gram grams 克", "kg": "kg kilogram kilograms 千克", "mg": "mg milligram milligrams",
-    "lb": "lb lbs pound pounds", "oz": "oz ounce ounces", "L": "L liter liters litre litres 升",
-    "mL": "mL ml milliliter milliliters 毫升", "$": "\\dollar dollar dollars USD", "¢": "cent cents", "元": "元",
-    "N": "newton newtons", "J": "joule joules", "count": "个 人 people persons students items objects",
+    "nmi": "海里 nmi", "unit": "unit units 单位 个单位", "year": "year years yr yrs 年 岁",
+    "month": "month months", "day": "day days 天", "h": "hour hours hr hrs 小时",
+    "min": "min mins minute minutes 分钟", "s": "sec secs second seconds 秒", "g": "g gram grams 克",
+    "kg": "kg kilogram kilograms 千克", "mg": "mg milligram milligrams", "lb": "lb lbs pound pounds",
+    "oz": "oz ounce ounces", "L": "L liter liters litre litres 升",
+    "mL": "mL ml milliliter milliliters 毫升", "$": "\\dollar dollar dollars USD", "¢": "cent cents",
+    "元": "元", "N": "newton newtons", "J": "joule joules",
+    "count": "个 人 people persons students items objects",
 }  # fmt: skip
 _CANONICAL = {word: name for name, words in _NAMES.items() for word in words.split()}
 _WORDS = "|".join(sorted(map(re.escape, _CANONICAL), key=len, reverse=True))
