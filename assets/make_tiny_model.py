@@ -1,0 +1,206 @@
+"""Makes the bundled tiny Qwen2.5-VL from nothing: tokenizer, then supervised training on synthetic problems.
+
+    OMP_NUM_THREADS=1 python -m assets.make_tiny_model
+
+A genuine `Qwen2_5_VLForConditionalGeneration`, small enough to learn on one CPU core. It is trained on
+training-split problems only and stopped early on purpose: reinforcement learning needs room. Weights are
+drawn with standard deviation 1 / sqrt(fan_in); the stock 0.02 is far too small at this width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Tokenizer,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from assets.tiny_reading import Lessons, teach_reading
+from assets.tiny_scores import Score, evaluate, table
+from assets.tiny_tokenizer import GEOMETRY_WORDING, train_tokenizer
+from assets.tiny_training import Recipe, response_text, train
+from data_prep.synthetic import generate
+from data_prep.synthetic.kinds import LEVELS
+from vlm_uec.data.chat import FormatPrompt
+from vlm_uec.data.encode import PromptEncoder
+from vlm_uec.data.vision import load_image_processor
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.load import banned_ids
+from vlm_uec.rollout.native import NativeEngine
+
+BUNDLE = Path(__file__).parent / "tiny-qwen2.5-vl"
+VOCABULARY = 512
+MIN_PIXELS, MAX_PIXELS = 56 * 56, 168 * 168
+EVALUATED, SAMPLES = 560, 8  # test problems; responses to each at t = 1
+
+
+def tokenizer_texts(seed: int) -> Iterator[str]:
+    """What the vocabulary is trained on; the format prompt weighs most, as every prompt holds it."""
+    format_prompt = FormatPrompt()
+    for made in generate("train", 2000, seed, LEVELS):
+        yield response_text(made)
+        yield made.problem.question
+    yield from [format_prompt(made.problem)] * 1000
+    yield from ["system\nYou are a helpful assistant.", "user\n", "assistant\n"] * 500
+    yield from list(GEOMETRY_WORDING) * 20
+
+
+def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
+    """About 0.8 million parameters; vision layer 0 attends in windows, layer 1 fully, as in Qwen2.5-VL."""
+
+    token = tokenizer.get_vocab()
+    return Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 96,
+            "intermediate_size": 192,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 4096,
+            "rms_norm_eps": 1e-6,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [4, 4, 4]},
+            "tie_word_embeddings": True,
+            "bos_token_id": token["<|endoftext|>"],
+            "eos_token_id": token["<|im_end|>"],
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 96,
+            "intermediate_size": 224,
+            "num_heads": 4,
+            "out_hidden_size": 96,
+            "fullatt_block_indexes": [1],
+            "window_size": 112,
+            "patch_size": 14,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "in_channels": 3,
+        },
+        image_token_id=token["<|image_pad|>"],
+        video_token_id=token["<|video_pad|>"],
+        vision_start_token_id=token["<|vision_start|>"],
+        vision_end_token_id=token["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+
+
+def random_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+    """Matrices with standard deviation 1 / sqrt(fan_in), biases 0, norms 1.
+
+    Pixel filters have mean 0: a page is mostly white, and paper would outshout ink in every patch.
+    """
+    torch.manual_seed(seed)
+    config._attn_implementation = "sdpa"
+    model = Qwen2_5_VLForConditionalGeneration(config).float()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.zeros_(parameter)
+        elif parameter.dim() > 1:
+            fan_in = parameter[0].numel()
+            torch.nn.init.normal_(parameter, std=1 / math.sqrt(fan_in))
+    with torch.no_grad():
+        filters = model.model.visual.patch_embed.proj.weight
+        filters -= filters.mean(dim=(1, 2, 3, 4), keepdim=True)
+    return model
+
+
+def save_tokenizer_and_processor(out: Path, recipe: Recipe) -> Qwen2Tokenizer:
+    tokenizer = train_tokenizer(tokenizer_texts(recipe.seed), VOCABULARY)
+    tokenizer.save_pretrained(out)
+    size = {"shortest_edge": MIN_PIXELS, "longest_edge": MAX_PIXELS}
+    Qwen2VLImageProcessorPil(size=size).save_pretrained(out)
+    return tokenizer
+
+
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary["<|im_end|>"], vocabulary["<|endoftext|>"]]
+
+
+def save_model(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, out: Path) -> None:
+    ends = end_tokens(tokenizer)
+    model.generation_config = GenerationConfig(
+        bos_token_id=ends[1], eos_token_id=ends, pad_token_id=ends[1], do_sample=True, temperature=1.0
+    )
+    model.save_pretrained(out)
+
+
+def load_encoder(bundle: Path) -> PromptEncoder:
+    """Without a cache: in training the same problem comes back in another place of its picture."""
+    processor = load_image_processor(str(bundle), MIN_PIXELS, MAX_PIXELS)
+    tokenizer = AutoTokenizer.from_pretrained(bundle)
+    return PromptEncoder(tokenizer, processor, FormatPrompt(), max_prompt_tokens=512, cache_bytes=0)
+
+
+def build(out: Path, recipe: Recipe) -> None:
+    """Writes tokenizer, image processor and trained model to `out`."""
+    tokenizer = save_tokenizer_and_processor(out, recipe)
+    encoder = load_encoder(out)
+    model = random_model(tiny_config(tokenizer), recipe.seed)
+    teach_reading(model.model.visual, encoder.image_processor, recipe.seed, Lessons())
+    train(Policy(model, banned_ids(VOCABULARY, tokenizer), freeze_vision=False), encoder, recipe)
+    save_model(model, tokenizer, out)
+
+
+def describe(out: Path, recipe: Recipe) -> str:
+    """Scores the model in `out` on test-split problems; writes its card and returns it."""
+    encoder = load_encoder(out)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(out)
+    policy = Policy(model, banned_ids(VOCABULARY, encoder.tokenizer), freeze_vision=False)
+    engine = NativeEngine(policy, frozenset(end_tokens(encoder.tokenizer)), slots=32)
+    problems = [made.problem for made in generate("test", EVALUATED, recipe.seed, LEVELS)]
+    scores = evaluate(engine, encoder, problems, SAMPLES)
+    text = card(recipe, sum(parameter.numel() for parameter in model.parameters()), scores)
+    (out / "README.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def card(recipe: Recipe, parameters: int, scores: Sequence[Score]) -> str:
+    return f"""---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: image-text-to-text
+---
+# tiny-qwen2.5-vl
+
+A `Qwen2_5_VLForConditionalGeneration` of {parameters:,} parameters for demonstrations and tests on a CPU.
+It reads plane-geometry pictures of 84 x 84 pixels (9 image tokens) and answers in the form
+`<think> ... </think> \\boxed{{...}}`. It knows nothing else. Its whole training was {Lessons().steps} batches
+of pages of numbers for the vision tower, then {recipe.steps:,} batches of {recipe.batch} problems of
+`python -m data_prep synthetic`, training split only. It ended early on purpose: reinforcement learning
+needs room.
+
+Made by `OMP_NUM_THREADS=1 python -m assets.make_tiny_model` with `{recipe}`.
+
+Scores on {EVALUATED} test-split problems: greedy, mean of {SAMPLES} samples at t = 1, and share of problems
+with any of those {SAMPLES} right.
+
+{table(scores)}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=BUNDLE)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    recipe = Recipe(seed=arguments.seed, steps=arguments.steps)
+    build(arguments.out, recipe)
+    print(describe(arguments.out, recipe))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Supervised training of the tiny model: synthetic problems, answered by their worked solutions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch.nn import functional as F
+
+from data_prep.synthetic.kinds import LEVELS, at_level
+from data_prep.synthetic.problems import SyntheticProblem, make_problem, problem_id, split_of
+from vlm_uec.data.chat import FormatPrompt
+from vlm_uec.data.encode import PromptEncoder
+from vlm_uec.policy.forward import Policy
+from vlm_uec.types import EncodedPrompt
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Supervised training. `level_weights`: how often levels 1, 2, 3 and 4 are drawn."""
+
+    seed: int = 1
+    steps: int = 1800
+    batch: int = 32
+    lr: float = 2e-3
+    filter_lr_scale: float = 0.03
+    bare_share: float = 0.7  # of the steps, the first, have no format prompt,
+    full_every: int = 4  # but for every fourth
+    warmup: int = 100
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    level_weights: tuple[float, ...] = (0.55, 0.3, 0.1, 0.05)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded sequences: B of them, L positions, N patches in all."""
+
+    input_ids: torch.Tensor  # [B, L] int64
+    positions: torch.Tensor  # [3, B, L] int64
+    labels: torch.Tensor  # [B, L] int64: the next token where it is of the response, else IGNORED
+    patches: torch.Tensor  # [N, 1176] float32
+    grid: torch.Tensor  # [B, 3] int64
+
+
+def response_text(made: SyntheticProblem) -> str:
+    """The response the tiny model learns to give: short reasoning, then the answer in a box."""
+    return f"<think> {made.solution} </think> \\boxed{{{made.problem.answer}}}"
+
+
+def training_stream(recipe: Recipe) -> Iterator[SyntheticProblem]:
+    """Endless training-split problems; one may come back, but in another place of its picture."""
+    rng = Random(recipe.seed)
+    drawn = 0
+    while True:
+        level = rng.choices(LEVELS, recipe.level_weights)[0]
+        kind = rng.choice(at_level(level))
+        values = kind.draw_values(rng)
+        if split_of(problem_id(kind, values)) == "train":
+            drawn += 1
+            yield make_problem(kind, values, seed=drawn)
+
+
+def collate(samples: Sequence[tuple[EncodedPrompt, torch.Tensor]], pad: int) -> Batch:
+    """Prompts and their responses ([R] each, end token included), one after the other, padded right."""
+    length = max(prompt.length + len(response) - 1 for prompt, response in samples)
+    input_ids = torch.full((len(samples), length), pad)
+    labels = torch.full((len(samples), length), IGNORED)
+    positions = torch.zeros(3, len(samples), length, dtype=torch.int64)
+    for row, (prompt, response) in enumerate(samples):
+        start, read = prompt.length, len(response) - 1
+        input_ids[row, :start] = prompt.input_ids
+        input_ids[row, start : start + read] = response[:-1]
+        labels[row, start - 1 : start + read] = response
+        positions[:, row, :start] = prompt.positions
+        positions[:, row, start : start + read] = prompt.next_position + torch.arange(read)
+    patches = torch.cat([prompt.patches for prompt, _ in samples])
+    return Batch(input_ids, positions, labels, patches, torch.cat([prompt.grid for prompt, _ in samples]))
+
+
+def batches(recipe: Recipe, encoder: PromptEncoder) -> Iterator[Batch]:
+    """Mostly bare questions at first: with half the tokens, as much is learned in half the time. A switch at
+    the end alone would cost what was learned, as the format prompt moves every response's position."""
+    tokenizer = encoder.tokenizer
+    bare = PromptEncoder(
+        tokenizer, encoder.image_processor, FormatPrompt("{{ question }}"), encoder.max_prompt_tokens, 0
+    )
+    problems = training_stream(recipe)
+    for step in range(recipe.steps):
+        is_bare = step < recipe.bare_share * recipe.steps and step % recipe.full_every != 0
+        encode = bare if is_bare else encoder
+        made = [next(problems) for _ in range(recipe.batch)]
+        responses = [
+            torch.tensor([*tokenizer(response_text(one))["input_ids"], tokenizer.eos_token_id])
+            for one in made
+        ]
+        prompts = [encode(one.problem) for one in made]
+        yield collate(list(zip(prompts, responses, strict=True)), tokenizer.pad_token_id)
+
+
+def response_loss(policy: Policy, batch: Batch) -> torch.Tensor:
+    """Mean cross entropy of the response tokens; padding is on the right, so causality alone hides it."""
+    embeddings = policy.embed(batch.input_ids.flatten(), batch.patches, batch.grid)
+    output = policy.model.model.language_model(
+        inputs_embeds=embeddings.view(*batch.input_ids.shape, -1),
+        position_ids=batch.positions,
+        attention_mask={"full_attention": None},
+        use_cache=False,
+    )
+    scored = batch.labels != IGNORED
+    return F.cross_entropy(policy.logits(output.last_hidden_state[scored]), batch.labels[scored])
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    warm = min(1.0, (step + 1) / recipe.warmup)
+    return recipe.lr * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def _optimizer(policy: Policy, recipe: Recipe) -> torch.optim.AdamW:
+    """Adam moves each of a pixel filter's 1176 weights alike, and most pixels are equally white: at the
+    full rate one step would shift every patch by more than ink ever does."""
+    filters = list(policy.model.model.visual.patch_embed.parameters())
+    known = {id(parameter) for parameter in filters}
+    others = [parameter for parameter in policy.model.parameters() if id(parameter) not in known]
+    groups = [{"params": filters, "lr_scale": recipe.filter_lr_scale}, {"params": others, "lr_scale": 1.0}]
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
+
+
+def train(policy: Policy, encoder: PromptEncoder, recipe: Recipe) -> None:
+    optimizer = _optimizer(policy, recipe)
+    started, running = time.monotonic(), 0.0
+    policy.train()
+    for step, batch in enumerate(batches(recipe, encoder)):
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr_scale"] * learning_rate(recipe, step)
+        loss = response_loss(policy, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(policy.model.parameters(), recipe.max_grad_norm)
+        optimizer.step()
+        running += loss.item()
+        if (step + 1) % 100 == 0:
+            seconds = time.monotonic() - started
+            print(f"step {step + 1:5d}  loss {running / 100:.4f}  {seconds:6.0f} s", flush=True)
+            running = 0.0
