@@ -11,17 +11,16 @@ sampling=(--data data/synthetic --split test --n 8 --k 1 4 8 --max-tokens 80)
 rm -rf "$run" data/synthetic
 say() { printf '\n== %s\n' "$*"; }
 
-say "1/5 Drawing geometry problems"
+say "1/4 Drawing geometry problems"
 python -m data_prep synthetic --out data/synthetic --seed 1 --train 512 --validation 64 --test 128 --levels 1 2 3
 
-say "2/5 Pass@k of the model as bundled"
+say "2/4 Pass@k of the model as bundled"
 python eval/passk.py --model "$model" "${sampling[@]}" --out "$run-before"
 
-say "3/5 UEC-RL under DeepSpeed ZeRO-3"
+say "3/4 UEC-RL under DeepSpeed ZeRO-3"
 $launch train.py --config configs/tiny_cpu.yaml train.run_dir="$run"
 
-say "4/5 Pass@k of the trained model"
+say "4/4 Pass@k of the trained model"
 python eval/passk.py --model "$run/export" "${sampling[@]}" --out "$run-after"
 
-say "5/5 Report"
-python -m vlm_uec.telemetry.report "$run"
+say "Done. The run's report: $run/report.html"

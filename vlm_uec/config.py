@@ -136,8 +136,8 @@ class EvalConfig(Section):
 class TrainConfig(Section):
     steps: int = Field(gt=0, description="Trainer steps, those that only generate included.")
     seed: int = Field(1, ge=0, description="Of prompt order, sampling and replay.")
-    eval_every: int = Field(0, ge=0, description="Steps between validations; 0: never.")
-    save_every: int = Field(0, ge=0, description="Steps between checkpoints; 0: only the last.")
+    eval_every: int = Field(0, ge=0, description="Steps between validations, and after the last; 0: never.")
+    save_every: int = Field(0, ge=0, description="Steps between checkpoints; the last step has one in any case.")
     keep: int = Field(2, gt=0, description="Newest checkpoints kept.")
     run_dir: str = Field(description="Where everything is written.")
 

@@ -25,6 +25,7 @@ from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens, step_metrics
 from vlm_uec.telemetry.mfu import update_mfu
+from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.trainer import StepOutcome, Trainer
@@ -109,9 +110,10 @@ class Run:
         for step in range(done + 1, self.config.train.steps + 1):
             outcome = self.trainer.step(step)
             values = {**step_metrics(step, outcome), **self._buffers()}
-            if self._due(step, self.config.train.eval_every):
+            last = step == self.config.train.steps
+            if _due(step, self.config.train.eval_every) or (last and self.validation):
                 values |= self._validate(step)
-            if self._due(step, self.config.train.save_every):
+            if _due(step, self.config.train.save_every) or last:
                 self._save(step)
             values |= self._speed(outcome, self.timer.finish())
             self.display.step(step, values)
@@ -121,6 +123,7 @@ class Run:
         self._export()
         if writer:
             writer.close()
+            self.display.line(f"report: {write_report(self.run_dir)}")
 
     def _resume(self) -> int:
         if self.checkpoint is None:
@@ -138,10 +141,6 @@ class Run:
         (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
         # resume=auto also takes up a run that died before its first checkpoint, from the start.
         return RunWriter(self.run_dir, None if self.config.resume == "never" else done)
-
-    def _due(self, step: int, every: int) -> bool:
-        """Every so many steps, and after the last one in any case; never where `every` is 0."""
-        return bool(every) and (step % every == 0 or step == self.config.train.steps)
 
     def _buffers(self) -> dict[str, float]:
         values: dict[str, float] = {"uec/pending": len(self.trainer.pending), "lr": self.policy.lr}
@@ -223,3 +222,7 @@ class Run:
             self.encoder.save_pretrained(directory)
         barrier()
         self.display.line(f"exported to {directory}")
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

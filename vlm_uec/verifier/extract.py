@@ -45,7 +45,7 @@ def _before_new_thinking(text: str) -> str:
 
 
 def last_box(text: str) -> str | None:
-    r"""Content of the `\boxed{...}` whose brace closes last, or of a later `\boxed 5`; None without either."""
+    r"""Content of the `\boxed{...}` whose brace closes last, or of a later `\boxed 5`; None without one."""
     first = min((place for box in _BOXES if (place := text.find(box)) >= 0), default=-1)
     if first < 0:
         return None

@@ -17,14 +17,14 @@ _MARK = r"(?:\\(?:angle|triangle|odot|Delta|sin|cos|tan|cot|sec|csc|parallelogra
 _NUMBERED_ANGLE = r"\\angle ?\{? ?[0-9]{1,2} ?\}?"
 _SYMBOL = re.compile(
     r"\(? ?\|? ?(?:(?:m|length|area) ?(?=[\\A-Z(]))?"
-    rf"(?:{_MARK}{{0,2}}\{{? ?{_LABEL}{_INDEX} ?\}}?|{_NUMBERED_ANGLE})'{{0,2}} ?\|? ?\)?"
+    rf"(?:{_MARK}{{0,2}}[{{(]? ?{_LABEL}{_INDEX} ?[)}}]?|{_NUMBERED_ANGLE})'{{0,2}} ?\|? ?\)?"
 )
 _RATIO = re.compile(
     rf"\\frac ?\{{ ?{_LABEL}{_INDEX} ?\}} ?\{{ ?{_LABEL}{_INDEX} ?\}}"
     rf"|{_LABEL} ?[:/] ?{_LABEL}(?: ?: ?{_LABEL})?"
 )
 _VOCABULARY = """
-    the this that its it a an of for in to on at from between my our your and by answer result solution
+    ans the this that its it a an of for in to on at from between my our your and by answer result solution
     value final correct right exact required desired overall question problem measure measures area
     areas perimeter circumference length lengths width height altitude radius diameter volume angle
     angles side sides distance ratio scale factor slope probability sum surface lateral total base

@@ -40,10 +40,10 @@ _SEVERAL = re.compile(
     re.IGNORECASE,
 )
 _AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|&|、")
-_ABOUT = re.compile(r"^(?:approximately|approx\.?|about)(?= ?[0-9.\\-])", re.IGNORECASE)
+_ABOUT = re.compile(r"^(?:approximately|approx\.?)(?= ?[0-9.\\-])", re.IGNORECASE)
 _TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _IS = re.compile(
-    r"\s(?:is|are|equals|is equal to|equal to|measures)(?: approximately| about)?(?=[\s=:])\s?[=:]?"
+    r"\s(?:is|are|equals|is equal to|equal to|measures)(?: approximately)?(?=[\s=:])\s?[=:]?"
     r"|是|等于|为"
 )
 _RANGE = re.compile(r"[0-9.]{1,12} ?%? ?[-–—~] ?[0-9.]{1,12} ?%?")

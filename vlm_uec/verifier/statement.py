@@ -17,6 +17,8 @@ MAX_VALUE = 200
 _NOISE = re.compile(r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |`", re.MULTILINE)
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _CONTINUED = re.compile(r"(:|：|\bis|=)[ \t]*\n\s*")
+_HEADING = re.compile(r"^[ \t]*(?:the )?(?:final )?answer[ \t]*\n\s*", re.MULTILINE | re.IGNORECASE)
+_IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])\s*")
 _LEAD = re.compile(
     r"^(?:(?:so|therefore|thus|hence|then|finally|consequently|accordingly|overall|now|and|ok|okay"
@@ -108,7 +110,8 @@ def _sentences(conclusion: str) -> list[str]:
     tail = conclusion[-MAX_TAIL:]
     if len(conclusion) > MAX_TAIL:
         tail = tail[tail.find("\n") + 1 :]  # its first line is cut off somewhere
-    plain = _CONTINUED.sub(r"\1 ", _DISPLAY.sub(" ", _NOISE.sub("", tail)))
+    plain = _HEADING.sub("Answer: ", _DISPLAY.sub(" ", _NOISE.sub("", tail)))
+    plain = _IT_IS.sub(r"\1 is ", _CONTINUED.sub(r"\1 ", plain))
     sentences = (sentence.strip() for sentence in _SENTENCE.split(plain) if sentence)
     return [text for text in sentences if text.strip(" .。") and not _COURTESY.match(text)]
 
