@@ -137,7 +137,7 @@ class TrainConfig(Section):
     steps: int = Field(gt=0, description="Trainer steps, those that only generate included.")
     seed: int = Field(1, ge=0, description="Of prompt order, sampling and replay.")
     eval_every: int = Field(0, ge=0, description="Steps between validations, and after the last; 0: never.")
-    save_every: int = Field(0, ge=0, description="Steps between checkpoints; the last step has one in any case.")
+    save_every: int = Field(0, ge=0, description="Steps between checkpoints; the last always has one.")
     keep: int = Field(2, gt=0, description="Newest checkpoints kept.")
     run_dir: str = Field(description="Where everything is written.")
 
