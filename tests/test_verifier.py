@@ -189,7 +189,7 @@ def test_kinds_for_counting(response: str, answer: str, kind: str) -> None:
 
 def test_an_empty_box_is_wrong_and_says_so() -> None:
     verdict = verify(r"\boxed{5} \boxed{ }", "5")
-    assert verdict == Verdict(False, "", "the box is empty (rule 1)", "no_answer")
+    assert verdict == Verdict(False, "", "the box is empty", "no_answer", "1")
 
 
 @pytest.mark.parametrize("truth", ["", " ", "$$"])
@@ -215,7 +215,7 @@ def test_command_line_explains() -> None:
     shown = subprocess.run(
         [*command, "--choices", *CHOICES], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    assert "right" in shown and "the letter B" in shown and "choice B is the truth" in shown
+    assert "right" in shown and "the letter B" in shown and "choice B is the truth (rule 7" in shown
 
 
 def test_importing_loads_nothing_heavy() -> None:

@@ -20,12 +20,15 @@ VerdictKind = Literal["right", "wrong", "unparsable", "no_answer"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`extracted`: the final answer as written, None where the response marks none. `kind`: for counting."""
+    """`extracted`: the final answer as written, None where the response marks none. `kind`: for counting.
+    `rule`: the number of the policy's rule that decided, or a span of them.
+    """
 
     correct: bool
     extracted: str | None
     reason: str
     kind: VerdictKind
+    rule: str
 
 
 def verify(
@@ -40,13 +43,13 @@ def verify(
     """
     found = extract(response)
     if found is None:
-        reason = "no closed \\boxed{}, no <answer> and no plain statement after the thinking (rule 1)"
-        return Verdict(False, None, reason, "no_answer")
+        reason = "no closed \\boxed{}, no <answer> and no plain statement after the thinking"
+        return Verdict(False, None, reason, "no_answer", "1")
     if not found.text:
-        return Verdict(False, "", f"the {found.mark} is empty (rule 1)", "no_answer")
+        return Verdict(False, "", f"the {found.mark} is empty", "no_answer", "1")
     if len(found.text) > MAX_TEXT or len(answer) > MAX_TEXT:
-        return Verdict(False, found.text[:MAX_TEXT], f"longer than {MAX_TEXT} characters", "unparsable")
+        return Verdict(False, found.text[:MAX_TEXT], f"longer than {MAX_TEXT} characters", "unparsable", "2")
     judgement = judge(found.text, answer, tuple(choices or ()), precision)
-    if judgement.correct:
-        return Verdict(True, found.text, judgement.reason, "right")
-    return Verdict(False, found.text, judgement.reason, "wrong" if judgement.readable else "unparsable")
+    wrong: VerdictKind = "wrong" if judgement.readable else "unparsable"
+    kind: VerdictKind = "right" if judgement.correct else wrong
+    return Verdict(judgement.correct, found.text, judgement.reason, kind, judgement.rule)

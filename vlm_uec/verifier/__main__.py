@@ -22,7 +22,7 @@ def main() -> None:
         print(f"read as    {describe(verdict.extracted)}")
     print(f"truth      {args.answer!r}")
     print(f"read as    {describe(args.answer)}")
-    print(f"because    {verdict.reason}")
+    print(f"because    {verdict.reason} (rule {verdict.rule} of docs/verifier.md)")
 
 
 if __name__ == "__main__":

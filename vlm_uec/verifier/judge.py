@@ -48,9 +48,9 @@ def _judge_without_choices(text: str, answer: str, precision: int | None) -> Jud
     wanted = read_letter(answer)
     if wanted is not None and not wanted.rest and not answer.islower():
         correct = wanted.place == pick.place and (not pick.rest or _is_readable(pick.rest))
-        return Judgement(correct, f"{'' if correct else 'not '}the truth's letter (rule 7)")
+        return Judgement(correct, f"{'' if correct else 'not '}the truth's letter", "7")
     if not pick.rest:
-        return Judgement(False, "a letter, and no choices were listed (rule 7)")
+        return Judgement(False, "a letter, and no choices were listed", "7")
     return _judge_content(text, answer, precision, ())
 
 
@@ -64,13 +64,13 @@ def _is_readable(text: str) -> bool:
 def _judge_letter(pick: Pick, place: int | None, choices: tuple[str, ...]) -> Judgement:
     letter = chr(ord("A") + pick.place)
     if pick.place >= len(choices):
-        return Judgement(False, f"there is no choice {letter} (rule 7)")
+        return Judgement(False, f"there is no choice {letter}", "7")
     named = choices[pick.place]
     rivals = tuple(choice for choice in choices if known_text(choice) != known_text(named))
     if pick.rest and not _judge_content(pick.rest, named, None, rivals).correct:
-        return Judgement(False, f"its text is not that of choice {letter} (rule 7)")
+        return Judgement(False, f"its text is not that of choice {letter}", "7")
     correct = place is not None and known_text(named) == known_text(choices[place])
-    return Judgement(correct, f"choice {letter} is {'' if correct else 'not '}the truth (rule 7)")
+    return Judgement(correct, f"choice {letter} is {'' if correct else 'not '}the truth", "7")
 
 
 def _judge_content(text: str, truth: str, precision: int | None, rivals: tuple[str, ...]) -> Judgement:
@@ -78,21 +78,21 @@ def _judge_content(text: str, truth: str, precision: int | None, rivals: tuple[s
     if given is not None and isinstance(wanted, Quantity):
         return compare_quantities(given, wanted, precision, _values(rivals))
     if given is None and as_text(text) == known_text(truth) != "":
-        return Judgement(True, "the truth as written")
+        return Judgement(True, "the truth as written", "3 to 8")
     if wanted is None:
         return _judge_words(text, truth)
     try:
         return _judge_reading(text, wanted, precision, _values(rivals))
     except SeveralError as error:
-        return Judgement(False, f"no single answer: {error} (rule 2)")
+        return Judgement(False, f"no single answer: {error}", "2")
     except ParseError as error:
-        return Judgement(False, f"not readable: {error}", readable=False)
+        return Judgement(False, f"not readable: {error}", "2", readable=False)
 
 
 def _judge_words(text: str, truth: str) -> Judgement:
     statement = None if same_words(text, truth) else sole_statement(text)
     correct = same_words(text if statement is None else statement, truth)
-    return Judgement(correct, f"{'' if correct else 'not '}the words of the truth (rule 7)")
+    return Judgement(correct, f"{'' if correct else 'not '}the words of the truth", "7")
 
 
 def _judge_reading(text: str, wanted: Reading, precision: int | None, rivals: Sequence[Decimal]) -> Judgement:

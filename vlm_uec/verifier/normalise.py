@@ -40,6 +40,7 @@ _SPACED_GROUPS = re.compile(r"(?<![0-9.,] )(?<![0-9.,])[1-9][0-9]{0,2}(?: [0-9]{
 _SPACED_POINT = re.compile(r"(?<=[0-9]) \. ?(?=[0-9])|(?<=[0-9])\. (?=[0-9])")
 _FINAL_POINT = re.compile(r"(?<![.,;]) ?[.,]$")
 _LOOSE_SPACE = re.compile(r"(?<=[^\w]) | (?=[^\w])")
+_QUOTED = re.compile(r"^([\"'])(.*)\1$", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{3}")
 _SHORT_WORDS = {"no", "up", "in", "on"}
 
@@ -74,7 +75,7 @@ def _unwrapped(text: str) -> str:
 
 def as_text(text: str) -> str:
     """The form in which answers that are no values are compared. Case counts only in symbols such as AB."""
-    plain = _LOOSE_SPACE.sub("", normalise(text)).strip("\"'")
+    plain = _QUOTED.sub(r"\2", _LOOSE_SPACE.sub("", normalise(text)))
     return plain.casefold() if _WORD.search(plain) or plain.casefold() in _SHORT_WORDS else plain
 
 

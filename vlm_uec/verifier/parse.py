@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from vlm_uec.verifier.arithmetic import MAX_EXPONENT, PI, ParseError
+from vlm_uec.verifier.arithmetic import MAX_EXPONENT, PI, ParseError, bounded
 from vlm_uec.verifier.tree import Constant, Node, Operation, Variable, evaluate
 
 MAX_CHARACTERS = 400
@@ -88,7 +88,7 @@ def _is_variable(token: str) -> bool:
 def _literal(token: str) -> Constant:
     if len(token) > MAX_DIGITS:
         raise ParseError(f"a number of more than {MAX_DIGITS} digits")
-    return Constant(Decimal(token))
+    return Constant(bounded(Decimal(token)))
 
 
 class _Parser:
