@@ -16,7 +16,7 @@ _LEAD = re.compile(
 )
 _LETTER = re.compile(
     r"[(\[] ?([A-Za-z]) ?[)\]][.:,]?\s*(.*)|([A-Za-z]) ?[.:),、]\s*(.+)"
-    r"|([A-Za-z]) ?[)]?|([A-Z]) (?=[-0-9\\.(])(.+)",
+    r"|([A-Za-z]) ?[)]?|([A-Za-z]) - (.+)|([A-Z]) (?=[-0-9\\.(])(.+)",
     re.DOTALL,
 )
 _TRAILING = re.compile(r"(.+?) ?\( ?(?:option |choice )?([A-Z]) ?\)", re.DOTALL | re.IGNORECASE)
@@ -35,8 +35,8 @@ def read_letter(text: str) -> Pick | None:
         return Pick(ord(text.upper()) - ord("A"), "") if text.isalpha() else None
     plain = _LEAD.sub("", normalise(text))
     if match := _LETTER.fullmatch(plain):
-        letter = match[1] or match[3] or match[5] or match[6]
-        rest = match[2] or match[4] or match[7] or ""
+        letter, *behind = [group for group in match.groups() if group]
+        rest = behind[0] if behind else ""
     elif match := _TRAILING.fullmatch(plain):
         letter, rest = match[2], match[1]
     else:

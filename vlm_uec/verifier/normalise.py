@@ -40,6 +40,7 @@ _SPACED_GROUPS = re.compile(r"(?<![0-9.,] )(?<![0-9.,])[1-9][0-9]{0,2}(?: [0-9]{
 _SPACED_POINT = re.compile(r"(?<=[0-9]) \. ?(?=[0-9])|(?<=[0-9])\. (?=[0-9])")
 _FINAL_POINT = re.compile(r"(?<![.,;]) ?[.,]$")
 _LOOSE_SPACE = re.compile(r"(?<=[^\w]) | (?=[^\w])")
+_QUOTES = frozenset("\"'")
 _QUOTED = re.compile(r"^([\"'])(.*)\1$", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{3}")
 _SHORT_WORDS = {"no", "up", "in", "on"}
@@ -64,8 +65,8 @@ def normalise(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """`{12 cm}`, as a dropped wrapper leaves it, without its braces."""
-    bare = text
+    """`{12 cm}`, as a dropped wrapper leaves it, and `"12 cm"` without what encloses them."""
+    bare = _QUOTED.sub(r"\2", text) if text[:1] in _QUOTES else text
     for _ in range(4):
         if bare[:1] != "{" or bare[-1:] != "}" or closing(bare) != len(bare) - 1:
             break
@@ -75,7 +76,7 @@ def _unwrapped(text: str) -> str:
 
 def as_text(text: str) -> str:
     """The form in which answers that are no values are compared. Case counts only in symbols such as AB."""
-    plain = _QUOTED.sub(r"\2", _LOOSE_SPACE.sub("", normalise(text)))
+    plain = _LOOSE_SPACE.sub("", normalise(text))
     return plain.casefold() if _WORD.search(plain) or plain.casefold() in _SHORT_WORDS else plain
 
 

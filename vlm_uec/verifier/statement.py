@@ -17,7 +17,7 @@ MAX_VALUE = 200
 _NOISE = re.compile(r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |`", re.MULTILINE)
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _CONTINUED = re.compile(r"(:|：|\bis|=)[ \t]*\n\s*")
-_HEADING = re.compile(r"^[ \t]*(?:the )?(?:final )?answer[ \t]*\n\s*", re.MULTILINE | re.IGNORECASE)
+_HEADING = re.compile(r"^[ \t]*(?:the )?(?:final )?answer[ \t]*\n\s*|【答案】", re.MULTILINE | re.IGNORECASE)
 _IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])\s*")
 _LEAD = re.compile(
@@ -32,11 +32,16 @@ _IS = re.compile(
     r"\s(?:is|are|equals|must be|will be|comes (?:out )?to|turns out to be|works out to)(?=[\s:])"
     r"(?:\s+(?:equal to|therefore|thus|simply|exactly|clearly))?\s*:?|[:：=＝]|(?:是|为(?!什)|等于)\s*[:：]?"
 )
-_CHOSEN = re.compile(r"^(?:故|应|所以|因此)?[，,]?\s*(?:选择?|应选|答案选)\s*[:：]?\s*[(（]?([A-H])[)）]?$")
-_CHINESE_NAME = re.compile(
-    r"^[^。，,；;是为不非否]{0,40}(?:答案|结果|面积|周长|长度|长|度数|体积|半径|直径|值|距离|高|角)$|^∠[A-Z0-9]{1,3}$"
+_CHOSEN = re.compile(
+    r"^(?:故|应|所以|因此)?[，,]?\s*(?:选择?|应选|答案选|选项)\s*[:：]?\s*[(（]?([A-H])[)）]?(?:\s*是?正确的?)?$"
+    r"|^(?:the )?(?:correct )?(?:option|choice|answer) \(?([A-H])\)? is (?:the )?(?:correct|right)"
+    r"(?: (?:answer|choice|option|one))?$",
+    re.IGNORECASE,
 )
-_CHINESE_ANSWER = re.compile(r"答案|结果")
+_CHINESE_NAME = re.compile(
+    r"^[^。，,；;是为不非否]{0,40}(?:答案|选项|结果|面积|周长|长度|长|度数|体积|半径|直径|值|距离|高|角)$|^∠[A-Z0-9]{1,3}$"
+)
+_CHINESE_ANSWER = re.compile(r"答案|选项|结果")
 _HEDGE = re.compile(
     r"\b(?:not|never|cannot|maybe|might|may|could|would|should|perhaps|possibly|probably|likely|unlikely|or|either"
     r"|neither|nor|guess|guessing|unsure|uncertain|think|believe|assume|assuming|suppose|if|unless|seems?|appears?"
@@ -80,7 +85,7 @@ def stated(sentence: str, explicit: bool) -> str | None:
     text = _LEAD.sub("", sentence.strip())
     text = re.sub(r"[.。!！\s]+$", "", text)
     if chosen := _CHOSEN.match(text):
-        return chosen[1]
+        return chosen[1] or chosen[2]
     separator = _IS.search(text)
     if separator is None:
         return None if explicit or len(text) > MAX_VALUE else text or None
