@@ -36,9 +36,10 @@ FRAGMENTS = [
     *"0123456789.,+-*/^(){}[]=<>:;%|~_'\"!?&$#@√π°½²′∠≈±≤，。：（）AxBmei \n\t\\", r"\frac", r"\frac{",
     r"\sqrt", r"\sqrt[3]", r"\pi", r"\boxed{", r"\boxed ", r"\text{", r"\approx", r"^\circ", r"\left(",
     r"\right)", r"\angle ", r"\overline{", "<answer>", "</answer>", "<think>", "</think>", " or ", " and ",
-    " not ", "The answer is ", "答案是", "故选", "cm", " degrees", "{,}", "**",
-    "^{12", "9^9", "sin", r"\cong", "(A)", "(B) ", "\ud800", "\u202e", "\u200b", "\x00", "１", "٣", "𝟐", "1e",
-    "0.", r"\ldots", "...", "nan", "inf", r"\infty", "__import__('os')", "lambda:", "\\\\", r"\pm", r"\le", "x = ", "= 12", "12",
+    " not ", "The answer is ", "答案是", "故选", "cm", " degrees", "{,}", "**", "^{12", "9^9", "sin",
+    r"\cong", "(A)", "(B) ", "\ud800", "\u202e", "\u200b", "\x00", "１", "٣", "𝟐", "1e", "0.", r"\ldots",
+    "...", "nan", "inf", r"\infty", "__import__('os')", "lambda:", "\\\\", r"\pm", r"\le", "x = ",
+    "= 12", "12",
 ]  # fmt: skip
 
 

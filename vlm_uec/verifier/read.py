@@ -28,7 +28,6 @@ from vlm_uec.verifier.units import Unit, contradict, split_unit
 MAX_MEMBERS = 8
 MAX_PARTS = 40
 
-
 _PLAIN = re.compile(r"([+-]?)([0-9]{1,25})(?:\.([0-9]{1,25}))?", re.ASCII)
 _LITERAL = re.compile(r"([+-]?) ?([0-9]*)(?:\.([0-9]*))?")
 _GROUPED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
@@ -36,7 +35,8 @@ _CHAIN = re.compile(r"\\approx(?![A-Za-z])|=")
 _INEQUALITY = re.compile(r"<=|>=|=<|=>|<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])")
 _TURNED = {"<": "<", "<=": "<=", "=<": "<=", r"\le": "<=", ">": "<", ">=": "<=", "=>": "<=", r"\ge": "<="}
 _SEVERAL = re.compile(
-    r"\\(?:pm|mp|ne|range|sim|cong|infty|in|cup|lor|vee|to)(?![A-Za-z])|(?:^|[^A-Za-z\\])(?:or|either|between|not)(?![A-Za-z])",
+    r"\\(?:pm|mp|ne|range|sim|cong|infty|in|cup|lor|vee|to)(?![A-Za-z])"
+    r"|(?:^|[^A-Za-z\\])(?:or|either|between|not)(?![A-Za-z])",
     re.IGNORECASE,
 )
 _AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|&|、")
@@ -52,7 +52,8 @@ _MINUTES = re.compile(
     r"(-?[0-9]{1,6})° ?([0-9]{1,2}(?:\.[0-9]{1,6})?)'(?: ?([0-9]{1,2}(?:\.[0-9]{1,6})?)'')?"
 )
 _POINT_NAME = re.compile(
-    r"^(?:[A-Z](?: ?=)?|\( ?[A-Za-z]\w? ?, ?[A-Za-z]\w? ?\) ?=|[A-Za-z]+ ?=) ?(?=[(\[]|\\\{)"
+    r"^(?:[A-Z](?: ?=)?|\( ?[A-Z]\w? ?, ?[A-Z]\w? ?\) ?=|(?:answer|point|solution) ?[=:]) ?(?=[(\[]|\\\{)",
+    re.IGNORECASE,
 )
 
 
@@ -79,8 +80,8 @@ def read_normalised(text: str) -> Reading:
         return parts
     if found := _SEVERAL.search(ungrouped):
         raise SeveralError(f"{found[0].strip()!r} is no single value")
-    if len(found_signs := _INEQUALITY.findall(ungrouped)):
-        return _inequality(ungrouped, found_signs)
+    if signs := _INEQUALITY.findall(ungrouped):
+        return _inequality(ungrouped, signs)
     return read_chain(ungrouped)
 
 
