@@ -27,7 +27,8 @@ _GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\!|\\!|~|,\\ )(?=[0-9]{3}(?
 _WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mathbf|mathit|mathsf|mathbb|mathcal|mathnormal|operatorname"
     r"|mbox|hbox|boxed|fbox|framebox|boldsymbol|bold|pmb|bm|emph|underline|overline|overrightarrow"
-    r"|overleftrightarrow|widehat|overarc|wideparen|overparen|hat|vec|ensuremath)\*?\s?\{([^{}]*+)\}"
+    r"|overleftrightarrow|widehat|overarc|wideparen|overparen|hat|vec|ensuremath)\*?\s?"
+    r"\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
 )
 _ARC = re.compile(r"\\(?:overset|stackrel)\s?\{\s?\\(?:frown|LARGE\\frown)\s?\}")
 _COLOUR = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")

@@ -48,15 +48,14 @@ _HEDGE = re.compile(
     r"|around|roughly|almost|nearly|between|but|however|although|actually|wait|hmm+|wrong|incorrect|false"
     r"|alternatively|otherwise|instead|except|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch"
     r"|no longer|nope|oops|mistaken?|re-?check|re-?consider)\b"
-    r"|n't\b|n’t\b|可能|也许|或|大概|大约|不是|不|好像|应该|如果|但|猜|估计|未必|错误|\?|？",
-    re.IGNORECASE,
-)
+    r"|n't\b|n’t\b|可能|也许|或|大概|大约|不是|不|好像|应该|如果|但|猜|估计|未必|错误|\?|？"
+)  # of lower-case text: ignoring case would triple its time
 _COURTESY = re.compile(
     r"(?:i hope (?:this|that)|(?:please )?let me know|is there anything else|do you have any|feel free)\b",
     re.IGNORECASE,
 )
-_ANSWER = re.compile(r"answer|result|solution|option|choice|答案|结果|选", re.IGNORECASE)
-_RETRACTION = re.compile(r"^(?:no|wait)\b", re.IGNORECASE)
+_ANSWERS = ("answer", "result", "solution", "option", "choice", "答案", "结果", "选")
+_RETRACTION = re.compile(r"^(?:no|wait)\b")
 _VERBAL = frozenset(("no", "not enough information", "cannot be determined", "insufficient information"))
 
 
@@ -66,7 +65,7 @@ def plain_statement(conclusion: str) -> str | None:
     explicit = [
         (place, value)
         for place, sentence in enumerate(sentences)
-        if _ANSWER.search(sentence)
+        if any(word in sentence.casefold() for word in _ANSWERS)
         and (value := stated(sentence, explicit=True)) is not None
         and not _doubtful(sentence, value)
     ]
@@ -77,7 +76,7 @@ def plain_statement(conclusion: str) -> str | None:
         value == sentences[-1].strip(" .。!！") and len(sentences) > 1 and not _IS.search(value)
     ):
         return None  # a bare value says what it is only where nothing else is said
-    return None if any(_doubtful(sentence, value) for sentence in sentences) else value
+    return None if _doubtful(" ".join(sentences), value) else value
 
 
 def stated(sentence: str, explicit: bool) -> str | None:
@@ -103,12 +102,12 @@ def _only(found: list[tuple[int, str]], sentences: list[str]) -> str | None:
     if len({as_text(value) for _, value in found}) > 1:
         return None
     place, value = found[-1]
-    later = sentences[place + 1 :]
+    later = [sentence.casefold() for sentence in sentences[place + 1 :]]
     return None if any(_HEDGE.search(text) or _RETRACTION.search(text) for text in later) else value
 
 
 def _doubtful(sentence: str, value: str) -> bool:
-    return as_text(value) not in _VERBAL and _HEDGE.search(sentence) is not None
+    return _HEDGE.search(sentence.casefold()) is not None and as_text(value) not in _VERBAL
 
 
 def _sentences(conclusion: str) -> list[str]:
@@ -116,7 +115,9 @@ def _sentences(conclusion: str) -> list[str]:
     if len(conclusion) > MAX_TAIL:
         tail = tail[tail.find("\n") + 1 :]  # its first line is cut off somewhere
     plain = _HEADING.sub("Answer: ", _DISPLAY.sub(" ", _NOISE.sub("", tail)))
-    plain = _IT_IS.sub(r"\1 is ", _CONTINUED.sub(r"\1 ", plain))
+    plain = _CONTINUED.sub(r"\1 ", plain)
+    if "'s " in plain or "’s " in plain:
+        plain = _IT_IS.sub(r"\1 is ", plain)
     sentences = (sentence.strip() for sentence in _SENTENCE.split(plain) if sentence)
     return [text for text in sentences if text.strip(" .。") and not _COURTESY.match(text)]
 

@@ -36,7 +36,7 @@ _UNIT = re.compile(
     r"(?:(?P<tail>squared|cubed)|\^\s?(?:\{\s?([23])\s?\}|([23]))|([23]))?"
     rf"(?:\s?/\s?(?P<per>{_WORDS}|h|s)(?:\^\s?\{{?\s?(?P<per_power>[23])\s?\}}?)?)?$"
 )
-_POWERS = {"s": 2, "平": 2, "c": 3, "立": 3}
+_POWERS = {"": 1, "square": 2, "squared": 2, "sq": 2, "平方": 2, "cubic": 3, "cubed": 3, "cu": 3, "立方": 3}
 _STARTS = re.compile(r"(?<=[0-9})\].°' ])(?=[A-Za-z%°\\\u4e00-\u9fff])|(?<=\\pi)(?= )")
 _ANGLE_OR_SHARE = frozenset({"°", "rad", "%"})
 _PREFIX = re.compile(r"^\\dollar ?")
@@ -47,10 +47,6 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     if _PREFIX.match(text):
         return _PREFIX.sub("", text), Unit("$")
     bare = text.strip()
-    if bare.endswith("}") and (inner := re.search(r"\{([^{}]{1,30})\}$", bare)) and inner.start() > 0:
-        match = _UNIT.match(inner[1].strip())  # 12{cm}, as a dropped wrapper leaves it
-        if match and bare[inner.start() - 1] not in "^_tcd]":
-            return bare[: inner.start()].rstrip(), _unit(match)
     for start in _STARTS.finditer(bare):
         match = _UNIT.match(bare, start.start() + (bare[start.start()] == " "))
         if match and bare[: start.start()].strip():
@@ -59,10 +55,8 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
 
 
 def _unit(match: re.Match[str]) -> Unit:
-    word_power = _POWERS[(match["lead"] or match["tail"])[0]] if match["lead"] or match["tail"] else 1
-    if match["tail"]:
-        word_power = 2 if match["tail"] == "squared" else 3
-    power = int(match[4] or match[5] or match[6] or word_power)
+    word = (match["lead"] or match["tail"] or "").rstrip(".")
+    power = int(match[4] or match[5] or match[6] or _POWERS[word])
     name = _CANONICAL[match["word"]]
     if match["per"]:
         name = f"{name}/{_CANONICAL.get(match['per'], match['per'])}{match['per_power'] or ''}"

@@ -7,16 +7,28 @@ import re
 from vlm_uec.verifier.normalise import as_text, known_text, normalise
 
 # Ways to say the one verbal answer that geometry data sets have. Each is compared whole, never in part.
-_UNDECIDED = frozenset(
-    """not enough information|not enough info|not enough information given|not enough information is given
-    |not enough information to determine|there is not enough information|insufficient information
-    |cannot be determined|it cannot be determined|can not be determined|can't be determined
-    |cannot be determined from the information given|cannot be determined from the given information
-    |it cannot be determined from the information given|cannot determine|not enough data|insufficient data
-    |not enough information to solve|not enough information to determine the answer""".replace("\n", "")
-    .replace("    ", "")
-    .split("|")
-)
+_UNDECIDED_PHRASES = """
+not enough information
+not enough info
+not enough information given
+not enough information is given
+there is not enough information
+not enough information to determine
+not enough information to determine the answer
+not enough information to solve
+insufficient information
+not enough data
+insufficient data
+cannot determine
+cannot be determined
+can not be determined
+can't be determined
+it cannot be determined
+cannot be determined from the information given
+cannot be determined from the given information
+it cannot be determined from the information given
+"""
+_UNDECIDED = frozenset(_UNDECIDED_PHRASES.strip().splitlines())
 _MARKS = re.compile(
     r"\\(?:angle|overline|triangle)(?![A-Za-z])|\b(?:angles?|segments?|lines?|sides?|and|overline)\b|[,&;{}]"
 )
