@@ -80,6 +80,10 @@ RULES: dict[str, tuple[list[str], list[str]]] = {
         [r"49\pi", r"\pi \times 49", "49π", "49 pi", r"\pi 49"[:3] + r"\cdot 49", "153.94", "153.938", r"7^2 \pi", r"49\pi \text{ cm}^2", r"49 \cdot \pi", r"A = \pi r^2 = 49\pi", r"49\pi \approx 153.94"],
         ["49", "153.9", "154", r"7\pi", "153.86", r"94\pi", r"49\pi^2", r"\pi", "49p", r"49\pi \approx 153.86"],
     ),
+    r"\frac { \pi } { 4 }": (
+        [r"\frac{\pi}{4}", r"\frac{\pi}{4} \text{ rad}", "0.7854", r"0.25\pi"],
+        ["45", "45°", "0.785", r"\frac{\pi}{4}^\circ \text{ or } 45"],
+    ),
     "4.6 \\pi": ([r"\frac{23\pi}{5}", "14.45", r"4.6\pi", "14.4513"], ["14.5", "14.4", "4.6"]),
     r"9 \sqrt 2 \pi": ([r"9 \pi \sqrt 2", r"9\sqrt{2}\pi", "39.99", r"\pi\sqrt{162}"], [r"9\sqrt{2\pi}", "40", "40.0"]),
     r"8 + 4 \sqrt { 3 }": ([r"4(2+\sqrt{3})", r"4\sqrt3+8", r"8+\sqrt{48}", "14.93", r"4\left(2 + \sqrt{3}\right)", r"4[2+\sqrt{3}]"], [r"12\sqrt{3}", "14.9", r"8-4\sqrt{3}", r"8+4\sqrt{2}"]),

@@ -44,7 +44,7 @@ def compare_quantities(
     answer: Quantity, truth: Quantity, precision: int | None, rivals: Sequence[Decimal] = ()
 ) -> Judgement:
     """Rules 3 to 6 for two numbers."""
-    if contradict(answer.unit, truth.unit):
+    if contradict(answer.unit, truth.unit) or _radians_for_degrees(answer, truth):
         return Judgement(False, "its unit contradicts the truth's", "6")
     if answer.kind == "ratio" and truth.kind in ("integer", "decimal"):
         return Judgement(False, "a ratio, and the truth is a plain number", "2")
@@ -53,6 +53,12 @@ def compare_quantities(
     if any(same(answer.value, rival) for rival in rivals):
         return Judgement(False, "equal to another choice", "7")
     return _rounded_quantities(answer, truth, precision, rivals)
+
+
+def _radians_for_degrees(answer: Quantity, truth: Quantity) -> bool:
+    """A bare whole or decimal angle of geometry data is in degrees; a multiple of pi need not be."""
+    implied = truth.unit is None and truth.kind in ("integer", "decimal")
+    return implied and answer.unit is not None and answer.unit.name == "rad"
 
 
 def _rounded_quantities(

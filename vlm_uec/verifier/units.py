@@ -64,11 +64,9 @@ def _unit(match: re.Match[str]) -> Unit:
 
 
 def contradict(answer: Unit | None, truth: Unit | None) -> bool:
-    """Whether the units cannot both be meant. "units" only fixes the power; radians are never implied."""
-    if answer is None:
+    """Whether the units cannot both be meant. A missing one is fine; "units" only fixes the power."""
+    if answer is None or truth is None:
         return False
-    if truth is None:
-        return answer.name == "rad"
     names = {answer.name, truth.name}
     vague = "unit" in names and not names & _ANGLE_OR_SHARE
     return answer.power != truth.power or (answer.name != truth.name and not vague)
