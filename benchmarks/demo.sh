@@ -6,7 +6,7 @@ set -euo pipefail
 launch=$1
 model=assets/tiny-qwen2.5-vl
 run=runs/demo
-sampling=(--data data/synthetic --split test --n 8 --k 1 4 8 --max-tokens 80)
+sampling=(--data data/synthetic --split test --n 8 --k 1 4 8 --max-tokens 96)
 
 rm -rf "$run" data/synthetic
 say() { printf '\n== %s\n' "$*"; }
