@@ -67,17 +67,6 @@ def test_finish_inside_a_phase_is_refused() -> None:
         timer.finish()
 
 
-def test_pool_time_is_split_by_share() -> None:
-    clock = Clock()
-    timer = PhaseTimer(clock)
-    with timer.phase("rollout"):
-        clock.now += 8
-    timer.move("rollout", "exploration", 0.25)
-    assert timer.finish() == {"time/rollout": 6, "time/other": 0, "time/exploration": 2, "time/step": 8}
-    with pytest.raises(ValueError, match=r"1\.5"):
-        timer.move("rollout", "exploration", 1.5)
-
-
 # Whole seconds, so that sums are exact.
 EVENTS = st.lists(st.tuples(st.sampled_from(["open", "close"]), st.sampled_from("abc"), st.integers(0, 9)))
 

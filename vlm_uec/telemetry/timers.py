@@ -31,14 +31,6 @@ class PhaseTimer:
             self._charge()
             self._open.pop()
 
-    def move(self, source: str, target: str, share: float) -> None:
-        """Recharge a share of what `source` has so far to `target`: work of two phases done in one pool."""
-        if not 0 <= share <= 1:
-            raise ValueError(f"share {share} is outside [0, 1]")
-        seconds = share * self._seconds[source]
-        self._seconds[source] -= seconds
-        self._seconds[target] += seconds
-
     def finish(self) -> dict[str, float]:
         """Seconds as `time/NAME`, with `time/other` and their sum `time/step`; the next step starts now.
 
