@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -60,6 +61,23 @@ EXPERIENCE = Experience(
         _trajectory("c", 2, 0.0, [90.0], source="exploration"),
     ),
 )
+
+
+def test_verdicts_are_counted_by_kind_where_the_verifier_judged() -> None:
+    """Two right, one wrong and one without an answer, of four regular responses."""
+    kinds = ["right", "no_answer", "right", "wrong"]
+    judged = [
+        replace(t, reward=replace(t.reward, verdict=kind))
+        for t, kind in zip(EXPERIENCE.regular, kinds, strict=True)
+    ]
+    values = experience_metrics(replace(EXPERIENCE, regular=tuple(judged)))
+    shares = {name: value for name, value in values.items() if name.startswith("verdict/")}
+    assert shares == {
+        "verdict/right": 0.5,
+        "verdict/wrong": 0.25,
+        "verdict/unparsable": 0.0,
+        "verdict/no_answer": 0.25,
+    }
 
 
 def test_rewards_entropy_and_lengths_are_of_regular_rollouts_only() -> None:

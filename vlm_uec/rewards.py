@@ -84,14 +84,15 @@ def judge(
     `prompt_lists_choices`: the prompt's template shows the choices, even where the question does not.
     Raises UserError where a plug-in raises or returns anything but a number in [0, 1].
     """
+    kind: str | None = None
     if function is accuracy_reward:
         verdict = _verdict(response, problem, prompt_lists_choices)
-        accuracy, reason = float(verdict.correct), verdict.reason
+        accuracy, reason, kind = float(verdict.correct), verdict.reason, verdict.kind
     else:
         accuracy = _plug_in_accuracy(response, problem, function)
         reason = f"{_whereabouts(function)} gave {accuracy:g}"
     form = format_reward(response)
-    return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason)
+    return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason, kind)
 
 
 def _verdict(response: str, problem: Problem, prompt_lists_choices: bool) -> Verdict:

@@ -80,6 +80,7 @@ class Reward:
     accuracy: float
     format: float
     reason: str  # why, in the verifier's words
+    verdict: str | None = None  # the verifier's kind (right, wrong, unparsable, no_answer); None of a plug-in
 
 
 @dataclass(frozen=True)

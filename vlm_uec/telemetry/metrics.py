@@ -12,6 +12,7 @@ from vlm_uec.experience import Experience
 from vlm_uec.policy.learner import UpdateStats
 from vlm_uec.trainer import StepOutcome
 from vlm_uec.types import Trajectory
+from vlm_uec.verifier import VERDICT_KINDS
 
 
 def step_metrics(step: int, outcome: StepOutcome) -> dict[str, float]:
@@ -43,10 +44,17 @@ def experience_metrics(experience: Experience) -> dict[str, float]:
         "response_tokens/mean": fmean(lengths),
         "response_tokens/max": max(lengths),
         "truncated_fraction": fmean(t.response.truncated for t in regular),
+        **_verdict_shares(regular),
         "uec/difficult_prompts": experience.difficult_prompts,
         "uec/rescued_prompts": experience.rescued_prompts,
         "uec/explored_responses": len(experience.explored),
     }
+
+
+def _verdict_shares(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """Share of each of the verifier's verdicts; nothing where a plug-in judged."""
+    kinds = [t.reward.verdict for t in trajectories if t.reward.verdict is not None]
+    return {f"verdict/{kind}": kinds.count(kind) / len(kinds) for kind in VERDICT_KINDS} if kinds else {}
 
 
 def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from vlm_uec.verifier.extract import extract
 from vlm_uec.verifier.judge import judge
 from vlm_uec.verifier.normalise import MAX_TEXT
 
-__all__ = ["Verdict", "verify"]
+__all__ = ["VERDICT_KINDS", "Verdict", "verify"]
 
 VerdictKind = Literal["right", "wrong", "unparsable", "no_answer"]
+VERDICT_KINDS: tuple[VerdictKind, ...] = get_args(VerdictKind)
 
 
 @dataclass(frozen=True, slots=True)
