@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
 TORCH_PIP_ARGS ?=
-GPUS := $(shell nvidia-smi -L 2>/dev/null | wc -l)
+GPUS := $(words $(shell nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true))
 
 # One thread a process: on small machines two are many times slower than one.
 export OMP_NUM_THREADS := 1
