@@ -105,7 +105,11 @@ def main() -> int:
     subprocess.run(command, check=True)
     outcomes = [train(seed, arguments.out, data, arguments.overrides) for seed in arguments.seeds]
     print_table(outcomes)
-    machine = {"platform": platform.platform(), "cpus": os.cpu_count(), "torch": torch.__version__}
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "torch": torch.__version__,
+    }
     record = {"machine": machine, "overrides": arguments.overrides, "runs": [asdict(row) for row in outcomes]}
     (arguments.out / "learning.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     rose = sum(row.last_fifth > row.first_fifth for row in outcomes)
