@@ -30,11 +30,12 @@ def main() -> int:
             print(dump_config(config), end="")
             return 0
         # Heavy imports only now: a mistyped key should not take ten seconds to be told.
-        from vlm_uec.policy.zero import start_distributed
+        from vlm_uec.policy.zero import start_distributed, stop_distributed
         from vlm_uec.run import Run
 
         start_distributed()
         Run(config).execute()
+        stop_distributed()
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             # Where rank 0 fails too, the launcher ends this rank first and the line is told once.

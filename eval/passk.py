@@ -135,6 +135,10 @@ def main() -> int:
         seconds = time.monotonic() - started
         if os.environ.get("RANK", "0") == "0":
             _write(arguments, samples, seconds)
+        if "RANK" in os.environ:
+            from vlm_uec.policy.zero import stop_distributed
+
+            stop_distributed()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -21,7 +21,7 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.distributed import rank, world_size
 from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.learner import Learner, PromptTable
-from vlm_uec.policy.zero import start_distributed
+from vlm_uec.policy.zero import start_distributed, stop_distributed
 from vlm_uec.storage import load_scored
 from vlm_uec.types import Problem
 
@@ -51,6 +51,7 @@ def fixed_config(directory: Path) -> Config:
         ROOT / "configs" / "tiny_cpu.yaml",
         [
             f"model.path={directory / 'model'}",
+            "model.freeze_vision=false",
             f"deepspeed.config={ROOT / 'configs' / 'zero3.json'}",
             "optim={microbatch_tokens: 160, lr: 1.0e-3, max_grad_norm: 0.5, weight_decay: 0.01}",
             "loss={kl_coef: 0.05, clip_low: 0.1, clip_high: 0.2, dual_clip: 2.0}",
@@ -95,3 +96,4 @@ if __name__ == "__main__":
     parser.add_argument("directory", type=Path)
     parser.add_argument("--local_rank", type=int)
     main(parser.parse_args().directory)
+    stop_distributed()

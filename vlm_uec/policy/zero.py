@@ -43,6 +43,13 @@ def start_distributed() -> None:
     deepspeed.init_distributed(verbose=False)
 
 
+def stop_distributed() -> None:
+    """Leaves the process group together: a rank that exits while another still talks to it may abort."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict[str, Any]:
     """The ZeRO-3 JSON with what the run's own config decides filled in.
 
