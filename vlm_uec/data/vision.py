@@ -62,7 +62,9 @@ def patches_of(
         width = 3 * processor.temporal_patch_size * processor.patch_size**2
         return torch.zeros(0, width), torch.zeros(0, 3, dtype=torch.int64)
     features = processor(images=list(images), return_tensors="pt")
-    return features["pixel_values"], features["image_grid_thw"]
+    # A copy in torch's own memory: numpy's is aligned by chance, and the last bits of a matrix product
+    # can follow the alignment of its operands.
+    return features["pixel_values"].clone(), features["image_grid_thw"]
 
 
 def images_from_messages(
