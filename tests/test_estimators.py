@@ -44,7 +44,10 @@ def test_bounds_and_growth(case: tuple[int, int, int]) -> None:
     value = pass_at_k(n, c, k)
     assert 0 <= value <= 1
     assert (value == 0) == (c == 0)
-    assert (value == 1) == (n - c < k)
+    if n - c < k:
+        assert value == 1
+    elif comb(n - c, k) * 2**52 > comb(n, k):  # a smaller chance of failure rounds away
+        assert value < 1
     if k < n:
         assert pass_at_k(n, c, k + 1) >= value
     assert pass_at_k(n, c, 1) == c / n
