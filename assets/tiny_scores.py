@@ -29,9 +29,9 @@ class Score:
 def sample(
     engine: NativeEngine, prompts: Sequence[EncodedPrompt], count: int, temperature: float
 ) -> list[Group]:
-    requests = [Request(prompt, count) for prompt in prompts]
     sampling = Sampling(temperature, top_p=1.0, max_tokens=MAX_RESPONSE_TOKENS)
-    return engine.generate(requests, sampling, StreamKey(seed=1, step=0), lambda progress: None)
+    requests = [Request(prompt, count, sampling) for prompt in prompts]
+    return engine.generate(requests, StreamKey(seed=1, step=0), lambda progress: None)
 
 
 def judge(encoder: PromptEncoder, group: Group, problem: Problem) -> list[bool]:

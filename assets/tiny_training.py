@@ -106,7 +106,7 @@ def batches(recipe: Recipe, encoder: PromptEncoder) -> Iterator[Batch]:
 
 def response_loss(policy: Policy, batch: Batch) -> torch.Tensor:
     """Mean cross entropy of the response tokens; padding is on the right, so causality alone hides it."""
-    embeddings = policy.embed(batch.input_ids.flatten(), batch.patches, batch.grid)
+    embeddings = policy.embed(batch.input_ids.flatten(), policy.see(batch.patches, batch.grid))
     output = policy.model.model.language_model(
         inputs_embeds=embeddings.view(*batch.input_ids.shape, -1),
         position_ids=batch.positions,

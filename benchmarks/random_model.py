@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL of a published shape with random weights, for speed and memory runs without a download.
+"""A Qwen2.5-VL with random weights, of a published shape or a tiny one: benchmarks without a download.
 
     python benchmarks/random_model.py --shape 3b --out /tmp/random-3b
 
@@ -9,6 +9,8 @@ sampling and scoring, so the model trains like any other.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +20,19 @@ from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForCondition
 from vlm_uec.data.vision import load_image_processor
 
 BUNDLE = "assets/tiny-qwen2.5-vl"
-# config.json of Qwen/Qwen2.5-VL-{3B,7B}-Instruct
-SHAPES: dict[str, dict[str, dict[str, Any]]] = {
-    "3b": {
-        "text": {
-            "hidden_size": 2048,
-            "intermediate_size": 11008,
-            "num_hidden_layers": 36,
-            "num_attention_heads": 16,
-            "num_key_value_heads": 2,
-            "tie_word_embeddings": True,
-        },
-        "vision": {"out_hidden_size": 2048},
-    },
-    "7b": {
-        "text": {
-            "hidden_size": 3584,
-            "intermediate_size": 18944,
-            "num_hidden_layers": 28,
-            "num_attention_heads": 28,
-            "num_key_value_heads": 4,
-            "tie_word_embeddings": False,
-        },
-        "vision": {"out_hidden_size": 3584},
-    },
-}
-VOCABULARY = {"3b": 151_936, "7b": 152_064}
-VISION = {
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What differs between the models; everything else is Qwen2.5-VL's own default."""
+
+    text: Mapping[str, Any]
+    vision: Mapping[str, Any]
+    mrope_section: tuple[int, int, int]  # rotary pairs of a head for time, height and width
+    dtype: torch.dtype
+
+
+PUBLISHED_VISION = {
     "depth": 32,
     "hidden_size": 1280,
     "intermediate_size": 3420,
@@ -52,31 +40,91 @@ VISION = {
     "window_size": 112,
     "fullatt_block_indexes": [7, 15, 23, 31],
 }
-ROPE = {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1_000_000.0}
+SHAPES = {
+    # Small enough to train on one CPU core, with every part of the large ones: windows, grouped heads, ties.
+    "2m": Shape(
+        text={
+            "vocab_size": 512,
+            "hidden_size": 128,
+            "intermediate_size": 344,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "tie_word_embeddings": True,
+        },
+        vision={
+            "depth": 4,
+            "hidden_size": 128,
+            "intermediate_size": 344,
+            "num_heads": 4,
+            "window_size": 112,
+            "fullatt_block_indexes": [1, 3],
+            "out_hidden_size": 128,
+        },
+        mrope_section=(4, 6, 6),
+        dtype=torch.float32,
+    ),
+    # config.json of Qwen/Qwen2.5-VL-{3B,7B}-Instruct
+    "3b": Shape(
+        text={
+            "vocab_size": 151_936,
+            "hidden_size": 2048,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 2,
+            "tie_word_embeddings": True,
+        },
+        vision={**PUBLISHED_VISION, "out_hidden_size": 2048},
+        mrope_section=(16, 24, 24),
+        dtype=torch.bfloat16,
+    ),
+    "7b": Shape(
+        text={
+            "vocab_size": 152_064,
+            "hidden_size": 3584,
+            "intermediate_size": 18944,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "tie_word_embeddings": False,
+        },
+        vision={**PUBLISHED_VISION, "out_hidden_size": 3584},
+        mrope_section=(16, 24, 24),
+        dtype=torch.bfloat16,
+    ),
+}
 
 
-def build(shape: str, out: Path, seed: int) -> int:
-    """Writes the model directory; returns the number of weights."""
-    torch.manual_seed(seed)
-    torch.set_default_dtype(torch.bfloat16)
+def configuration(shape: Shape) -> Qwen2_5_VLConfig:
+    """The shape with the bundled tokenizer's special tokens."""
     bundle: Any = Qwen2_5_VLConfig.from_pretrained(BUNDLE)
-    parts = SHAPES[shape]
-    config = Qwen2_5_VLConfig(
+    rope = {
+        "rope_type": "default",
+        "mrope_section": list(shape.mrope_section),
+        "rope_theta": 1_000_000.0,
+    }
+    return Qwen2_5_VLConfig(
         text_config={
-            **parts["text"],
-            "vocab_size": VOCABULARY[shape],
-            "rope_parameters": ROPE,
+            **shape.text,
+            "rope_parameters": rope,
             "bos_token_id": bundle.text_config.bos_token_id,
             "eos_token_id": bundle.text_config.eos_token_id,
         },
-        vision_config={**VISION, **parts["vision"]},
-        tie_word_embeddings=parts["text"]["tie_word_embeddings"],
+        vision_config=dict(shape.vision),
+        tie_word_embeddings=shape.text["tie_word_embeddings"],
         image_token_id=bundle.image_token_id,
         video_token_id=bundle.video_token_id,
         vision_start_token_id=bundle.vision_start_token_id,
         vision_end_token_id=bundle.vision_end_token_id,
     )
-    model = Qwen2_5_VLForConditionalGeneration(config)
+
+
+def build(shape: str, out: Path, seed: int) -> int:
+    """Writes the model directory; returns the number of weights."""
+    torch.manual_seed(seed)
+    torch.set_default_dtype(SHAPES[shape].dtype)
+    model = Qwen2_5_VLForConditionalGeneration(configuration(SHAPES[shape]))
     model.generation_config.eos_token_id = AutoTokenizer.from_pretrained(BUNDLE).eos_token_id
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(BUNDLE).save_pretrained(out)
@@ -93,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     weights = build(arguments.shape, arguments.out, arguments.seed)
-    print(f"{arguments.out}: {weights / 1e9:.2f} B random weights")
+    print(f"{arguments.out}: {weights:,} random weights")
 
 
 if __name__ == "__main__":

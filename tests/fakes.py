@@ -22,7 +22,7 @@ from vlm_uec.config import Config, load_config
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.experience import Collector
 from vlm_uec.policy.learner import UpdateStats
-from vlm_uec.rollout.engine import OnProgress, Request, Sampling, StreamKey
+from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, StreamKey, nothing_more
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.trainer import Trainer
@@ -90,14 +90,24 @@ class ScriptedEngine:
     def __init__(self, scripts: Scripts, policy: FakePolicy) -> None:
         self.scripts = {name: script.replace("|", "") for name, script in scripts.items()}
         self.policy = policy
-        self.calls: list[tuple[list[Request], Sampling, StreamKey]] = []
+        self.calls: list[tuple[list[Request], StreamKey]] = []
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, key: StreamKey, on_progress: OnProgress
+        self,
+        requests: Sequence[Request],
+        key: StreamKey,
+        on_progress: OnProgress,
+        follow_up: FollowUp = nothing_more,
     ) -> list[Group]:
         assert self.policy.whole, "sampling needs gathered weights"
-        self.calls.append((list(requests), sampling, key))
-        return [Group(request.prompt, tuple(self._responses(request))) for request in requests]
+        groups = [Group(request.prompt, tuple(self._responses(request))) for request in requests]
+        # Groups finish in any order: backwards is as good as another.
+        followers = [request for request in map(follow_up, reversed(groups)) if request is not None][::-1]
+        self.calls.append(([*requests, *followers], key))
+        explored = [Group(request.prompt, tuple(self._responses(request))) for request in followers]
+        for group in explored:
+            assert follow_up(group) is None
+        return [*groups, *explored]
 
     def _responses(self, request: Request) -> Iterator[Response]:
         name = request.prompt.problem_id
@@ -145,8 +155,17 @@ class NotingLearner:
         self.calls.append(("reference", list(batch)))
         return [None] * len(batch)
 
-    def update(self, batch: Sequence[ScoredTrajectory], *, replayed: bool) -> list[UpdateStats]:
-        self.calls.append(("replay" if replayed else "update", list(batch)))
+    def update(
+        self, batch: Sequence[Trajectory], old: Sequence[Any], reference: Sequence[Any]
+    ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
+        scored = [ScoredTrajectory(*terms) for terms in zip(batch, old, reference, strict=True)]
+        return scored, self._step("update", scored)
+
+    def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
+        return self._step("replay", batch)
+
+    def _step(self, name: str, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
+        self.calls.append((name, list(batch)))
         self.updates += 1
         return [make_stats(trajectories=len(batch))]
 

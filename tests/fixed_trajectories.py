@@ -80,7 +80,7 @@ def main(directory: Path) -> None:
     batch = load_scored(directory / "batch")
     trajectories = [item.trajectory for item in batch]
     old, reference_scores = learner.old_logprobs(trajectories), learner.reference_logprobs(trajectories)
-    stats = learner.update(batch, replayed=False)
+    stats = learner.replay(batch)
     policy.export(directory / f"export-{world_size()}")
     if rank() == 0:
         results = {

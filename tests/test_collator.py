@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.oracles import visible
 from tests.tiny import IMAGE_PAD, PATCH_WIDTH, random_prompt, random_response
-from vlm_uec.data.collator import Row, pack, visible
+from vlm_uec.data.collator import PackedBatch, Row, pack
+from vlm_uec.data.tiles import Span
 from vlm_uec.types import EncodedPrompt
 
 
@@ -82,7 +84,38 @@ def test_every_predictor_stands_before_its_target(lengths: tuple[int, ...]) -> N
     assert torch.equal(batch.targets, torch.cat(responses))
 
 
-def test_moving_to_a_device_keeps_every_field() -> None:
-    batch = pack([ROW])
-    moved = batch.to(torch.device("cpu"))
-    assert all(torch.equal(value, getattr(moved, name)) for name, value in vars(batch).items())
+def test_spans_tell_the_same_layout_in_numbers() -> None:
+    """[20] is predicted and never read: its span is empty, at the place where it would be."""
+    batch = pack([ROW, Row(_prompt([8, 9]), (torch.tensor([40, 41]),))])
+    assert batch.spans == (
+        Span(0, 3),
+        Span(3, 2, prompt_start=0, prompt_length=3),
+        Span(5, 0, prompt_start=0, prompt_length=3),
+        Span(5, 1, prompt_start=0, prompt_length=3),
+        Span(6, 2, prompt_start=6),
+        Span(8, 1, prompt_start=6, prompt_length=2),
+    )
+
+
+def test_known_features_follow_the_rows() -> None:
+    first, second = random_prompt("a", [(4, 4)], seed=1), random_prompt("b", [(2, 2)], seed=2)
+    rows = [Row(first, (torch.tensor([3]),)), Row(second, (torch.tensor([3]),))]
+    features = [torch.full((4, 8), 1.0), torch.full((1, 8), 2.0)]
+    packed = pack(rows, features).features
+    assert packed is not None
+    assert packed[:, 0].tolist() == [1.0, 1.0, 1.0, 1.0, 2.0]
+    assert pack(rows).features is None
+
+
+@pytest.mark.parametrize("features", [None, [torch.zeros(2, 8)]], ids=["patches", "features"])
+def test_moving_to_a_device_moves_every_tensor(features: list[torch.Tensor] | None) -> None:
+    batch = pack([ROW], features)
+    away = batch.to(torch.device("meta"))
+    assert isinstance(away, PackedBatch)
+    for name, value in vars(batch).items():
+        moved = getattr(away, name)
+        if isinstance(value, torch.Tensor):
+            assert moved.is_meta, name
+            assert (moved.shape, moved.dtype) == (value.shape, value.dtype), name
+        else:
+            assert moved == value, name

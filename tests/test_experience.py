@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from tests.fakes import FakePolicy, ScriptedEngine, make_collector, make_config,
 from vlm_uec.experience import Collector, Experience
 from vlm_uec.rollout.engine import StreamKey
 from vlm_uec.telemetry.timers import PhaseTimer
-from vlm_uec.types import Trajectory
+from vlm_uec.types import Group, Problem, Reward, Trajectory
 
 G3 = ("rollout.n=3", "exploration.n=4", "rollout.temperature=1.0", "exploration.temperature=1.3")
 # b and d are difficult: d only just, its format points do not count.
@@ -44,11 +45,21 @@ def test_exploration_samples_hotter_under_the_same_key_with_indices_from_g() -> 
     collector = _collector()
     _collect(collector, step=7)
     assert isinstance(collector.engine, ScriptedEngine)
-    (regular, plain, key), (explored, hot, hot_key) = collector.engine.calls
-    assert {(r.count, r.first_index, r.source) for r in regular} == {(3, 0, "regular")}
-    assert {(r.count, r.first_index, r.source) for r in explored} == {(4, 3, "exploration")}
-    assert (plain.temperature, hot.temperature) == (1.0, 1.3)
-    assert key == hot_key == StreamKey(1, 7)
+    ((requests, key),) = collector.engine.calls
+    regular, explored = requests[:5], requests[5:]
+    assert [r.prompt.problem_id for r in regular] == list("cbade")
+    assert [r.prompt.problem_id for r in explored] == list("bd")
+    told = {
+        source: {(r.source, r.count, r.first_index, r.sampling.temperature) for r in part}
+        for source, part in (("regular", regular), ("exploration", explored))
+    }
+    assert told["regular"] == {("regular", 3, 0, 1.0)}
+    assert told["exploration"] == {("exploration", 4, 3, 1.3)}
+    rollout = collector.rollout
+    assert {(r.sampling.top_p, r.sampling.max_tokens) for r in requests} == {
+        (rollout.top_p, rollout.max_tokens)
+    }
+    assert key == StreamKey(1, 7)
 
 
 def test_difficulty_reads_accuracy_and_not_the_total() -> None:
@@ -77,6 +88,27 @@ def test_advantages_are_normalised_apart_in_regular_and_exploration_groups() -> 
 def test_every_trajectory_carries_its_step() -> None:
     experience = _collect(_collector(), step=7)
     assert {t.step for t in (*experience.regular, *experience.explored)} == {7}
+
+
+def test_time_side_by_side_is_split_by_decoded_tokens() -> None:
+    """15 regular and 8 explored responses of one token each come in 23 s; 23 verdicts take 2 s each."""
+    now = [0.0]
+    collector, timer = _collector(), PhaseTimer(lambda: now[0])
+    generate, judge = collector.engine.generate, collector.judge
+
+    def slow_generate(*arguments: Any) -> list[Group]:
+        now[0] += 23
+        return generate(*arguments)
+
+    def slow_judge(text: str, problem: Problem) -> Reward:
+        now[0] += 2
+        return judge(text, problem)
+
+    collector.engine.generate, collector.judge = slow_generate, slow_judge  # type: ignore[method-assign]
+    collector.collect(list("cbade"), 7, timer, lambda progress: None)
+    assert timer.finish() == pytest.approx(
+        {"time/rollout": 15, "time/exploration": 8, "time/reward": 46, "time/other": 0, "time/step": 69}
+    )
 
 
 def test_no_exploration_where_it_is_off() -> None:

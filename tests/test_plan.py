@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_uec.policy.plan import MicroBatch, RowPlan, plan_minibatch, plan_rows
+from vlm_uec.policy.plan import MicroBatch, RowPlan, filler_of, plan_minibatch, plan_rows
 from vlm_uec.types import Response, Reward, Trajectory
 
 NOTHING = torch.zeros(0)
@@ -26,20 +29,53 @@ def test_a_prompts_responses_share_a_row_as_far_as_the_budget_goes() -> None:
     assert rows == [RowPlan("a", (0, 2), 20), RowPlan("a", (3,), 15), RowPlan("b", (1,), 32)]
 
 
-def test_rows_go_to_the_least_loaded_rank_and_share_passes_within_the_budget() -> None:
-    """Longest first: a 40 to rank 0, b 30 to rank 1, c 20 to 1 (30 < 40), d 10 to 0; then the budget of
-    50 holds each rank's rows in one pass."""
+def test_rows_go_to_the_least_loaded_pass() -> None:
+    """100 positions on 2 ranks at 50: one pass each. Longest first: a 40 to the first, b 30 to the second,
+    c 20 to the second (30 < 40), d 10 to the first (40 < 50)."""
     batch = _batch(("a", 1), ("b", 1), ("c", 1), ("d", 1))
     plan = plan_minibatch(batch, {"a": 40, "b": 30, "c": 20, "d": 10}, ranks=2, budget=50)
     assert [[micro.members for micro in share] for share in plan] == [[[0, 3]], [[1, 2]]]
     assert not any(micro.filler for share in plan for micro in share)
 
 
-def test_a_rank_with_less_to_do_runs_fillers_of_the_shortest_row() -> None:
-    plan = plan_minibatch(_batch(("a", 4), ("a", 4), ("b", 2)), {"a": 9, "b": 5}, ranks=4, budget=20)
+def test_passes_side_by_side_are_of_nearly_one_length() -> None:
+    """180 positions on 2 ranks at 60: two passes each, of 50, 50, 40 and 40: 50s beside 50s, 40s beside 40s.
+
+    Longest first: 50, 40, 30, 20 to a pass each; d's 20 and e's, f's 10s to the emptiest: 20 + 20, 30 + 10 and
+    40 + 10 (of two 40s, the one that was filled first).
+    """
+    prompt_tokens = {"a": 50, "b": 40, "c": 30, "d": 20, "e": 20, "f": 10, "g": 10}
+    batch = _batch(*((name, 1) for name in prompt_tokens))
+    plan = plan_minibatch(batch, prompt_tokens, ranks=2, budget=60)
+    lengths = [[sum(row.length for row in micro.rows) for micro in share] for share in plan]
+    assert lengths == [[50, 40], [50, 40]]
+    assert sorted(sorted(micro.members) for share in plan for micro in share) == [[0], [1, 6], [2, 5], [3, 4]]
+
+
+def test_one_pass_more_where_whole_rows_do_not_fit_into_as_few() -> None:
+    """Three rows of 30 are 90 positions, two passes of 50 by their sum; but no two fit together."""
+    plan = plan_minibatch(_batch(("a", 1), ("b", 1), ("c", 1)), dict.fromkeys("abc", 30), ranks=1, budget=50)
+    assert [micro.members for micro in plan[0]] == [[0], [1], [2]]
+
+
+def test_a_row_over_the_budget_costs_one_pass() -> None:
+    """Its 100 positions are ten budgets, and yet no more than a pass of its own."""
+    plan = plan_minibatch(_batch(("a", 1), ("b", 1)), {"a": 100, "b": 1}, ranks=1, budget=10)
+    assert [(micro.members, micro.filler) for micro in plan[0]] == [([0], False), ([1], False)]
+
+
+def test_a_rank_with_less_to_do_runs_the_cheapest_filler() -> None:
+    """a's rows: 9 + 3 for each response; b's shorter response alone makes 5 + 1, though b's row has 5 + 1 + 40."""
+    batch = _batch(("a", 4), ("a", 4), ("b", 41), ("b", 2))
+    plan = plan_minibatch(batch, {"a": 9, "b": 5}, ranks=4, budget=60)
     assert [[micro.filler for micro in share] for share in plan] == [[False], [False], [True], [True]]
-    assert plan[2][0].rows[0].problem_id == "b"
-    assert plan[2] == plan[3]
+    assert plan[2] == plan[3] == [MicroBatch((RowPlan("b", (3,), 6),), filler=True)]
+    assert plan[2] == [filler_of(batch, {"a": 9, "b": 5})]
+
+
+def test_no_trajectory_is_no_plan() -> None:
+    with pytest.raises(ValueError):
+        plan_minibatch([], {}, ranks=1, budget=10)
 
 
 batches = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 40)), min_size=1, max_size=60)
@@ -60,6 +96,8 @@ def test_every_plan(
     plan = plan_minibatch(batch, prompt_tokens, ranks, budget)
     assert len(plan) == ranks
     assert len({len(share) for share in plan}) == 1, "ranks run equally many passes"
+    for side_by_side in zip(*plan, strict=True):
+        assert not all(micro.filler for micro in side_by_side), "no pass is idle on every rank"
     real = [micro for share in plan for micro in share if not micro.filler]
     members = [member for micro in real for member in micro.members]
     assert sorted(members) == list(range(len(batch))), "every trajectory is scored exactly once"
@@ -84,3 +122,19 @@ def test_no_rank_carries_more_than_a_fair_share_and_one_row(
     loads = [sum(row.length for micro in share if not micro.filler for row in micro.rows) for share in plan]
     longest = max(row.length for share in plan for micro in share for row in micro.rows)
     assert max(loads) <= sum(loads) / ranks + longest
+    assert max(loads) - min(loads) <= longest
+
+
+@settings(max_examples=100, deadline=None)
+@given(batches, prompts, st.integers(2, 6), st.integers(1, 200))
+def test_the_fullest_passes_run_side_by_side(
+    lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
+) -> None:
+    """Nothing that runs later is longer than anything that runs before it."""
+    plan = plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget)
+    together = [
+        [0 if micro.filler else sum(row.length for row in micro.rows) for micro in side_by_side]
+        for side_by_side in zip(*plan, strict=True)
+    ]
+    for earlier, later in pairwise(together):
+        assert min(earlier) >= max(later)

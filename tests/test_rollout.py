@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from tests.tiny import BANNED, IMAGE_PAD, random_prompt, tiny_policy
+from tests.oracles import plain_logits
+from tests.tiny import BANNED, random_prompt, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
 from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
+from vlm_uec.rollout.engine import FollowUp, Progress, Request, Sampling, StreamKey, nothing_more
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import EncodedPrompt, Group, Response
 
-POLICY = tiny_policy()
+POLICY, MODEL = tiny_policy(), tiny_model()
 ENDS = frozenset(range(1, 9))  # about one token in twelve, so lengths differ
 KEY = StreamKey(seed=1, step=3)
 PLAIN = Sampling(temperature=1.0, top_p=1.0, max_tokens=14)
@@ -26,14 +27,15 @@ PROMPTS = [
 
 def _generate(
     requests: Sequence[Request],
-    sampling: Sampling = PLAIN,
     *,
     key: StreamKey = KEY,
     ends: frozenset[int] = ENDS,
-    slots: int = 8,
+    slots: int | None = 8,
     policy: Policy = POLICY,
+    follow_up: FollowUp = nothing_more,
 ) -> list[Group]:
-    return NativeEngine(policy, ends, slots).generate(requests, sampling, key, lambda progress: None)
+    engine = NativeEngine(policy, ends, slots)
+    return engine.generate(requests, key, lambda progress: None, follow_up)
 
 
 def _assert_same(first: Response, second: Response) -> None:
@@ -43,27 +45,14 @@ def _assert_same(first: Response, second: Response) -> None:
 
 
 def _full_logits(prompt: EncodedPrompt, tokens: torch.Tensor) -> torch.Tensor:
-    """Teacher-forced logits [R, V] from transformers' own forward; banned ids at -inf."""
-    ids = torch.cat([prompt.input_ids, tokens])[None]
-    grid = prompt.grid if len(prompt.grid) else None
-    types = (ids == IMAGE_PAD).int()
-    positions, _ = POLICY.model.model.get_rope_index(ids, types, image_grid_thw=grid)
     with torch.no_grad():
-        logits = POLICY.model(
-            input_ids=ids,
-            position_ids=positions,
-            pixel_values=prompt.patches if grid is not None else None,
-            image_grid_thw=grid,
-            use_cache=False,
-        ).logits[0, prompt.length - 1 : -1]
-    logits[:, list(BANNED)] = -torch.inf
-    return logits
+        return plain_logits(MODEL, prompt, tokens)
 
 
 @pytest.fixture(scope="module")
 def plain() -> list[Group]:
     """27 responses in 8 slots, so every slot is refilled, with prompts of other lengths."""
-    return _generate([Request(prompt, 9) for prompt in PROMPTS])
+    return _generate([Request(prompt, 9, PLAIN) for prompt in PROMPTS])
 
 
 # --- what comes back --------------------------------------------------------------------------------------
@@ -92,15 +81,15 @@ def test_an_end_token_at_the_limit_is_no_truncation(plain: list[Group]) -> None:
     """The limit set to the length of a response that ended by itself leaves it as it was."""
     whole = next(response for response in plain[0].responses if not response.truncated)
     shorter = Sampling(1.0, 1.0, max_tokens=len(whole.tokens))
-    again = _generate([Request(PROMPTS[0], 9)], shorter)[0].responses[whole.index]
+    again = _generate([Request(PROMPTS[0], 9, shorter)])[0].responses[whole.index]
     assert torch.equal(again.tokens, whole.tokens)
     assert not again.truncated
 
 
 def test_exploration_requests_number_on_and_say_so() -> None:
     """Index 5 names the same random numbers whichever request it comes in."""
-    regular = _generate([Request(PROMPTS[0], 9)])[0].responses
-    (explored,) = _generate([Request(PROMPTS[0], 4, first_index=5, source="exploration")])
+    regular = _generate([Request(PROMPTS[0], 9, PLAIN)])[0].responses
+    (explored,) = _generate([Request(PROMPTS[0], 4, PLAIN, first_index=5, source="exploration")])
     assert [response.index for response in explored.responses] == [5, 6, 7, 8]
     assert {response.source for response in explored.responses} == {"exploration"}
     for response in explored.responses:
@@ -113,18 +102,18 @@ def test_no_request_is_no_group() -> None:
 
 def test_responses_that_end_at_the_first_token() -> None:
     """Every id ends: 30 responses pass through 8 slots without a decode step."""
-    groups = _generate([Request(prompt, 10) for prompt in PROMPTS], ends=frozenset(range(96)))
+    groups = _generate([Request(prompt, 10, PLAIN) for prompt in PROMPTS], ends=frozenset(range(96)))
     lengths = [len(response.tokens) for group in groups for response in group.responses]
     assert lengths == [1] * 30
     assert not any(response.truncated for group in groups for response in group.responses)
     assert torch.equal(
         torch.cat([response.tokens for response in groups[0].responses]),
-        torch.cat([response.tokens[:1] for response in _generate([Request(PROMPTS[0], 10)])[0].responses]),
+        torch.cat([response.tokens[:1] for response in _generate([Request(PROMPTS[0], 10, PLAIN)])[0].responses]),
     )
 
 
 def test_a_limit_of_one_token() -> None:
-    (group,) = _generate([Request(PROMPTS[0], 10)], Sampling(1.0, 1.0, max_tokens=1))
+    (group,) = _generate([Request(PROMPTS[0], 10, Sampling(1.0, 1.0, max_tokens=1))])
     for response in group.responses:
         assert len(response.tokens) == 1
         assert response.truncated == (int(response.tokens) not in ENDS)
@@ -162,7 +151,7 @@ def test_at_temperature_and_top_p_one_the_behaviour_is_the_policy(plain: list[Gr
 def test_behaviour_logprobs_are_of_the_tempered_nucleus() -> None:
     """Nucleus written out: of ids in falling order, those before which less than top-p lies."""
     sampling = Sampling(temperature=1.2, top_p=0.8, max_tokens=10)
-    (group,) = _generate([Request(PROMPTS[0], 8, first_index=5, source="exploration")], sampling)
+    (group,) = _generate([Request(PROMPTS[0], 8, sampling, first_index=5, source="exploration")])
     for response in group.responses:
         logits = _full_logits(group.prompt, response.tokens)
         for place, token in enumerate(response.tokens.tolist()):
@@ -181,7 +170,7 @@ def test_behaviour_logprobs_are_of_the_tempered_nucleus() -> None:
 
 
 def test_greedy_takes_the_likeliest_allowed_id_each_time() -> None:
-    (group,) = _generate([Request(PROMPTS[0], 3)], Sampling(0.0, 1.0, max_tokens=12), ends=frozenset([1]))
+    (group,) = _generate([Request(PROMPTS[0], 3, Sampling(0.0, 1.0, max_tokens=12))], ends=frozenset([1]))
     first = group.responses[0].tokens
     assert torch.equal(first, _full_logits(group.prompt, first).argmax(dim=-1))
     assert all(torch.equal(response.tokens, first) for response in group.responses)
@@ -195,7 +184,7 @@ def test_banned_ids_are_never_sampled() -> None:
         policy.head.weight[list(BANNED)] *= 20
     for temperature in (0.0, 1.0, 4.0):
         sampling = Sampling(temperature, 0.99, max_tokens=20)
-        (group,) = _generate([Request(PROMPTS[0], 16)], sampling, ends=frozenset(), policy=policy)
+        (group,) = _generate([Request(PROMPTS[0], 16, sampling)], ends=frozenset(), policy=policy)
         tokens = torch.cat([response.tokens for response in group.responses])
         assert not torch.isin(tokens, torch.tensor(BANNED)).any()
 
@@ -204,7 +193,7 @@ def test_banned_ids_are_never_sampled() -> None:
 
 
 def test_a_rerun_is_bit_equal(plain: list[Group]) -> None:
-    again = _generate([Request(prompt, 9) for prompt in PROMPTS])
+    again = _generate([Request(prompt, 9, PLAIN) for prompt in PROMPTS])
     for first, second in zip(plain, again, strict=True):
         for one, other in zip(first.responses, second.responses, strict=True):
             _assert_same(one, other)
@@ -212,7 +201,7 @@ def test_a_rerun_is_bit_equal(plain: list[Group]) -> None:
 
 @pytest.mark.parametrize("key", [StreamKey(2, 3), StreamKey(1, 4)], ids=["seed", "step"])
 def test_another_key_gives_other_responses(plain: list[Group], key: StreamKey) -> None:
-    (group,) = _generate([Request(PROMPTS[0], 9)], key=key)
+    (group,) = _generate([Request(PROMPTS[0], 9, PLAIN)], key=key)
     pairs = zip(plain[0].responses, group.responses, strict=True)
     assert not any(torch.equal(one.tokens, other.tokens) for one, other in pairs)
 
@@ -220,11 +209,11 @@ def test_another_key_gives_other_responses(plain: list[Group], key: StreamKey) -
 @pytest.mark.parametrize(
     ("requests", "slots"),
     [
-        ([Request(PROMPTS[2], 9), Request(PROMPTS[1], 9), Request(PROMPTS[0], 9)], 8),
-        ([Request(PROMPTS[0], 9)], 8),
-        ([Request(PROMPTS[1], 3)], 8),
-        ([Request(PROMPTS[2], 2), Request(PROMPTS[1], 20), Request(PROMPTS[0], 1)], 8),
-        ([Request(prompt, 9) for prompt in PROMPTS], 16),
+        ([Request(PROMPTS[2], 9, PLAIN), Request(PROMPTS[1], 9, PLAIN), Request(PROMPTS[0], 9, PLAIN)], 8),
+        ([Request(PROMPTS[0], 9, PLAIN)], 8),
+        ([Request(PROMPTS[1], 3, PLAIN)], 8),
+        ([Request(PROMPTS[2], 2, PLAIN), Request(PROMPTS[1], 20, PLAIN), Request(PROMPTS[0], 1, PLAIN)], 8),
+        ([Request(prompt, 9, PLAIN) for prompt in PROMPTS], 16),
     ],
     ids=["other order", "alone", "fewer than slots", "other counts", "more slots"],
 )
@@ -243,9 +232,6 @@ def test_tokens_do_not_depend_on_who_else_is_sampled(
     assert compared >= 3
 
 
-def test_few_slots_asked_for_are_still_enough_for_steady_products() -> None:
-    assert NativeEngine(POLICY, ENDS, slots=1).slots == 8
-
 
 # --- beside training --------------------------------------------------------------------------------------
 
@@ -261,6 +247,6 @@ def test_sampled_responses_can_be_trained_on(plain: list[Group]) -> None:
 
 def test_progress_counts_up_to_everything() -> None:
     seen: list[Progress] = []
-    groups = NativeEngine(POLICY, ENDS, 8).generate([Request(PROMPTS[0], 9)], PLAIN, KEY, seen.append)
+    groups = NativeEngine(POLICY, ENDS, 8).generate([Request(PROMPTS[0], 9, PLAIN)], KEY, seen.append)
     tokens = sum(len(response.tokens) for response in groups[0].responses)
     assert seen[-1] == Progress(finished=9, total=9, tokens=tokens)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_uec.rollout.sampling import inverse_cdf, nucleus, sample_tokens, uniform_stream
+from vlm_uec.rollout.sampling import Sampled, inverse_cdf, nucleus, sample_tokens, uniform_stream
 
 NONE_BANNED = torch.zeros(4, dtype=torch.bool)
 PROBABILITIES = torch.tensor([[0.1, 0.5, 0.15, 0.25]])
@@ -113,18 +113,39 @@ def test_rare_ids_behind_a_common_one_keep_their_share() -> None:
 )
 def test_the_nucleus_by_hand(top_p: float, kept: list[float]) -> None:
     """0.5 + 0.25 = 0.75 is short of 0.85, 0.9 is not; 0.5 alone reaches 0.5."""
-    assert nucleus(PROBABILITIES, top_p).tolist()[0] == pytest.approx(kept)
+    assert nucleus(PROBABILITIES, torch.tensor([top_p])).tolist()[0] == pytest.approx(kept)
+
+
+def test_every_row_has_a_nucleus_of_its_own() -> None:
+    """The table above, all rows in one call."""
+    kept = nucleus(PROBABILITIES.expand(4, 4), torch.tensor([0.5, 1.0, 0.85, 0.6]))
+    assert (kept > 0).tolist() == [
+        [False, True, False, False],
+        [True, True, True, True],
+        [False, True, True, True],
+        [False, True, False, True],
+    ]
+    assert torch.equal(kept[kept > 0], PROBABILITIES.expand(4, 4)[kept > 0])
+
+
+def test_a_top_p_of_one_keeps_what_rounding_would_cut() -> None:
+    """Ten ids of 0.1 sum to 1 + 1e-7 in fp32: compared with 1, the last id of 1e-9 would be out."""
+    weights = torch.tensor([[0.1] * 10 + [1e-9]])
+    assert weights.sum() > 1
+    assert torch.equal(nucleus(weights, torch.ones(1)), weights)
+    assert nucleus(weights, torch.tensor([0.999999]))[0, -1] == 0
 
 
 def test_of_equals_the_first_id_is_kept() -> None:
-    assert nucleus(torch.tensor([[0.25, 0.25, 0.25, 0.25]]), 0.5).tolist() == [[0.25, 0.25, 0.0, 0.0]]
+    equal = torch.full((1, 4), 0.25)
+    assert nucleus(equal, torch.tensor([0.5])).tolist() == [[0.25, 0.25, 0.0, 0.0]]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(-8, 8), min_size=2, max_size=30), st.floats(0.01, 1.0))
 def test_the_nucleus_is_the_fewest_ids_that_reach_the_mass(logits: list[float], top_p: float) -> None:
     probabilities = torch.softmax(torch.tensor([logits], dtype=torch.float64), dim=-1)
-    kept = nucleus(probabilities, top_p)[0]
+    kept = nucleus(probabilities, torch.tensor([top_p], dtype=torch.float64))[0]
     assert kept.sum() >= top_p - 1e-9
     least = kept[kept > 0].min()
     assert kept.sum() - least < top_p + 1e-9  # one less would not do
@@ -137,9 +158,22 @@ def test_the_nucleus_is_the_fewest_ids_that_reach_the_mass(logits: list[float], 
 LOGITS = PROBABILITIES.log()
 
 
+def _sample(
+    logits: torch.Tensor, banned: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+) -> Sampled:
+    """With one temperature and one top-p in every row."""
+    rows = torch.ones(len(logits))
+    return sample_tokens(logits, banned, uniforms, rows * temperature, rows * top_p)
+
+
+def _assert_equal(first: Sampled, second: Sampled) -> None:
+    for name, value in vars(first).items():
+        assert torch.equal(value, getattr(second, name)), name
+
+
 def test_both_logprobs_under_top_p_by_hand() -> None:
     """Kept 0.5 and 0.25 of mass 0.75: id 3 has behaviour probability 1/3, policy probability 1/4."""
-    sampled = sample_tokens(LOGITS, NONE_BANNED, _uniforms(0.9), 1.0, 0.6)
+    sampled = _sample(LOGITS, NONE_BANNED, _uniforms(0.9), 1.0, 0.6)
     assert sampled.tokens.tolist() == [3]
     assert sampled.behaviour_logprobs.item() == pytest.approx(math.log(1 / 3), abs=1e-6)
     assert sampled.policy_logprobs.item() == pytest.approx(math.log(1 / 4), abs=1e-6)
@@ -149,7 +183,7 @@ def test_both_logprobs_under_top_p_by_hand() -> None:
 def test_temperature_flattens_the_behaviour_not_the_policy() -> None:
     """t = 2 takes square roots: of 1/10, 1/2, 3/20 and 1/4, renormalised."""
     roots = [math.sqrt(p) for p in (0.1, 0.5, 0.15, 0.25)]
-    sampled = sample_tokens(LOGITS, NONE_BANNED, _uniforms(0.0), 2.0, 1.0)
+    sampled = _sample(LOGITS, NONE_BANNED, _uniforms(0.0), 2.0, 1.0)
     assert sampled.tokens.tolist() == [0]
     assert sampled.behaviour_logprobs.item() == pytest.approx(math.log(roots[0] / sum(roots)), abs=1e-6)
     assert sampled.policy_logprobs.item() == pytest.approx(math.log(0.1), abs=1e-6)
@@ -159,14 +193,50 @@ def test_temperature_flattens_the_behaviour_not_the_policy() -> None:
 def test_entropy_is_of_the_whole_policy_at_temperature_one() -> None:
     exact = -sum(p * math.log(p) for p in (0.1, 0.5, 0.15, 0.25))
     for temperature, top_p in ((0.0, 1.0), (1.0, 1.0), (1.3, 0.6)):
-        sampled = sample_tokens(LOGITS, NONE_BANNED, _uniforms(0.3), temperature, top_p)
+        sampled = _sample(LOGITS, NONE_BANNED, _uniforms(0.3), temperature, top_p)
         assert sampled.entropy.item() == pytest.approx(exact, abs=1e-6)
+
+
+def test_rows_of_every_kind_side_by_side_are_what_each_is_alone() -> None:
+    """Greedy, plain, hot and cold rows, with and without a nucleus: bit for bit, in any company."""
+    generator = torch.Generator().manual_seed(5)
+    logits, uniforms = torch.randn(8, 40, generator=generator), uniform_stream(*KEY, 8)
+    banned = torch.arange(40) % 9 == 4
+    temperature = torch.tensor([0.0, 1.0, 1.3, 0.5, 0.0, 1.0, 1.3, 0.5])
+    top_p = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.7, 0.7, 0.7, 0.7])
+    together = sample_tokens(logits, banned, uniforms, temperature, top_p)
+    for row in range(8):
+        one = slice(row, row + 1)
+        alone = sample_tokens(logits[one], banned, uniforms[one], temperature[one], top_p[one])
+        _assert_equal(alone, Sampled(*(value[one] for value in vars(together).values())))
+    plain = _sample(logits[1:2], banned, uniforms[1:2], 1.0, 1.0)
+    _assert_equal(plain, Sampled(*(value[1:2] for value in vars(together).values())))
+    assert (together.behaviour_logprobs[[0, 4]] == 0).all()
+    assert (together.kept_mass[5:] < 0.999).all()
+
+
+@pytest.mark.parametrize("temperature", [None, 1.0], ids=["no temperature", "temperatures of one"])
+@pytest.mark.parametrize("top_p", [None, 1.0], ids=["no top-p", "top-p of one"])
+def test_none_is_one_in_every_row_to_the_last_bit(temperature: float | None, top_p: float | None) -> None:
+    """300 rows: a pool skips a softmax and a sort where nobody asks for them, and nobody may see it."""
+    generator = torch.Generator().manual_seed(6)
+    logits, uniforms = 3 * torch.randn(300, 97, generator=generator), uniform_stream(*KEY, 300)
+    banned = torch.arange(97) >= 90
+    rows = torch.ones(300)
+    given = sample_tokens(
+        logits,
+        banned,
+        uniforms,
+        None if temperature is None else rows * temperature,
+        None if top_p is None else rows * top_p,
+    )
+    _assert_equal(given, sample_tokens(logits, banned, uniforms))
 
 
 def test_at_temperature_zero_the_likeliest_allowed_id_is_certain() -> None:
     banned = torch.tensor([False, True, False, False])
     for uniform in (0.0, 0.5, BELOW_ONE):
-        sampled = sample_tokens(LOGITS, banned, _uniforms(uniform), 0.0, 0.5)
+        sampled = _sample(LOGITS, banned, _uniforms(uniform), 0.0, 0.5)
         assert sampled.tokens.tolist() == [3]
         assert sampled.behaviour_logprobs.tolist() == [0.0]
         assert sampled.policy_logprobs.item() == pytest.approx(math.log(0.25 / 0.5), abs=1e-6)
@@ -176,7 +246,7 @@ def test_at_temperature_zero_the_likeliest_allowed_id_is_certain() -> None:
 def test_banned_ids_are_out_of_every_distribution() -> None:
     """Without id 1 the others share the mass: 0.1, 0.15 and 0.25 of 0.5."""
     banned = torch.tensor([False, True, False, False])
-    sampled = sample_tokens(LOGITS.expand(3, 4), banned, _uniforms(0.1, 0.4, 0.9), 1.0, 1.0)
+    sampled = _sample(LOGITS.expand(3, 4), banned, _uniforms(0.1, 0.4, 0.9), 1.0, 1.0)
     assert sampled.tokens.tolist() == [0, 2, 3]
     assert sampled.policy_logprobs.exp().tolist() == pytest.approx([0.2, 0.3, 0.5])
     assert torch.equal(sampled.policy_logprobs, sampled.behaviour_logprobs)
@@ -195,7 +265,7 @@ def test_a_banned_id_is_never_sampled(
 ) -> None:
     banned = torch.zeros(6, dtype=torch.bool)
     banned[list(banned_ids)] = True
-    sampled = sample_tokens(torch.tensor([logits]), banned, _uniforms(uniform), temperature, top_p)
+    sampled = _sample(torch.tensor([logits]), banned, _uniforms(uniform), temperature, top_p)
     assert int(sampled.tokens) not in banned_ids
     for record in (sampled.behaviour_logprobs, sampled.policy_logprobs, sampled.entropy, sampled.kept_mass):
         assert record.isfinite().all()
@@ -209,7 +279,7 @@ def test_frequencies_are_the_behaviours_probabilities(temperature: float, top_p:
     logits, banned, draws = torch.randn(1, 14, generator=generator), torch.zeros(14, dtype=torch.bool), 20_000
     banned[5] = True
     uniforms = uniform_stream(1, 1, "frequencies", 0, draws)
-    sampled = sample_tokens(logits.expand(draws, 14), banned, uniforms, temperature, top_p)
+    sampled = _sample(logits.expand(draws, 14), banned, uniforms, temperature, top_p)
     kept = torch.softmax((logits[0] / temperature).masked_fill(banned, -torch.inf), dim=-1)
     if top_p < 1:
         order = kept.argsort(descending=True)

@@ -1,17 +1,19 @@
 """The one idea: a row of one prompt and G responses is exactly G separate sequences.
 
-The other side of each comparison is transformers' own `forward` of the whole model, one sequence at a
-time, with positions from its own `get_rope_index` and a full softmax over the allowed ids.
+The other side of each comparison is transformers' own `forward` of the whole model under plain SDPA, one
+sequence at a time, with positions from its own `get_rope_index` and a full softmax over the allowed ids.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
 
-from tests.tiny import BANNED, IMAGE_PAD, random_prompt, random_response, tiny_policy
+from tests.oracles import plain_scores
+from tests.tiny import random_prompt, random_response, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
 from vlm_uec.policy.forward import Policy
 from vlm_uec.types import EncodedPrompt
@@ -36,39 +38,20 @@ ROWS = {
 }
 
 
-def _separate(policy: Policy, prompt: EncodedPrompt, tokens: torch.Tensor) -> Pair:
-    ids = torch.cat([prompt.input_ids, tokens])[None]
-    types = (ids == IMAGE_PAD).int()
-    grid = prompt.grid if len(prompt.grid) else None
-    positions, _ = policy.model.model.get_rope_index(ids, types, image_grid_thw=grid)
-    logits = policy.model(
-        input_ids=ids,
-        position_ids=positions,
-        pixel_values=prompt.patches if grid is not None else None,
-        image_grid_thw=grid,
-        use_cache=False,
-    ).logits[0, prompt.length - 1 : -1]
-    allowed = [token for token in range(logits.shape[1]) if token not in BANNED]
-    logprobs = torch.log_softmax(logits[:, allowed], dim=-1)
-    # Banned ids are the last ones, so an allowed id is its own column.
-    chosen = logprobs.gather(1, tokens[:, None])[:, 0]
-    return chosen, -(logprobs.exp() * logprobs).sum(dim=-1)
-
-
-def _all_separate(policy: Policy, rows: Sequence[Row]) -> Pair:
-    pairs = [_separate(policy, row.prompt, tokens) for row in rows for tokens in row.responses]
+def _all_separate(model: Any, rows: Sequence[Row]) -> Pair:
+    pairs = [plain_scores(model, row.prompt, tokens) for row in rows for tokens in row.responses]
     return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
 
-def _gradients(policy: Policy, outputs: Pair) -> dict[str, torch.Tensor]:
+def _gradients(module: torch.nn.Module, outputs: Pair) -> dict[str, torch.Tensor]:
     """Of a loss in which every token's log-prob and entropy has a weight of its own."""
     generator = torch.Generator().manual_seed(9)
     weights = torch.randn(2, len(outputs[0]), generator=generator)
-    policy.zero_grad()
+    module.zero_grad()
     (outputs[0] * weights[0] + outputs[1] * weights[1]).sum().backward()
     return {
-        name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()
-        for name, parameter in policy.named_parameters()
+        name: torch.zeros_like(weight) if weight.grad is None else weight.grad.clone()
+        for name, weight in module.named_parameters()
     }
 
 
@@ -77,7 +60,7 @@ def _gradients(policy: Policy, outputs: Pair) -> dict[str, torch.Tensor]:
 def test_logprobs_and_entropies_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
     policy = tiny_policy(tied=tied)
     with torch.no_grad():
-        ours, theirs = policy(pack(ROWS[name])), _all_separate(policy, ROWS[name])
+        ours, theirs = policy(pack(ROWS[name])), _all_separate(tiny_model(tied=tied), ROWS[name])
     assert theirs[0].std() > 0.5  # flat logits would agree whatever the mask
     torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-5)
     torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=1e-5)
@@ -87,13 +70,14 @@ def test_logprobs_and_entropies_equal_those_of_separate_sequences(name: str, tie
 @pytest.mark.parametrize("name", ROWS)
 def test_gradients_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
     """To 1e-4 of each weight's gradient norm, the vision tower's included."""
-    policy = tiny_policy(tied=tied)
-    theirs = _gradients(policy, _all_separate(policy, ROWS[name]))
+    policy, model = tiny_policy(tied=tied), tiny_model(tied=tied)
+    theirs = _gradients(model, _all_separate(model, ROWS[name]))
     ours = _gradients(policy, policy(pack(ROWS[name])))
+    assert len(ours) == len(theirs)
     pictures = any(len(row.prompt.grid) for row in ROWS[name])
     largest = max(float(gradient.norm()) for gradient in theirs.values())
     for parameter, expected in theirs.items():
-        assert (ours[parameter] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, parameter
+        assert (ours[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, parameter
         if pictures and parameter.endswith("weight"):
             assert expected.norm() > 0, parameter
 
@@ -127,6 +111,20 @@ def test_a_frozen_tower_gives_the_same_numbers_and_gets_no_gradient(name: str) -
         else:
             torch.testing.assert_close(gradient, expected[parameter], rtol=1e-4, atol=1e-6)
     assert all(weight.grad is None for weight in frozen.model.model.visual.parameters())
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_features_known_beforehand_stand_in_for_the_tower(name: str) -> None:
+    """Rows without pictures among rows with them included: what they have is not the others'."""
+    frozen, free = tiny_policy(freeze_vision=True), tiny_policy(freeze_vision=False)
+    with torch.no_grad():
+        features = [frozen.picture_features(row.prompt) for row in ROWS[name]]
+    ours, theirs = frozen(pack(ROWS[name], features)), free(pack(ROWS[name]))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    gradients, expected = _gradients(frozen, ours), _gradients(free, theirs)
+    for parameter, gradient in gradients.items():
+        if ".visual." not in parameter:
+            torch.testing.assert_close(gradient, expected[parameter], rtol=1e-4, atol=1e-4)
 
 
 def test_a_response_is_blind_to_its_siblings() -> None:

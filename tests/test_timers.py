@@ -61,14 +61,48 @@ def test_a_phase_that_fails_is_charged_and_closed() -> None:
     assert timer.finish()["time/update"] == 3
 
 
+def test_work_done_side_by_side_is_charged_by_share() -> None:
+    """A quarter of the 8 s that rollout has so far, the second in the open phase included; 5 s come after."""
+    clock = Clock()
+    timer = PhaseTimer(clock)
+    with timer.phase("exploration"):
+        clock.now += 3
+    with timer.phase("rollout"):
+        clock.now += 4
+        with timer.phase("reward"):
+            clock.now += 10
+        clock.now += 4
+        timer.move("rollout", "exploration", 0.25)
+        clock.now += 5
+    assert timer.finish() == {
+        "time/rollout": 11,
+        "time/reward": 10,
+        "time/exploration": 5,
+        "time/other": 0,
+        "time/step": 26,
+    }
+
+
+def test_nothing_moves_from_a_phase_without_time() -> None:
+    clock = Clock()
+    timer = PhaseTimer(clock)
+    timer.move("rollout", "exploration", 1.0)
+    clock.now += 2
+    values = timer.finish()
+    assert values["time/step"] == values["time/other"] == 2
+    assert values.get("time/exploration", 0) == 0
+
+
 def test_finish_inside_a_phase_is_refused() -> None:
     timer = PhaseTimer(Clock())
     with timer.phase("update"), pytest.raises(RuntimeError, match="update"):
         timer.finish()
 
 
-# Whole seconds, so that sums are exact.
-EVENTS = st.lists(st.tuples(st.sampled_from(["open", "close"]), st.sampled_from("abc"), st.integers(0, 9)))
+# Whole seconds and few halvings, so that sums are exact.
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["open", "close", "move"]), st.sampled_from("abc"), st.integers(0, 9)), max_size=40
+)
 
 
 @settings(deadline=None)
@@ -81,6 +115,8 @@ def test_any_nesting_sums_to_the_step(events: list[tuple[str, str, int]]) -> Non
         if kind == "open":
             phases.append(timer.phase(name))
             phases[-1].__enter__()
+        elif kind == "move":
+            timer.move(name, "moved", 0.5)
         elif phases:
             phases.pop().__exit__(None, None, None)
         clock.now += seconds

@@ -58,7 +58,9 @@ class RolloutConfig(Section):
     temperature: float = Field(1.0, gt=0, le=4, description="t.")
     top_p: float = Field(0.99, gt=0, le=1, description="Nucleus mass.")
     max_tokens: int = Field(2048, gt=0, description="Response limit.")
-    slots: int = Field(64, ge=8, description="Responses decoded at a time, a rank.")
+    slots: int | None = Field(
+        None, ge=8, description="Responses decoded at a time, a rank; null: what memory holds (CPU: 64)."
+    )
 
 
 class ExplorationConfig(Section):

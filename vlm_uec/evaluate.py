@@ -43,8 +43,8 @@ def sample_problems(
 ) -> list[Sample]:
     """`n` judged samples a problem, on every rank, in order of problem and index."""
     mine = problem_ids[rank() :: world_size()]
-    requests = [Request(prompts.encode(name), n) for name in mine]
-    groups = engine.generate(requests, sampling, StreamKey(seed, EVALUATION_STEP), on_progress)
+    requests = [Request(prompts.encode(name), n, sampling) for name in mine]
+    groups = engine.generate(requests, StreamKey(seed, EVALUATION_STEP), on_progress)
     samples: list[Sample] = []
     for response in (response for group in groups for response in group.responses):
         text = str(tokenizer.decode(response.tokens, skip_special_tokens=True))

@@ -19,7 +19,7 @@ from vlm_uec.data.prompts import PromptSet
 from vlm_uec.distributed import gather_lists, rank, world_size
 from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, Sampling, StreamKey
 from vlm_uec.telemetry.timers import PhaseTimer
-from vlm_uec.types import Group, Problem, Response, Reward, Trajectory
+from vlm_uec.types import EncodedPrompt, Group, Problem, Response, Reward, Trajectory
 
 Judge = Callable[[str, Problem], Reward]
 
@@ -80,31 +80,41 @@ class Collector:
     ) -> Experience:
         """Samples, judges and explores; every rank calls it with the same ids."""
         mine = problem_ids[rank() :: world_size()]
-        key = StreamKey(self.seed, step)
+        judged: list[Trajectory] = []
+
+        def follow_up(group: Group) -> Request | None:
+            with timer.phase("reward"):
+                trajectories = self._judge_group(group, step)
+            judged.extend(trajectories)
+            return self._exploration(group.prompt, trajectories)
+
         with timer.phase("rollout"):
-            requests = [Request(self.prompts.encode(name), self.rollout.n) for name in mine]
-            groups = self.engine.generate(
-                requests, self._sampling(self.rollout.temperature), key, on_progress
-            )
-        with timer.phase("reward"):
-            regular = [self._judge_group(group, step) for group in groups]
-        difficult = [
-            group.prompt
-            for group, judged in zip(groups, regular, strict=True)
-            if self.exploration.enabled and is_difficult([t.reward.accuracy for t in judged])
-        ]
-        with timer.phase("exploration"):
             requests = [
-                Request(prompt, self.exploration.n, first_index=self.rollout.n, source="exploration")
-                for prompt in difficult
+                Request(self.prompts.encode(name), self.rollout.n, self._sampling(self.rollout.temperature))
+                for name in mine
             ]
-            sampling = self._sampling(self.exploration.temperature)
-            groups = self.engine.generate(requests, sampling, key, on_progress)
-        with timer.phase("reward"):
-            explored = [self._judge_group(group, step) for group in groups]
-        with timer.phase("rollout"):
+            self.engine.generate(requests, StreamKey(self.seed, step), on_progress, follow_up)
+            timer.move("rollout", "exploration", _explored_share(judged))
             # The slowest rank's rollout is everybody's.
-            return Experience.of(problem_ids, gather_lists(_flat(regular)), gather_lists(_flat(explored)))
+            together = gather_lists(judged)
+        return Experience.of(
+            problem_ids,
+            [t for t in together if t.response.source == "regular"],
+            [t for t in together if t.response.source == "exploration"],
+        )
+
+    def _exploration(self, prompt: EncodedPrompt, judged: Sequence[Trajectory]) -> Request | None:
+        """More and hotter responses where every regular one failed; they join the same pool."""
+        explored = judged[0].response.source == "exploration"
+        if not self.exploration.enabled or explored or not is_difficult([t.reward.accuracy for t in judged]):
+            return None
+        return Request(
+            prompt,
+            self.exploration.n,
+            self._sampling(self.exploration.temperature),
+            first_index=self.rollout.n,
+            source="exploration",
+        )
 
     def text(self, response: Response) -> str:
         return str(self.tokenizer.decode(response.tokens, skip_special_tokens=True))
@@ -127,5 +137,9 @@ def _ordered(trajectories: Sequence[Trajectory], problem_ids: Sequence[str]) -> 
     return sorted(trajectories, key=lambda t: (place[t.response.problem_id], t.response.index))
 
 
-def _flat(groups: Sequence[Sequence[Trajectory]]) -> list[Trajectory]:
-    return [trajectory for group in groups for trajectory in group]
+def _explored_share(trajectories: Sequence[Trajectory]) -> float:
+    """Exploration's part of the decoded tokens."""
+    tokens = {"regular": 0, "exploration": 0}
+    for trajectory in trajectories:
+        tokens[trajectory.response.source] += len(trajectory.response.tokens)
+    return tokens["exploration"] / max(1, sum(tokens.values()))

@@ -21,7 +21,7 @@ from vlm_uec.policy.learner import Learner, UpdateStats
 from vlm_uec.policy.zero import ZeroPolicy
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.timers import PhaseTimer
-from vlm_uec.types import ScoredTrajectory, Trajectory
+from vlm_uec.types import Trajectory
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,8 @@ class Trainer:
             old = self.learner.old_logprobs(batch)
         with self.timer.phase("reference"):
             reference = self.learner.reference_logprobs(batch)
-        scored = [ScoredTrajectory(*terms) for terms in zip(batch, old, reference, strict=True)]
         with self.timer.phase("update"):
-            stats = self.learner.update(scored, replayed=False)
+            scored, stats = self.learner.update(batch, old, reference)
         if self.config.stabilizer.enabled:
             self.replay.add(scored)
         return Update(tuple(batch), tuple(stats))
@@ -135,5 +134,5 @@ class Trainer:
             return Update()
         self.display.doing(f"step {step}: replay of {len(replayed)} trajectories")
         with self.timer.phase("replay"):
-            stats = self.learner.update(replayed, replayed=True)
+            stats = self.learner.replay(replayed)
         return Update(tuple(item.trajectory for item in replayed), tuple(stats))

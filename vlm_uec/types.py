@@ -12,8 +12,10 @@ optimizer, so a prompt and its pictures are encoded once however many responses 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -50,6 +52,14 @@ class EncodedPrompt:
     @property
     def length(self) -> int:
         return self.input_ids.shape[0]
+
+    @cached_property
+    def picture_key(self) -> bytes:
+        """Equal for equal pictures, whatever the problem they come with."""
+        digest = hashlib.blake2b(digest_size=16)
+        for tensor in (self.grid, self.patches):
+            digest.update(tensor.numpy().tobytes())
+        return digest.digest()
 
     @property
     def next_position(self) -> int:

@@ -1,17 +1,19 @@
 """Packed rows: one prompt and its responses, and micro-batches of rows by token budget.
 
 A row lays the prompt down once and every response after it, each response's positions restarting at
-the prompt's next M-RoPE position. With the mask "a response sees the prompt and itself" the passes
-equal those over separate sequences, at the cost of one prompt instead of G.
+the prompt's next M-RoPE position. Where a response sees the prompt and itself, the passes equal those over
+separate sequences, at the cost of one prompt instead of G.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
+from vlm_uec.data.tiles import Span
 from vlm_uec.types import EncodedPrompt
 
 
@@ -40,13 +42,21 @@ class PackedBatch:
     segment: torch.Tensor  # [L] int64: 0 in the prompt, 1.. in the responses
     predictors: torch.Tensor  # [T] int64: the position whose output predicts the target
     targets: torch.Tensor  # [T] int64
+    spans: tuple[Span, ...]  # the same layout in numbers: prompts and the read part of responses
+    features: torch.Tensor | None = None  # [image tokens, H]: of a frozen tower, in place of patches
 
     def to(self, device: torch.device) -> PackedBatch:
-        return PackedBatch(*(value.to(device) for value in vars(self).values()))
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
 
 
-def pack(rows: Sequence[Row]) -> PackedBatch:
-    """Lays rows side by side; targets come in the order of rows and responses given."""
+def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) -> PackedBatch:
+    """Lays rows side by side; targets come in the order of rows and responses given.
+
+    `features`: each row's picture features, where a frozen tower's are known.
+    """
     parts = [_pack_row(row, index) for index, row in enumerate(rows)]
     offsets = _offsets([len(part.input_ids) for part in parts])
     return PackedBatch(
@@ -58,6 +68,10 @@ def pack(rows: Sequence[Row]) -> PackedBatch:
         segment=torch.cat([part.segment for part in parts]),
         predictors=torch.cat([part.predictors + at for part, at in zip(parts, offsets, strict=True)]),
         targets=torch.cat([part.targets for part in parts]),
+        spans=tuple(
+            span.moved(at) for part, at in zip(parts, offsets, strict=True) for span in part.spans
+        ),
+        features=None if features is None else torch.cat(list(features)),
     )
 
 
@@ -66,6 +80,7 @@ def _pack_row(row: Row, index: int) -> PackedBatch:
     ids, positions = [prompt.input_ids], [prompt.positions]
     segments = [torch.zeros(prompt.length, dtype=torch.int64)]
     predictors: list[torch.Tensor] = []
+    spans = [Span(0, prompt.length)]
     start = prompt.length
     for number, tokens in enumerate(row.responses, 1):
         read = len(tokens) - 1
@@ -74,6 +89,7 @@ def _pack_row(row: Row, index: int) -> PackedBatch:
         segments.append(torch.full((read,), number))
         # The prompt's last position predicts every response's first token.
         predictors.append(torch.cat([torch.tensor([prompt.length - 1]), torch.arange(start, start + read)]))
+        spans.append(Span(start, read, prompt_start=0, prompt_length=prompt.length))
         start += read
     return PackedBatch(
         input_ids=torch.cat(ids),
@@ -84,6 +100,7 @@ def _pack_row(row: Row, index: int) -> PackedBatch:
         segment=torch.cat(segments),
         predictors=torch.cat(predictors),
         targets=torch.cat(row.responses),
+        spans=tuple(spans),
     )
 
 
@@ -92,12 +109,3 @@ def _offsets(lengths: Sequence[int]) -> list[int]:
     for length in lengths[:-1]:
         offsets.append(offsets[-1] + length)
     return offsets
-
-
-def visible(row: torch.Tensor, segment: torch.Tensor) -> torch.Tensor:
-    """Attention mask [L, L] bool: position i sees j when j is not later, in the same row, and in the
-    prompt or in i's own response."""
-    index = torch.arange(len(row), device=row.device)
-    same_row = row[:, None] == row[None, :]
-    readable = (segment[None, :] == 0) | (segment[:, None] == segment[None, :])
-    return same_row & readable & (index[None, :] <= index[:, None])

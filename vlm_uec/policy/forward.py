@@ -12,55 +12,88 @@ import torch
 from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from vlm_uec.data.collator import PackedBatch, visible
+from vlm_uec.data.collator import PackedBatch
+from vlm_uec.policy.attention import RowAttention, attention_over, use_group_attention
+from vlm_uec.policy.features import FeatureCache
 from vlm_uec.policy.head import LogProbHead, logits_of
+from vlm_uec.types import EncodedPrompt
 
 
 class Policy(nn.Module):
-    """Scores packed rows; `decode_logits` and `embed_prompt` serve the sampler on gathered weights."""
+    """Scores packed rows; `embed`, `read` and `logits` serve the sampler on gathered weights."""
 
     def __init__(
         self, model: Qwen2_5_VLForConditionalGeneration, banned: torch.Tensor, *, freeze_vision: bool
     ) -> None:
         """`banned` [V] bool: ids that are neither sampled nor counted in any log-prob or entropy."""
         super().__init__()
+        use_group_attention(model)
         self.model = model
         self.head = LogProbHead(model.lm_head.weight, banned)
         self.freeze_vision = freeze_vision
+        self._features = FeatureCache()
         self.image_pad_id: int = model.config.image_token_id
         for parameter in model.model.visual.parameters():
             parameter.requires_grad_(not freeze_vision)
 
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs [T] and exact entropies [T] (t = 1, allowed ids) of the batch's targets, fp32."""
-        embeddings = self.embed(batch.input_ids, batch.patches, batch.grid)
-        mask = visible(batch.row, batch.segment)[None, None]
+        features = self.see(batch.patches, batch.grid) if batch.features is None else batch.features
+        embeddings = self.embed(batch.input_ids, features)
+        if len(batch.patches) == 0:
+            # Touched all the same: ranks with pictures wait for this tower's gather.
+            embeddings = embeddings + 0.0 * features.sum()
+        hidden = self.read(embeddings, batch.positions, attention_over(batch))
+        return self.head(hidden.index_select(0, batch.predictors), batch.targets)
+
+    def read(
+        self, embeddings: torch.Tensor, positions: torch.Tensor, attention: RowAttention
+    ) -> torch.Tensor:
+        """Last hidden states [L, H] of embeddings [L, H] at M-RoPE positions [3, L]."""
         output = self.model.model.language_model(
             inputs_embeds=embeddings[None],
-            position_ids=batch.positions[:, None],
-            attention_mask={"full_attention": mask},
+            position_ids=positions[:, None],
+            attention_mask={"full_attention": attention},
             use_cache=False,
         )
-        return self.head(output.last_hidden_state[0, batch.predictors], batch.targets)
+        return output.last_hidden_state[0]
 
-    def embed(self, input_ids: torch.Tensor, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """Input embeddings [L, H]: tokens [L] with picture features in the placeholders' places."""
+    def embed(self, input_ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Input embeddings [L, H]: tokens [L] with picture features [image tokens, H] in their places."""
         embeddings = self.model.model.language_model.embed_tokens(input_ids)
-        with torch.no_grad() if self.freeze_vision else nullcontext():
-            features = self._picture_features(patches, grid).to(embeddings.dtype)
-        if len(patches) == 0:
-            # Touched all the same: ranks with pictures wait for this tower's gather.
-            return embeddings + 0.0 * features.sum()
-        return embeddings.masked_scatter((input_ids == self.image_pad_id)[:, None], features)
+        places = (input_ids == self.image_pad_id)[:, None]
+        return embeddings.masked_scatter(places, features.to(embeddings.dtype))
+
+    def picture_features(self, prompt: EncodedPrompt) -> torch.Tensor:
+        """Features [image tokens, H] of a prompt's pictures; a frozen tower computes them once a run.
+
+        Outside of `forward`: the weights must be whole.
+        """
+        if self.freeze_vision and (known := self._features.get(prompt)) is not None:
+            return known.to(self.head.weight.device)
+        device = self.head.weight.device
+        if len(prompt.patches) == 0:
+            features = self.head.weight.new_zeros(0, self.head.weight.shape[1])
+        else:
+            features = self.see(prompt.patches.to(device), prompt.grid.to(device))
+        if self.freeze_vision:
+            self._features.put(prompt, features)
+        return features
+
+    def knows(self, prompt: EncodedPrompt) -> bool:
+        """Whether `picture_features` needs no weights."""
+        return self._features.get(prompt) is not None
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [S, V] fp32 of hidden states [S, H]."""
         return logits_of(hidden, self.head.weight)
 
-    def _picture_features(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    def see(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """The tower's features [image tokens, H] of patches [N, 1176]; of a blank picture where there are none."""
         visual = self.model.model.visual
         if len(patches) == 0:
             merge = visual.spatial_merge_size
             patches = patches.new_zeros(merge * merge, patches.shape[1])
             grid = grid.new_tensor([[1, merge, merge]])
-        return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output
+        with torch.no_grad() if self.freeze_vision else nullcontext():
+            return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output

@@ -15,13 +15,17 @@ from torch import nn
 CHUNK_ELEMENTS = 1 << 25  # logits held at a time: 128 MiB of fp32
 
 
-def logits_of(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Logits [T, V] in fp32 (fp64 stays fp64) of hidden states [T, H], whatever the weights' precision."""
-    if hidden.dtype in (torch.float32, torch.float64):
-        return hidden @ weight.t()
-    if hidden.is_cuda:
-        return torch.mm(hidden, weight.t(), out_dtype=torch.float32)
-    return hidden.float() @ weight.float().t()
+def logits_of(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Logits [T, V] in fp32 (fp64 stays fp64) of hidden states [T, H], whatever the weights' precision.
+
+    `bias` [V], of the logits' precision, is added.
+    """
+    if hidden.is_cuda and hidden.dtype == torch.bfloat16:
+        logits = torch.mm(hidden, weight.t(), out_dtype=torch.float32)
+        return logits if bias is None else logits.add_(bias)
+    if hidden.dtype == torch.bfloat16:
+        hidden, weight = hidden.float(), weight.float()
+    return torch.mm(hidden, weight.t()) if bias is None else torch.addmm(bias, hidden, weight.t())
 
 
 def log_softmax_allowed(logits: torch.Tensor, banned: torch.Tensor) -> torch.Tensor:
@@ -58,41 +62,61 @@ class _ScoreTokens(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, banned: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        ctx.save_for_backward(hidden, weight, targets, banned)
-        scored = [
-            _score(log_softmax_allowed(logits_of(hidden[span], weight), banned), targets[span])
-            for span in _chunks(len(targets), weight.shape[0])
-        ]
-        return torch.cat([logprobs for logprobs, _ in scored]), torch.cat([entropy for _, entropy in scored])
+        ctx.set_materialize_grads(False)
+        spans, bias = _chunks(len(targets), weight.shape[0]), _ban(banned, hidden.dtype)
+        chosen, entropies = [], []
+        probabilities = None
+        for span in spans:
+            logprobs = torch.log_softmax(logits_of(hidden[span], weight, bias), dim=-1)
+            probabilities = logprobs.exp()
+            chosen.append(logprobs.gather(1, targets[span, None])[:, 0])
+            entropies.append(-torch.linalg.vecdot(probabilities, logprobs))
+        entropy = torch.cat(entropies)
+        # One chunk is kept; what would take more memory than that is computed again.
+        kept = probabilities if len(spans) == 1 else None
+        ctx.save_for_backward(hidden, weight, targets, banned, entropy, kept)
+        return torch.cat(chosen), entropy
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        hidden, weight, targets, banned = ctx.saved_tensors
-        grad_logprobs, grad_entropy = grads
-        wide = grad_logprobs.dtype
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        hidden, weight, targets, banned, entropy, kept = ctx.saved_tensors
+        spans, bias = _chunks(len(targets), weight.shape[0]), _ban(banned, hidden.dtype)
+        wide = entropy.dtype
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device)
-        for span in _chunks(len(targets), weight.shape[0]):
-            logprobs = log_softmax_allowed(logits_of(hidden[span], weight), banned)
-            grad_logits = _grad_logits(logprobs, targets[span], grad_logprobs[span], grad_entropy[span])
-            grad_hidden[span] = (grad_logits @ weight.to(wide)).to(hidden.dtype)
-            grad_weight += grad_logits.t() @ hidden[span].to(wide)
+        for span in spans:
+            probabilities = kept
+            if probabilities is None:
+                probabilities = torch.softmax(logits_of(hidden[span], weight, bias), dim=-1)
+            of_logprobs, of_entropy = (None if grad is None else grad[span] for grad in grads)
+            grad_logits = _grad_logits(probabilities, targets[span], entropy[span], of_logprobs, of_entropy)
+            grad_hidden[span] = torch.mm(grad_logits, weight.to(wide)).to(hidden.dtype)
+            grad_weight.addmm_(grad_logits.t(), hidden[span].to(wide))
         return grad_hidden, grad_weight.to(weight.dtype), None, None
 
 
-def _score(logprobs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return logprobs.gather(1, targets[:, None])[:, 0], entropy_of(logprobs)
+def _ban(banned: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What takes banned ids out of the softmax: finite, as 0 * inf would be NaN in the entropy."""
+    wide = torch.float32 if dtype == torch.bfloat16 else dtype
+    return torch.zeros(banned.shape, dtype=wide, device=banned.device).masked_fill_(banned, -1e30)
 
 
 def _grad_logits(
-    logprobs: torch.Tensor, targets: torch.Tensor, grad_logprobs: torch.Tensor, grad_entropy: torch.Tensor
+    probabilities: torch.Tensor,
+    targets: torch.Tensor,
+    entropy: torch.Tensor,
+    grad_logprobs: torch.Tensor | None,
+    grad_entropy: torch.Tensor | None,
 ) -> torch.Tensor:
-    probabilities = logprobs.exp()
-    finite = logprobs.masked_fill(logprobs == -torch.inf, 0.0)
-    grad = -probabilities * (
-        grad_logprobs[:, None] + grad_entropy[:, None] * (finite + entropy_of(logprobs)[:, None])
-    )
-    return grad.scatter_add_(1, targets[:, None], grad_logprobs[:, None])
+    if grad_logprobs is None:
+        grad = torch.zeros_like(probabilities)
+    else:
+        grad = probabilities * -grad_logprobs[:, None]
+        grad.scatter_add_(1, targets[:, None], grad_logprobs[:, None])
+    if grad_entropy is not None:
+        surprise = torch.xlogy(probabilities, probabilities) + probabilities * entropy[:, None]
+        grad.addcmul_(surprise, grad_entropy[:, None], value=-1)
+    return grad
 
 
 def _chunks(tokens: int, vocabulary: int) -> list[slice]:

@@ -1,10 +1,14 @@
-"""Scoring a batch and updating on it: the passes over trajectories, by mini-batch and micro-batch."""
+"""Scoring a batch and updating on it: the passes over trajectories, by mini-batch and micro-batch.
+
+A pass is made only where its numbers are needed. The first mini-batch's old log-probs are its own new ones,
+because nothing was updated in between; a trajectory whose gradient is exactly zero is not read at all, its
+tokens staying in the denominator.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -16,13 +20,18 @@ from vlm_uec.algorithm.losses import (
     token_weights,
     truncated_importance_weights,
 )
-from vlm_uec.algorithm.pending import by_prompt, minibatches
+from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
-from vlm_uec.distributed import gather_objects, rank, sum_over_ranks, world_size
-from vlm_uec.policy.plan import MicroBatch, plan_minibatch
+from vlm_uec.distributed import gather_objects, rank, world_size
+from vlm_uec.policy.plan import MicroBatch, filler_of, plan_minibatch
+from vlm_uec.policy.sums import PassSums
 from vlm_uec.policy.zero import ZeroPolicy, ZeroReference
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
+
+LogProbs = torch.Tensor | None
+TrajectoryKey = tuple[int, str, int]
+SOURCES = ("regular", "exploration")
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class PromptTable:
 
 @dataclass(frozen=True)
 class UpdateStats:
-    """One mini-batch's optimizer step, over all ranks."""
+    """One mini-batch's optimizer step, over all ranks. Shares and means are over the tokens that were read."""
 
     grad_norm: float
     policy_loss: float
@@ -45,10 +54,20 @@ class UpdateStats:
     clipped_high: float
     ratio_mean: float
     ratio_max: float
-    covariance: Mapping[str, float]  # by source: mean of (log pi + H) * advantage
+    covariance: Mapping[str, float]  # by source: mean of (log pi + H) * advantage, over all of its tokens
     trajectories: int
     tokens: int  # prompt and response tokens of every trajectory
-    unique_tokens: int  # with each row's prompt counted once
+    unique_tokens: int  # those read, with each row's prompt counted once
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A trajectory of a mini-batch with what its loss needs."""
+
+    trajectory: Trajectory
+    weight: float  # of each of its tokens
+    old: LogProbs  # None: the new ones, with their gradient stopped
+    reference: LogProbs
 
 
 class Learner:
@@ -68,83 +87,118 @@ class Learner:
         self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
         self.minibatch, self.budget = minibatch, budget
 
-    def old_logprobs(self, batch: Sequence[Trajectory]) -> list[torch.Tensor]:
-        """Log-probs [R] of each trajectory under the policy as it stands, t = 1."""
-        return self._score(batch, lambda packed: self.policy.score(packed)[0])
+    def old_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
+        """Log-probs [R] of each trajectory under the policy as it stands, t = 1.
 
-    def reference_logprobs(self, batch: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
+        None in the first mini-batch, whose update computes them, and where there is no gradient.
+        """
+        later = batch[self.minibatch :]
+        return [None] * (len(batch) - len(later)) + self._score(later, lambda p: self.policy.score(p)[0])
+
+    def reference_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
         """Log-probs [R] of each trajectory under the frozen policy; Nones where there is none."""
         if self.reference is None:
             return [None] * len(batch)
         return self._score(batch, self.reference.score)
 
-    def update(self, batch: Sequence[ScoredTrajectory], *, replayed: bool) -> list[UpdateStats]:
-        """One optimizer step a mini-batch, in FIFO order."""
-        return [self._update_minibatch(part, replayed) for part in self._minibatches(batch)]
+    def update(
+        self, batch: Sequence[Trajectory], old: Sequence[LogProbs], reference: Sequence[LogProbs]
+    ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
+        """One optimizer step a mini-batch, in FIFO order; the trajectories it read, with their log-probs."""
+        items = [_Item(*terms) for terms in zip(batch, [0.0] * len(batch), old, reference, strict=True)]
+        done = [self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)]
+        return [scored for part, _ in done for scored in part], [stats for _, stats in done]
 
-    def _minibatches(self, batch: Sequence[ScoredTrajectory]) -> list[list[ScoredTrajectory]]:
-        return [
-            [item for group in by_prompt(part) for item in group]
-            for part in minibatches(batch, self.minibatch)
-        ]
+    def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
+        """The same on trajectories that keep the log-probs they were stored with."""
+        items = [_Item(item.trajectory, 0.0, item.old_logprobs, item.reference_logprobs) for item in batch]
+        return [self._update_minibatch(part, replayed=True)[1] for part in minibatches(items, self.minibatch)]
+
+    def _has_gradient(self, trajectory: Trajectory) -> bool:
+        return trajectory.advantage != 0 or self.loss.kl_coef > 0
 
     def _score(
         self, batch: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
-    ) -> list[torch.Tensor]:
-        places = {trajectory.key: place for place, trajectory in enumerate(batch)}
-        mine: dict[int, torch.Tensor] = {}
+    ) -> list[LogProbs]:
+        mine: dict[TrajectoryKey, torch.Tensor] = {}
         for part in minibatches(batch, self.minibatch):
-            # The same rows as in the update, so the first update's ratio is exactly 1.
-            grouped = [trajectory for group in by_prompt(part) for trajectory in group]
-            for micro in self._plan(grouped):
-                scored = score(self._pack(micro, grouped)).float().cpu()
-                members = [grouped[member] for member in micro.members]
-                pieces = scored.split([len(member.response.tokens) for member in members])
+            active = [trajectory for trajectory in part if self._has_gradient(trajectory)]
+            # The same rows as in the update, so that an unchanged policy's ratio is 1.
+            plan = self._plan(active) if active else []
+            for micro, packed in self._packed(plan, active):
+                scored = score(packed)
                 if not micro.filler:
-                    mine |= {places[m.key]: piece for m, piece in zip(members, pieces, strict=True)}
-        together: dict[int, torch.Tensor] = {}
-        for share in gather_objects(mine):
-            together |= share
-        return [together[place] for place in range(len(batch))]
+                    mine |= _by_key([active[member] for member in micro.members], scored)
+        together = _union(mine)
+        return [together.get(trajectory.key) for trajectory in batch]
 
     def _plan(self, trajectories: Sequence[Trajectory]) -> list[MicroBatch]:
         return plan_minibatch(trajectories, self.prompts.tokens, world_size(), self.budget)[rank()]
 
-    def _pack(self, micro: MicroBatch, trajectories: Sequence[Trajectory]) -> PackedBatch:
-        return pack(
-            [
+    def _packed(
+        self, plan: Sequence[MicroBatch], trajectories: Sequence[Trajectory]
+    ) -> Iterator[tuple[MicroBatch, PackedBatch]]:
+        """Each micro-batch with what the policy reads; a frozen tower's features are computed up front."""
+        names = list(dict.fromkeys(row.problem_id for micro in plan for row in micro.rows))
+        features = self.policy.frozen_features([self.prompts.encode(name) for name in names])
+        known = None if features is None else dict(zip(names, features, strict=True))
+        for micro in plan:
+            rows = [
                 Row(
                     self.prompts.encode(row.problem_id),
                     tuple(trajectories[member].response.tokens for member in row.members),
                 )
                 for row in micro.rows
             ]
-        )
+            yield micro, pack(rows, None if known is None else [known[row.problem_id] for row in micro.rows])
 
-    def _update_minibatch(self, batch: Sequence[ScoredTrajectory], replayed: bool) -> UpdateStats:
-        trajectories = [item.trajectory for item in batch]
-        lengths = [len(trajectory.response.tokens) for trajectory in trajectories]
-        weights = token_weights(lengths, self.loss.aggregation)
-        sums: dict[str, float] = defaultdict(float)
-        ratio_max = 0.0
-        for micro in self._plan(trajectories):
-            items = [batch[member] for member in micro.members]
-            terms = _TokenTerms.of(items, [weights[member] for member in micro.members], self.policy.device)
-            logprobs, entropy = self.policy.forward(self._pack(micro, trajectories))
-            surrogate, kl = self._terms(logprobs, terms)
-            share = terms.weight * (0.0 if micro.filler else 1.0)
-            policy_loss, kl_loss = (surrogate.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
-            self.policy.backward((policy_loss + kl_loss) * world_size())
-            if not micro.filler:
-                sums["policy_loss"] += policy_loss.item()
-                sums["kl_loss"] += kl_loss.item()
-                ratio_max = max(ratio_max, surrogate.ratio.max().item())
-                covariance = covariance_terms(logprobs.detach(), entropy.detach(), terms.advantage)
-                _add_sums(sums, items, surrogate, kl)
-                _add_covariance(sums, items, covariance, replayed)
-                sums["unique_tokens"] += sum(row.length for row in micro.rows) + len(items)
+    def _update_minibatch(
+        self, part: Sequence[_Item], *, replayed: bool
+    ) -> tuple[list[ScoredTrajectory], UpdateStats]:
+        trajectories = [item.trajectory for item in part]
+        weights = token_weights([len(t.response.tokens) for t in trajectories], self.loss.aggregation)
+        items = [replace(item, weight=weight) for item, weight in zip(part, weights, strict=True)]
+        active = [item for item in items if self._has_gradient(item.trajectory)]
+        # Without any gradient ranks still step together: weight decay and momentum go on.
+        work = active or items
+        read = [item.trajectory for item in work]
+        plan = self._plan(read) if active else [filler_of(read, self.prompts.tokens)]
+        first = any(item.old is None for item in active)
+        sums = PassSums(self.policy.device)
+        new: dict[TrajectoryKey, torch.Tensor] = {}
+        for micro, packed in self._packed(plan, read):
+            members = [work[member] for member in micro.members]
+            logprobs = self._micro_batch(packed, members, micro, sums, replayed=replayed)
+            if first and not micro.filler:
+                new |= _by_key([item.trajectory for item in members], logprobs)
         grad_norm = self.policy.step()
-        return self._stats(sum_over_ranks(sums), max(gather_objects(ratio_max)), grad_norm, trajectories)
+        stats = self._stats(sums, grad_norm, trajectories, replayed=replayed)
+        return _scored(active, _union(new) if first else {}), stats
+
+    def _micro_batch(
+        self, packed: PackedBatch, items: Sequence[_Item], micro: MicroBatch, sums: PassSums, *, replayed: bool
+    ) -> torch.Tensor:
+        """One forward and backward pass; the new log-probs [T], without gradient."""
+        logprobs, entropy = self.policy.forward(packed)
+        terms = _TokenTerms.of(items, logprobs)
+        surrogate, kl = self._terms(logprobs, terms)
+        share = terms.weight * (0.0 if micro.filler else 1.0)
+        policy_loss, kl_loss = (surrogate.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
+        self.policy.backward((policy_loss + kl_loss) * world_size())
+        if not micro.filler:
+            covariance = covariance_terms(logprobs.detach(), entropy.detach(), terms.advantage)
+            sums.add("policy_loss", policy_loss)
+            sums.add("kl_loss", kl_loss)
+            sums.add("kl", kl)
+            sums.add("ratio", surrogate.ratio)
+            sums.add("clipped_low", surrogate.clipped_low)
+            sums.add("clipped_high", surrogate.clipped_high)
+            for source in ["replay"] if replayed else SOURCES:
+                sums.add(f"covariance/{source}", covariance * terms.of_source(source))
+            sums.peak("ratio_max", surrogate.ratio)
+            sums.count("read", len(logprobs))
+            sums.count("unique_tokens", sum(row.length for row in micro.rows) + len(items))
+        return logprobs.detach()
 
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
         surrogate = clipped_surrogate(
@@ -163,33 +217,30 @@ class Learner:
         return surrogate, KL_ESTIMATORS[self.loss.kl_estimator](logprobs, terms.reference)
 
     def _stats(
-        self,
-        sums: Mapping[str, float],
-        ratio_max: float,
-        grad_norm: float,
-        trajectories: Sequence[Trajectory],
+        self, sums: PassSums, grad_norm: float, trajectories: Sequence[Trajectory], *, replayed: bool
     ) -> UpdateStats:
-        tokens = sums["tokens"]
-        prompt_tokens = sum(self.prompts.tokens[t.response.problem_id] for t in trajectories)
-        prefix = "covariance/"
-        covariance = {
-            key.removeprefix(prefix): value / sums["tokens/" + key.removeprefix(prefix)]
-            for key, value in sums.items()
-            if key.startswith(prefix)
-        }
+        total = sums.over_ranks()
+        read = max(total["read"], 1.0)
+        tokens = {source: 0 for source in (*SOURCES, "replay")}
+        for trajectory in trajectories:
+            source = "replay" if replayed else trajectory.response.source
+            tokens[source] += len(trajectory.response.tokens)
         return UpdateStats(
             grad_norm=grad_norm,
-            policy_loss=sums["policy_loss"],
-            kl_loss=None if self.reference is None else sums["kl_loss"],
-            kl=None if self.reference is None else sums["kl"] / tokens,
-            clipped_low=sums["clipped_low"] / tokens,
-            clipped_high=sums["clipped_high"] / tokens,
-            ratio_mean=sums["ratio"] / tokens,
-            ratio_max=ratio_max,
-            covariance=covariance,
+            policy_loss=total["policy_loss"],
+            kl_loss=None if self.reference is None else total["kl_loss"],
+            kl=None if self.reference is None else total["kl"] / read,
+            clipped_low=total["clipped_low"] / read,
+            clipped_high=total["clipped_high"] / read,
+            # Of a policy that did not move, where nothing was read.
+            ratio_mean=total["ratio"] / read if total["read"] else 1.0,
+            ratio_max=total["ratio_max"] if total["read"] else 1.0,
+            covariance={
+                source: total[f"covariance/{source}"] / count for source, count in tokens.items() if count
+            },
             trajectories=len(trajectories),
-            tokens=prompt_tokens + int(tokens),
-            unique_tokens=int(sums["unique_tokens"]),
+            tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories) + sum(tokens.values()),
+            unique_tokens=int(total["unique_tokens"]),
         )
 
 
@@ -202,43 +253,56 @@ class _TokenTerms:
     old: torch.Tensor
     behaviour: torch.Tensor
     reference: torch.Tensor | None
+    explored: torch.Tensor  # bool
 
     @classmethod
-    def of(
-        cls, items: Sequence[ScoredTrajectory], weights: Sequence[float], device: torch.device
-    ) -> _TokenTerms:
+    def of(cls, items: Sequence[_Item], logprobs: torch.Tensor) -> _TokenTerms:
+        """`logprobs` [T] are the new ones, which stand in for old ones that nobody has."""
+        device = logprobs.device
+        counts = torch.tensor([len(item.trajectory.response.tokens) for item in items])
+
         def spread(values: Sequence[float]) -> torch.Tensor:
-            counts = torch.tensor([len(item.trajectory.response.tokens) for item in items])
             return torch.tensor(values, dtype=torch.float32).repeat_interleave(counts).to(device)
 
-        references = [item.reference_logprobs for item in items if item.reference_logprobs is not None]
+        known = [item.old for item in items if item.old is not None]
+        references = [item.reference for item in items if item.reference is not None]
+        behaviour = [item.trajectory.response.behaviour_logprobs for item in items]
+        explored = [float(item.trajectory.response.source == "exploration") for item in items]
         return cls(
             advantage=spread([item.trajectory.advantage for item in items]),
-            weight=spread(weights),
-            old=torch.cat([item.old_logprobs for item in items]).to(device),
-            behaviour=torch.cat([item.trajectory.response.behaviour_logprobs for item in items]).to(device),
+            weight=spread([item.weight for item in items]),
+            old=torch.cat(known).to(device) if known else logprobs.detach(),
+            behaviour=torch.cat(behaviour).to(device),
             reference=torch.cat(references).to(device) if references else None,
+            explored=spread(explored) == 1,
         )
 
-
-def _add_sums(
-    sums: dict[str, float],
-    items: Sequence[ScoredTrajectory],
-    surrogate: SurrogateTerms,
-    kl: torch.Tensor,
-) -> None:
-    sums["tokens"] += len(kl)
-    sums["kl"] += kl.sum().item()
-    sums["ratio"] += surrogate.ratio.sum().item()
-    sums["clipped_low"] += surrogate.clipped_low.sum().item()
-    sums["clipped_high"] += surrogate.clipped_high.sum().item()
+    def of_source(self, source: str) -> torch.Tensor | bool:
+        """Which tokens are the source's; a replay is its own."""
+        if source == "replay":
+            return True
+        return self.explored if source == "exploration" else ~self.explored
 
 
-def _add_covariance(
-    sums: dict[str, float], items: Sequence[ScoredTrajectory], covariance: torch.Tensor, replayed: bool
-) -> None:
-    lengths = [len(item.trajectory.response.tokens) for item in items]
-    for item, piece in zip(items, covariance.split(lengths), strict=True):
-        source = "replay" if replayed else item.trajectory.response.source
-        sums[f"covariance/{source}"] += piece.sum().item()
-        sums[f"tokens/{source}"] += len(piece)
+def _by_key(trajectories: Sequence[Trajectory], values: torch.Tensor) -> dict[TrajectoryKey, torch.Tensor]:
+    """Token values [T] of a pass, cut up by trajectory and brought to the CPU."""
+    pieces = values.float().cpu().split([len(t.response.tokens) for t in trajectories])
+    return {t.key: piece.clone() for t, piece in zip(trajectories, pieces, strict=True)}
+
+
+def _union(mine: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
+    """Every rank's entries, on every rank."""
+    together: dict[TrajectoryKey, torch.Tensor] = {}
+    for share in gather_objects(dict(mine)):
+        together |= share
+    return together
+
+
+def _scored(items: Sequence[_Item], new: Mapping[TrajectoryKey, torch.Tensor]) -> list[ScoredTrajectory]:
+    """Trajectories with their old log-probs: those given, or those their own update had."""
+    return [
+        ScoredTrajectory(
+            item.trajectory, new[item.trajectory.key] if item.old is None else item.old, item.reference
+        )
+        for item in items
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     AutoConfig,
     GenerationConfig,
@@ -20,6 +21,15 @@ VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|imag
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
+class PatchProjection(nn.Conv3d):
+    """The tower's patch embedding as the matrix product it is: a patch is exactly one kernel wide, and
+    libraries' convolutions take several times as long, more so in backward."""
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Patches [N, 3, 2, 14, 14] to embeddings [N, H, 1, 1, 1]."""
+        return (patches.flatten(1) @ self.weight.flatten(1).t())[..., None, None, None]
+
+
 def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLForConditionalGeneration:
     """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
 
@@ -31,6 +41,7 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLF
     lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if lost:
         raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
+    model.model.visual.patch_embed.proj.__class__ = PatchProjection
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model

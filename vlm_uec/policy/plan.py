@@ -6,8 +6,9 @@ computes this whole plan from the (replicated) batch, and runs its own share.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vlm_uec.types import Trajectory
 
@@ -38,15 +39,26 @@ def plan_minibatch(
 ) -> list[list[MicroBatch]]:
     """Micro-batches of each rank, equally many, at most `budget` positions each.
 
-    A row that alone exceeds the budget has a micro-batch of its own. Rows go to ranks longest first,
-    each to the least loaded (Graham's LPT rule), so that no rank waits long for another.
+    As few passes as the budget allows, as even as whole rows allow, and those that run side by side of nearly
+    one length: under ZeRO-3 ranks wait for each other in every layer. A row that alone exceeds the budget
+    has a micro-batch of its own. Raises ValueError for no trajectories.
     """
     rows = plan_rows(trajectories, prompt_tokens, budget)
-    shares = [_micro_batches(share, budget) for share in _share_out(rows, ranks)]
-    most = max(len(share) for share in shares)
-    shortest = min(rows, key=lambda row: row.length)
-    filler = MicroBatch((replace(shortest, members=shortest.members[:1]),), filler=True)
-    return [share + [filler] * (most - len(share)) for share in shares]
+    bins = _bins(rows, ranks, budget)
+    batches = [MicroBatch(tuple(rows[place] for place in sorted(places))) for places in bins if places]
+    filler = filler_of(trajectories, prompt_tokens)
+    batches += [filler] * (len(bins) - len(batches))
+    return [batches[rank::ranks] for rank in range(ranks)]
+
+
+def filler_of(trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int]) -> MicroBatch:
+    """The cheapest pass there is over one of the trajectories, for a rank without work of its own."""
+    rows = [
+        RowPlan(name, (place,), prompt_tokens[name] + len(trajectory.response.tokens) - 1)
+        for place, trajectory in enumerate(trajectories)
+        for name in [trajectory.response.problem_id]
+    ]
+    return MicroBatch((min(rows, key=lambda row: row.length),), filler=True)
 
 
 def plan_rows(
@@ -78,23 +90,26 @@ def _split(
     return [*rows, RowPlan(problem_id, tuple(members), length)]
 
 
-def _share_out(rows: Sequence[RowPlan], ranks: int) -> list[list[RowPlan]]:
-    """Each rank's rows, in the order given."""
-    load = [0] * ranks
-    owner: dict[int, int] = {}
+def _bins(rows: Sequence[RowPlan], ranks: int, budget: int) -> list[list[int]]:
+    """Places of rows by micro-batch: the fewest bins, a multiple of `ranks`, that the budget allows;
+    fullest first, empty ones last."""
+    total = sum(row.length for row in rows)
+    passes = max(1, -(-total // (ranks * budget)))
+    while True:
+        bins = _spread(rows, passes * ranks)
+        loads = [sum(rows[place].length for place in places) for places in bins]
+        if all(len(places) <= 1 or load <= budget for places, load in zip(bins, loads, strict=True)):
+            order = sorted(range(len(bins)), key=lambda place: -loads[place])
+            return [bins[place] for place in order]
+        passes += 1
+
+
+def _spread(rows: Sequence[RowPlan], count: int) -> list[list[int]]:
+    """Longest row first, each to the least loaded bin (Graham's LPT rule)."""
+    bins: list[list[int]] = [[] for _ in range(count)]
+    heap = [(0, index) for index in range(count)]
     for place in sorted(range(len(rows)), key=lambda place: (-rows[place].length, place)):
-        owner[place] = min(range(ranks), key=lambda rank: (load[rank], rank))
-        load[owner[place]] += rows[place].length
-    return [[rows[place] for place in range(len(rows)) if owner[place] == rank] for rank in range(ranks)]
-
-
-def _micro_batches(rows: Sequence[RowPlan], budget: int) -> list[MicroBatch]:
-    batches: list[list[RowPlan]] = []
-    used = budget
-    for row in rows:
-        if used + row.length > budget:
-            batches.append([])
-            used = 0
-        batches[-1].append(row)
-        used += row.length
-    return [MicroBatch(tuple(batch)) for batch in batches]
+        load, index = heapq.heappop(heap)
+        bins[index].append(place)
+        heapq.heappush(heap, (load + rows[place].length, index))
+    return bins

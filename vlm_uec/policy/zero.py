@@ -6,21 +6,24 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import deepspeed
 import torch
+import torch.nn.functional as F
 from deepspeed.accelerator import get_accelerator
 from deepspeed.runtime.zero import GatheredParameters
 from transformers.integrations import HfDeepSpeedConfig
 
 from vlm_uec.config import OptimConfig
 from vlm_uec.data.collator import PackedBatch
+from vlm_uec.distributed import gather_objects
 from vlm_uec.errors import UserError
 from vlm_uec.policy.forward import Policy
+from vlm_uec.types import EncodedPrompt
 
 ZERO_TAG = "zero"
 
@@ -126,20 +129,39 @@ class ZeroPolicy:
             )
         return norm
 
+    def frozen_features(self, prompts: Sequence[EncodedPrompt]) -> list[torch.Tensor] | None:
+        """Each prompt's picture features from a frozen tower; None where the tower is trained.
+
+        Every rank calls it, each with the prompts it is about to read.
+        """
+        if not self.policy.freeze_vision:
+            return None
+        if not any(gather_objects(not all(map(self.policy.knows, prompts)))):
+            return [self.policy.picture_features(prompt) for prompt in prompts]
+        with self._whole(self.policy.model.model.visual):
+            return [self.policy.picture_features(prompt) for prompt in prompts]
+
     @contextmanager
     def gathered(self) -> Iterator[Policy]:
-        """Whole weights on every rank and no ZeRO hooks, for the length of a rollout.
+        """Whole weights on every rank and no ZeRO hooks, for the length of a rollout."""
+        with self._whole(self.policy):
+            yield self.policy
 
-        DeepSpeed's own `unwrap_model_for_generation` leaves the hooks off when the body raises.
-        """
+    @contextmanager
+    def _whole(self, module: torch.nn.Module) -> Iterator[None]:
+        # DeepSpeed's own `unwrap_model_for_generation` leaves the hooks off when the body raises.
         offload = self._engine.optimizer.parameter_offload
-        with GatheredParameters(list(self.policy.parameters())):
+        # ZeRO-3's linear function lets weights go before backward; without backward it only costs time.
+        sharded_linear = F.linear
+        with GatheredParameters(list(module.parameters())):
             for hook in (*offload.forward_hooks, *offload.backward_hooks):
                 hook.remove()
             offload.forward_hooks, offload.backward_hooks = [], []
+            F.linear = torch._C._nn.linear
             try:
-                yield self.policy
+                yield
             finally:
+                F.linear = sharded_linear
                 offload._register_deepspeed_module(offload.module)
 
     def save(self, directory: Path) -> None:

@@ -32,6 +32,7 @@ class Request:
 
     prompt: EncodedPrompt
     count: int
+    sampling: Sampling
     first_index: int = 0
     source: Source = "regular"
 
@@ -46,11 +47,23 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+# Sees a finished group, and may ask for more responses to its prompt.
+FollowUp = Callable[[Group], Request | None]
+
+
+def nothing_more(group: Group) -> None:
+    """The `FollowUp` that asks for nothing."""
 
 
 class RolloutEngine(Protocol):
-    """Samples responses; the answer has one group a request, in the order of the requests."""
+    """Samples responses to requests, and to those that follow from them, in one pool."""
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, key: StreamKey, on_progress: OnProgress
-    ) -> list[Group]: ...
+        self,
+        requests: Sequence[Request],
+        key: StreamKey,
+        on_progress: OnProgress,
+        follow_up: FollowUp = nothing_more,
+    ) -> list[Group]:
+        """One group a request, in their order; then one a follow-up, in the order of what they follow."""
+        ...

@@ -1,46 +1,52 @@
-"""In-process sampling on the policy's own (gathered) weights: prefill once a group, refill slots.
+"""In-process sampling on the policy's own (gathered) weights, in one pool of decode slots.
 
-A fixed pool of slots decodes in lockstep; when a response ends, the next one takes its slot on its
-prompt's cached keys and values. No collective call happens inside, so ranks may differ in length.
+A prompt is prefilled once, whatever is sampled from it. A response that ends gives its slot to the next one
+waiting; what a finished group asks for (exploration) joins the same pool on the same cached prompt. No
+collective call happens inside, so ranks may differ in length.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import DynamicCache
 
+from vlm_uec.policy.attention import PrefillAttention
 from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout.cache import PromptCache, SlotCache
-from vlm_uec.rollout.engine import OnProgress, Progress, Request, Sampling, StreamKey
-from vlm_uec.rollout.sampling import Sampled, sample_tokens, uniform_stream
-from vlm_uec.types import Group, Response
+from vlm_uec.rollout.cache import PromptCache
+from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, StreamKey, nothing_more
+from vlm_uec.rollout.graphs import StepRunner
+from vlm_uec.rollout.pool import Entry, Pool, Written
+from vlm_uec.rollout.sampling import uniform_stream
+from vlm_uec.rollout.slots import slot_count
+from vlm_uec.types import EncodedPrompt, Group, Response
 
-MIN_SLOTS = 8  # below, matrix products take another path and a row's last bits change
 REPORT_EVERY_S = 1.0
 
 
 class NativeEngine:
     """Samples with the policy given; the caller sees to it that its weights are whole (not sharded)."""
 
-    def __init__(self, policy: Policy, end_ids: frozenset[int], slots: int) -> None:
-        self.policy = policy
-        self.end_ids = end_ids
-        self.slots = max(slots, MIN_SLOTS)
+    def __init__(self, policy: Policy, end_ids: frozenset[int], slots: int | None) -> None:
+        """`slots`: responses decoded at a time; None: what free memory holds."""
+        self.policy, self.end_ids, self.slots = policy, end_ids, slots
 
     @torch.inference_mode()
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, key: StreamKey, on_progress: OnProgress
+        self,
+        requests: Sequence[Request],
+        key: StreamKey,
+        on_progress: OnProgress,
+        follow_up: FollowUp = nothing_more,
     ) -> list[Group]:
-        """One group a request, its responses in index order. Deterministic for a key on CPU."""
+        """Requests' groups, then follow-ups'; responses in index order. Deterministic for a key on CPU."""
         if not requests:
             return []
         self.policy.eval()
-        rollout = _Rollout(self, requests, sampling, key)
+        rollout = _Rollout(self, requests, key, follow_up)
         reported = time.monotonic()
         while rollout.advance():
             if time.monotonic() - reported >= REPORT_EVERY_S:
@@ -49,173 +55,177 @@ class NativeEngine:
         on_progress(rollout.progress())
         return rollout.groups()
 
-    def prefill(self, request: Request) -> PromptCache:
-        """The prompt's keys, values and last logits, from one pass of batch 1."""
-        prompt, device = request.prompt, self.policy.head.weight.device
-        embeddings = self.policy.embed(
-            prompt.input_ids.to(device), prompt.patches.to(device), prompt.grid.to(device)
-        )
-        cache = DynamicCache()
-        output = self.policy.model.model.language_model(
-            inputs_embeds=embeddings[None],
-            position_ids=prompt.positions[:, None].to(device),
-            attention_mask={"full_attention": None},  # plain causal
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = self.policy.logits(output.last_hidden_state[0, -1:])
-        return PromptCache.of(cache, logits, prompt.next_position)
-
-    def decode(self, tokens: torch.Tensor, positions: torch.Tensor, cache: SlotCache) -> torch.Tensor:
-        """Logits [S, V] after feeding one token ([S]) a slot at M-RoPE positions [S]."""
-        text = self.policy.model.model.language_model
-        cache.open_position()
-        output = text(
-            inputs_embeds=text.embed_tokens(tokens[:, None]),
-            position_ids=positions.expand(3, -1)[..., None],
-            attention_mask={"full_attention": cache.mask},
-            past_key_values=cache,
-            use_cache=True,
-        )
-        return self.policy.logits(output.last_hidden_state[:, 0])
+    def prefill(self, prompt: EncodedPrompt) -> PromptCache:
+        """The prompt's keys, values and last logits, from one pass of its own."""
+        device = self.policy.head.weight.device
+        features = self.policy.picture_features(prompt)
+        embeddings = self.policy.embed(prompt.input_ids.to(device), features)
+        attention = PrefillAttention()
+        hidden = self.policy.read(embeddings, prompt.positions.to(device), attention)
+        logits = self.policy.logits(hidden[-1:])
+        return PromptCache(tuple(attention.keys), tuple(attention.values), logits, prompt.next_position)
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A response in the making: where it belongs and its random numbers."""
+    """A response that waits or is in the making: its order, and its index within that."""
 
-    request: int
+    order: _Order
     index: int
-    uniforms: torch.Tensor  # [max tokens] float64, CPU
+
+
+class _Order:
+    """A request on its way: its prompt's cache while responses may still start from it, and what is done."""
+
+    def __init__(self, request: Request, cache: PromptCache | None = None) -> None:
+        self.request, self.cache = request, cache
+        self.responses: dict[int, Response] = {}
+        self.follow_up: _Order | None = None
+
+    def drafts(self) -> list[_Draft]:
+        first = self.request.first_index
+        return [_Draft(self, index) for index in range(first, first + self.request.count)]
+
+    @property
+    def complete(self) -> bool:
+        return len(self.responses) == self.request.count
+
+    def group(self) -> Group:
+        return Group(self.request.prompt, tuple(self.responses[index] for index in sorted(self.responses)))
 
 
 class _Rollout:
-    """The state of one `generate` call."""
+    """The state of one `generate` call on the host: who waits, who has which slot."""
 
     def __init__(
-        self, engine: NativeEngine, requests: Sequence[Request], sampling: Sampling, key: StreamKey
+        self, engine: NativeEngine, requests: Sequence[Request], key: StreamKey, follow_up: FollowUp
     ) -> None:
-        self.engine, self.requests, self.sampling, self.key = engine, requests, sampling, key
-        self.device = engine.policy.head.weight.device
-        self.banned = engine.policy.head.banned
-        self.waiting = deque(self._drafts())
-        self.total = len(self.waiting)
-        self.prompt = engine.prefill(requests[0])
-        self.prompt_of = 0
-        longest = max(request.prompt.length for request in requests)
-        self.cache = SlotCache(engine.slots, longest + sampling.max_tokens, self.prompt)
-        self.drafts: list[_Draft | None] = [None] * engine.slots
-        self.counts = [0] * engine.slots  # tokens sampled so far, a slot
-        slots, width = engine.slots, sampling.max_tokens
-        self.tokens = torch.zeros(slots, width, dtype=torch.int64, device=self.device)
-        self.records = torch.zeros(4, slots, width, device=self.device)
-        self.uniforms = torch.zeros(slots, width, dtype=torch.float64, device=self.device)
-        self.next_tokens = torch.zeros(slots, dtype=torch.int64, device=self.device)
-        self.positions = torch.zeros(slots, dtype=torch.int64, device=self.device)
-        self.finished: dict[tuple[int, int], Response] = {}
-        self.sampled_tokens = 0
+        self.engine, self.key, self.follow_up = engine, key, follow_up
+        self.orders = [_Order(request) for request in requests]
+        self.waiting = deque(draft for order in self.orders for draft in order.drafts())
+        self.total, self.finished, self.sampled_tokens = len(self.waiting), 0, 0
+        width = max(request.sampling.max_tokens for request in requests)
+        prompt_tokens = max(request.prompt.length for request in requests)
+        first = self._prompt_cache(self.orders[0])
+        slots = slot_count(engine.slots, self.total, prompt_tokens, width, first)
+        self.pool = Pool(engine.policy, engine.end_ids, slots, prompt_tokens, width, like=first)
+        self.runner = StepRunner(self.pool)
+        self.slots = slots
+        self.drafts: list[_Draft] = []  # of slots 0, 1, ...: those in use come first
+        self.counts: list[int] = []  # tokens each had when the host last looked
 
-    def _drafts(self) -> Iterator[_Draft]:
-        for number, request in enumerate(self.requests):
-            for index in range(request.first_index, request.first_index + request.count):
-                yield _Draft(
-                    number,
-                    index,
-                    uniform_stream(
-                        self.key.seed,
-                        self.key.step,
-                        request.prompt.problem_id,
-                        index,
-                        self.sampling.max_tokens,
-                    ),
-                )
+    def _prompt_cache(self, order: _Order) -> PromptCache:
+        if order.cache is None:
+            order.cache = self.engine.prefill(order.request.prompt)
+        return order.cache
 
     def advance(self) -> bool:
-        """Refills free slots, then decodes one token in every slot; False when all is sampled."""
-        self._refill()
-        alive = torch.tensor([draft is not None for draft in self.drafts])
-        if not alive.any():
+        """Refills slots, then decodes; False when all is sampled."""
+        self._settle()
+        if not self.drafts:
             return False
-        logits = self.engine.decode(self.next_tokens, self.positions, self.cache)
-        on_device = alive.to(self.device)
-        self.cache.close_position(on_device)
-        self.positions += on_device
-        columns = torch.tensor(self.counts, device=self.device).clamp(max=self.sampling.max_tokens - 1)
-        uniforms = self.uniforms.gather(1, columns[:, None])[:, 0]
-        self._record(list(range(len(self.drafts))), self._sample(logits, uniforms))
+        self.runner.run(len(self.drafts), max(self.counts))
         return True
 
-    def _refill(self) -> None:
-        for slot in range(len(self.drafts)):
-            # A response may end with its first token, so one slot can serve several in a row.
-            while self.drafts[slot] is None and self.waiting:
-                self._admit(slot, self.waiting.popleft())
+    def _settle(self) -> None:
+        """Takes out what has ended, asks for what follows from it, and fills the gaps or closes them."""
+        changed = False
+        while True:
+            alive, self.counts = self.pool.state(len(self.drafts))
+            gaps = [slot for slot, going in enumerate(alive) if not going]
+            self._finish(gaps)
+            taken = self._admit([*gaps, *range(len(self.drafts), self.slots)])
+            self._close(gaps[taken:])
+            changed |= bool(gaps or taken)
+            if not taken:
+                break
+            # Looked at again: a response may end with its first token, and its slot is free once more.
+        if changed:
+            self.pool.cache.seated()
 
-    def _admit(self, slot: int, draft: _Draft) -> None:
-        if draft.request != self.prompt_of:
-            self.prompt = self.engine.prefill(self.requests[draft.request])
-            self.prompt_of = draft.request
-        self.cache.admit(slot, self.prompt)
-        self.positions[slot] = self.prompt.next_position
-        self.drafts[slot] = draft
-        self.counts[slot] = 0
-        self.uniforms[slot] = draft.uniforms.to(self.device)
-        self._record([slot], self._sample(self.prompt.logits, self.uniforms[slot, :1]))
+    def _admit(self, places: Sequence[int]) -> int:
+        """Gives those who wait the free places, in order; how many were taken."""
+        entries: list[Entry] = []
+        for slot in places:
+            if not self.waiting:
+                break
+            draft = self.waiting[0]
+            if not self.pool.seat(slot, self._prompt_cache(draft.order)):
+                break
+            entries.append(self._entry(slot, self.waiting.popleft()))
+            if slot == len(self.drafts):
+                self.drafts.append(draft)
+                self.counts.append(0)
+            self.drafts[slot] = draft
+        if entries:
+            self.pool.admit(entries)
+        return len(entries)
 
-    def _sample(self, logits: torch.Tensor, uniforms: torch.Tensor) -> Sampled:
-        return sample_tokens(logits, self.banned, uniforms, self.sampling.temperature, self.sampling.top_p)
-
-    def _record(self, slots: list[int], sampled: Sampled) -> None:
-        rows = torch.tensor(slots, device=self.device)
-        columns = torch.tensor([self.counts[slot] for slot in slots], device=self.device)
-        columns = columns.clamp(max=self.sampling.max_tokens - 1)  # idle slots write into the void
-        self.tokens[rows, columns] = sampled.tokens
-        self.records[:, rows, columns] = torch.stack(
-            [sampled.behaviour_logprobs, sampled.policy_logprobs, sampled.entropy, sampled.kept_mass]
+    def _entry(self, slot: int, draft: _Draft) -> Entry:
+        request = draft.order.request
+        uniforms = uniform_stream(
+            self.key.seed,
+            self.key.step,
+            request.prompt.problem_id,
+            draft.index,
+            request.sampling.max_tokens,
         )
-        self.next_tokens[rows] = sampled.tokens
-        for slot, token in zip(slots, sampled.tokens.tolist(), strict=True):
-            if self.drafts[slot] is not None:
-                self._count(slot, token)
+        return Entry(slot, self._prompt_cache(draft.order), request.sampling, uniforms)
 
-    def _count(self, slot: int, token: int) -> None:
-        self.counts[slot] += 1
-        self.sampled_tokens += 1
-        ended = token in self.engine.end_ids
-        if ended or self.counts[slot] == self.sampling.max_tokens:
-            self._finish(slot, truncated=not ended)
+    def _close(self, gaps: Sequence[int]) -> None:
+        """Slots in use stay in front: a decode step then reads no more rows than there are responses."""
+        for gap in reversed(gaps):
+            last = len(self.drafts) - 1
+            if gap != last:
+                self.pool.move(last, gap)
+                self.drafts[gap], self.counts[gap] = self.drafts[last], self.counts[last]
+            self.drafts.pop()
+            self.counts.pop()
 
-    def _finish(self, slot: int, *, truncated: bool) -> None:
-        draft, length = self.drafts[slot], self.counts[slot]
-        assert draft is not None
-        request = self.requests[draft.request]
-        # Copies: the slot's next response writes over these buffers.
-        behaviour, policy, entropy, kept = self.records[:, slot, :length].clone().cpu().unbind()
-        self.finished[draft.request, draft.index] = Response(
+    def _finish(self, slots: Sequence[int]) -> None:
+        if not slots:
+            return
+        written = self.pool.read(slots, [self.counts[slot] for slot in slots])
+        drafts = [self.drafts[slot] for slot in slots]
+        for slot in slots:
+            self.pool.cache.release(slot)
+        for draft, piece in zip(drafts, written, strict=True):
+            draft.order.responses[draft.index] = self._response(draft, piece)
+            self.finished += 1
+            self.sampled_tokens += len(piece.tokens)
+        touched = {id(draft.order): draft.order for draft in drafts}
+        followers = [self._follow(order) for order in touched.values() if order.complete]
+        # In front: their prompts are cached, and hot responses are the longest.
+        self.waiting.extendleft(reversed([draft for drafts in followers for draft in drafts]))
+
+    def _follow(self, order: _Order) -> list[_Draft]:
+        request = self.follow_up(order.group())
+        cache, order.cache = order.cache, None
+        if request is None:
+            return []
+        order.follow_up = _Order(request, cache)
+        self.total += request.count
+        return order.follow_up.drafts()
+
+    def _response(self, draft: _Draft, written: Written) -> Response:
+        behaviour, policy, entropy, kept = written.records.unbind()
+        request = draft.order.request
+        return Response(
             problem_id=request.prompt.problem_id,
             index=draft.index,
             source=request.source,
-            tokens=self.tokens[slot, :length].clone().cpu(),
+            tokens=written.tokens,
             behaviour_logprobs=behaviour,
             policy_logprobs=policy,
             entropy=entropy,
             kept_mass=kept,
-            truncated=truncated,
+            truncated=int(written.tokens[-1]) not in self.engine.end_ids,
         )
-        self.drafts[slot] = None
 
     def progress(self) -> Progress:
-        return Progress(len(self.finished), self.total, self.sampled_tokens)
+        return Progress(self.finished, self.total, self.sampled_tokens)
 
     def groups(self) -> list[Group]:
-        """The finished groups, in the order of the requests."""
-        return [
-            Group(
-                request.prompt,
-                tuple(
-                    self.finished[number, index]
-                    for index in range(request.first_index, request.first_index + request.count)
-                ),
-            )
-            for number, request in enumerate(self.requests)
-        ]
+        """The finished groups: requests' in order, then follow-ups'."""
+        followers = [order.follow_up for order in self.orders if order.follow_up is not None]
+        return [order.group() for order in [*self.orders, *followers]]

@@ -27,42 +27,48 @@ def uniform_stream(seed: int, step: int, problem_id: str, index: int, count: int
 
 
 def sample_tokens(
-    logits: torch.Tensor, banned: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+    logits: torch.Tensor,
+    banned: torch.Tensor,
+    uniforms: torch.Tensor,
+    temperature: torch.Tensor | None = None,
+    top_p: torch.Tensor | None = None,
 ) -> Sampled:
-    """Inverse-CDF draw from softmax(logits / temperature) cut to its top-p nucleus.
+    """Inverse-CDF draw of one token a row from softmax(logits / temperature) cut to its top-p nucleus.
 
-    `logits` [S, V] fp32, `banned` [V] bool, `uniforms` [S] float64. Two log-probs are kept for each
-    token: of the distribution sampled from, and of the policy itself (t = 1, all allowed ids).
+    `logits` [S, V] fp32, `banned` [V] bool, `uniforms` [S] float64. `temperature` [S], where 0 is greedy, and
+    `top_p` [S]; None is 1 in every row, and the same numbers as a tensor of ones at less work. Two log-probs
+    are kept for each token: of the distribution sampled from, and of the policy itself (t = 1, all allowed ids).
     """
     policy = log_softmax_allowed(logits, banned)
-    if temperature == 0.0:
-        tokens = policy.argmax(dim=-1)
-        chosen = policy.gather(1, tokens[:, None])[:, 0]
-        sure = torch.zeros_like(chosen)
-        return Sampled(tokens, sure, chosen, entropy_of(policy), sure + 1.0)
-    tempered = policy if temperature == 1.0 else log_softmax_allowed(logits / temperature, banned)
-    kept = nucleus(tempered.exp(), top_p)
+    tempered = policy if temperature is None else _tempered(logits, banned, temperature)
+    kept = tempered.exp() if top_p is None else nucleus(tempered.exp(), top_p)
     tokens = inverse_cdf(kept, uniforms)
     mass = kept.sum(dim=-1)
-    column = tokens[:, None]
-    return Sampled(
-        tokens=tokens,
-        behaviour_logprobs=tempered.gather(1, column)[:, 0] - mass.log(),
-        policy_logprobs=policy.gather(1, column)[:, 0],
-        entropy=entropy_of(policy),
-        kept_mass=mass,
-    )
+    behaviour = _at(tempered, tokens) - mass.log()
+    if temperature is not None:
+        greedy = temperature == 0
+        tokens = torch.where(greedy, policy.argmax(dim=-1), tokens)
+        behaviour, mass = behaviour.masked_fill(greedy, 0.0), mass.masked_fill(greedy, 1.0)
+    return Sampled(tokens, behaviour, _at(policy, tokens), entropy_of(policy), mass)
 
 
-def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Probabilities [S, V] with all but the nucleus set to 0: the fewest most likely ids whose mass
-    reaches `top_p` (Holtzman et al. 2020, arXiv 1904.09751). Not renormalised."""
-    if top_p >= 1.0:
-        return probabilities
+def _tempered(logits: torch.Tensor, banned: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
+    # A greedy row is drawn too, at t = 1, and the draw is not used: rows do not wait for each other.
+    divisor = torch.where(temperature == 0, 1.0, temperature)
+    return log_softmax_allowed(logits / divisor[:, None], banned)
+
+
+def _at(logprobs: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    return logprobs.gather(1, tokens[:, None])[:, 0]
+
+
+def nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
+    """Probabilities [S, V] with all but each row's nucleus set to 0: the fewest most likely ids whose mass
+    reaches `top_p` [S] (Holtzman et al. 2020, arXiv 1904.09751). Not renormalised; 1 keeps everything."""
     ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
-    keep = torch.zeros_like(probabilities, dtype=torch.bool).scatter_(1, order, before < top_p)
-    return probabilities.masked_fill(~keep, 0.0)
+    inside = (before < top_p[:, None]) | (top_p[:, None] >= 1)
+    return probabilities.masked_fill(~torch.empty_like(inside).scatter_(1, order, inside), 0.0)
 
 
 def inverse_cdf(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:

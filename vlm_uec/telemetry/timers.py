@@ -31,6 +31,13 @@ class PhaseTimer:
             self._charge()
             self._open.pop()
 
+    def move(self, source: str, target: str, share: float) -> None:
+        """Charges a share (0 to 1) of what `source` has so far to `target`: for work done side by side."""
+        self._charge()
+        seconds = share * self._seconds[source]
+        self._seconds[source] -= seconds
+        self._seconds[target] += seconds
+
     def finish(self) -> dict[str, float]:
         """Seconds as `time/NAME`, with `time/other` and their sum `time/step`; the next step starts now.
 

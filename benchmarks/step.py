@@ -1,0 +1,202 @@
+"""One GRPO step, this project's and TRL's GRPOTrainer (no vLLM), taking turns on one machine.
+
+    pip install -r benchmarks/requirements.txt
+    OMP_NUM_THREADS=1 python benchmarks/step.py --shape geometry3k
+    OMP_NUM_THREADS=1 python benchmarks/step.py --shape short --kl 0.01
+    OMP_NUM_THREADS=1 python benchmarks/step.py --shape geometry3k --ranks 2
+    python benchmarks/step.py --shape 3b                                          # one GPU of 80 GB
+
+Same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that every advantage is
+nonzero. Each side is a process of its own, and steps alternate (ours, TRL, ours, ...), so that a machine whose
+speed drifts is as slow for one as for the other. On a GPU, where both do not fit side by side, they run one
+after the other. Prints medians by phase and the median of the step-by-step ratios; writes JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+PHASES = ("generation", "scoring", "update", "step")
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model, a picture and a length."""
+
+    model: str
+    pixels: int  # side of the square picture
+    max_tokens: int
+    precision: str
+    prompts: int = 8
+    n: int = 8
+
+
+SHAPES = {
+    "short": Shape("2m", 84, 64, "fp32"),
+    "geometry3k": Shape("2m", 392, 128, "fp32"),
+    "3b": Shape("3b", 532, 256, "bf16", prompts=32, n=8),
+}
+
+
+def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What both sides are told; every step has prompts of its own, as TRL keeps no encoded prompt."""
+    steps = arguments.steps + WARM_UP
+    model = directory / "model"
+    command = [sys.executable, "benchmarks/random_model.py", "--shape", shape.model, "--out", str(model)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    random = np.random.default_rng(1)
+    problems = []
+    for number in range(shape.prompts * steps):
+        picture = random.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(directory / f"{number}.png")
+        question = "<image>What is the value of x?"
+        problems.append({"id": str(number), "question": question, "image": str(directory / f"{number}.png")})
+    return {
+        "model": str(model),
+        "problems": problems,
+        "prompts": shape.prompts,
+        "n": arguments.n or shape.n,
+        "max_tokens": shape.max_tokens,
+        "forced_lengths": True,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "kl_coef": arguments.kl,
+        "lr": 1e-6,
+        "precision": shape.precision,
+        "steps": steps,
+        "min_pixels": shape.pixels**2,
+        "max_pixels": shape.pixels**2,
+        "threads": 1 if shape.precision == "fp32" else (os.cpu_count() or 1),
+        "reward": "forced",
+        "overrides": dict(pair.split("=", 1) for pair in arguments.overrides),
+    }
+
+
+def launcher(side: str, ranks: int) -> list[str]:
+    if ranks == 1:
+        return [sys.executable]
+    here = Path(sys.executable)
+    if side == "trl":
+        return [str(here.with_name("torchrun")), "--nproc_per_node", str(ranks)]
+    accelerators = [] if torch.cuda.is_available() else ["--num_accelerators", str(ranks)]
+    return [str(here.with_name("deepspeed")), "--log_level", "error", *accelerators]
+
+
+@contextmanager
+def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
+    """A trainer in a process of its own, ready to step."""
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    if not torch.cuda.is_available():
+        environment["DS_ACCELERATOR"] = "cpu"
+    with Listener(("127.0.0.1", 0), authkey=b"benchmark") as listener:
+        port = str(listener.address[1])
+        command = [*launcher(side, ranks), f"benchmarks/{side}_worker.py", str(spec), port]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+            try:
+                with listener.accept() as connection:
+                    print(f"{side}: {connection.recv()['ready']}", flush=True)
+                    yield connection
+                    connection.send("stop")
+                process.wait(timeout=60)
+            finally:
+                process.terminate()
+
+
+def take_step(connection: Connection) -> dict[str, float]:
+    connection.send("step")
+    answer: dict[str, float] = connection.recv()
+    return answer
+
+
+def measure(sides: Sequence[str], spec: Path, steps: int, ranks: int) -> dict[str, list[dict[str, float]]]:
+    """Every counted step's seconds, by side."""
+    rows: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    if torch.cuda.is_available():
+        for side in sides:
+            with worker(side, spec, ranks) as connection:
+                rows[side] = [take_step(connection) for _ in range(WARM_UP + steps)]
+    else:
+        with worker(sides[0], spec, ranks) as first, worker(sides[-1], spec, ranks) as second:
+            for _ in range(WARM_UP + steps):
+                for side, connection in dict(zip(sides, (first, second), strict=False)).items():
+                    rows[side].append(take_step(connection))
+    return {side: taken[WARM_UP:] for side, taken in rows.items()}
+
+
+def print_table(rows: dict[str, list[dict[str, float]]]) -> None:
+    print(f"{'seconds':>12} " + " ".join(f"{phase:>11}" for phase in PHASES) + f" {'peak GiB':>9}")
+    for side, taken in rows.items():
+        values = [median(row[phase] for row in taken) for phase in PHASES]
+        peak = max(row["peak_gib"] for row in taken)
+        print(f"{side:>12} " + " ".join(f"{value:>11.3f}" for value in values) + f" {peak:>9.2f}")
+    if len(rows) == 2:
+        ratios = [median(_ratios(rows, phase)) for phase in PHASES]
+        print(f"{'TRL / ours':>12} " + " ".join(f"{ratio:>11.2f}" for ratio in ratios))
+        steps = sorted(_ratios(rows, "step"))
+        print(f"step by step: {steps[0]:.2f} to {steps[-1]:.2f} times")
+    tokens = median(row["tokens"] / row["step"] for row in rows["our"])
+    print(f"ours: {tokens:.0f} prompt and response tokens of every trajectory a second")
+
+
+def _ratios(rows: dict[str, list[dict[str, float]]], phase: str) -> list[float]:
+    pairs = zip(rows["our"], rows["trl"], strict=True)
+    return [theirs[phase] / max(ours[phase], 1e-9) for ours, theirs in pairs]
+
+
+def machine() -> dict[str, Any]:
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    return {
+        "device": device,
+        "cpus": os.cpu_count(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="geometry3k")
+    parser.add_argument("--n", type=int, help="G; the shape's if not given")
+    parser.add_argument("--kl", type=float, default=0.0)
+    parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--ours-only", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/step.json"))
+    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
+    arguments = parser.parse_intermixed_args()
+    sides = ["our"] if arguments.ours_only else ["our", "trl"]
+    with tempfile.TemporaryDirectory() as directory:
+        spec = make_spec(SHAPES[arguments.shape], Path(directory), arguments)
+        path = Path(directory) / "spec.json"
+        path.write_text(json.dumps(spec), encoding="utf-8")
+        rows = measure(sides, path, arguments.steps, arguments.ranks)
+    print_table(rows)
+    settings = {name: value for name, value in spec.items() if name not in ("model", "problems")}
+    record = {"machine": machine(), "shape": arguments.shape, "ranks": arguments.ranks, "settings": settings}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps({**record, "steps": rows}, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

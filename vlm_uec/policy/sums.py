@@ -1,0 +1,48 @@
+"""Sums over a mini-batch's passes, kept on the device: a number read after every pass would stall a GPU."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import torch
+
+from vlm_uec.distributed import gather_objects
+
+
+class PassSums:
+    """Named sums, counts and maxima; numbers reach the host once, in `over_ranks`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums: dict[str, torch.Tensor] = {}
+        self._peaks: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, float] = defaultdict(float)
+        self._device = device
+
+    def add(self, name: str, values: torch.Tensor) -> None:
+        """Adds up a tensor of any shape, in double precision: millions of tokens come together here."""
+        total = values.detach().sum(dtype=torch.float64)
+        self._sums[name] = self._sums[name] + total if name in self._sums else total
+
+    def peak(self, name: str, values: torch.Tensor) -> None:
+        top = values.detach().max()
+        self._peaks[name] = torch.maximum(self._peaks[name], top) if name in self._peaks else top
+
+    def count(self, name: str, number: float) -> None:
+        self._counts[name] += number
+
+    def over_ranks(self) -> dict[str, float]:
+        """Everything, over all ranks; a name that nobody used is 0. Every rank calls it."""
+        mine = (_numbers(self._sums), dict(self._counts), _numbers(self._peaks))
+        total: dict[str, float] = defaultdict(float)
+        for sums, counts, peaks in gather_objects(mine):
+            for name, value in (*sums.items(), *counts.items()):
+                total[name] += value
+            for name, value in peaks.items():
+                total[name] = max(total[name], value)
+        return total
+
+
+def _numbers(values: dict[str, torch.Tensor]) -> dict[str, float]:
+    if not values:
+        return {}
+    return dict(zip(values, torch.stack([value.double() for value in values.values()]).tolist(), strict=True))

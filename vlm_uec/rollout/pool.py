@@ -1,0 +1,161 @@
+"""The decode slots' state on the device, and the step that advances all of them by one token.
+
+The step is a pure function of device tensors: no number crosses to the host in it, so that on CUDA it can be
+captured once and replayed. The host looks at the state between steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from vlm_uec.policy.forward import Policy
+from vlm_uec.rollout.cache import PromptCache, SlotCache, View
+from vlm_uec.rollout.decoder import TextDecoder
+from vlm_uec.rollout.engine import Sampling
+from vlm_uec.rollout.sampling import Sampled, sample_tokens
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A response that enters a slot."""
+
+    slot: int
+    prompt: PromptCache
+    sampling: Sampling
+    uniforms: torch.Tensor  # [max tokens] float64, CPU
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a slot holds: tokens [R] int64; behaviour and policy log-probs, entropy, kept mass [4, R]. On the CPU."""
+
+    tokens: torch.Tensor
+    records: torch.Tensor
+
+
+class Pool:
+    """S slots. Rows 0 .. n-1 are in use; the host says which."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        end_ids: frozenset[int],
+        slots: int,
+        prompt_tokens: int,
+        width: int,
+        like: PromptCache,
+    ) -> None:
+        """`prompt_tokens`: of the longest prompt; `width`: most tokens of a response."""
+        device = like.keys[0].device
+        self._policy = policy
+        self._decoder = TextDecoder(policy.model.model.language_model)
+        self._ends = torch.tensor(sorted(end_ids), dtype=torch.int64, device=device)
+        self.cache = SlotCache(slots, prompt_tokens, width, like)
+        # One column more than can be filled: a row that is done writes there until the host looks.
+        self._tokens = torch.zeros(slots, width + 1, dtype=torch.int64, device=device)
+        self._records = torch.zeros(4, slots, width + 1, device=device)
+        self._uniforms = torch.zeros(slots, width + 1, dtype=torch.float64, device=device)
+        self._last = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._positions = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._counts = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._limits = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._alive = torch.zeros(slots, dtype=torch.bool, device=device)
+        self._temperatures = torch.ones(slots, device=device)
+        self._top_p = torch.ones(slots, device=device)
+        self._rows = torch.arange(slots, device=device)
+        # Known to the host, so that a pool where nobody asks for them skips a softmax and a sort a step.
+        self._tempered = self._nucleus = False
+
+    def seat(self, slot: int, prompt: PromptCache) -> bool:
+        """Reserves the slot for a response to this prompt; False where there is no lane for the prompt."""
+        if not self.cache.table.has_room(prompt):
+            return False
+        self.cache.admit(slot, prompt)
+        return True
+
+    def admit(self, entries: Sequence[Entry]) -> None:
+        """Starts responses in their reserved slots, each with the token that the prompt's logits give."""
+        for entry in entries:
+            slot, sampling = entry.slot, entry.sampling
+            self._positions[slot] = entry.prompt.next_position
+            self._counts[slot] = 0
+            self._limits[slot] = sampling.max_tokens
+            self._alive[slot] = True
+            self._temperatures[slot] = sampling.temperature
+            self._top_p[slot] = sampling.top_p
+            self._uniforms[slot, : sampling.max_tokens] = entry.uniforms.to(self._uniforms.device)
+            self._tempered |= sampling.temperature != 1
+            self._nucleus |= sampling.top_p < 1
+        rows = torch.tensor([entry.slot for entry in entries], device=self._rows.device)
+        logits = torch.cat([entry.prompt.logits for entry in entries])
+        self._write(rows, self._sample(rows, logits))
+
+    @property
+    def modes(self) -> tuple[bool, bool]:
+        """Whether temperatures and nuclei are computed: with the view, what a captured step depends on."""
+        return self._tempered, self._nucleus
+
+    def step(self, view: View) -> None:
+        """One more token in every row of the view that is alive."""
+        rows = self._rows[: view.slots]
+        hidden = self._decoder(self._last[: view.slots], self._positions[: view.slots], self.cache, view)
+        alive = self._alive[: view.slots]
+        self.cache.lengths[: view.slots] += alive
+        self._positions[: view.slots] += alive
+        self._write(rows, self._sample(rows, self._policy.logits(hidden)))
+
+    def state(self, rows: int) -> tuple[list[bool], list[int]]:
+        """Of the first rows: which are alive, and how many tokens each has. Waits for the device."""
+        counts = torch.where(self._alive, self._counts, -self._counts)[:rows].tolist()
+        return [count > 0 for count in counts], [abs(count) for count in counts]
+
+    def read(self, slots: Sequence[int], counts: Sequence[int]) -> list[Written]:
+        """What these slots hold; copies, as the slots are written over."""
+        index = torch.tensor(slots, device=self._rows.device)
+        tokens, records = self._tokens[index].cpu(), self._records[:, index].cpu()
+        return [
+            Written(tokens[place, :count].clone(), records[:, place, :count].clone())
+            for place, count in enumerate(counts)
+        ]
+
+    def move(self, source: int, target: int) -> None:
+        """Gives one slot's response another slot."""
+        self.cache.move(source, target)
+        self._records[:, target] = self._records[:, source]
+        for tensor in (
+            self._tokens,
+            self._uniforms,
+            self._last,
+            self._positions,
+            self._counts,
+            self._limits,
+            self._alive,
+            self._temperatures,
+            self._top_p,
+        ):
+            tensor[target] = tensor[source]
+        self._alive[source] = False
+
+    def _sample(self, rows: torch.Tensor, logits: torch.Tensor) -> Sampled:
+        return sample_tokens(
+            logits,
+            self._policy.head.banned,
+            self._uniforms[rows, self._counts[rows]],
+            self._temperatures[rows] if self._tempered else None,
+            self._top_p[rows] if self._nucleus else None,
+        )
+
+    def _write(self, rows: torch.Tensor, sampled: Sampled) -> None:
+        columns, alive = self._counts[rows], self._alive[rows]
+        self._tokens[rows, columns] = sampled.tokens
+        self._records[:, rows, columns] = torch.stack(
+            [sampled.behaviour_logprobs, sampled.policy_logprobs, sampled.entropy, sampled.kept_mass]
+        )
+        self._last[rows] = sampled.tokens
+        counts = columns + alive
+        ended = (sampled.tokens[:, None] == self._ends).any(dim=1) | (counts == self._limits[rows])
+        self._counts[rows] = counts
+        self._alive[rows] = alive & ~ended
