@@ -4,8 +4,8 @@
     OMP_NUM_THREADS=1 deepspeed --num_accelerators 2 benchmarks/our_worker.py SPEC.json PORT
 
 The same protocol and SPEC.json (see trl_worker.py); "overrides" there are dotted config keys on top. The
-whole trainer runs: ZeRO-3 engine, rollout on gathered weights, retention, update. Only rewards and lengths are
-forced: sample i of a prompt's G has reward i / (G - 1), and no id ends a response.
+whole trainer runs: ZeRO-3 engine, rollout on gathered weights, retention, update. Only rewards and lengths
+are forced: sample i of a prompt's G has reward i / (G - 1), and no id ends a response.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def config_of(spec: Mapping[str, Any]) -> Config:
 
 
 class ForcedRewards:
-    """Judges by how often a prompt was asked: i / (G - 1) for its i-th response, or 0 where it is difficult."""
+    """Judges by how often a prompt was asked: i / (G - 1) for its i-th response, 0 where it is difficult."""
 
     def __init__(self, n: int, difficult_share: float) -> None:
         self._n, self._share = n, difficult_share
@@ -129,9 +129,7 @@ def answer(
     outcome: StepOutcome, times: Mapping[str, float], prompt_tokens: Mapping[str, int]
 ) -> dict[str, float]:
     trajectories = [*outcome.experience.regular, *outcome.experience.explored]
-    phases = {
-        name: sum(times.get(f"time/{part}", 0.0) for part in parts) for name, parts in PHASES.items()
-    }
+    phases = {name: sum(times.get(f"time/{part}", 0.0) for part in parts) for name, parts in PHASES.items()}
     return {
         **phases,
         "step": times["time/step"],

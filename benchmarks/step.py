@@ -7,9 +7,10 @@
     python benchmarks/step.py --shape 3b                                          # one GPU of 80 GB
 
 Same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that every advantage is
-nonzero. Each side is a process of its own, and steps alternate (ours, TRL, ours, ...), so that a machine whose
-speed drifts is as slow for one as for the other. On a GPU, where both do not fit side by side, they run one
-after the other. Prints medians by phase and the median of the step-by-step ratios; writes JSON.
+nonzero. Each side is a process of its own. They take turns, so that a machine whose speed drifts is as slow
+for one as for the other: a step that is not counted, for what the other's turn has pushed out of memory, then
+up to five that are. On a GPU, where both do not fit side by side, they run one after the other. Prints
+medians by phase, their ratios, and the ratios turn by turn; writes JSON.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 
 PHASES = ("generation", "scoring", "update", "step")
-WARM_UP = 2
+UNCOUNTED, COUNTED = 1, 5  # steps of a turn
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ SHAPES = {
 
 def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """What both sides are told; every step has prompts of its own, as TRL keeps no encoded prompt."""
-    steps = arguments.steps + WARM_UP
+    steps = steps_of(arguments.steps)
     model = directory / "model"
     command = [sys.executable, "benchmarks/random_model.py", "--shape", shape.model, "--out", str(model)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -67,7 +68,7 @@ def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> d
     for number in range(shape.prompts * steps):
         picture = random.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
         Image.fromarray(picture).save(directory / f"{number}.png")
-        question = "<image>What is the value of x?"
+        question = "<image>In the figure, what is the value of x?"
         problems.append({"id": str(number), "question": question, "image": str(directory / f"{number}.png")})
     return {
         "model": str(model),
@@ -126,39 +127,54 @@ def take_step(connection: Connection) -> dict[str, float]:
     return answer
 
 
-def measure(sides: Sequence[str], spec: Path, steps: int, ranks: int) -> dict[str, list[dict[str, float]]]:
-    """Every counted step's seconds, by side."""
-    rows: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-    if torch.cuda.is_available():
-        for side in sides:
-            with worker(side, spec, ranks) as connection:
-                rows[side] = [take_step(connection) for _ in range(WARM_UP + steps)]
-    else:
-        with worker(sides[0], spec, ranks) as first, worker(sides[-1], spec, ranks) as second:
-            for _ in range(WARM_UP + steps):
-                for side, connection in dict(zip(sides, (first, second), strict=False)).items():
-                    rows[side].append(take_step(connection))
-    return {side: taken[WARM_UP:] for side, taken in rows.items()}
+def turns_of(counted: int) -> list[int]:
+    """Counted steps of each turn."""
+    return [min(COUNTED, counted - start) for start in range(0, counted, COUNTED)]
 
 
-def print_table(rows: dict[str, list[dict[str, float]]]) -> None:
+def steps_of(counted: int) -> int:
+    """All steps that a worker takes."""
+    return counted + UNCOUNTED * len(turns_of(counted))
+
+
+Steps = list[dict[str, float]]
+K = TypeVar("K")
+
+
+def take_turns(workers: Mapping[K, AbstractContextManager[Connection]], counted: int) -> dict[K, list[Steps]]:
+    """Counted steps of every turn, by worker: all up together on a CPU, one after the other on a GPU."""
+    rows: dict[K, list[Steps]] = {name: [] for name in workers}
+    together = [[name] for name in workers] if torch.cuda.is_available() else [list(workers)]
+    for names in together:
+        with ExitStack() as stack:
+            connections = {name: stack.enter_context(workers[name]) for name in names}
+            for steps in turns_of(counted):
+                for name, connection in connections.items():
+                    taken = [take_step(connection) for _ in range(UNCOUNTED + steps)]
+                    rows[name].append(taken[UNCOUNTED:])
+    return rows
+
+
+def print_table(turns: Mapping[str, Sequence[Steps]]) -> None:
     print(f"{'seconds':>12} " + " ".join(f"{phase:>11}" for phase in PHASES) + f" {'peak GiB':>9}")
-    for side, taken in rows.items():
-        values = [median(row[phase] for row in taken) for phase in PHASES]
-        peak = max(row["peak_gib"] for row in taken)
+    for side, rows in turns.items():
+        values = [median_of(rows, phase) for phase in PHASES]
+        peak = max(step["peak_gib"] for turn in rows for step in turn)
         print(f"{side:>12} " + " ".join(f"{value:>11.3f}" for value in values) + f" {peak:>9.2f}")
-    if len(rows) == 2:
-        ratios = [median(_ratios(rows, phase)) for phase in PHASES]
+    if len(turns) == 2:
+        ratios = [median_of(turns["trl"], phase) / median_of(turns["our"], phase) for phase in PHASES]
         print(f"{'TRL / ours':>12} " + " ".join(f"{ratio:>11.2f}" for ratio in ratios))
-        steps = sorted(_ratios(rows, "step"))
-        print(f"step by step: {steps[0]:.2f} to {steps[-1]:.2f} times")
-    tokens = median(row["tokens"] / row["step"] for row in rows["our"])
+        by_turn = [
+            median_of([theirs], "step") / median_of([ours], "step")
+            for ours, theirs in zip(turns["our"], turns["trl"], strict=True)
+        ]
+        print("step, turn by turn: " + ", ".join(f"{ratio:.2f}" for ratio in by_turn))
+    tokens = median(step["tokens"] / step["step"] for turn in turns["our"] for step in turn)
     print(f"ours: {tokens:.0f} prompt and response tokens of every trajectory a second")
 
 
-def _ratios(rows: dict[str, list[dict[str, float]]], phase: str) -> list[float]:
-    pairs = zip(rows["our"], rows["trl"], strict=True)
-    return [theirs[phase] / max(ours[phase], 1e-9) for ours, theirs in pairs]
+def median_of(turns: Sequence[Steps], phase: str) -> float:
+    return median(step[phase] for turn in turns for step in turn)
 
 
 def machine() -> dict[str, Any]:
@@ -189,12 +205,12 @@ def main() -> None:
         spec = make_spec(SHAPES[arguments.shape], Path(directory), arguments)
         path = Path(directory) / "spec.json"
         path.write_text(json.dumps(spec), encoding="utf-8")
-        rows = measure(sides, path, arguments.steps, arguments.ranks)
-    print_table(rows)
+        turns = take_turns({side: worker(side, path, arguments.ranks) for side in sides}, arguments.steps)
+    print_table(turns)
     settings = {name: value for name, value in spec.items() if name not in ("model", "problems")}
     record = {"machine": machine(), "shape": arguments.shape, "ranks": arguments.ranks, "settings": settings}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({**record, "steps": rows}, indent=2) + "\n", encoding="utf-8")
+    arguments.out.write_text(json.dumps({**record, "turns": turns}, indent=2) + "\n", encoding="utf-8")
     print(f"written to {arguments.out}")
 
 

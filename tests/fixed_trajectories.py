@@ -1,4 +1,4 @@
-"""Two mini-batches of fixed trajectories through the real policy, on however many ranks it is started on.
+"""Mini-batches of fixed trajectories through the real policy, on however many ranks it is started on.
 
     deepspeed --num_accelerators 2 tests/fixed_trajectories.py DIRECTORY     (or plain python: one rank)
 
@@ -82,11 +82,14 @@ def main(directory: Path) -> None:
     old, reference_scores = learner.old_logprobs(trajectories), learner.reference_logprobs(trajectories)
     stats = learner.replay(batch)
     policy.export(directory / f"export-{world_size()}")
+    # An update that finds its old log-probs itself, with the weights just exported.
+    updated, _ = learner.update(trajectories[:MINIBATCH], old[:MINIBATCH], reference_scores[:MINIBATCH])
     if rank() == 0:
         results = {
             "stats": [{**asdict(update), "covariance": dict(update.covariance)} for update in stats],
-            "old": [piece.tolist() for piece in old],
+            "old": [None if piece is None else piece.tolist() for piece in old],
             "reference": [piece.tolist() for piece in reference_scores if piece is not None],
+            "updated": [item.old_logprobs.tolist() for item in updated],
         }
         (directory / f"results-{world_size()}.json").write_text(json.dumps(results), encoding="utf-8")
 

@@ -114,9 +114,9 @@ def test_no_more_than_one_chunk_of_logits_is_held(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(head_module, "CHUNK_ELEMENTS", 3 * VOCABULARY)
     rows: list[int] = []
 
-    def counting(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def counting(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         rows.append(len(hidden))
-        return logits_of(hidden, weight)
+        return logits_of(hidden, weight, bias)
 
     monkeypatch.setattr(head_module, "logits_of", counting)
     hidden, weight, targets = _inputs()

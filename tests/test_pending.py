@@ -1,4 +1,4 @@
-"""The FIFO, its mini-batches and their regrouping. Trajectories are told apart by their key."""
+"""The FIFO and its mini-batches. Trajectories are told apart by their key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_uec.algorithm.pending import PendingQueue, by_prompt, minibatches
-from vlm_uec.types import Response, Reward, ScoredTrajectory, Source, Trajectory
+from vlm_uec.algorithm.pending import PendingQueue, minibatches
+from vlm_uec.types import Response, Reward, Source, Trajectory
 
 
 def trajectory(index: int, problem: str = "p", step: int = 1, source: Source = "regular") -> Trajectory:
@@ -81,41 +81,3 @@ def test_minibatches_partition_in_order(items: list[int], size: int) -> None:
     assert [item for batch in cut for item in batch] == items
     assert all(len(batch) == size for batch in cut[:-1])
     assert not cut or 0 < len(cut[-1]) <= size
-
-
-def test_by_prompt_brings_a_prompt_of_a_step_together() -> None:
-    ts = [
-        trajectory(0, "a", step=1),
-        trajectory(0, "b", step=1),
-        trajectory(5, "a", step=1, source="exploration"),
-        trajectory(0, "a", step=2),
-        trajectory(3, "b", step=1),
-    ]
-    assert [[t.key for t in group] for group in by_prompt(ts)] == [
-        [(1, "a", 0), (1, "a", 5)],
-        [(1, "b", 0), (1, "b", 3)],
-        [(2, "a", 0)],
-    ]
-
-
-def test_by_prompt_takes_scored_trajectories_too() -> None:
-    none = torch.zeros(1)
-    first, second, third = (
-        ScoredTrajectory(trajectory(index, problem), none, None)
-        for index, problem in enumerate(["a", "b", "a"])
-    )
-    groups = by_prompt([first, second, third])
-    assert [[t.trajectory.response.index for t in group] for group in groups] == [[0, 2], [1]]
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 2)), max_size=15))
-def test_by_prompt_is_a_stable_partition(prompts: list[tuple[str, int]]) -> None:
-    ts = [trajectory(index, problem, step) for index, (problem, step) in enumerate(prompts)]
-    groups = by_prompt(ts)
-    assert sorted(index for group in groups for index in indices(group)) == list(range(len(ts)))
-    assert all(indices(group) == sorted(indices(group)) for group in groups)
-    assert len({(t.response.problem_id, t.step) for t in ts}) == len(groups)
-    assert all(len({(t.response.problem_id, t.step) for t in group}) == 1 for group in groups)
-    assert [group[0].response.index for group in groups] == sorted(
-        group[0].response.index for group in groups
-    )

@@ -9,6 +9,8 @@ from tests.oracles import plain_logits
 from tests.tiny import BANNED, random_prompt, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
 from vlm_uec.policy.forward import Policy
+from vlm_uec.rollout import cache, native
+from vlm_uec.rollout.cache import PromptCache
 from vlm_uec.rollout.engine import FollowUp, Progress, Request, Sampling, StreamKey, nothing_more
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import EncodedPrompt, Group, Response
@@ -108,7 +110,9 @@ def test_responses_that_end_at_the_first_token() -> None:
     assert not any(response.truncated for group in groups for response in group.responses)
     assert torch.equal(
         torch.cat([response.tokens for response in groups[0].responses]),
-        torch.cat([response.tokens[:1] for response in _generate([Request(PROMPTS[0], 10, PLAIN)])[0].responses]),
+        torch.cat(
+            [response.tokens[:1] for response in _generate([Request(PROMPTS[0], 10, PLAIN)])[0].responses]
+        ),
     )
 
 
@@ -231,6 +235,162 @@ def test_tokens_do_not_depend_on_who_else_is_sampled(
             compared += 1
     assert compared >= 3
 
+
+# --- exploration in the same pool -------------------------------------------------------------------------
+
+LONG = Sampling(temperature=1.0, top_p=1.0, max_tokens=75)  # past two steps of the length that is read
+RARE_ENDS = frozenset([1, 2, 3])  # about one token in thirty
+
+
+def _exploring(difficult: Sequence[str], count: int, sampling: Sampling) -> FollowUp:
+    def follow_up(group: Group) -> Request | None:
+        if group.responses[0].source == "exploration" or group.prompt.problem_id not in difficult:
+            return None
+        first = len(group.responses)
+        return Request(group.prompt, count, sampling, first_index=first, source="exploration")
+
+    return follow_up
+
+
+def _assert_same_groups(ours: Sequence[Group], theirs: Sequence[Group]) -> None:
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.prompt is other.prompt
+        for one, another in zip(mine.responses, other.responses, strict=True):
+            _assert_same(one, another)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+@pytest.mark.parametrize("temperature", [1.0, 1.3])
+@pytest.mark.parametrize("slots", [8, 16])
+def test_exploration_in_flight_is_bit_equal_to_a_rollout_of_its_own(
+    slots: int, temperature: float, top_p: float
+) -> None:
+    """Neither the regular responses that still run nor those that ran before in its slots leave a trace."""
+    hot = Sampling(temperature, top_p, max_tokens=75)
+    requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
+    difficult = ["short", "long"]
+    together = _generate(requests, ends=RARE_ENDS, slots=slots, follow_up=_exploring(difficult, 10, hot))
+    apart = _generate(
+        [Request(PROMPTS[place], 10, hot, first_index=9, source="exploration") for place in (0, 2)],
+        ends=RARE_ENDS,
+        slots=slots,
+    )
+    lengths = {len(response.tokens) for group in together for response in group.responses}
+    assert min(lengths) < 10 and max(lengths) > 64
+    _assert_same_groups(together[:3], _generate(requests, ends=RARE_ENDS, slots=slots))
+    _assert_same_groups(together[3:], apart)
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_a_prompt_is_prefilled_once_whatever_is_sampled_from_it(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefilled: list[str] = []
+    prefill = NativeEngine.prefill
+
+    def noting(engine: NativeEngine, prompt: EncodedPrompt) -> PromptCache:
+        prefilled.append(prompt.problem_id)
+        return prefill(engine, prompt)
+
+    monkeypatch.setattr(NativeEngine, "prefill", noting)
+    requests = [Request(prompt, count, PLAIN) for prompt in PROMPTS]
+    groups = _generate(requests, follow_up=_exploring(["long", "short"], 6, PLAIN))
+    assert len(groups) == 5
+    assert sorted(prefilled) == ["long", "short", "words"]
+
+
+def test_follow_ups_come_last_in_the_order_of_what_they_follow() -> None:
+    """The last request's group is complete first: it stops at one token, the others go on."""
+    requests = [
+        Request(PROMPTS[0], 2, LONG),
+        Request(PROMPTS[1], 2, LONG),
+        Request(PROMPTS[2], 2, Sampling(1.0, 1.0, max_tokens=1)),
+    ]
+    seen: list[str] = []
+    explore = _exploring(["long", "short"], 3, PLAIN)
+
+    def follow_up(group: Group) -> Request | None:
+        seen.append(group.prompt.problem_id)
+        return explore(group)
+
+    groups = _generate(requests, ends=frozenset([1]), follow_up=follow_up)
+    assert seen[0] == "short"
+    assert sorted(seen) == ["long", "long", "short", "short", "words"], "every group is shown once"
+    assert [group.prompt.problem_id for group in groups] == ["long", "words", "short", "long", "short"]
+    assert [[response.index for response in group.responses] for group in groups] == [
+        [0, 1],
+        [0, 1],
+        [0, 1],
+        [2, 3, 4],
+        [2, 3, 4],
+    ]
+
+
+@pytest.mark.parametrize("slots", [16, 64])
+def test_the_number_of_slots_changes_no_bit(slots: int) -> None:
+    def sampled(slots: int) -> list[Group]:
+        requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
+        hot = Sampling(1.3, 0.95, max_tokens=75)
+        return _generate(requests, ends=RARE_ENDS, slots=slots, follow_up=_exploring(["words"], 20, hot))
+
+    _assert_same_groups(sampled(slots), sampled(8))
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_few_lanes_make_responses_wait_and_change_no_token(
+    lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
+    follow_up = _exploring(["long", "short"], 10, Sampling(1.3, 1.0, max_tokens=40))
+    expected = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
+    monkeypatch.setattr(cache, "lane_count", lambda slots: lanes)
+    groups = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
+    for group, other in zip(groups, expected, strict=True):
+        assert group.prompt is other.prompt
+        for one, another in zip(group.responses, other.responses, strict=True):
+            assert torch.equal(one.tokens, another.tokens)
+            assert (one.index, one.source, one.truncated) == (
+                another.index,
+                another.source,
+                another.truncated,
+            )
+
+
+@pytest.mark.parametrize(
+    ("lanes", "slots", "seed"),
+    # In the last, the first who waits has no lane, and one behind has.
+    [
+        (1, 8, 1),
+        (2, 8, 1),
+        (8, 8, 1),
+        (8, 16, 5),
+        (3, 16, 5),
+    ],
+)
+def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
+    lanes: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither before the first step nor after one in which everything ended, explored prompts included."""
+    monkeypatch.setattr(cache, "lane_count", lambda slots: lanes)
+    idle: list[int] = []
+    waited: list[bool] = []
+    settle = native._Rollout._settle
+
+    def looking(rollout: native._Rollout) -> None:
+        settle(rollout)
+        waited.append(bool(rollout.waiting))
+        # A prompt without a cache has no lane yet, as any other object.
+        placeable = [rollout.pool.cache.table.has_room(order.cache or object()) for order in rollout.waiting]
+        if any(placeable) and len(rollout.drafts) < rollout.slots:
+            idle.append(len(rollout.drafts))
+
+    monkeypatch.setattr(native._Rollout, "_settle", looking)
+    requests = [Request(prompt, 5, LONG) for prompt in PROMPTS]
+    requests[1] = Request(PROMPTS[1], 5, LONG if seed == 5 else Sampling(1.0, 1.0, max_tokens=1))
+    follow_up = _exploring(["long", "words", "short"], 10, LONG)
+    _generate(requests, key=StreamKey(seed, 3), ends=RARE_ENDS, slots=slots, follow_up=follow_up)
+    assert any(waited)
+    assert idle == []
 
 
 # --- beside training --------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ import torch
 from tests.oracles import plain_scores
 from tests.tiny import random_prompt, random_response, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
-from vlm_uec.policy.forward import Policy
 from vlm_uec.types import EncodedPrompt
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -77,7 +76,9 @@ def test_gradients_equal_those_of_separate_sequences(name: str, tied: bool) -> N
     pictures = any(len(row.prompt.grid) for row in ROWS[name])
     largest = max(float(gradient.norm()) for gradient in theirs.values())
     for parameter, expected in theirs.items():
-        assert (ours[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, parameter
+        assert (ours[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, (
+            parameter
+        )
         if pictures and parameter.endswith("weight"):
             assert expected.norm() > 0, parameter
 

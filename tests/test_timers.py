@@ -101,7 +101,8 @@ def test_finish_inside_a_phase_is_refused() -> None:
 
 # Whole seconds and few halvings, so that sums are exact.
 EVENTS = st.lists(
-    st.tuples(st.sampled_from(["open", "close", "move"]), st.sampled_from("abc"), st.integers(0, 9)), max_size=40
+    st.tuples(st.sampled_from(["open", "close", "move"]), st.sampled_from("abc"), st.integers(0, 9)),
+    max_size=40,
 )
 
 

@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from vlm_uec.types import ScoredTrajectory, Trajectory
+from vlm_uec.types import Trajectory
 
 T = TypeVar("T")
-Item = TypeVar("Item", Trajectory, ScoredTrajectory)
 
 
 class PendingQueue:
@@ -50,19 +49,3 @@ def minibatches(ts: Sequence[T], size: int) -> list[list[T]]:
     if size < 1:
         raise ValueError(f"a mini-batch must hold at least 1 trajectory, got {size}")
     return [list(ts[start : start + size]) for start in range(0, len(ts), size)]
-
-
-def by_prompt(ts: Sequence[Item]) -> list[list[Item]]:
-    """One mini-batch regrouped: a list for each (step, problem id), in order of first appearance.
-
-    Regular and exploration responses of a step share the encoded prompt, so they share the list.
-    """
-    groups: dict[tuple[int, str], list[Item]] = {}
-    for item in ts:
-        groups.setdefault(_prompt_key(item), []).append(item)
-    return list(groups.values())
-
-
-def _prompt_key(item: Trajectory | ScoredTrajectory) -> tuple[int, str]:
-    trajectory = item.trajectory if isinstance(item, ScoredTrajectory) else item
-    return trajectory.step, trajectory.response.problem_id

@@ -68,9 +68,7 @@ def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) ->
         segment=torch.cat([part.segment for part in parts]),
         predictors=torch.cat([part.predictors + at for part, at in zip(parts, offsets, strict=True)]),
         targets=torch.cat([part.targets for part in parts]),
-        spans=tuple(
-            span.moved(at) for part, at in zip(parts, offsets, strict=True) for span in part.spans
-        ),
+        spans=tuple(span.moved(at) for part, at in zip(parts, offsets, strict=True) for span in part.spans),
         features=None if features is None else torch.cat(list(features)),
     )
 

@@ -46,7 +46,7 @@ class Tile:
 
 
 def tiles_of(spans: Sequence[Span]) -> list[Tile]:
-    """Tiles that hold every position of the spans once as a query; prompts and responses lie in different ones."""
+    """Tiles that hold every position of the spans once as a query; prompts and responses never share one."""
     return [_tile(group) for group in _similar([span for span in spans if span.length])]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -192,7 +193,7 @@ def segment_attention(
     Returns [N, H, D].
     """
     by_length: dict[int, list[int]] = {}
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         by_length.setdefault(end - start, []).append(start)
     outputs, places = [], []
     for length, starts in by_length.items():

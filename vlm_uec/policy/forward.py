@@ -89,7 +89,7 @@ class Policy(nn.Module):
         return logits_of(hidden, self.head.weight)
 
     def see(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """The tower's features [image tokens, H] of patches [N, 1176]; of a blank picture where there are none."""
+        """The tower's features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
         visual = self.model.model.visual
         if len(patches) == 0:
             merge = visual.spatial_merge_size

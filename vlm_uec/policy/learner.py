@@ -44,7 +44,7 @@ class PromptTable:
 
 @dataclass(frozen=True)
 class UpdateStats:
-    """One mini-batch's optimizer step, over all ranks. Shares and means are over the tokens that were read."""
+    """One mini-batch's optimizer step, over all ranks. Shares and means are over the tokens read."""
 
     grad_norm: float
     policy_loss: float
@@ -176,7 +176,13 @@ class Learner:
         return _scored(active, _union(new) if first else {}), stats
 
     def _micro_batch(
-        self, packed: PackedBatch, items: Sequence[_Item], micro: MicroBatch, sums: PassSums, *, replayed: bool
+        self,
+        packed: PackedBatch,
+        items: Sequence[_Item],
+        micro: MicroBatch,
+        sums: PassSums,
+        *,
+        replayed: bool,
     ) -> torch.Tensor:
         """One forward and backward pass; the new log-probs [T], without gradient."""
         logprobs, entropy = self.policy.forward(packed)
@@ -221,7 +227,7 @@ class Learner:
     ) -> UpdateStats:
         total = sums.over_ranks()
         read = max(total["read"], 1.0)
-        tokens = {source: 0 for source in (*SOURCES, "replay")}
+        tokens = dict.fromkeys((*SOURCES, "replay"), 0)
         for trajectory in trajectories:
             source = "replay" if replayed else trajectory.response.source
             tokens[source] += len(trajectory.response.tokens)
@@ -239,7 +245,8 @@ class Learner:
                 source: total[f"covariance/{source}"] / count for source, count in tokens.items() if count
             },
             trajectories=len(trajectories),
-            tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories) + sum(tokens.values()),
+            tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories)
+            + sum(tokens.values()),
             unique_tokens=int(total["unique_tokens"]),
         )
 

@@ -93,7 +93,8 @@ def _split(
 def _bins(rows: Sequence[RowPlan], ranks: int, budget: int) -> list[list[int]]:
     """Places of rows by micro-batch: the fewest bins, a multiple of `ranks`, that the budget allows;
     fullest first, empty ones last."""
-    total = sum(row.length for row in rows)
+    # A row over the budget costs one pass, whatever its length.
+    total = sum(min(row.length, budget) for row in rows)
     passes = max(1, -(-total // (ranks * budget)))
     while True:
         bins = _spread(rows, passes * ranks)

@@ -1,13 +1,12 @@
 """Keys and values while responses are decoded: a prompt's once, a response's in its slot.
 
-A decode step attends in two parts, each with its log-sum-exp, and merges them exactly. Up to LANE_ROWS rows that
-answer one prompt share a *lane*: the prompt's keys are read once for all of them, and as one product with many
-queries instead of many with one.
+A decode step attends in two parts, each with its log-sum-exp, and merges them exactly. Up to LANE_ROWS rows
+that answer one prompt share a *lane*: the prompt's keys are read once for all of them, and as one product
+with many queries instead of many with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,7 @@ import torch
 from vlm_uec.rollout.lanes import LANE_ROWS, LaneTable
 
 # What is read comes in whole steps: a row's numbers then do not depend on how far its neighbours are.
-LENGTH_STEP = 64
+LENGTH_STEP = 32
 ROW_STEP = 8
 # On a GPU every size is a graph to capture.
 CUDA_LENGTH_STEP = 256
@@ -193,7 +192,7 @@ class Part:
 def attend_part(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
 ) -> Part:
-    """Attention of [n, heads, queries, D] over [n, heads, keys, D], with `mask` [n, 1, 1, keys] on the scores."""
+    """Attention of [n, heads, queries, D] over [n, heads, keys, D]; `mask` [n, 1, 1, keys] is added."""
     if query.is_cuda:
         bias = mask.expand(*query.shape[:3], -1)
         output, log_sum = torch.ops.aten._scaled_dot_product_efficient_attention(

@@ -68,7 +68,7 @@ class NativeEngine:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A response that waits or is in the making: its order, and its index within that."""
+    """A response in the making: its order, and its index within that."""
 
     order: _Order
     index: int
@@ -79,12 +79,9 @@ class _Order:
 
     def __init__(self, request: Request, cache: PromptCache | None = None) -> None:
         self.request, self.cache = request, cache
+        self.unstarted = deque(range(request.first_index, request.first_index + request.count))
         self.responses: dict[int, Response] = {}
         self.follow_up: _Order | None = None
-
-    def drafts(self) -> list[_Draft]:
-        first = self.request.first_index
-        return [_Draft(self, index) for index in range(first, first + self.request.count)]
 
     @property
     def complete(self) -> bool:
@@ -102,8 +99,8 @@ class _Rollout:
     ) -> None:
         self.engine, self.key, self.follow_up = engine, key, follow_up
         self.orders = [_Order(request) for request in requests]
-        self.waiting = deque(draft for order in self.orders for draft in order.drafts())
-        self.total, self.finished, self.sampled_tokens = len(self.waiting), 0, 0
+        self.waiting = deque(self.orders)  # those with unstarted responses
+        self.total, self.finished, self.sampled_tokens = sum(request.count for request in requests), 0, 0
         width = max(request.sampling.max_tokens for request in requests)
         prompt_tokens = max(request.prompt.length for request in requests)
         first = self._prompt_cache(self.orders[0])
@@ -147,12 +144,10 @@ class _Rollout:
         """Gives those who wait the free places, in order; how many were taken."""
         entries: list[Entry] = []
         for slot in places:
-            if not self.waiting:
+            if (draft := self._next()) is None:
                 break
-            draft = self.waiting[0]
-            if not self.pool.seat(slot, self._prompt_cache(draft.order)):
-                break
-            entries.append(self._entry(slot, self.waiting.popleft()))
+            entries.append(self._entry(slot, draft))
+            self.pool.cache.admit(slot, entries[-1].prompt)
             if slot == len(self.drafts):
                 self.drafts.append(draft)
                 self.counts.append(0)
@@ -160,6 +155,16 @@ class _Rollout:
         if entries:
             self.pool.admit(entries)
         return len(entries)
+
+    def _next(self) -> _Draft | None:
+        """The next response to start: of the first order for whose prompt there is a lane."""
+        for order in self.waiting:
+            if self.pool.cache.table.has_room(order.cache):
+                draft = _Draft(order, order.unstarted.popleft())
+                if not order.unstarted:
+                    self.waiting.remove(order)
+                return draft
+        return None
 
     def _entry(self, slot: int, draft: _Draft) -> Entry:
         request = draft.order.request
@@ -196,16 +201,16 @@ class _Rollout:
         touched = {id(draft.order): draft.order for draft in drafts}
         followers = [self._follow(order) for order in touched.values() if order.complete]
         # In front: their prompts are cached, and hot responses are the longest.
-        self.waiting.extendleft(reversed([draft for drafts in followers for draft in drafts]))
+        self.waiting.extendleft(reversed([order for order in followers if order is not None]))
 
-    def _follow(self, order: _Order) -> list[_Draft]:
+    def _follow(self, order: _Order) -> _Order | None:
         request = self.follow_up(order.group())
         cache, order.cache = order.cache, None
         if request is None:
-            return []
+            return None
         order.follow_up = _Order(request, cache)
         self.total += request.count
-        return order.follow_up.drafts()
+        return order.follow_up
 
     def _response(self, draft: _Draft, written: Written) -> Response:
         behaviour, policy, entropy, kept = written.records.unbind()

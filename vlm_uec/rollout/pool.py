@@ -30,10 +30,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Written:
-    """What a slot holds: tokens [R] int64; behaviour and policy log-probs, entropy, kept mass [4, R]. On the CPU."""
+    """What a slot holds, on the CPU."""
 
-    tokens: torch.Tensor
-    records: torch.Tensor
+    tokens: torch.Tensor  # [R] int64
+    records: torch.Tensor  # [4, R]: behaviour and policy log-probs, entropy, kept mass
 
 
 class Pool:
@@ -69,15 +69,8 @@ class Pool:
         # Known to the host, so that a pool where nobody asks for them skips a softmax and a sort a step.
         self._tempered = self._nucleus = False
 
-    def seat(self, slot: int, prompt: PromptCache) -> bool:
-        """Reserves the slot for a response to this prompt; False where there is no lane for the prompt."""
-        if not self.cache.table.has_room(prompt):
-            return False
-        self.cache.admit(slot, prompt)
-        return True
-
     def admit(self, entries: Sequence[Entry]) -> None:
-        """Starts responses in their reserved slots, each with the token that the prompt's logits give."""
+        """Starts responses in slots that the cache gave them, with the tokens of their prompts' logits."""
         for entry in entries:
             slot, sampling = entry.slot, entry.sampling
             self._positions[slot] = entry.prompt.next_position

@@ -37,7 +37,7 @@ def sample_tokens(
 
     `logits` [S, V] fp32, `banned` [V] bool, `uniforms` [S] float64. `temperature` [S], where 0 is greedy, and
     `top_p` [S]; None is 1 in every row, and the same numbers as a tensor of ones at less work. Two log-probs
-    are kept for each token: of the distribution sampled from, and of the policy itself (t = 1, all allowed ids).
+    are kept for each token: of the distribution sampled from, and of the policy (t = 1, all allowed ids).
     """
     policy = log_softmax_allowed(logits, banned)
     tempered = policy if temperature is None else _tempered(logits, banned, temperature)
