@@ -63,9 +63,11 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "rollout.max_tokens": spec["max_tokens"],
         "rollout.slots": "null",
         "optim.minibatch": spec["prompts"],
+        "optim.microbatch_tokens": spec["budget"],
         "optim.lr": spec["lr"],
         "loss.kl_coef": spec["kl_coef"],
         "train.steps": spec["steps"],
+        "deepspeed.config": "configs/zero3.json" if torch.cuda.is_available() else "configs/zero3_cpu.json",
         **spec.get("overrides", {}),
     }
     return load_config("configs/tiny_cpu.yaml", [f"{key}={value}" for key, value in settings.items()])

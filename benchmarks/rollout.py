@@ -416,7 +416,7 @@ def run_cases(models: Models, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def compare(case: str, models: Models, shape: Shape, arguments: argparse.Namespace) -> dict[str, list[Turn]]:
     if case == "explore":
-        shape = replace(shape, prompts=12, n=8)
+        shape = replace(shape, prompts=24, n=8)
         return compare_phases(models, shape, arguments.slots or 64, arguments.rounds)
     return compare_with_library(models, shape, arguments.slots, arguments.rounds, forced=case == "forced")
 

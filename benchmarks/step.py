@@ -48,12 +48,13 @@ class Shape:
     precision: str
     prompts: int = 8
     n: int = 8
+    budget: int = 20_000  # our packed positions a pass: all of a step's, as TRL's one batch has
 
 
 SHAPES = {
     "short": Shape("2m", 84, 64, "fp32"),
     "geometry3k": Shape("2m", 392, 128, "fp32"),
-    "3b": Shape("3b", 532, 256, "bf16", prompts=32, n=8),
+    "3b": Shape("3b", 532, 256, "bf16", prompts=32, n=8, budget=8192),
 }
 
 
@@ -85,6 +86,7 @@ def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> d
         "steps": steps,
         "min_pixels": shape.pixels**2,
         "max_pixels": shape.pixels**2,
+        "budget": shape.budget,
         "threads": 1 if shape.precision == "fp32" else (os.cpu_count() or 1),
         "reward": "forced",
         "overrides": dict(pair.split("=", 1) for pair in arguments.overrides),

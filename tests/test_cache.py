@@ -42,7 +42,7 @@ class _Pair:
 
     def __init__(self, width: int, prompts: list[PromptCache]) -> None:
         longest = max(prompt.length for prompt in prompts)
-        self.cache = SlotCache(SLOTS, longest, width, prompts[0])
+        self.cache = SlotCache(SLOTS, longest, width, HEADS, prompts[0])
         self.naive: list[_Naive] = []
         self.generator = torch.Generator().manual_seed(7)
 
@@ -69,11 +69,11 @@ class _Pair:
     def step(self) -> None:
         rows = len(self.naive)
         view = self.cache.view(rows, 1 + max(len(response.keys[0]) for response in self.naive))
-        masks = self.cache.masks(view)
+        reach = self.cache.reach(view)
         for layer in range(LAYERS):
             query = torch.randn(SLOTS, HEADS, SIZE, generator=self.generator)
             key, value = torch.randn(2, SLOTS, KEY_HEADS, SIZE, generator=self.generator)
-            ours = self.cache.attend(layer, query, key, value, masks, SCALE)
+            ours = self.cache.attend(layer, query, key, value, reach, SCALE)
             theirs = [
                 response.attend(layer, query[row], key[row], value[row])
                 for row, response in enumerate(self.naive)
@@ -117,7 +117,7 @@ def test_lanes_without_a_prompt_hurt_nobody() -> None:
 
 def test_what_a_step_reads() -> None:
     """Rows in steps of 8, positions in steps of 32 up to the width (33 rounded up), lanes as they are."""
-    cache = SlotCache(SLOTS, 5, 33, _prompt(5, 1))
+    cache = SlotCache(SLOTS, 5, 33, HEADS, _prompt(5, 1))
     cache.admit(0, _prompt(5, 1))
     assert cache.view(1, 1) == View(slots=16, rows=8, length=32, lanes=1)
     assert cache.view(8, 32) == View(slots=16, rows=8, length=32, lanes=1)
@@ -141,7 +141,7 @@ def test_two_parts_merge_to_attention_over_both(split: int, strength: float) -> 
     merged = merge(first, second)
     for place in range(3):
         mask = seen[place].expand(4, -1)
-        expected = dense_attention(query[place], key[place], value[place], mask, SCALE).transpose(0, 1)
+        expected = dense_attention(query[place], key[place], value[place], mask, SCALE)
         torch.testing.assert_close(merged[place], expected, rtol=0, atol=1e-5)
 
 

@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from vlm_uec.errors import UserError
+from vlm_uec.policy.norm import use_own_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -42,6 +43,7 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLF
     if lost:
         raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
     model.model.visual.patch_embed.proj.__class__ = PatchProjection
+    use_own_norms(model, type(model.model.language_model.norm))
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model

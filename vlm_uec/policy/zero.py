@@ -23,6 +23,7 @@ from vlm_uec.data.collator import PackedBatch
 from vlm_uec.distributed import gather_objects
 from vlm_uec.errors import UserError
 from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.host_memory import keep_freed_memory
 from vlm_uec.types import EncodedPrompt
 
 ZERO_TAG = "zero"
@@ -30,6 +31,8 @@ ZERO_TAG = "zero"
 
 def start_distributed() -> None:
     """Joins the launcher's process group; a process started alone makes a group of one."""
+    if get_accelerator().device_name() == "cpu":
+        keep_freed_memory()
     alone = {
         "RANK": "0",
         "LOCAL_RANK": "0",

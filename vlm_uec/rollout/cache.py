@@ -46,38 +46,45 @@ class View:
 
 
 @dataclass(frozen=True)
-class Masks:
-    """What a decode step sees, the same in every layer; added to the scores, so 0 or -inf."""
+class Reach:
+    """Where a decode step writes and what it sees, the same in every layer. Masks are added to the scores."""
 
-    own: torch.Tensor  # [rows, 1, 1, length]
-    prompt: torch.Tensor  # [lanes, 1, 1, P]
+    places: torch.Tensor  # [slots * KV heads]: where in the flattened cache each head's key goes
+    own: torch.Tensor  # [rows, 1, 1, length] of 0 or -inf
+    prompt: torch.Tensor  # [lanes, 1, 1, P] of 0 or -inf
 
 
 class SlotCache:
     """S slots of `width` positions and the lanes of their prompts; memory is taken once."""
 
-    def __init__(self, slots: int, prompt_tokens: int, width: int, like: PromptCache) -> None:
+    def __init__(
+        self, slots: int, prompt_tokens: int, width: int, query_heads: int, like: PromptCache
+    ) -> None:
         """`prompt_tokens`: of the longest prompt; `width`: most tokens of a response."""
-        heads, _, size = like.keys[0].shape
+        self._heads, _, size = like.keys[0].shape
+        self._shared = query_heads // self._heads
         device, dtype = like.keys[0].device, like.keys[0].dtype
         self._cuda = device.type == "cuda"
         self._length_step = CUDA_LENGTH_STEP if self._cuda else LENGTH_STEP
-        width, prompt_tokens = round_up(width, self._length_step), round_up(prompt_tokens, LENGTH_STEP)
+        self._width = round_up(width, self._length_step)
+        prompt_tokens = round_up(prompt_tokens, LENGTH_STEP)
 
-        def zeros(*shape: int) -> list[torch.Tensor]:
+        def zeros(rows: int, positions: int) -> list[torch.Tensor]:
+            shape = (rows, self._heads, positions, size)
             return [torch.zeros(shape, device=device, dtype=dtype) for _ in like.keys]
 
         self.table = LaneTable(lane_count(slots))
-        self._keys, self._values = zeros(slots, heads, width, size), zeros(slots, heads, width, size)
-        lanes = (self.table.capacity, heads, prompt_tokens, size)
-        self._prompt_keys, self._prompt_values = zeros(*lanes), zeros(*lanes)
+        lanes = self.table.capacity
+        self._keys, self._values = zeros(slots, self._width), zeros(slots, self._width)
+        self._prompt_keys, self._prompt_values = zeros(lanes, prompt_tokens), zeros(lanes, prompt_tokens)
         self.lengths = torch.zeros(slots, dtype=torch.int64, device=device)  # response positions written
         # A row that sees nothing would be NaN: lanes without a prompt show their first position.
-        self._prompt_lengths = torch.ones(self.table.capacity, dtype=torch.int64, device=device)
-        self._places = torch.arange(max(width, prompt_tokens), device=device)
-        self._rows = torch.arange(slots, device=device)
-        self._rows_of_lanes = torch.zeros(self.table.capacity, LANE_ROWS, dtype=torch.int64, device=device)
-        self._seats_of_rows = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._prompt_lengths = torch.ones(lanes, dtype=torch.int64, device=device)
+        self._positions = torch.arange(max(self._width, prompt_tokens), device=device)
+        self._starts = torch.arange(slots * self._heads, device=device).view(slots, -1) * self._width
+        queries = (lanes, self._heads, LANE_ROWS, self._shared)
+        self._seated_queries = torch.zeros(queries, dtype=torch.int64, device=device)
+        self._row_outputs = torch.zeros(slots, self._shared, self._heads, dtype=torch.int64, device=device)
 
     def view(self, rows: int, longest: int) -> View:
         """What a step over the first rows needs, when the longest of their responses has so many tokens.
@@ -86,7 +93,7 @@ class SlotCache:
         halves the slots as the pool empties, a few sizes in all.
         """
         slots, lanes = len(self.lengths), self.table.used
-        length = min(round_up(longest, self._length_step), self._keys[0].shape[2])
+        length = min(round_up(longest, self._length_step), self._width)
         if self._cuda:
             while slots // 2 >= rows and slots % 16 == 0:
                 slots //= 2
@@ -118,16 +125,20 @@ class SlotCache:
 
     def seated(self) -> None:
         """Tells the device who sits where; after changes, before the next step."""
-        rows, seats = self.table.layout(len(self.lengths))
-        self._rows_of_lanes.copy_(torch.tensor(rows))
-        self._seats_of_rows.copy_(torch.tensor(seats))
+        rows, seats = map(torch.tensor, self.table.layout(len(self.lengths)))
+        head, shared = torch.arange(self._heads), torch.arange(self._shared)
+        queries = (rows[:, None, :, None] * self._heads + head[:, None, None]) * self._shared + shared
+        self._seated_queries.copy_(queries)
+        outputs = (seats[:, None, None] * self._shared + shared[:, None]) * self._heads + head
+        self._row_outputs.copy_(outputs)
 
-    def masks(self, view: View) -> Masks:
+    def reach(self, view: View) -> Reach:
         """Of the next decode step; a response sees the position that the step writes."""
-        own = self._places[: view.length] <= self.lengths[: view.rows, None]
+        own = self._positions[: view.length] <= self.lengths[: view.rows, None]
         size = self._prompt_keys[0].shape[2]
-        prompt = self._places[:size] < self._prompt_lengths[: view.lanes, None]
-        return Masks(self._additive(own), self._additive(prompt))
+        prompt = self._positions[:size] < self._prompt_lengths[: view.lanes, None]
+        places = self._starts[: view.slots] + self.lengths[: view.slots, None]
+        return Reach(places.flatten(), self._additive(own), self._additive(prompt))
 
     def _additive(self, seen: torch.Tensor) -> torch.Tensor:
         scores = torch.zeros_like(seen, dtype=self._keys[0].dtype).masked_fill_(~seen, -torch.inf)
@@ -139,7 +150,7 @@ class SlotCache:
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        masks: Masks,
+        reach: Reach,
         scale: float,
     ) -> torch.Tensor:
         """Writes one position a row (key, value [S, KV heads, D]) and attends: query [S, H, D] to [S, H, D].
@@ -147,67 +158,66 @@ class SlotCache:
         Rows that the masks leave out are idle; they get zeros.
         """
         keys, values = self._keys[layer], self._values[layer]
-        slots, places = self._rows[: len(key)], self.lengths[: len(key)]
-        keys[slots, :, places] = key
-        values[slots, :, places] = value
-        rows, length = masks.own.shape[0], masks.own.shape[-1]
+        keys.flatten(0, 2).index_copy_(0, reach.places, key.flatten(0, 1))
+        values.flatten(0, 2).index_copy_(0, reach.places, value.flatten(0, 1))
+        rows, length = reach.own.shape[0], reach.own.shape[-1]
         # Query heads that share a key head are queries of one product: no copy of keys for each.
-        folded = query[:rows].unflatten(1, (key.shape[1], -1))
-        own = attend_part(folded, keys[:rows, :, :length], values[:rows, :, :length], masks.own, scale)
-        prompt = self._attend_prompt(layer, folded, masks.prompt, scale)
-        merged = merge(own, prompt).flatten(1, 2)
+        folded = query[:rows].unflatten(1, (self._heads, self._shared))
+        own = attend_part(folded, keys[:rows, :, :length], values[:rows, :, :length], reach.own, scale)
+        prompt = self._attend_prompt(layer, folded, reach.prompt, scale)
+        merged = merge(own, prompt).transpose(1, 2).flatten(1, 2)
         if rows == len(query):
             return merged
         return torch.cat([merged, merged.new_zeros(len(query) - rows, *merged.shape[1:])])
 
     def _attend_prompt(self, layer: int, folded: torch.Tensor, mask: torch.Tensor, scale: float) -> Part:
         """Each row's attention over its prompt: folded queries [rows, KV heads, shared, D]."""
-        lanes, (rows, heads, shared, size) = mask.shape[0], folded.shape
-        seated = folded.index_select(0, self._rows_of_lanes[:lanes].flatten())
-        by_lane = seated.view(lanes, LANE_ROWS, heads, shared, size).transpose(1, 2)
+        lanes, rows = len(mask), len(folded)
+        seated = folded.flatten(0, 2).index_select(0, self._seated_queries[:lanes].flatten())
         part = attend_part(
-            by_lane.reshape(lanes, heads, LANE_ROWS * shared, size),
+            seated.view(lanes, self._heads, LANE_ROWS * self._shared, -1),
             self._prompt_keys[layer][:lanes],
             self._prompt_values[layer][:lanes],
             mask,
             scale,
         )
-        seats = self._seats_of_rows[:rows]
+        outputs = self._row_outputs[:rows].flatten()
 
         def by_row(values: torch.Tensor) -> torch.Tensor:
-            seated = values.reshape(lanes, heads, LANE_ROWS, shared, -1).transpose(1, 2)
-            return seated.reshape(lanes * LANE_ROWS, heads, shared, -1).index_select(0, seats)
+            picked = values.flatten(0, 2).index_select(0, outputs)
+            return picked.view(rows, self._shared, self._heads, -1)
 
         return Part(by_row(part.output), by_row(part.log_sum))
 
 
 @dataclass(frozen=True)
 class Part:
-    """Attention over a part of the keys."""
+    """Attention over a part of the keys, laid out as the kernels write it."""
 
-    output: torch.Tensor  # [n, heads, queries, D]
-    log_sum: torch.Tensor  # [n, heads, queries, 1] fp32: log of the summed exponentials
+    output: torch.Tensor  # [n, queries, heads, D]
+    log_sum: torch.Tensor  # [n, queries, heads, 1] fp32: log of the summed exponentials
 
 
 def attend_part(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
 ) -> Part:
-    """Attention of [n, heads, queries, D] over [n, heads, keys, D]; `mask` [n, 1, 1, keys] is added."""
+    """Attention of queries [n, heads, queries, D] over [n, heads, keys, D]; adds `mask` [n, 1, 1, keys]."""
     if query.is_cuda:
         bias = mask.expand(*query.shape[:3], -1)
         output, log_sum = torch.ops.aten._scaled_dot_product_efficient_attention(
             query, key, value, bias, compute_log_sumexp=True, scale=scale
         )[:2]
         # The kernel rounds the number of queries up.
-        return Part(output, log_sum[..., : query.shape[2], None])
-    output, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, attn_mask=mask, scale=scale
-    )
-    return Part(output, log_sum[..., None])
+        log_sum = log_sum[..., : query.shape[2]]
+    else:
+        output, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, attn_mask=mask, scale=scale
+        )
+    return Part(output.transpose(1, 2), log_sum.transpose(1, 2)[..., None])
 
 
 def merge(first: Part, second: Part) -> torch.Tensor:
-    """Attention over the keys of both parts, [n, heads, queries, D]."""
+    """Attention over the keys of both parts, [n, queries, heads, D]."""
     share = torch.sigmoid(second.log_sum - first.log_sum).to(first.output.dtype)
     return torch.lerp(first.output, second.output, share)
 

@@ -26,8 +26,8 @@ class TextDecoder:
         """Hidden states [S, H] after one token a slot ([S]) at M-RoPE positions [S]; writes the cache."""
         text = self._text
         hidden = F.embedding(tokens, text.embed_tokens.weight)
-        cos, sin = self._rotation(positions, hidden.dtype)
-        masks = cache.masks(view)
+        rotation = self._rotation(positions, hidden.dtype)
+        reach = cache.reach(view)
         for number, layer in enumerate(text.layers):
             attention = layer.self_attn
             normed = _rms_norm(hidden, layer.input_layernorm)
@@ -35,8 +35,8 @@ class TextDecoder:
                 _linear(normed, projection).unflatten(1, (-1, attention.head_dim))
                 for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
             )
-            query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
-            attended = cache.attend(number, query, key, value, masks, attention.scaling)
+            query, key = _rotate(query, rotation), _rotate(key, rotation)
+            attended = cache.attend(number, query, key, value, reach, attention.scaling)
             hidden = hidden + _linear(attended.flatten(1), attention.o_proj)
             normed = _rms_norm(hidden, layer.post_attention_layernorm)
             gate = F.silu(_linear(normed, layer.mlp.gate_proj))
@@ -44,11 +44,14 @@ class TextDecoder:
         return _rms_norm(hidden, text.norm)
 
     def _rotation(self, positions: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rotary factors [S, 1, D / 2]. A response's three M-RoPE axes are equal, so one serves them all."""
+        """Rotary factors [S, 1, D], of the heads and of their swapped halves.
+
+        A response's three M-RoPE axes are equal, so one serves them all.
+        """
         rotary = self._text.rotary_emb
         angles = positions[:, None, None].float() * rotary.inv_freq.float()
-        scale = rotary.attention_scaling
-        return (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
+        cos, sin = angles.cos() * rotary.attention_scaling, angles.sin() * rotary.attention_scaling
+        return torch.cat([cos, cos], dim=-1).to(dtype), torch.cat([-sin, sin], dim=-1).to(dtype)
 
 
 def _linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
@@ -56,10 +59,9 @@ def _linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
 
 
 def _rms_norm(hidden: torch.Tensor, norm: Any) -> torch.Tensor:
-    normed = F.rms_norm(hidden.float(), hidden.shape[-1:], eps=norm.variance_epsilon)
-    return norm.weight * normed.to(hidden.dtype)
+    return F.rms_norm(hidden, hidden.shape[-1:], norm.weight, norm.variance_epsilon)
 
 
-def _rotate(heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    first, second = heads.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+def _rotate(heads: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    same, swapped = rotation
+    return torch.addcmul(heads * same, heads.roll(heads.shape[-1] // 2, dims=-1), swapped)

@@ -53,7 +53,8 @@ class Pool:
         self._policy = policy
         self._decoder = TextDecoder(policy.model.model.language_model)
         self._ends = torch.tensor(sorted(end_ids), dtype=torch.int64, device=device)
-        self.cache = SlotCache(slots, prompt_tokens, width, like)
+        heads = policy.model.model.language_model.config.num_attention_heads
+        self.cache = SlotCache(slots, prompt_tokens, width, heads, like)
         # One column more than can be filled: a row that is done writes there until the host looks.
         self._tokens = torch.zeros(slots, width + 1, dtype=torch.int64, device=device)
         self._records = torch.zeros(4, slots, width + 1, device=device)
