@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens, step_metrics
 from vlm_uec.telemetry.mfu import update_mfu
+from vlm_uec.telemetry.phases import advice
 from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.telemetry.writers import RunWriter
@@ -107,6 +109,7 @@ class Run:
         done = self._resume()
         writer = self._writer(done)
         self.timer.finish()
+        spent: defaultdict[str, float] = defaultdict(float)
         for step in range(done + 1, self.config.train.steps + 1):
             outcome = self.trainer.step(step)
             values = {**step_metrics(step, outcome), **self._buffers()}
@@ -115,12 +118,17 @@ class Run:
                 values |= self._validate(step)
             if _due(step, self.config.train.save_every) or last:
                 self._save(step)
-            values |= self._speed(outcome, self.timer.finish())
+            times = self.timer.finish()
+            for name, seconds in times.items():
+                spent[name] += seconds
+            values |= self._speed(outcome, times)
             self.display.step(step, values)
             if writer:
                 writer.metrics(step, values)
                 writer.samples(step, self._sample_rows(outcome))
         self._export()
+        if spent:
+            self.display.line(advice(spent))
         if writer:
             writer.close()
             self.display.line(f"report: {write_report(self.run_dir)}")

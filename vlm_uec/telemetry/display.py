@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from vlm_uec.rollout.engine import Progress
+from vlm_uec.telemetry.phases import WHOLE, shares_line
 
 PLAIN_EVERY_S = 30.0
 SHOWN = {
@@ -55,6 +56,8 @@ class Display:
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """The line that stays."""
         shown = [form.format(values[name]) for name, form in SHOWN.items() if name in values]
+        if WHOLE in values:
+            shown.append(f"({shares_line(values)})")
         self.line(f"step {step}/{self._steps}  " + "  ".join(shown))
 
     def line(self, text: str) -> None:

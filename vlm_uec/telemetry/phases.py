@@ -1,0 +1,44 @@
+"""Which phase the time went to, and what to turn about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PREFIX, WHOLE = "time/", "time/step"
+MENTIONED = 0.01  # share of the time
+KNOBS = {
+    "rollout": "raise rollout.slots if memory is left, or lower rollout.max_tokens",
+    "exploration": "lower exploration.n",
+    "reward": "make reward.function faster",
+    "old": "raise optim.minibatch: only mini-batches after the first need old log-probs",
+    "reference": "set loss.kl_coef to 0, which needs no reference",
+    "update": "raise optim.microbatch_tokens if memory is left; without memory pressure set "
+    "model.activation_checkpointing to false; freeze the tower with model.freeze_vision",
+    "replay": "raise stabilizer.frequency, the steps from one replay to the next",
+    "eval": "raise train.eval_every or lower evaluation.problems",
+    "checkpoint": "raise train.save_every",
+    "other": "look at the disk that the run directory lies on",
+}
+
+
+def shares(times: Mapping[str, float]) -> dict[str, float]:
+    """Each phase's share of `time/step`, largest first, without those too small to mention."""
+    whole = times[WHOLE]
+    phases = {
+        name.removeprefix(PREFIX): seconds / whole
+        for name, seconds in times.items()
+        if name.startswith(PREFIX) and name != WHOLE and seconds >= MENTIONED * whole > 0
+    }
+    return dict(sorted(phases.items(), key=lambda phase: -phase[1]))
+
+
+def shares_line(times: Mapping[str, float]) -> str:
+    """For example `update 61%, rollout 38%`."""
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares(times).items())
+
+
+def advice(times: Mapping[str, float]) -> str:
+    """The line at the end of a run, of its summed times."""
+    largest = next(iter(shares(times)))
+    hint = KNOBS[largest]
+    return f"time: {shares_line(times)} of {times[WHOLE]:.0f} s. Most is {largest}: to shorten it, {hint}."
