@@ -50,8 +50,8 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "model.path": spec["model"],
         "model.precision": spec["precision"],
         "model.freeze_vision": False,
-        "model.activation_checkpointing": False,
-        "algorithm": "grpo",
+        "model.activation_checkpointing": spec["checkpointing"],
+        "algorithm": "uec" if spec["difficult_share"] else "grpo",
         "data.min_pixels": spec["min_pixels"],
         "data.max_pixels": spec["max_pixels"],
         "data.max_prompt_tokens": 4096,
@@ -61,7 +61,7 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "rollout.temperature": spec["temperature"],
         "rollout.top_p": spec["top_p"],
         "rollout.max_tokens": spec["max_tokens"],
-        "rollout.slots": "null",
+        "rollout.slots": slots_of(spec),
         "optim.minibatch": spec["prompts"],
         "optim.microbatch_tokens": spec["budget"],
         "optim.lr": spec["lr"],
@@ -71,6 +71,13 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         **spec.get("overrides", {}),
     }
     return load_config("configs/tiny_cpu.yaml", [f"{key}={value}" for key, value in settings.items()])
+
+
+def slots_of(spec: Mapping[str, Any]) -> int | str:
+    """On a CPU no more than a rank has responses, as its products keep all slots."""
+    if torch.cuda.is_available():
+        return "null"
+    return min(64, max(8, spec["prompts"] * spec["n"] // world_size()))
 
 
 class ForcedRewards:
@@ -109,7 +116,7 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
         NativeEngine(policy.policy, ends, config.rollout.slots),
         prompts,
         encoder.tokenizer,
-        ForcedRewards(config.rollout.n, spec.get("difficult_share", 0.0)),
+        ForcedRewards(config.rollout.n, spec["difficult_share"]),
         config.rollout,
         config.exploration,
         seed=config.train.seed,
@@ -127,8 +134,14 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
     return Trainer(config, policy, collector, learner, timer, display), timer, prompts.tokens
 
 
+def text_weights(model: Any) -> int:
+    """Of the text layers and the head; the embedding is looked up, the tower left out."""
+    weights = [*model.model.language_model.layers.parameters(), model.lm_head.weight]
+    return sum(getattr(weight, "ds_numel", weight.numel()) for weight in weights)
+
+
 def answer(
-    outcome: StepOutcome, times: Mapping[str, float], prompt_tokens: Mapping[str, int]
+    outcome: StepOutcome, times: Mapping[str, float], prompt_tokens: Mapping[str, int], weights: int
 ) -> dict[str, float]:
     trajectories = [*outcome.experience.regular, *outcome.experience.explored]
     phases = {name: sum(times.get(f"time/{part}", 0.0) for part in parts) for name, parts in PHASES.items()}
@@ -138,6 +151,7 @@ def answer(
         "peak_gib": peak_memory_gib(),
         "completion_tokens": sum(len(t.response.tokens) for t in trajectories),
         "tokens": sampled_tokens(trajectories, prompt_tokens),
+        "update_flops": 6 * weights * sum(update.unique_tokens for update in outcome.update.stats),
     }
 
 
@@ -146,6 +160,7 @@ def main() -> None:
     start_distributed()
     torch.set_num_threads(spec["threads"])
     trainer, timer, prompt_tokens = build(spec)
+    weights = text_weights(trainer.policy.policy.model)
     benchmark = None if rank() else Client(("127.0.0.1", port), authkey=b"benchmark")
     if benchmark:
         tokens = sorted(set(prompt_tokens.values()))
@@ -158,7 +173,7 @@ def main() -> None:
         outcome = trainer.step(step)
         times = timer.finish()
         if benchmark:
-            benchmark.send(answer(outcome, times, prompt_tokens))
+            benchmark.send(answer(outcome, times, prompt_tokens, weights))
     stop_distributed()
 
 

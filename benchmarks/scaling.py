@@ -6,7 +6,7 @@
 The whole trainer steps, as in step.py, at its geometry3k shape with one thing varied at a time; rewards and
 lengths are forced. On a CPU all trainers are up together and take turns: a machine whose speed drifts
 is as slow for all; on a GPU, where they do not fit side by side, they run one after the other. Prints
-medians, and ratios round by round to the first row of each sweep; writes JSON.
+medians, and ratios turn by turn to the first row of each sweep; writes JSON.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/scaling.json"))
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
-    # Points set G; step.py's spec takes the shape's where it is None.
-    arguments = parser.parse_intermixed_args(namespace=argparse.Namespace(n=None))
+    # Points set G; the rest is of step.py's arguments that this script has not.
+    arguments = parser.parse_intermixed_args(namespace=argparse.Namespace(n=None, difficult=0.0))
     points = list(dict.fromkeys(point for name in arguments.sweep for point in SWEEPS[name]))
     with tempfile.TemporaryDirectory() as directory:
         paths = write_specs(points, Path(directory), arguments)

@@ -4,7 +4,8 @@
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape geometry3k
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape short --kl 0.01
     OMP_NUM_THREADS=1 python benchmarks/step.py --shape geometry3k --ranks 2
-    python benchmarks/step.py --shape 3b                                          # one GPU of 80 GB
+    python benchmarks/step.py --shape 3b                      # one GPU of 80 GB
+    python benchmarks/step.py --shape 3b --difficult 0.33     # a whole UEC step, ours only
 
 Same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that every advantage is
 nonzero. Each side is a process of its own. They take turns, so that a machine whose speed drifts is as slow
@@ -22,12 +23,14 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from statistics import median
+from threading import Thread
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,13 +51,15 @@ class Shape:
     precision: str
     prompts: int = 8
     n: int = 8
+    checkpointing: bool = False  # of activations, on both sides
     budget: int = 20_000  # our packed positions a pass: all of a step's, as TRL's one batch has
+    trl_rows: int | None = None  # TRL's responses a pass; all at once if not given
 
 
 SHAPES = {
     "short": Shape("2m", 84, 64, "fp32"),
     "geometry3k": Shape("2m", 392, 128, "fp32"),
-    "3b": Shape("3b", 532, 256, "bf16", prompts=32, n=8, budget=8192),
+    "3b": Shape("3b", 532, 256, "bf16", prompts=32, checkpointing=True, budget=8192, trl_rows=16),
 }
 
 
@@ -86,9 +91,12 @@ def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> d
         "steps": steps,
         "min_pixels": shape.pixels**2,
         "max_pixels": shape.pixels**2,
+        "checkpointing": shape.checkpointing,
         "budget": shape.budget,
+        "trl_microbatch": shape.trl_rows,
         "threads": 1 if shape.precision == "fp32" else (os.cpu_count() or 1),
         "reward": "forced",
+        "difficult_share": arguments.difficult,
         "overrides": dict(pair.split("=", 1) for pair in arguments.overrides),
     }
 
@@ -113,6 +121,7 @@ def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
         port = str(listener.address[1])
         command = [*launcher(side, ranks), f"benchmarks/{side}_worker.py", str(spec), port]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+            Thread(target=call_when_dead, args=(process, listener.address), daemon=True).start()
             try:
                 with listener.accept() as connection:
                     print(f"{side}: {connection.recv()['ready']}", flush=True)
@@ -121,6 +130,13 @@ def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
                 process.wait(timeout=60)
             finally:
                 process.terminate()
+
+
+def call_when_dead(process: subprocess.Popen[bytes], address: Any) -> None:
+    """Answers in a worker's place, in case it ended before it called: whoever waits for it then goes on."""
+    process.wait()
+    with suppress(OSError), Client(address, authkey=b"benchmark") as connection:
+        connection.send({"ready": f"ended with {process.returncode} before its first step"})
 
 
 def take_step(connection: Connection) -> dict[str, float]:
@@ -171,8 +187,31 @@ def print_table(turns: Mapping[str, Sequence[Steps]]) -> None:
             for ours, theirs in zip(turns["our"], turns["trl"], strict=True)
         ]
         print("step, turn by turn: " + ", ".join(f"{ratio:.2f}" for ratio in by_turn))
-    tokens = median(step["tokens"] / step["step"] for turn in turns["our"] for step in turn)
+
+
+def print_rates(turns: Sequence[Steps], rate: float, ranks: int) -> None:
+    """Ours by itself, over all counted steps: of an explored one the next may train on the leftovers."""
+    steps = [step for turn in turns for step in turn]
+    tokens = sum(step["tokens"] for step in steps) / sum(step["step"] for step in steps)
     print(f"ours: {tokens:.0f} prompt and response tokens of every trajectory a second")
+    flops = sum(step["update_flops"] for step in steps) / sum(step["update"] for step in steps) / ranks
+    print(f"ours: update at {flops / rate:.0%} of {rate / 1e9:.0f} GFLOP/s, the rate of a large product here")
+    print("(6 FLOPs a text weight and unique token: tower and attention left out)")
+
+
+def matrix_rate() -> float:
+    """FLOP/s of the fastest of a few large products: bf16 on a GPU, fp32 and one thread on a CPU."""
+    torch.set_num_threads(1)
+    gpu = torch.cuda.is_available()
+    size, kind = (8192, torch.bfloat16) if gpu else (1024, torch.float32)
+    matrix = torch.randn(size, size, dtype=kind, device="cuda" if gpu else "cpu")
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        product = matrix @ matrix
+        float(product[0, 0])  # waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)
 
 
 def median_of(turns: Sequence[Steps], phase: str) -> float:
@@ -199,18 +238,24 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--ours-only", action="store_true")
+    parser.add_argument(
+        "--difficult", type=float, default=0.0, help="share of prompts that fail and are explored; ours only"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/step.json"))
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
     arguments = parser.parse_intermixed_args()
-    sides = ["our"] if arguments.ours_only else ["our", "trl"]
+    sides = ["our"] if arguments.ours_only or arguments.difficult else ["our", "trl"]
     with tempfile.TemporaryDirectory() as directory:
         spec = make_spec(SHAPES[arguments.shape], Path(directory), arguments)
         path = Path(directory) / "spec.json"
         path.write_text(json.dumps(spec), encoding="utf-8")
         turns = take_turns({side: worker(side, path, arguments.ranks) for side in sides}, arguments.steps)
     print_table(turns)
+    rate = matrix_rate()
+    print_rates(turns["our"], rate, arguments.ranks)
     settings = {name: value for name, value in spec.items() if name not in ("model", "problems")}
     record = {"machine": machine(), "shape": arguments.shape, "ranks": arguments.ranks, "settings": settings}
+    record["matrix_flops"] = rate
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps({**record, "turns": turns}, indent=2) + "\n", encoding="utf-8")
     print(f"written to {arguments.out}")

@@ -11,7 +11,7 @@ generation: prompts to completions, tokenization and pictures included. scoring:
 which is TRL's second pass over the pictures, the reference's log-probs, rewards and advantages. update:
 from there to the end of the step. step: all of it and the data loader, from command to answer.
 SPEC.json holds the fields of `Spec`; others are ignored. Everything else is TRL's default, except that
-activation checkpointing, logging and saving are off.
+logging and saving are off.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Spec:
     max_pixels: int
     threads: int
     reward: str
+    checkpointing: bool = False
     trl_microbatch: int | None = None  # rows a forward pass, a rank; all of them at once if not given
     trl_dtype: str = "float32"  # of the weights; under bf16 TRL keeps them in fp32 and autocasts
 
@@ -268,7 +269,7 @@ def arguments_of(spec: Spec, out: str) -> trl.GRPOConfig:
         learning_rate=spec.lr,
         bf16=spec.precision == "bf16",
         model_init_kwargs={"dtype": spec.trl_dtype},
-        gradient_checkpointing=False,
+        gradient_checkpointing=spec.checkpointing,
         logging_strategy="no",
         save_strategy="no",
         report_to="none",

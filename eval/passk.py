@@ -40,7 +40,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--max-pixels", type=int, help="of a picture; the model's own by default")
     parser.add_argument("--template", help="format prompt: jinja text or a .jinja file")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16 on a GPU, fp32 on a CPU")
-    parser.add_argument("--slots", type=int, default=64, help="responses decoded at a time, a rank")
+    parser.add_argument(
+        "--slots", type=int, help="responses decoded at a time, a rank; what free memory holds if not given"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--local_rank", type=int, help="set by the launcher")
     return parser.parse_args(arguments)
@@ -84,7 +86,8 @@ def sample(arguments: argparse.Namespace) -> list[Sample]:
         arguments.model, arguments.precision or ("bf16" if gpu else "fp32"), checkpointing=False
     )
     banned = banned_ids(model.model.language_model.vocab_size, encoder.tokenizer)
-    policy = Policy(model, banned, freeze_vision=True)
+    # Each prompt is read once: nothing to gain from a frozen tower's cache.
+    policy = Policy(model, banned, freeze_vision=False)
     if gpu:
         policy.to(torch.device("cuda", torch.cuda.current_device()))
     prompts = prepare_prompts(load_problems(arguments.data, arguments.split).problems, encoder)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.oracles import dense_attention
-from vlm_uec.rollout.cache import PromptCache, SlotCache, View, attend_part, lane_count, merge
-from vlm_uec.rollout.slots import fitting_slots, slot_count
+from vlm_uec.rollout.cache import PoolSize, PromptCache, SlotCache, View, attend_part, merge
+from vlm_uec.rollout.slots import fitting_size, lane_count, pool_size
 
 LAYERS, HEADS, KEY_HEADS, SIZE, SCALE = 2, 4, 2, 8, 0.4
 SLOTS = 16
@@ -42,7 +42,7 @@ class _Pair:
 
     def __init__(self, width: int, prompts: list[PromptCache]) -> None:
         longest = max(prompt.length for prompt in prompts)
-        self.cache = SlotCache(SLOTS, longest, width, HEADS, prompts[0])
+        self.cache = SlotCache(PoolSize(SLOTS, 8, longest, width), HEADS, prompts[0])
         self.naive: list[_Naive] = []
         self.generator = torch.Generator().manual_seed(7)
 
@@ -117,7 +117,7 @@ def test_lanes_without_a_prompt_hurt_nobody() -> None:
 
 def test_what_a_step_reads() -> None:
     """Rows in steps of 8, positions in steps of 32 up to the width (33 rounded up), lanes as they are."""
-    cache = SlotCache(SLOTS, 5, 33, HEADS, _prompt(5, 1))
+    cache = SlotCache(PoolSize(SLOTS, 8, 5, 33), HEADS, _prompt(5, 1))
     cache.admit(0, _prompt(5, 1))
     assert cache.view(1, 1) == View(slots=16, rows=8, length=32, lanes=1)
     assert cache.view(8, 32) == View(slots=16, rows=8, length=32, lanes=1)
@@ -155,28 +155,38 @@ def test_merging_equal_parts_weighs_them_by_their_sums() -> None:
     assert merge(first, second).flatten().tolist() == pytest.approx([4.0, 4.0])
 
 
-@pytest.mark.parametrize(("slots", "lanes"), [(8, 8), (16, 8), (24, 12), (64, 32), (512, 256)])
-def test_there_is_a_lane_for_every_two_slots(slots: int, lanes: int) -> None:
-    assert lane_count(slots) == lanes
+def test_with_many_queries_a_key_head_the_whole_width_is_read() -> None:
+    cache = SlotCache(PoolSize(SLOTS, 8, 5, 300), 3 * KEY_HEADS, _prompt(5, 1))
+    assert cache.view(1, 1) == View(slots=16, rows=8, length=320, lanes=0)
+
+
+@pytest.mark.parametrize(
+    ("slots", "group", "lanes"),
+    [(8, 8, 8), (16, 8, 8), (24, 8, 12), (64, 8, 32), (64, 20, 32), (64, 5, 51), (64, 1, 64), (512, 8, 256)],
+)
+def test_lanes_for_slots(slots: int, group: int, lanes: int) -> None:
+    """Four times those that groups fill, of which a lane takes eight responses; one a slot at most."""
+    assert lane_count(slots, group) == lanes
 
 
 @pytest.mark.parametrize(
     ("positions", "responses", "slots"),
     [
-        (3000, 20, 24),  # 24 slots of 100 and 12 lanes of 50
-        (10**9, 20, 24),
-        (2999, 20, 16),
-        (2000, 20, 16),  # 16 slots of 100 and 8 lanes of 50
-        (1999, 20, 8),
-        (10, 20, 8),  # never fewer
+        (3000, 6, 24),  # 24 slots of 100 and 12 lanes of 50
+        (10**9, 6, 24),  # 6 and 18 that may follow
+        (2999, 6, 16),
+        (2000, 6, 16),  # 16 slots of 100 and 8 lanes of 50
+        (1999, 6, 8),
+        (10, 6, 8),  # never fewer
         (10**9, 1, 8),
         (10**9, 10_000, 512),  # never more
     ],
 )
 def test_slots_that_fit(positions: int, responses: int, slots: int) -> None:
-    assert fitting_slots(positions, responses, prompt_tokens=50, width=100) == slots
+    size = fitting_size(positions, responses, group=8, prompt_tokens=50, width=100)
+    assert size == PoolSize(slots, lane_count(slots, 8), 50, 100)
 
 
 @pytest.mark.parametrize(("asked", "slots"), [(None, 64), (3, 8), (8, 8), (20, 20)])
 def test_slots_on_a_cpu_do_not_follow_its_memory(asked: int | None, slots: int) -> None:
-    assert slot_count(asked, 1000, 50, 10**9, _prompt(5, 1)) == slots
+    assert pool_size(asked, 1000, 8, 50, 10**9, _prompt(5, 1)).slots == slots

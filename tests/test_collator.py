@@ -28,7 +28,7 @@ def test_a_row_lays_the_prompt_down_once() -> None:
     assert batch.segment.tolist() == [0, 0, 0, 1, 1, 3]
     assert batch.targets.tolist() == [10, 11, 12, 20, 30, 31]
     assert batch.predictors.tolist() == [2, 3, 4, 2, 2, 5]
-    assert ROW.length == len(batch.input_ids) == 6
+    assert len(batch.input_ids) == 6
 
 
 def test_rows_lie_side_by_side_in_the_order_given() -> None:

@@ -85,3 +85,11 @@ def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: bool, calls: int) -
     assert policy.knows(PROMPTS[0]) == frozen
     assert policy.picture_features(random_prompt("words")).shape == (0, 48)
     assert len(seen) == calls, "no picture, no tower"
+
+
+def test_no_picture_needs_no_weights() -> None:
+    """Under ZeRO-3 a sharded weight is empty outside of its module's call."""
+    policy, words = tiny_policy(freeze_vision=True), random_prompt("words")
+    policy.head.weight.data = torch.empty(0)
+    assert policy.knows(words)
+    assert policy.picture_features(words).shape == (0, 48)

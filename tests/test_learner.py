@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -60,10 +60,14 @@ class PlainPolicy:
         self.optimizer.zero_grad()
         return float(norm)
 
-    def frozen_features(self, prompts: Sequence[EncodedPrompt]) -> list[torch.Tensor] | None:
-        if not self.policy.freeze_vision:
-            return None
-        return [self.policy.picture_features(prompt) for prompt in prompts]
+    @property
+    def freeze_vision(self) -> bool:
+        return self.policy.freeze_vision
+
+    def frozen_features(
+        self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
+    ) -> dict[str, torch.Tensor]:
+        return {name: self.policy.picture_features(encode(name)) for name in names}
 
 
 class PlainReference:

@@ -10,7 +10,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from tests.tiny import tiny_model
 from vlm_uec.errors import UserError
-from vlm_uec.policy.load import VISION_TOKENS, banned_ids, end_ids, load_model
+from vlm_uec.policy.load import VISION_TOKENS, banned_ids, check_rotary, end_ids, load_model
 
 
 @pytest.fixture(params=[True, False], ids=["tied", "untied"])
@@ -95,3 +95,11 @@ def test_without_a_generation_config_the_tokenizers_end_counts(
     tiny_model().config.save_pretrained(tmp_path)
     (tmp_path / "generation_config.json").unlink(missing_ok=True)
     assert end_ids(str(tmp_path), tokenizer) == {tokenizer.eos_token_id}
+
+
+def test_rounded_rotary_frequencies_are_refused() -> None:
+    rotary = tiny_model().model.language_model.rotary_emb
+    check_rotary(rotary)
+    rotary.inv_freq = rotary.inv_freq.bfloat16().float()
+    with pytest.raises(UserError, match="rounded the rotary frequencies"):
+        check_rotary(rotary)

@@ -9,7 +9,8 @@ from tests.oracles import plain_logits
 from tests.tiny import BANNED, random_prompt, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
 from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout import cache, native
+from vlm_uec.rollout import native
+from vlm_uec.rollout import slots as rollout_slots
 from vlm_uec.rollout.cache import PromptCache
 from vlm_uec.rollout.engine import FollowUp, Progress, Request, Sampling, StreamKey, nothing_more
 from vlm_uec.rollout.native import NativeEngine
@@ -65,6 +66,14 @@ def test_groups_in_the_order_of_requests_and_responses_in_index_order(plain: lis
     for group in plain:
         assert [response.index for response in group.responses] == list(range(9))
         assert {response.problem_id for response in group.responses} == {group.prompt.problem_id}
+
+
+def test_a_records_memory_is_its_own(plain: list[Group]) -> None:
+    """A view would be sent to other ranks, and kept, with the storage that it is cut from."""
+    for response in (response for group in plain for response in group.responses):
+        for name in RECORDS:
+            record = getattr(response, name)
+            assert record.untyped_storage().nbytes() == record.nbytes
 
 
 def test_a_response_ends_with_its_first_end_token_or_at_the_limit(plain: list[Group]) -> None:
@@ -281,6 +290,37 @@ def test_exploration_in_flight_is_bit_equal_to_a_rollout_of_its_own(
     _assert_same_groups(together[3:], apart)
 
 
+def test_a_long_prompt_that_is_not_explored_changes_no_bit() -> None:
+    """Alone it would be read at 160 positions and not at 288; the bits of more than 192 are others."""
+    prompts = [random_prompt("longest", [(32, 32)], text=6, seed=4), random_prompt("long", text=150, seed=5)]
+    assert [prompt.length for prompt in prompts] == [268, 150]
+    hot = Sampling(1.3, 1.0, max_tokens=20)
+    engine = NativeEngine(POLICY, RARE_ENDS, 8, prompt_tokens=268)
+    explore = _exploring(["long"], 8, hot)
+    requests = [Request(prompt, 3, Sampling(1.0, 1.0, max_tokens=20)) for prompt in prompts]
+    together = engine.generate(requests, KEY, lambda progress: None, explore)
+    alone = Request(prompts[1], 8, hot, first_index=3, source="exploration")
+    _assert_same_groups(together[2:], engine.generate([alone], KEY, lambda progress: None))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Request(PROMPTS[1], 2, PLAIN),
+        Request(PROMPTS[0], 2, Sampling(1.0, 1.0, max_tokens=15)),
+    ],
+    ids=["another prompt", "longer than what was requested"],
+)
+def test_a_follow_up_of_another_kind_is_refused(wrong: Request) -> None:
+    with pytest.raises(ValueError, match="long: a follow-up comes after a request, has its prompt"):
+        _generate([Request(PROMPTS[0], 2, PLAIN)], follow_up=lambda group: wrong)
+
+
+def test_a_follow_up_of_a_follow_up_is_refused() -> None:
+    with pytest.raises(ValueError, match="comes after a request"):
+        _generate([Request(PROMPTS[0], 2, PLAIN)], follow_up=lambda group: Request(group.prompt, 2, PLAIN))
+
+
 @pytest.mark.parametrize("count", [1, 3, 20])
 def test_a_prompt_is_prefilled_once_whatever_is_sampled_from_it(
     count: int, monkeypatch: pytest.MonkeyPatch
@@ -343,7 +383,7 @@ def test_few_lanes_make_responses_wait_and_change_no_token(
     requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
     follow_up = _exploring(["long", "short"], 10, Sampling(1.3, 1.0, max_tokens=40))
     expected = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
-    monkeypatch.setattr(cache, "lane_count", lambda slots: lanes)
+    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: lanes)
     groups = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
     for group, other in zip(groups, expected, strict=True):
         assert group.prompt is other.prompt
@@ -371,7 +411,7 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
     lanes: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither before the first step nor after one in which everything ended, explored prompts included."""
-    monkeypatch.setattr(cache, "lane_count", lambda slots: lanes)
+    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: lanes)
     idle: list[int] = []
     waited: list[bool] = []
     settle = native._Rollout._settle

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_uec.rollout.sampling import Sampled, inverse_cdf, nucleus, sample_tokens, uniform_stream
+from vlm_uec.rollout.sampling import BLOCK, Sampled, inverse_cdf, nucleus, sample_tokens, uniform_stream
 
 NONE_BANNED = torch.zeros(4, dtype=torch.bool)
 PROBABILITIES = torch.tensor([[0.1, 0.5, 0.15, 0.25]])
@@ -86,6 +86,23 @@ def test_an_id_of_zero_weight_is_never_drawn(weights: list[float], uniform: floa
 def test_a_larger_uniform_never_draws_an_earlier_id(weights: list[float], pair: list[float]) -> None:
     low, high = inverse_cdf(torch.tensor([weights, weights]), _uniforms(*sorted(pair))).tolist()
     assert low <= high
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 2**20), st.integers(0, 99))
+def test_many_blocks_draw_as_one_would(blocks: int, seed: int, percent: int) -> None:
+    """Whole weights, two thirds of them 0, some blocks empty: sums are exact, and so is the boundary."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randint(0, 9, (3, blocks, BLOCK), generator=generator).float()
+    weights *= torch.rand(weights.shape, generator=generator) < 1 / 3
+    weights[0, torch.randint(0, blocks, (1,), generator=generator)] = 0
+    weights[:, -1, -1] = 1
+    flat = weights.flatten(1)
+    cumulative = flat.double().cumsum(dim=-1)
+    for u in (percent / 100, 0.0, BELOW_ONE, float(cumulative[1, 40] / cumulative[1, -1])):
+        expected = [int((row <= u * row[-1]).sum()) for row in cumulative]
+        expected = [min(token, flat.shape[1] - 1) for token in expected]
+        assert inverse_cdf(flat, _uniforms(u, u, u)).tolist() == expected
 
 
 def test_rare_ids_behind_a_common_one_keep_their_share() -> None:

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from tests.tiny import tiny_policy
 from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout.cache import LENGTH_STEP, PromptCache, View
+from vlm_uec.rollout.cache import LENGTH_STEP, PoolSize, PromptCache, View
 from vlm_uec.rollout.pool import Pool
 
 SLOTS, WIDTH = 16, 40
@@ -28,7 +28,7 @@ def _pool(policy: Policy, dtype: torch.dtype) -> Pool:
                 module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
     keys = tuple(torch.empty(2, 5, 12, dtype=dtype) for _ in range(2))
     prompt = PromptCache(keys, keys, torch.empty(1, 96), 5)
-    pool = Pool(policy, frozenset([1, 2]), SLOTS, 5, WIDTH, prompt)
+    pool = Pool(policy, frozenset([1, 2]), PoolSize(SLOTS, 8, 5, WIDTH), prompt)
     pool.cache.table.seat(0, prompt)
     return pool
 

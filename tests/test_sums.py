@@ -10,7 +10,7 @@ from vlm_uec.policy.sums import PassSums
 
 
 def _sums() -> PassSums:
-    return PassSums(torch.device("cpu"))
+    return PassSums()
 
 
 def test_sums_peaks_and_counts_over_passes() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -36,12 +36,3 @@ def gather_objects(value: T) -> list[T]:
 def gather_lists(values: Sequence[T]) -> list[T]:
     """Every rank's items, concatenated in rank order, on every rank."""
     return list(chain.from_iterable(gather_objects(list(values))))
-
-
-def sum_over_ranks(values: Mapping[str, float]) -> dict[str, float]:
-    """Key-wise sums; a key that a rank lacks counts as 0 there."""
-    total: dict[str, float] = {}
-    for part in gather_objects(dict(values)):
-        for key, value in part.items():
-            total[key] = total.get(key, 0.0) + value
-    return total

@@ -82,7 +82,9 @@ class Run:
         ends = end_ids(config.model.path, self.encoder.tokenizer)
         self.policy = build_policy(config, self.encoder.tokenizer)
         reference = build_reference(config, self.encoder.tokenizer)
-        self.engine = NativeEngine(self.policy.policy, ends, config.rollout.slots)
+        sets = [self.prompts] if self.validation is None else [self.prompts, self.validation]
+        longest = max(max(prompts.tokens.values()) for prompts in sets)
+        self.engine = NativeEngine(self.policy.policy, ends, config.rollout.slots, longest)
         collector = Collector(
             self.engine,
             self.prompts,
@@ -137,6 +139,10 @@ class Run:
         if self.checkpoint is None:
             return 0
         state = load_state(self.checkpoint, self.fingerprint)
+        if self.config.loss.kl_coef and any(item.reference_logprobs is None for item in state.replay):
+            raise UserError(
+                f"{self.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start afresh"
+            )
         self.policy.load(self.checkpoint)
         self.trainer.restore(state)
         self.display.line(f"resumed from {self.checkpoint} after step {state.step}")

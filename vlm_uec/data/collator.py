@@ -24,11 +24,6 @@ class Row:
     prompt: EncodedPrompt
     responses: tuple[torch.Tensor, ...]
 
-    @property
-    def length(self) -> int:
-        """Positions of the row; a response's last token is predicted but never read."""
-        return self.prompt.length + sum(len(tokens) - 1 for tokens in self.responses)
-
 
 @dataclass(frozen=True)
 class PackedBatch:
@@ -43,7 +38,7 @@ class PackedBatch:
     predictors: torch.Tensor  # [T] int64: the position whose output predicts the target
     targets: torch.Tensor  # [T] int64
     spans: tuple[Span, ...]  # the same layout in numbers: prompts and the read part of responses
-    features: torch.Tensor | None = None  # [image tokens, H]: of a frozen tower, in place of patches
+    features: torch.Tensor | None = None  # [image tokens, H]: of a frozen tower; patches are empty then
 
     def to(self, device: torch.device) -> PackedBatch:
         moved: dict[str, Any] = {
@@ -62,7 +57,7 @@ def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) ->
     return PackedBatch(
         input_ids=torch.cat([part.input_ids for part in parts]),
         positions=torch.cat([part.positions for part in parts], dim=1),
-        patches=torch.cat([part.patches for part in parts]),
+        patches=torch.cat([part.patches[: None if features is None else 0] for part in parts]),
         grid=torch.cat([part.grid for part in parts]),
         row=torch.cat([part.row for part in parts]),
         segment=torch.cat([part.segment for part in parts]),

@@ -2,7 +2,7 @@
 
 The text model hands whatever it was given as attention mask through to the attention function. Here that is
 an object that attends: packed rows (`TiledAttention`, `FlexAttention`), or one prompt whose keys and values
-are kept (`PrefillAttention`). The vision tower's segments (windows, pictures) go through one call a layer
+are kept (`PrefillAttention`). The vision tower's segments (windows, pictures) of one length share a call,
 instead of one a window.
 """
 
@@ -64,15 +64,15 @@ class TiledAttention:
 
     def __init__(self, tiles: Sequence[Tile]) -> None:
         self.tiles = tiles
+        # Every position is a query once, so sorting by place puts the outputs back.
+        self._order = torch.cat([tile.places for tile in tiles]).argsort()
 
     def __call__(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
     ) -> torch.Tensor:
         rows, keys, values = (tensor.transpose(0, 1) for tensor in (query, key, value))
         outputs = [self._tile(tile, rows, keys, values, scale) for tile in self.tiles]
-        places = torch.cat([tile.places for tile in self.tiles])
-        # Every position is a query once, so sorting by place puts the outputs back.
-        return torch.cat(outputs).index_select(0, places.argsort())
+        return torch.cat(outputs).index_select(0, self._order)
 
     @staticmethod
     def _tile(
@@ -110,7 +110,14 @@ class FlexAttention:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
     ) -> torch.Tensor:
         attended = _compiled_flex_attention()(
-            query[None], key[None], value[None], block_mask=self._mask, scale=scale, enable_gqa=True
+            query[None],
+            key[None],
+            value[None],
+            block_mask=self._mask,
+            scale=scale,
+            enable_gqa=True,
+            # The kernel for decoding, chosen for few queries, does not take lengths that change.
+            kernel_options={"FORCE_USE_FLEX_ATTENTION": True},
         )
         return attended[0].transpose(0, 1)
 
@@ -168,7 +175,8 @@ def _attend_segments(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """The tower's attention function: every segment of [1, H, N, D] attends to itself; [1, N, H, D]."""
-    if query.is_cuda and (varlen := _varlen_attention()) is not None:
+    half = query.dtype in (torch.bfloat16, torch.float16)  # the kernel takes no other
+    if query.is_cuda and half and (varlen := _varlen_attention()) is not None:
         q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
         ends = cu_seq_lens_q.to(torch.int32)
         return varlen(q, k, v, ends, ends, max_length_q, max_length_q, scale=scaling)[None], None

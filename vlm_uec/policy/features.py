@@ -1,4 +1,4 @@
-"""Picture features of a frozen vision tower, kept for the run."""
+"""Picture features of a frozen vision tower: each rank keeps those it used last."""
 
 from __future__ import annotations
 

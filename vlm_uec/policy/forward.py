@@ -1,6 +1,6 @@
 """The policy as one module whose forward *is* the packed, shared-prompt forward.
 
-ZeRO-3 hangs its bookkeeping on the top module, so everything a pass needs (vision tower, text model,
+ZeRO-3 hangs its bookkeeping on the top module, so everything that is trained (vision tower, text model,
 head) runs inside this `forward`, on every rank, with or without pictures.
 """
 
@@ -65,24 +65,24 @@ class Policy(nn.Module):
         return embeddings.masked_scatter(places, features.to(embeddings.dtype))
 
     def picture_features(self, prompt: EncodedPrompt) -> torch.Tensor:
-        """Features [image tokens, H] of a prompt's pictures; a frozen tower computes them once a run.
+        """Features [image tokens, H] of a prompt's pictures; a frozen tower's are kept (`FeatureCache`).
 
         Outside of `forward`: the weights must be whole.
         """
-        if self.freeze_vision and (known := self._features.get(prompt)) is not None:
-            return known.to(self.head.weight.device)
-        device = self.head.weight.device
+        weight = self.head.weight
         if len(prompt.patches) == 0:
-            features = self.head.weight.new_zeros(0, self.head.weight.shape[1])
-        else:
-            features = self.see(prompt.patches.to(device), prompt.grid.to(device))
+            # The width is the config's: a sharded weight has none.
+            return weight.new_zeros(0, self.model.model.language_model.config.hidden_size)
+        if self.freeze_vision and (known := self._features.get(prompt)) is not None:
+            return known.to(weight.device)
+        features = self.see(prompt.patches.to(weight.device), prompt.grid.to(weight.device))
         if self.freeze_vision:
             self._features.put(prompt, features)
         return features
 
     def knows(self, prompt: EncodedPrompt) -> bool:
         """Whether `picture_features` needs no weights."""
-        return self._features.get(prompt) is not None
+        return len(prompt.patches) == 0 or self._features.get(prompt) is not None
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [S, V] fp32 of hidden states [S, H]."""

@@ -29,13 +29,13 @@ def logits_of(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | N
 
 
 def log_softmax_allowed(logits: torch.Tensor, banned: torch.Tensor) -> torch.Tensor:
-    """Log-probs [T, V] at t = 1 over the allowed ids; banned ids ([V] bool) get -inf."""
-    return torch.log_softmax(logits.masked_fill(banned, -torch.inf), dim=-1)
+    """Log-probs [T, V] at t = 1 over the allowed ids; banned ids ([V] bool) get about -1e30."""
+    return torch.log_softmax(logits + _ban(banned, logits.dtype), dim=-1)
 
 
-def entropy_of(logprobs: torch.Tensor) -> torch.Tensor:
-    """Exact entropy [T], in nats, of log-probs [T, V]; an id of probability 0 adds nothing."""
-    return -(logprobs.exp() * logprobs.masked_fill(logprobs == -torch.inf, 0.0)).sum(dim=-1)
+def entropy_of(logprobs: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+    """Exact entropy [T], in nats, of finite log-probs [T, V] and their exponentials."""
+    return -torch.linalg.vecdot(probabilities, logprobs)
 
 
 class LogProbHead(nn.Module):
@@ -47,7 +47,8 @@ class LogProbHead(nn.Module):
         """`weight` [V, H], shared with the model's own head; `banned` [V] bool."""
         super().__init__()
         self.weight = weight
-        self.register_buffer("banned", banned, persistent=False)
+        # DeepSpeed moves no buffers of a model that was loaded in shards.
+        self.register_buffer("banned", banned.to(weight.device), persistent=False)
 
     def forward(self, hidden: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Hidden states [T, H] and target ids [T] to log-probs [T] and exact entropies [T], both fp32."""
@@ -70,7 +71,7 @@ class _ScoreTokens(torch.autograd.Function):
             logprobs = torch.log_softmax(logits_of(hidden[span], weight, bias), dim=-1)
             probabilities = logprobs.exp()
             chosen.append(logprobs.gather(1, targets[span, None])[:, 0])
-            entropies.append(-torch.linalg.vecdot(probabilities, logprobs))
+            entropies.append(entropy_of(logprobs, probabilities))
         entropy = torch.cat(entropies)
         # One chunk is kept; what would take more memory than that is computed again.
         kept = probabilities if len(spans) == 1 else None
@@ -90,9 +91,27 @@ class _ScoreTokens(torch.autograd.Function):
                 probabilities = torch.softmax(logits_of(hidden[span], weight, bias), dim=-1)
             of_logprobs, of_entropy = (None if grad is None else grad[span] for grad in grads)
             grad_logits = _grad_logits(probabilities, targets[span], entropy[span], of_logprobs, of_entropy)
-            grad_hidden[span] = torch.mm(grad_logits, weight.to(wide)).to(hidden.dtype)
-            grad_weight.addmm_(grad_logits.t(), hidden[span].to(wide))
+            _add_gradients(grad_logits, hidden[span], weight, grad_hidden[span], grad_weight)
         return grad_hidden, grad_weight.to(weight.dtype), None, None
+
+
+def _add_gradients(
+    grad_logits: torch.Tensor,
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    grad_hidden: torch.Tensor,
+    grad_weight: torch.Tensor,
+) -> None:
+    """Writes a chunk's [T, H] share of the hidden states' gradient, and adds its share of the weight's."""
+    if hidden.is_cuda and hidden.dtype == torch.bfloat16:
+        # Factors in bf16, sums in fp32: at full precision these two products would cost half of an update.
+        narrow = grad_logits.to(hidden.dtype)
+        grad_hidden.copy_(torch.mm(narrow, weight))
+        grad_weight += torch.mm(narrow.t(), hidden, out_dtype=torch.float32)
+        return
+    wide = grad_weight.dtype
+    grad_hidden.copy_(torch.mm(grad_logits, weight.to(wide)))
+    grad_weight.addmm_(grad_logits.t(), hidden.to(wide))
 
 
 def _ban(banned: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

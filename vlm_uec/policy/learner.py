@@ -65,9 +65,9 @@ class _Item:
     """A trajectory of a mini-batch with what its loss needs."""
 
     trajectory: Trajectory
-    weight: float  # of each of its tokens
     old: LogProbs  # None: the new ones, with their gradient stopped
     reference: LogProbs
+    weight: float = 0.0  # of each of its tokens; its mini-batch says
 
 
 class Learner:
@@ -105,13 +105,13 @@ class Learner:
         self, batch: Sequence[Trajectory], old: Sequence[LogProbs], reference: Sequence[LogProbs]
     ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
         """One optimizer step a mini-batch, in FIFO order; the trajectories it read, with their log-probs."""
-        items = [_Item(*terms) for terms in zip(batch, [0.0] * len(batch), old, reference, strict=True)]
+        items = [_Item(*terms) for terms in zip(batch, old, reference, strict=True)]
         done = [self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)]
         return [scored for part, _ in done for scored in part], [stats for _, stats in done]
 
     def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
         """The same on trajectories that keep the log-probs they were stored with."""
-        items = [_Item(item.trajectory, 0.0, item.old_logprobs, item.reference_logprobs) for item in batch]
+        items = [_Item(item.trajectory, item.old_logprobs, item.reference_logprobs) for item in batch]
         return [self._update_minibatch(part, replayed=True)[1] for part in minibatches(items, self.minibatch)]
 
     def _has_gradient(self, trajectory: Trajectory) -> bool:
@@ -140,8 +140,9 @@ class Learner:
     ) -> Iterator[tuple[MicroBatch, PackedBatch]]:
         """Each micro-batch with what the policy reads; a frozen tower's features are computed up front."""
         names = list(dict.fromkeys(row.problem_id for micro in plan for row in micro.rows))
-        features = self.policy.frozen_features([self.prompts.encode(name) for name in names])
-        known = None if features is None else dict(zip(names, features, strict=True))
+        known = None
+        if self.policy.freeze_vision:
+            known = self.policy.frozen_features(names, self.prompts.encode)
         for micro in plan:
             rows = [
                 Row(
@@ -150,7 +151,8 @@ class Learner:
                 )
                 for row in micro.rows
             ]
-            yield micro, pack(rows, None if known is None else [known[row.problem_id] for row in micro.rows])
+            features = None if known is None else [known[row.problem_id] for row in micro.rows]
+            yield micro, pack(rows, features)
 
     def _update_minibatch(
         self, part: Sequence[_Item], *, replayed: bool
@@ -164,7 +166,7 @@ class Learner:
         read = [item.trajectory for item in work]
         plan = self._plan(read) if active else [filler_of(read, self.prompts.tokens)]
         first = any(item.old is None for item in active)
-        sums = PassSums(self.policy.device)
+        sums = PassSums()
         new: dict[TrajectoryKey, torch.Tensor] = {}
         for micro, packed in self._packed(plan, read):
             members = [work[member] for member in micro.members]

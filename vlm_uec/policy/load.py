@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -42,11 +43,27 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLF
     lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if lost:
         raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
+    check_rotary(model.model.language_model.rotary_emb)
     model.model.visual.patch_embed.proj.__class__ = PatchProjection
     use_own_norms(model, type(model.model.language_model.norm))
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
+
+
+def check_rotary(rotary: Any) -> None:
+    """Raises `UserError` where the frequencies of the rotary positions were rounded while loading.
+
+    Under ZeRO-3 transformers before 5.23 cast them to bf16 in silence: positions past some hundred are then
+    off by a good part of a turn.
+    """
+    found = rotary.inv_freq.double().cpu()
+    exponents = torch.arange(len(found), dtype=torch.float64) / len(found)
+    exact = rotary.config.rope_parameters["rope_theta"] ** -exponents
+    if not torch.allclose(found, exact, rtol=1e-5, atol=0):
+        raise UserError(
+            f"transformers {transformers.__version__} rounded the rotary frequencies: install 5.23 or newer"
+        )
 
 
 def _load_with_report(path: str, dtype: torch.dtype) -> Any:

@@ -91,8 +91,8 @@ def _split(
 
 
 def _bins(rows: Sequence[RowPlan], ranks: int, budget: int) -> list[list[int]]:
-    """Places of rows by micro-batch: the fewest bins, a multiple of `ranks`, that the budget allows;
-    fullest first, empty ones last."""
+    """Places of rows by micro-batch: the fewest bins, a multiple of `ranks`, into which `_spread`
+    fits them; fullest first, empty ones last."""
     # A row over the budget costs one pass, whatever its length.
     total = sum(min(row.length, budget) for row in rows)
     passes = max(1, -(-total // (ranks * budget)))

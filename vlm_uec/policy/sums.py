@@ -12,11 +12,10 @@ from vlm_uec.distributed import gather_objects
 class PassSums:
     """Named sums, counts and maxima; numbers reach the host once, in `over_ranks`."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self) -> None:
         self._sums: dict[str, torch.Tensor] = {}
         self._peaks: dict[str, torch.Tensor] = {}
         self._counts: dict[str, float] = defaultdict(float)
-        self._device = device
 
     def add(self, name: str, values: torch.Tensor) -> None:
         """Adds up a tensor of any shape, in double precision: millions of tokens come together here."""
@@ -34,11 +33,13 @@ class PassSums:
         """Everything, over all ranks; a name that nobody used is 0. Every rank calls it."""
         mine = (_numbers(self._sums), dict(self._counts), _numbers(self._peaks))
         total: dict[str, float] = defaultdict(float)
+        highest: dict[str, float] = {}
         for sums, counts, peaks in gather_objects(mine):
             for name, value in (*sums.items(), *counts.items()):
                 total[name] += value
             for name, value in peaks.items():
-                total[name] = max(total[name], value)
+                highest[name] = max(highest.get(name, value), value)
+        total.update(highest)
         return total
 
 

@@ -6,8 +6,8 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ def start_distributed() -> None:
     }
     if "RANK" not in os.environ:
         os.environ.update(alone)
+    if get_accelerator().device_name() != "cpu":
+        # Collectives of objects go over the current device, and start before any model is on it.
+        get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     # DeepSpeed calls collectives by names that torch 2.13 renames: one warning a rank and name, no harm.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     # Its compilation takes a minute and fails without a compiler; gloo and NCCL do without.
@@ -132,17 +135,21 @@ class ZeroPolicy:
             )
         return norm
 
-    def frozen_features(self, prompts: Sequence[EncodedPrompt]) -> list[torch.Tensor] | None:
-        """Each prompt's picture features from a frozen tower; None where the tower is trained.
+    @property
+    def freeze_vision(self) -> bool:
+        return self.policy.freeze_vision
 
-        Every rank calls it, each with the prompts it is about to read.
+    def frozen_features(
+        self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
+    ) -> dict[str, torch.Tensor]:
+        """Picture features of prompts from a frozen tower, on the CPU.
+
+        Every rank calls it, each with those it is about to read.
         """
-        if not self.policy.freeze_vision:
-            return None
-        if not any(gather_objects(not all(map(self.policy.knows, prompts)))):
-            return [self.policy.picture_features(prompt) for prompt in prompts]
-        with self._whole(self.policy.model.model.visual):
-            return [self.policy.picture_features(prompt) for prompt in prompts]
+        unknown = not all(self.policy.knows(encode(name)) for name in names)
+        tower = self.policy.model.model.visual
+        with self._whole(tower) if any(gather_objects(unknown)) else nullcontext():
+            return {name: self.policy.picture_features(encode(name)).cpu() for name in names}
 
     @contextmanager
     def gathered(self) -> Iterator[Policy]:

@@ -13,9 +13,11 @@ import torch
 
 from vlm_uec.rollout.lanes import LANE_ROWS, LaneTable
 
-# What is read comes in whole steps: a row's numbers then do not depend on how far its neighbours are.
+# What is read comes in whole steps, and a CPU's kernel gives the same bits whatever the number of steps: with
+# up to so many queries a key head always, with more while there are no more than 192 keys.
 LENGTH_STEP = 32
 ROW_STEP = 8
+FREE_QUERIES = 2
 # On a GPU every size is a graph to capture.
 CUDA_LENGTH_STEP = 256
 CUDA_LANE_STEP = 8
@@ -33,6 +35,20 @@ class PromptCache:
     @property
     def length(self) -> int:
         return self.keys[0].shape[1]
+
+
+@dataclass(frozen=True)
+class PoolSize:
+    """What a pool takes memory for."""
+
+    slots: int
+    lanes: int
+    prompt_tokens: int  # of the longest prompt
+    width: int  # most tokens of a response
+
+    @property
+    def positions(self) -> int:
+        return self.slots * self.width + self.lanes * self.prompt_tokens
 
 
 @dataclass(frozen=True)
@@ -57,24 +73,21 @@ class Reach:
 class SlotCache:
     """S slots of `width` positions and the lanes of their prompts; memory is taken once."""
 
-    def __init__(
-        self, slots: int, prompt_tokens: int, width: int, query_heads: int, like: PromptCache
-    ) -> None:
-        """`prompt_tokens`: of the longest prompt; `width`: most tokens of a response."""
-        self._heads, _, size = like.keys[0].shape
+    def __init__(self, size: PoolSize, query_heads: int, like: PromptCache) -> None:
+        slots, lanes = size.slots, size.lanes
+        self._heads, _, head_size = like.keys[0].shape
         self._shared = query_heads // self._heads
         device, dtype = like.keys[0].device, like.keys[0].dtype
         self._cuda = device.type == "cuda"
         self._length_step = CUDA_LENGTH_STEP if self._cuda else LENGTH_STEP
-        self._width = round_up(width, self._length_step)
-        prompt_tokens = round_up(prompt_tokens, LENGTH_STEP)
+        self._width = round_up(size.width, self._length_step)
+        prompt_tokens = round_up(size.prompt_tokens, LENGTH_STEP)
 
         def zeros(rows: int, positions: int) -> list[torch.Tensor]:
-            shape = (rows, self._heads, positions, size)
+            shape = (rows, self._heads, positions, head_size)
             return [torch.zeros(shape, device=device, dtype=dtype) for _ in like.keys]
 
-        self.table = LaneTable(lane_count(slots))
-        lanes = self.table.capacity
+        self.table = LaneTable(lanes)
         self._keys, self._values = zeros(slots, self._width), zeros(slots, self._width)
         self._prompt_keys, self._prompt_values = zeros(lanes, prompt_tokens), zeros(lanes, prompt_tokens)
         self.lengths = torch.zeros(slots, dtype=torch.int64, device=device)  # response positions written
@@ -89,8 +102,8 @@ class SlotCache:
     def view(self, rows: int, longest: int) -> View:
         """What a step over the first rows needs, when the longest of their responses has so many tokens.
 
-        On a CPU the products keep all slots: their rows' last bits can follow the number of rows. A GPU
-        halves the slots as the pool empties, a few sizes in all.
+        On a CPU a row's bits must not follow its neighbours: products keep all slots, and attention the whole
+        width where its kernel is not free. A GPU halves the slots as the pool empties, a few sizes in all.
         """
         slots, lanes = len(self.lengths), self.table.used
         length = min(round_up(longest, self._length_step), self._width)
@@ -98,6 +111,8 @@ class SlotCache:
             while slots // 2 >= rows and slots % 16 == 0:
                 slots //= 2
             return View(slots, slots, length, min(round_up(lanes, CUDA_LANE_STEP), self.table.capacity))
+        if self._shared > FREE_QUERIES:
+            length = self._width
         return View(slots, min(round_up(rows, ROW_STEP), slots), length, lanes)
 
     def admit(self, slot: int, prompt: PromptCache) -> None:
@@ -220,12 +235,6 @@ def merge(first: Part, second: Part) -> torch.Tensor:
     """Attention over the keys of both parts, [n, queries, heads, D]."""
     share = torch.sigmoid(second.log_sum - first.log_sum).to(first.output.dtype)
     return torch.lerp(first.output, second.output, share)
-
-
-def lane_count(slots: int) -> int:
-    """Lanes for so many slots. A prompt keeps its lane until its longest response ends, so there are four
-    times those that full lanes would need."""
-    return min(slots, max(ROW_STEP, 4 * slots // LANE_ROWS))
 
 
 def round_up(count: int, step: int) -> int:

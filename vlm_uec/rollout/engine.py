@@ -47,7 +47,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-# Sees a finished group, and may ask for more responses to its prompt.
+# Sees every finished group. After a requested one it may ask for more responses to the same prompt, no longer
+# than the longest that were requested.
 FollowUp = Callable[[Group], Request | None]
 
 

@@ -21,7 +21,7 @@ from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, Stre
 from vlm_uec.rollout.graphs import StepRunner
 from vlm_uec.rollout.pool import Entry, Pool, Written
 from vlm_uec.rollout.sampling import uniform_stream
-from vlm_uec.rollout.slots import slot_count
+from vlm_uec.rollout.slots import pool_size
 from vlm_uec.types import EncodedPrompt, Group, Response
 
 REPORT_EVERY_S = 1.0
@@ -30,9 +30,16 @@ REPORT_EVERY_S = 1.0
 class NativeEngine:
     """Samples with the policy given; the caller sees to it that its weights are whole (not sharded)."""
 
-    def __init__(self, policy: Policy, end_ids: frozenset[int], slots: int | None) -> None:
-        """`slots`: responses decoded at a time; None: what free memory holds."""
+    def __init__(
+        self, policy: Policy, end_ids: frozenset[int], slots: int | None, prompt_tokens: int = 0
+    ) -> None:
+        """`slots`: responses decoded at a time; None: what free memory holds.
+
+        `prompt_tokens`: of the longest prompt there is. On a CPU all are read at that length, or the last
+        bits of a row could follow the longest prompt of its rollout.
+        """
         self.policy, self.end_ids, self.slots = policy, end_ids, slots
+        self.prompt_tokens = prompt_tokens
 
     @torch.inference_mode()
     def generate(
@@ -75,7 +82,7 @@ class _Draft:
 
 
 class _Order:
-    """A request on its way: its prompt's cache while responses may still start from it, and what is done."""
+    """A request on its way: its prompt's cache until the group is complete, and what is done."""
 
     def __init__(self, request: Request, cache: PromptCache | None = None) -> None:
         self.request, self.cache = request, cache
@@ -101,13 +108,16 @@ class _Rollout:
         self.orders = [_Order(request) for request in requests]
         self.waiting = deque(self.orders)  # those with unstarted responses
         self.total, self.finished, self.sampled_tokens = sum(request.count for request in requests), 0, 0
-        width = max(request.sampling.max_tokens for request in requests)
-        prompt_tokens = max(request.prompt.length for request in requests)
+        self.width = max(request.sampling.max_tokens for request in requests)
         first = self._prompt_cache(self.orders[0])
-        slots = slot_count(engine.slots, self.total, prompt_tokens, width, first)
-        self.pool = Pool(engine.policy, engine.end_ids, slots, prompt_tokens, width, like=first)
+        prompt_tokens = max(request.prompt.length for request in requests)
+        if not first.logits.is_cuda:
+            prompt_tokens = max(prompt_tokens, engine.prompt_tokens)
+        group = min(request.count for request in requests)
+        size = pool_size(engine.slots, self.total, group, prompt_tokens, self.width, like=first)
+        self.pool = Pool(engine.policy, engine.end_ids, size, like=first)
         self.runner = StepRunner(self.pool)
-        self.slots = slots
+        self.slots = size.slots
         self.drafts: list[_Draft] = []  # of slots 0, 1, ...: those in use come first
         self.counts: list[int] = []  # tokens each had when the host last looked
 
@@ -178,7 +188,7 @@ class _Rollout:
         return Entry(slot, self._prompt_cache(draft.order), request.sampling, uniforms)
 
     def _close(self, gaps: Sequence[int]) -> None:
-        """Slots in use stay in front: a decode step then reads no more rows than there are responses."""
+        """Slots in use stay in front, for a decode step to leave out those behind."""
         for gap in reversed(gaps):
             last = len(self.drafts) - 1
             if gap != last:
@@ -208,12 +218,19 @@ class _Rollout:
         cache, order.cache = order.cache, None
         if request is None:
             return None
+        same, limit = request.prompt is order.request.prompt, request.sampling.max_tokens
+        if order not in self.orders or not same or limit > self.width:
+            raise ValueError(
+                f"{order.request.prompt.problem_id}: a follow-up comes after a request, has its prompt and "
+                f"at most {self.width} tokens; this one is of {request.prompt.problem_id}, with {limit}"
+            )
         order.follow_up = _Order(request, cache)
         self.total += request.count
         return order.follow_up
 
     def _response(self, draft: _Draft, written: Written) -> Response:
-        behaviour, policy, entropy, kept = written.records.unbind()
+        # Copies: a view would be pickled, and kept, with all four records.
+        behaviour, policy, entropy, kept = (record.clone() for record in written.records)
         request = draft.order.request
         return Response(
             problem_id=request.prompt.problem_id,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout.cache import PromptCache, SlotCache, View
+from vlm_uec.rollout.cache import PoolSize, PromptCache, SlotCache, View
 from vlm_uec.rollout.decoder import TextDecoder
 from vlm_uec.rollout.engine import Sampling
 from vlm_uec.rollout.sampling import Sampled, sample_tokens
@@ -39,22 +39,14 @@ class Written:
 class Pool:
     """S slots. Rows 0 .. n-1 are in use; the host says which."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        end_ids: frozenset[int],
-        slots: int,
-        prompt_tokens: int,
-        width: int,
-        like: PromptCache,
-    ) -> None:
-        """`prompt_tokens`: of the longest prompt; `width`: most tokens of a response."""
+    def __init__(self, policy: Policy, end_ids: frozenset[int], size: PoolSize, like: PromptCache) -> None:
+        slots, width = size.slots, size.width
         device = like.keys[0].device
         self._policy = policy
         self._decoder = TextDecoder(policy.model.model.language_model)
         self._ends = torch.tensor(sorted(end_ids), dtype=torch.int64, device=device)
         heads = policy.model.model.language_model.config.num_attention_heads
-        self.cache = SlotCache(slots, prompt_tokens, width, heads, like)
+        self.cache = SlotCache(size, heads, like)
         # One column more than can be filled: a row that is done writes there until the host looks.
         self._tokens = torch.zeros(slots, width + 1, dtype=torch.int64, device=device)
         self._records = torch.zeros(4, slots, width + 1, device=device)
@@ -107,11 +99,11 @@ class Pool:
         return [count > 0 for count in counts], [abs(count) for count in counts]
 
     def read(self, slots: Sequence[int], counts: Sequence[int]) -> list[Written]:
-        """What these slots hold; copies, as the slots are written over."""
+        """What these slots hold."""
         index = torch.tensor(slots, device=self._rows.device)
         tokens, records = self._tokens[index].cpu(), self._records[:, index].cpu()
         return [
-            Written(tokens[place, :count].clone(), records[:, place, :count].clone())
+            Written(tokens[place, :count].clone(), records[:, place, :count])
             for place, count in enumerate(counts)
         ]
 

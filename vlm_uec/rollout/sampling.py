@@ -9,6 +9,8 @@ import torch
 from vlm_uec.keys import keyed_generator
 from vlm_uec.policy.head import entropy_of, log_softmax_allowed
 
+BLOCK = 128  # ids; divides the vocabularies of Qwen2.5-VL
+
 
 @dataclass(frozen=True)
 class Sampled:
@@ -40,16 +42,22 @@ def sample_tokens(
     are kept for each token: of the distribution sampled from, and of the policy (t = 1, all allowed ids).
     """
     policy = log_softmax_allowed(logits, banned)
-    tempered = policy if temperature is None else _tempered(logits, banned, temperature)
-    kept = tempered.exp() if top_p is None else nucleus(tempered.exp(), top_p)
+    probabilities = policy.exp()
+    tempered, kept = policy, probabilities
+    if temperature is not None:
+        tempered = _tempered(logits, banned, temperature)
+        kept = tempered.exp()
+    mass = torch.ones_like(probabilities[:, 0])
+    if top_p is not None:
+        kept = nucleus(kept, top_p)
+        mass = torch.where(top_p >= 1, mass, kept.sum(dim=-1))
     tokens = inverse_cdf(kept, uniforms)
-    mass = kept.sum(dim=-1)
     behaviour = _at(tempered, tokens) - mass.log()
     if temperature is not None:
         greedy = temperature == 0
         tokens = torch.where(greedy, policy.argmax(dim=-1), tokens)
         behaviour, mass = behaviour.masked_fill(greedy, 0.0), mass.masked_fill(greedy, 1.0)
-    return Sampled(tokens, behaviour, _at(policy, tokens), entropy_of(policy), mass)
+    return Sampled(tokens, behaviour, _at(policy, tokens), entropy_of(policy, probabilities), mass)
 
 
 def _tempered(logits: torch.Tensor, banned: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
@@ -74,10 +82,21 @@ def nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
 def inverse_cdf(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     """The id [S] where the cumulative weight ([S, V], need not sum to 1) first exceeds uniform * total.
 
-    In float64: over 152 k ids a float32 sum would shift the boundaries by more than a rare id's mass.
+    In float64: over 152 k ids a float32 sum would shift the boundaries by more than a rare id's mass. Blocks
+    first and then ids of one block, so that all weights are read once and no float64 copy of them is written.
     """
-    cumulative = weights.double().cumsum(dim=-1)
-    total = cumulative[:, -1:]
-    below_total = torch.nextafter(total, torch.zeros_like(total))
-    target = torch.minimum(uniforms[:, None] * total, below_total)
-    return torch.searchsorted(cumulative, target, right=True)[:, 0]
+    rows, vocabulary = weights.shape
+    blocks = weights.view(rows, -1, BLOCK if vocabulary % BLOCK == 0 else vocabulary)
+    ends = blocks.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    target = _below(uniforms[:, None] * ends[:, -1:], ends[:, -1:])
+    block = torch.searchsorted(ends, target, right=True)
+    starts = torch.cat([torch.zeros_like(target), ends], dim=-1).gather(1, block)
+    chosen = blocks[torch.arange(rows, device=weights.device), block[:, 0]]
+    inside = chosen.cumsum(dim=-1, dtype=torch.float64)
+    place = torch.searchsorted(inside, _below(target - starts, inside[:, -1:]), right=True)
+    return (block * blocks.shape[-1] + place)[:, 0]
+
+
+def _below(values: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
+    """Values, or the largest number below the bounds where rounding put them at or over it."""
+    return torch.minimum(values, torch.nextafter(bounds, torch.zeros_like(bounds)))

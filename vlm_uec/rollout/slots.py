@@ -1,10 +1,11 @@
-"""How many responses are decoded at a time."""
+"""How many responses are decoded at a time, and on how many lanes."""
 
 from __future__ import annotations
 
 import torch
 
-from vlm_uec.rollout.cache import ROW_STEP, PromptCache, lane_count, round_up
+from vlm_uec.rollout.cache import ROW_STEP, PoolSize, PromptCache, round_up
+from vlm_uec.rollout.lanes import LANE_ROWS
 
 # Below, matrix products take another path and a row's last bits change.
 MIN_SLOTS = 8
@@ -12,27 +13,38 @@ CPU_SLOTS = 64
 MAX_SLOTS = 512  # beyond, a decode step is no longer bound by the reading of weights
 # Of the free memory: the rest is for activations, logits and prompts that wait.
 CACHE_SHARE = 0.7
+# What exploration may add: the paper's 20 hot responses to 5 regular ones.
+FOLLOW_UPS = 4
 
 
-def slot_count(asked: int | None, responses: int, prompt_tokens: int, width: int, like: PromptCache) -> int:
-    """The asked number, or what free memory holds: slots of `width` positions and the lanes of their prompts.
+def pool_size(
+    asked: int | None, responses: int, group: int, prompt_tokens: int, width: int, like: PromptCache
+) -> PoolSize:
+    """Slots as asked, or what free memory holds of them; `group`: responses of the smallest request.
 
     On a CPU the number must not depend on free memory, where a rerun has to be equal bit for bit.
     """
-    if asked is not None:
-        return max(asked, MIN_SLOTS)
-    if not like.keys[0].is_cuda:
-        return CPU_SLOTS
-    free, _ = torch.cuda.mem_get_info(like.keys[0].device)
-    # What this process has reserved and does not use is free to it as well.
-    free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    position = sum(tensor[:, 0].nbytes for tensor in (*like.keys, *like.values))
-    return fitting_slots(int(free * CACHE_SHARE) // position, responses, prompt_tokens, width)
+    if asked is None and like.logits.is_cuda:
+        free, _ = torch.cuda.mem_get_info(like.logits.device)
+        # What this process has reserved and does not use is free to it as well.
+        free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        position = sum(tensor[:, 0].nbytes for tensor in (*like.keys, *like.values))
+        return fitting_size(int(free * CACHE_SHARE) // position, responses, group, prompt_tokens, width)
+    slots = CPU_SLOTS if asked is None else max(asked, MIN_SLOTS)
+    return PoolSize(slots, lane_count(slots, group), prompt_tokens, width)
 
 
-def fitting_slots(positions: int, responses: int, prompt_tokens: int, width: int) -> int:
+def fitting_size(positions: int, responses: int, group: int, prompt_tokens: int, width: int) -> PoolSize:
     """The most slots, in whole row steps, whose caches hold at most so many positions."""
-    slots = min(MAX_SLOTS, round_up(responses, ROW_STEP))
-    while slots > MIN_SLOTS and slots * width + lane_count(slots) * prompt_tokens > positions:
-        slots -= ROW_STEP
-    return max(MIN_SLOTS, slots)
+    most = min(MAX_SLOTS, round_up(responses * FOLLOW_UPS, ROW_STEP))
+    for slots in range(most, MIN_SLOTS, -ROW_STEP):
+        size = PoolSize(slots, lane_count(slots, group), prompt_tokens, width)
+        if size.positions <= positions:
+            return size
+    return PoolSize(MIN_SLOTS, lane_count(MIN_SLOTS, group), prompt_tokens, width)
+
+
+def lane_count(slots: int, group: int) -> int:
+    """Lanes for so many slots. A prompt keeps its lane until its longest response ends, so there are four
+    times those that full lanes would need, and one a slot at most."""
+    return min(slots, max(ROW_STEP, 4 * slots // min(group, LANE_ROWS)))
