@@ -4,6 +4,7 @@
     OMP_NUM_THREADS=1 python benchmarks/rollout.py --case forced --shape geometry3k
     OMP_NUM_THREADS=1 python benchmarks/rollout.py --case explore --rounds 9
     python benchmarks/rollout.py --model DIR --case ceiling                         # a model of your own
+    python benchmarks/rollout.py --random 3b --shape gpu --case forced ceiling      # one GPU
 
 forced: every response has the maximal length. free: responses end by chance, a third of the maximum long on
 average. explore: every third prompt is explored, in the same pool (in flight) or after it (two phases).
@@ -62,7 +63,11 @@ class Shape:
     n: int = 16
 
 
-SHAPES = {"short": Shape(84, 64), "geometry3k": Shape(392, 128)}
+SHAPES = {
+    "short": Shape(84, 64),
+    "geometry3k": Shape(392, 128),
+    "gpu": Shape(532, 256, prompts=32),  # 256 rows at 8 samples a prompt
+}
 # Every third prompt gets G' = 16 more, as a training step with exploration does.
 EXPLORED_EVERY, EXPLORED_N, EXPLORED_TEMPERATURE = 3, 16, 1.2
 
@@ -398,7 +403,7 @@ def run_cases(models: Models, arguments: argparse.Namespace) -> dict[str, Any]:
         for case in arguments.case:
             title = f"{case}, {name}"
             if case == "ceiling":
-                # 64 rows, as many as a CPU's pool holds by default.
+                # One pool full: 64 rows are a CPU's default.
                 ceiling = find_ceiling(models, replace(shape, n=8), arguments.rounds)
                 print_ceiling(title, ceiling, models.device)
                 results[title] = {
