@@ -10,7 +10,7 @@
 Same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that every advantage is
 nonzero. Each side is a process of its own. They take turns, so that a machine whose speed drifts is as slow
 for one as for the other: a step that is not counted, for what the other's turn has pushed out of memory, then
-up to five that are. On a GPU, where both do not fit side by side, they run one after the other. Prints
+two that are. On a GPU, where both do not fit side by side, they run one after the other. Prints
 medians by phase, their ratios, and the ratios turn by turn; writes JSON.
 """
 
@@ -38,7 +38,7 @@ import torch
 from PIL import Image
 
 PHASES = ("generation", "scoring", "update", "step")
-UNCOUNTED, COUNTED = 1, 5  # steps of a turn
+UNCOUNTED, COUNTED = 1, 2  # steps of a turn
 
 
 @dataclass(frozen=True)
