@@ -52,6 +52,8 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "model.freeze_vision": False,
         "model.activation_checkpointing": spec["checkpointing"],
         "algorithm": "uec" if spec["difficult_share"] else "grpo",
+        # Forced lengths end at the limit, all of them.
+        "overlong_filter.enabled": False,
         "data.min_pixels": spec["min_pixels"],
         "data.max_pixels": spec["max_pixels"],
         "data.max_prompt_tokens": 4096,
@@ -90,7 +92,8 @@ class ForcedRewards:
     def __call__(self, text: str, problem: Problem) -> Reward:
         asked = self._asked[problem.id]
         self._asked[problem.id] += 1
-        difficult = int(problem.id) % 100 < 100 * self._share
+        # 61 has no factor in common with 100: any run of problems holds about its share.
+        difficult = 61 * int(problem.id) % 100 < 100 * self._share
         failed = difficult and asked < self._n
         value = 0.0 if failed else (asked % self._n) / (self._n - 1)
         return Reward(value, value, 0.0, "forced")

@@ -11,7 +11,7 @@ generation: prompts to completions, tokenization and pictures included. scoring:
 which is TRL's second pass over the pictures, the reference's log-probs, rewards and advantages. update:
 from there to the end of the step. step: all of it and the data loader, from command to answer.
 SPEC.json holds the fields of `Spec`; others are ignored. Everything else is TRL's default, except that
-logging and saving are off.
+logging and saving are off, and that activation checkpointing is as our side has it.
 """
 
 from __future__ import annotations

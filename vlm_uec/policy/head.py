@@ -104,7 +104,7 @@ def _add_gradients(
 ) -> None:
     """Writes a chunk's [T, H] share of the hidden states' gradient, and adds its share of the weight's."""
     if hidden.is_cuda and hidden.dtype == torch.bfloat16:
-        # Factors in bf16, sums in fp32: at full precision these two products would cost half of an update.
+        # Factors in bf16, sums in fp32: fp32 factors would do without the tensor cores.
         narrow = grad_logits.to(hidden.dtype)
         grad_hidden.copy_(torch.mm(narrow, weight))
         grad_weight += torch.mm(narrow.t(), hidden, out_dtype=torch.float32)
