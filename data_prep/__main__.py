@@ -1,12 +1,11 @@
-"""`python -m data_prep COMMAND ...`: write a dataset directory and say what went into it."""
+"""`python -m data_prep COMMAND ...`: write a dataset directory, or look into one, and say what is in it."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from vlm_uec.errors import UserError
 
@@ -20,11 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parser(arguments).parse_args(arguments)
     try:
-        manifest = args.run(args)
+        told = args.run(args)
     except UserError as error:
         print(f"data_prep {args.command}: {error}", file=sys.stderr)
         return 2
-    print(_summary(manifest))
+    print(told)
     return 0
 
 
@@ -38,16 +37,6 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
-
-
-def _summary(manifest: Mapping[str, Any]) -> str:
-    lines = []
-    for split, count in manifest["counts"].items():
-        rejected = manifest["rejected_counts"][split]
-        reasons = ", ".join(f"{reason} {number}" for reason, number in rejected.items()) or "none"
-        lines.append(f"{split}: {count} problems, {sum(rejected.values())} rejected ({reasons})")
-    lines += [f"{name}: {number}" for name, number in manifest["counters"].items()]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_prep.writer import Rejection, write_dataset
+from data_prep.writer import Rejection, summary, write_dataset
 from vlm_uec.data.dataset import IMAGE_MARK, MAX_PICTURE_BYTES, picture_fault, problem_fault
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the parquet files go")
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    return prepare(args.raw, args.out)
+def run(args: argparse.Namespace) -> str:
+    return summary(prepare(args.raw, args.out))
 
 
 def prepare(raw: Path, out: Path) -> dict[str, Any]:

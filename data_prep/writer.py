@@ -115,6 +115,17 @@ def write_dataset(
     return manifest
 
 
+def summary(manifest: Mapping[str, Any]) -> str:
+    """What went into a dataset, a line a split and one a counter."""
+    lines = []
+    for split, count in manifest["counts"].items():
+        rejected = manifest["rejected_counts"][split]
+        reasons = ", ".join(f"{reason} {number}" for reason, number in rejected.items()) or "none"
+        lines.append(f"{split}: {count} problems, {sum(rejected.values())} rejected ({reasons})")
+    lines += [f"{name}: {number}" for name, number in manifest["counters"].items()]
+    return "\n".join(lines)
+
+
 def _write_split(path: Path, rows: Iterable[Problem | Rejection]) -> _SplitTally:
     tally = _SplitTally()
     writer: pq.ParquetWriter | None = None

@@ -226,8 +226,11 @@ def test_command_writes_splits_without_solutions(tmp_path: Path) -> None:
         "2",
         "1",
     ]
-    manifest = synthetic.run(parser.parse_args(arguments))
-    assert manifest["counts"] == {"train": 6, "validation": 4}
+    told = synthetic.run(parser.parse_args(arguments))
+    assert told.splitlines() == [
+        "train: 6 problems, 0 rejected (none)",
+        "validation: 4 problems, 0 rejected (none)",
+    ]
     import pyarrow.parquet as pq
 
     rows = pq.read_table(tmp_path / "train.parquet").to_pylist()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,15 +30,30 @@ class ModelConfig(Section):
 
 
 class DataConfig(Section):
-    path: str = Field(description="Directory written by data_prep, parquet directory, or Hub id.")
+    path: str | None = Field(None, description="Directory of data_prep, parquet directory, or Hub id.")
+    mixture: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None, description="Instead of path: several of them, each with its weight in every step."
+    )
+    validation_path: str | None = Field(
+        None, description="Where validation problems come from; null: from path."
+    )
     train_split: str = Field("train", description="Split trained on.")
     validation_split: str = Field("validation", description="Split of eval/pass@1.")
     min_pixels: int = Field(262_144, gt=0, description="Smaller pictures are enlarged to this many pixels.")
     max_pixels: int = Field(4_194_304, gt=0, description="Larger pictures are shrunk to this many pixels.")
     max_prompt_tokens: int = Field(2048, gt=0, description="Longer prompts are left out, with a count.")
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """Every data set trained on, with its weight."""
+        return self.mixture or {str(self.path): 1.0}
+
     @model_validator(mode="after")
-    def _ordered(self) -> DataConfig:
+    def _consistent(self) -> DataConfig:
+        if not self.path and not self.mixture:
+            raise ValueError("data.path is missing")
+        if self.path and self.mixture:
+            raise ValueError("data.path and data.mixture are both set; set data.path=null for the mixture")
         if self.min_pixels > self.max_pixels:
             raise ValueError(f"min_pixels {self.min_pixels} is above max_pixels {self.max_pixels}")
         return self
@@ -181,6 +196,8 @@ class Config(Section):
             )
         if self.stabilizer.enabled and self.stabilizer.capacity < 1:
             raise ValueError(f"stabilizer.capacity {self.stabilizer.capacity} can never hold one |B| x G")
+        if self.train.eval_every and self.data.mixture and not self.data.validation_path:
+            raise ValueError("data.validation_path is missing: a mixture does not say what to validate on")
         return self
 
 

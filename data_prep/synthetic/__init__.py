@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from data_prep.synthetic.kinds import LEVELS
 from data_prep.synthetic.problems import DEFAULT_PIXELS, SPLITS, SyntheticProblem, generate
-from data_prep.writer import write_dataset
+from data_prep.writer import summary, write_dataset
 from vlm_uec.types import Problem
 
 __all__ = ["SyntheticProblem", "add_arguments", "generate", "run"]
@@ -41,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-size", type=_pixels, default=DEFAULT_PIXELS, help="pixels a side")
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Writes the splits that have a count and returns the manifest."""
+def run(args: argparse.Namespace) -> str:
+    """Writes the splits that have a count and says so."""
     levels = sorted(set(args.levels))
     splits: dict[str, list[Problem]] = {
         split: [
@@ -52,4 +51,4 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if getattr(args, split)
     }
     settings = {"seed": args.seed, "levels": levels, "image_size": args.image_size}
-    return write_dataset(args.out, splits, {"command": "synthetic", **settings})
+    return summary(write_dataset(args.out, splits, {"command": "synthetic", **settings}))
