@@ -25,6 +25,7 @@ import transformers
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
+from vlm_uec.data.schedule import Part, Schedule
 from vlm_uec.distributed import rank, world_size
 from vlm_uec.experience import Collector
 from vlm_uec.policy.build import build_policy, build_reference
@@ -134,7 +135,10 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
     )
     timer = PhaseTimer()
     display = Display(active=False, stream=StringIO())
-    return Trainer(config, policy, collector, learner, timer, display), timer, prompts.tokens
+    ids = tuple(sorted(prompts.problems))
+    schedule = Schedule([Part("", ids, config.rollout.prompts)], config.train.seed)
+    trainer = Trainer(config, policy, collector, learner, schedule, timer, display)
+    return trainer, timer, prompts.tokens
 
 
 def text_weights(model: Any) -> int:

@@ -93,12 +93,11 @@ def sample(arguments: argparse.Namespace) -> list[Sample]:
     prompts = prepare_prompts(load_problems(arguments.data, arguments.split).problems, encoder)
     display = Display(active=rank() == 0)
     display.doing(f"{len(prompts.problems)} problems x {arguments.n}")
-    lists_choices = encoder.format_prompt.lists_choices
     return sample_problems(
         NativeEngine(policy, end_ids(arguments.model, encoder.tokenizer), arguments.slots),
         prompts,
         encoder.tokenizer,
-        partial(judge, function=accuracy_reward, format_weight=0.0, prompt_lists_choices=lists_choices),
+        partial(judge, function=accuracy_reward, format_weight=0.0, prompt=encoder.format_prompt),
         problem_ids=list(prompts.problems),
         n=arguments.n,
         sampling=Sampling(arguments.temperature, arguments.top_p, arguments.max_tokens),

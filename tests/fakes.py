@@ -20,6 +20,7 @@ import torch
 from vlm_uec import experience
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.prompts import PromptSet
+from vlm_uec.data.schedule import Part, Schedule
 from vlm_uec.experience import Collector
 from vlm_uec.policy.learner import UpdateStats
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, StreamKey, nothing_more
@@ -204,7 +205,9 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     policy = FakePolicy()
     collector, learner = make_collector(config, scripts, policy), NotingLearner(policy)
     display = Display(active=False, steps=1, stream=StringIO())
-    trainer = Trainer(config, cast(Any, policy), collector, cast(Any, learner), PhaseTimer(), display)
+    schedule = Schedule([Part("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
+    parts = (cast(Any, policy), collector, cast(Any, learner), schedule, PhaseTimer(), display)
+    trainer = Trainer(config, *parts)
     return trainer, learner
 
 

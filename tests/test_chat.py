@@ -55,14 +55,19 @@ def test_the_default_is_the_reference_format_prompt() -> None:
 def test_a_template_sees_question_and_choices() -> None:
     template = FormatPrompt("{{ question }}{% for c in choices %} ({{ loop.index }}) {{ c }}{% endfor %}")
     assert template(_problem("Which?", choices=("4", "5"))) == "Which? (1) 4 (2) 5"
-    assert template.lists_choices
 
 
-@pytest.mark.parametrize(
-    "template", [None, "{{ question }} {# no choices #}", "{{ question }} Your choices?"]
-)
-def test_a_template_that_does_not_use_the_choices_does_not_list_them(template: str | None) -> None:
-    assert not FormatPrompt(template).lists_choices
+def test_a_template_sees_the_rest_of_the_problem() -> None:
+    template = FormatPrompt(
+        "{{ source }} {{ question_type }} {{ answer_type }} {{ precision }} {{ metadata.grade }}"
+    )
+    problem = Problem("p", "Q", "1", precision=2, answer_type="float", source="mine", metadata={"grade": 7})
+    assert template(problem) == "mine free_form float 2 7"
+
+
+def test_a_template_does_not_see_the_answer() -> None:
+    with pytest.raises(UserError, match="'answer' is undefined"):
+        FormatPrompt("{{ question }} {{ answer }}")(_problem("Q?"))
 
 
 def test_a_template_file_is_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -12,7 +13,7 @@ from tests.tiny import encoded, noise_picture
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.vision import patches_of
+from vlm_uec.data.vision import decode_image, patches_of
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -89,9 +90,9 @@ def test_a_special_token_in_the_question_stands_for_no_picture(encoder: PromptEn
 
 
 def test_a_broken_or_impossible_picture_is_a_rejection(encoder: PromptEncoder) -> None:
-    with pytest.raises(PromptRejected, match="not a readable picture"):
+    with pytest.raises(PromptRejected, match="broken picture"):
         encoder(Problem("broken", "<image>Find x.", "1", (b"no picture",)))
-    with pytest.raises(PromptRejected, match="aspect ratio"):
+    with pytest.raises(PromptRejected, match="too long and thin"):
         encoder(_problem("strip", "<image>Find x.", noise_picture(2, 401)))
 
 
@@ -133,6 +134,29 @@ def test_a_prompt_larger_than_the_cache_is_still_served(encoder: PromptEncoder) 
     none = _small(encoder, 0)
     assert none(_problem("a")).length == none(_problem("b")).length
     assert len(none._cache) == 1
+
+
+def test_a_length_is_the_encoded_length(encoder: PromptEncoder) -> None:
+    problem = _problem("p", "In <image> and <image> find x.", WIDE, SMALL)
+    assert encoder.length(problem) == encoder(problem).length
+
+
+def test_a_picture_is_decoded_once_whoever_shows_it(
+    encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two problems about one picture, measured, then encoded twice with nothing cached in between."""
+    decoded: list[bytes] = []
+
+    def counting(data: bytes) -> Image.Image:
+        decoded.append(data)
+        return decode_image(data)
+
+    monkeypatch.setattr("vlm_uec.data.encode.decode_image", counting)
+    none = _small(encoder, 0)
+    problems = [_problem("a"), _problem("b", "<image>Find y."), _problem("c", "<image>Find z.", WIDE)]
+    for _ in range(2):
+        assert [none.length(problem) for problem in problems] == [none(p).length for p in problems]
+    assert decoded == [encoded(SMALL), encoded(WIDE)]
 
 
 # --- loading ----------------------------------------------------------------------------------------------

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.errors import UserError
 from vlm_uec.rewards import accuracy_reward, format_reward, judge, lists_choices, load_reward_function
 from vlm_uec.types import Problem
 
+CHOICES_TEMPLATE = str(Path(__file__).parents[1] / "configs" / "prompts" / "choices.jinja")
 PROBLEM = Problem(id="geo-7", question="<image>Find x.", answer="31", choices=("22", "31", "43", "62"))
 LISTED = replace(PROBLEM, question="<image>Find x.\nChoices:\n(A) 22\n(B) 31\n(C) 43\n(D) 62")
 RIGHT = r"<think>Because.</think> \boxed{31}"
@@ -32,7 +34,33 @@ def test_a_letter_earns_only_where_the_prompt_listed_the_choices() -> None:
     assert accuracy_reward(LETTER, PROBLEM) == 0.0
     assert accuracy_reward(LETTER, LISTED) == 1.0
     assert judge(LETTER, PROBLEM, accuracy_reward, 0.0).accuracy == 0.0
-    assert judge(LETTER, PROBLEM, accuracy_reward, 0.0, prompt_lists_choices=True).accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("template", "earned"),
+    [
+        (CHOICES_TEMPLATE, 1.0),
+        ("{{ question }} A. 22 B. 31 C. 43 D. 62", 1.0),
+        ("{{ question }} There are {{ choices | length }} choices.", 0.0),
+        ("{{ question }} {{ choices | join(', ') }}", 0.0),
+        ("{{ question }}{% if answer_type == 'none' %} (A) 22 (B) 31 (C) 43 (D) 62{% endif %}", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_it_is_the_shown_prompt_that_decides_whether_a_letter_counts(
+    template: str | None, earned: float
+) -> None:
+    shown = FormatPrompt(template)
+    assert judge(LETTER, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == earned
+    assert judge(RIGHT, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == 1.0
+
+
+def test_the_bundled_template_for_choices() -> None:
+    text = FormatPrompt(CHOICES_TEMPLATE)(PROBLEM)
+    start = "<image>Find x.\nChoices:\n(A) 22\n(B) 31\n(C) 43\n(D) 62\nYou FIRST think about"
+    assert text.startswith(start)
+    plain = FormatPrompt(CHOICES_TEMPLATE)(replace(PROBLEM, choices=()))
+    assert plain.startswith("<image>Find x.\nYou FIRST think about")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from itertools import chain
 from typing import TypeVar
@@ -31,6 +32,12 @@ def gather_objects(value: T) -> list[T]:
     values: list[T | None] = [None] * world_size()
     dist.all_gather_object(values, value)
     return values  # type: ignore[return-value]
+
+
+def ranks_here() -> list[int]:
+    """The ranks on this rank's machine; every rank calls it."""
+    names = gather_objects(socket.gethostname())
+    return [number for number, name in enumerate(names) if name == names[rank()]]
 
 
 def gather_lists(values: Sequence[T]) -> list[T]:

@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 from numbers import Real
 from pathlib import Path
@@ -29,7 +30,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def accuracy_reward(response: str, problem: Problem) -> float:
     """1.0 where the verifier finds the answer right, else 0.0. Choices count if the question lists them."""
-    return float(_verdict(response, problem, prompt_lists_choices=False).correct)
+    return float(_verdict(response, problem, None).correct)
 
 
 def format_reward(response: str) -> float:
@@ -77,16 +78,16 @@ def judge(
     function: RewardFunction,
     format_weight: float,
     *,
-    prompt_lists_choices: bool = False,
+    prompt: Callable[[Problem], str] | None = None,
 ) -> Reward:
     """The reward of one response: `(1 - w) * accuracy + w * format`.
 
-    `prompt_lists_choices`: the prompt's template shows the choices, even where the question does not.
+    `prompt`: the text shown for a problem, which may list choices that the question does not.
     Raises UserError where a plug-in raises or returns anything but a number in [0, 1].
     """
     kind: str | None = None
     if function is accuracy_reward:
-        verdict = _verdict(response, problem, prompt_lists_choices)
+        verdict = _verdict(response, problem, prompt)
         accuracy, reason, kind = float(verdict.correct), verdict.reason, verdict.kind
     else:
         accuracy = _plug_in_accuracy(response, problem, function)
@@ -95,10 +96,10 @@ def judge(
     return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason, kind)
 
 
-def _verdict(response: str, problem: Problem, prompt_lists_choices: bool) -> Verdict:
+def _verdict(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
+    shown = replace(problem, question=prompt(problem)) if prompt and problem.choices else problem
     # A guessed letter would earn 25 % on a question that never offered letters.
-    listed = prompt_lists_choices or lists_choices(problem)
-    choices = problem.choices if listed else None
+    choices = problem.choices if lists_choices(shown) else None
     return verify(response, problem.answer, choices=choices, precision=problem.precision)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vlm_uec.checkpoint import find_checkpoint, load_state, save_checkpoint
 from vlm_uec.config import Config, dump_config
-from vlm_uec.data.dataset import data_fingerprint, load_problems
+from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
-from vlm_uec.data.prompts import PromptSet, prepare_prompts, step_problems
+from vlm_uec.data.mixture import load_mixture
+from vlm_uec.data.prompts import PromptSet, prepare_prompts
+from vlm_uec.data.schedule import Part, Schedule, shares
 from vlm_uec.distributed import barrier, rank, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.evaluate import correct_counts, sample_problems
@@ -55,13 +57,11 @@ class Run:
             judge,
             function=function,
             format_weight=config.reward.format_weight,
-            prompt_lists_choices=self.encoder.format_prompt.lists_choices,
+            prompt=self.encoder.format_prompt,
         )
         self.display = Display(active=rank() == 0, steps=config.train.steps)
-        self.prompts = self._prompts(config.data.train_split)
-        self.validation = self._prompts(config.data.validation_split) if config.train.eval_every else None
-        # Asked only for its refusal: too few problems are told before the model is loaded.
-        step_problems(list(self.prompts.problems), config.rollout.prompts, config.train.seed, 1)
+        self.prompts, self.schedule = self._training()
+        self.validation = self._validation() if config.train.eval_every else None
         if config.rollout.prompts < world_size():
             raise UserError(
                 f"rollout.prompts {config.rollout.prompts} is below the number of ranks {world_size()}"
@@ -69,13 +69,29 @@ class Run:
         self.timer = PhaseTimer()
         self._build_policy()
 
-    def _prompts(self, split: str) -> PromptSet:
-        loaded = load_problems(self.config.data.path, split)
+    def _training(self) -> tuple[PromptSet, Schedule]:
+        config = self.config
+        weights = config.data.weights
+        prompts, ids = self._prompts(list(weights), config.data.train_split)
+        parts = [
+            Part(
+                path if len(weights) > 1 else "", tuple(sorted(set(ids[path]) & set(prompts.problems))), count
+            )
+            for path, count in shares(weights, config.rollout.prompts).items()
+        ]
+        return prompts, Schedule(parts, config.train.seed)
+
+    def _validation(self) -> PromptSet:
+        data = self.config.data
+        return self._prompts([data.validation_path or str(data.path)], data.validation_split)[0]
+
+    def _prompts(self, paths: list[str], split: str) -> tuple[PromptSet, Mapping[str, Sequence[str]]]:
+        loaded = load_mixture(paths, split)
         prompts = prepare_prompts(loaded.problems, self.encoder)
         for reason, count in (loaded.rejected + prompts.rejected).items():
             self.display.line(f"{split}: left out {count} ({reason})")
         self.display.line(f"{split}: {len(prompts.problems)} problems")
-        return prompts
+        return prompts, loaded.ids
 
     def _build_policy(self) -> None:
         config = self.config
@@ -102,7 +118,9 @@ class Run:
             minibatch=config.optim.minibatch * config.rollout.n,
             budget=config.optim.microbatch_tokens,
         )
-        self.trainer = Trainer(config, self.policy, collector, learner, self.timer, self.display)
+        self.trainer = Trainer(
+            config, self.policy, collector, learner, self.schedule, self.timer, self.display
+        )
         self.collector = collector
 
     def execute(self) -> None:

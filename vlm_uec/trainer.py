@@ -14,7 +14,7 @@ from vlm_uec.algorithm.replay import ReplayBuffer
 from vlm_uec.algorithm.retention import drop_overlong, retain_exploration, retain_regular
 from vlm_uec.checkpoint import TrainState
 from vlm_uec.config import Config
-from vlm_uec.data.prompts import step_problems
+from vlm_uec.data.schedule import Schedule
 from vlm_uec.experience import Collector, Experience
 from vlm_uec.keys import keyed_generator
 from vlm_uec.policy.learner import Learner, UpdateStats
@@ -61,12 +61,12 @@ class Trainer:
         policy: ZeroPolicy,
         collector: Collector,
         learner: Learner,
+        schedule: Schedule,
         timer: PhaseTimer,
         display: Display,
     ) -> None:
         self.config, self.policy, self.collector, self.learner = config, policy, collector, learner
-        self.timer, self.display = timer, display
-        self.problem_ids = sorted(collector.prompts.problems)
+        self.schedule, self.timer, self.display = schedule, timer, display
         self.restore(TrainState(0, (), (), ""))
 
     def restore(self, state: TrainState) -> None:
@@ -90,7 +90,7 @@ class Trainer:
         return StepOutcome(experience, retained, update, replay)
 
     def _explore(self, step: int) -> Experience:
-        problems = step_problems(self.problem_ids, self.config.rollout.prompts, self.config.train.seed, step)
+        problems = self.schedule.step(step)
         self.display.doing(f"step {step}: rollout")
         with self.timer.phase("rollout"), self.policy.gathered():
             return self.collector.collect(problems, step, self.timer, self.display.progress)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import PreTrainedTokenizerBase
 
@@ -26,31 +25,26 @@ DEFAULT_TEMPLATE = (
     "MUST BE put in \\boxed{}."
 )
 IMAGE_MARK = "<image>"
+SEEN = ("question", "choices", "precision", "question_type", "answer_type", "source", "metadata")
 # Private-use characters stand for the user's text while the chat template is rendered around it.
 _SLOT = re.compile("\ue000(\\d+)\ue001")
 
 
 class FormatPrompt:
-    """The jinja template around a question; sees `question` and `choices`."""
+    """The jinja template around a question; sees what `SEEN` names of a problem."""
 
     def __init__(self, template: str | None = None) -> None:
         """`template`: jinja source, or the path of a file that ends in .jinja; None is the reference's."""
         self.source = _template_source(template)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         try:
-            self._names = meta.find_undeclared_variables(environment.parse(self.source))
             self._template = environment.from_string(self.source)
         except TemplateError as error:
             raise UserError(f"prompt.template does not parse: {error}") from error
 
-    @cached_property
-    def lists_choices(self) -> bool:
-        """Whether the prompt shows the choices: only then may a letter count as an answer."""
-        return "choices" in self._names
-
     def __call__(self, problem: Problem) -> str:
         try:
-            return self._template.render(question=problem.question, choices=list(problem.choices))
+            return self._template.render({name: getattr(problem, name) for name in SEEN})
         except Exception as error:  # the template is the user's program: it can raise anything
             raise UserError(f"prompt.template fails on problem {problem.id}: {error}") from error
 

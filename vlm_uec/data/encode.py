@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
+from vlm_uec.data.levels import LevelProcessor, PictureLevels
+from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.vision import decode_image, images_from_messages, load_image_processor, patches_of
+from vlm_uec.data.vision import decode_image, images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
 from vlm_uec.types import EncodedPrompt, Problem
 
@@ -28,8 +30,8 @@ class PromptRejected(ValueError):
 class PromptEncoder:
     """Encodes problems for one model, format prompt and pixel budget.
 
-    Keeps the encodings used last, up to `cache_bytes` of patches, so that a prompt that comes back
-    (old, reference and update passes, replay) is not decoded and resized again.
+    Keeps the encodings used last, up to `cache_bytes` of patches, for a prompt that comes back within a step
+    (rollout, then old, reference and update passes), and every picture resized, for later steps.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class PromptEncoder:
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
         self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD])
+        self.pictures = PictureStore()
+        self._levels = LevelProcessor(image_processor)
         self._cache: OrderedDict[str, tuple[Problem, EncodedPrompt]] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
@@ -82,35 +86,59 @@ class PromptEncoder:
         self._remember(problem, prompt)
         return prompt
 
+    def length(self, problem: Problem) -> int:
+        """Tokens of the prompt; raises what a call raises, for less work."""
+        pictures = self._pictures(problem)
+        return len(self._input_ids([user_message(self.format_prompt(problem))], pictures))
+
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
         """Chat messages whose pictures are paths, URLs or base64; `name` stands for the problem id."""
-        return self._assemble(name, messages, images_from_messages(messages, self.image_processor))
+        images = images_from_messages(messages, self.image_processor)
+        return self._assemble(name, messages, [self._levels.levels(image) for image in images])
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
+        return self._assemble(
+            problem.id, [user_message(self.format_prompt(problem))], self._pictures(problem)
+        )
+
+    def _pictures(self, problem: Problem) -> list[PictureLevels]:
+        return [self._picture(data) for data in problem.images]
+
+    def _picture(self, data: bytes) -> PictureLevels:
+        key = blake2b(data, digest_size=16).digest()
+        if known := self.pictures.get(key):
+            return known
         try:
-            images = [decode_image(data) for data in problem.images]
+            image = decode_image(data)
         except ValueError as error:
-            raise PromptRejected(str(error)) from error
-        return self._assemble(problem.id, [user_message(self.format_prompt(problem))], images)
+            raise PromptRejected("broken picture") from error
+        try:
+            picture = self._levels.levels(image)
+        except ValueError as error:
+            raise PromptRejected("picture too long and thin to resize") from error
+        self.pictures.put(key, picture)
+        return picture
 
     def _assemble(
-        self, name: str, messages: Sequence[Mapping[str, Any]], images: Sequence[Image.Image]
+        self, name: str, messages: Sequence[Mapping[str, Any]], pictures: Sequence[PictureLevels]
     ) -> EncodedPrompt:
-        try:
-            patches, grid = patches_of(images, self.image_processor)
-        except ValueError as error:  # a strip too long and thin to resize
-            raise PromptRejected(str(error)) from error
-        merge = self.image_processor.merge_size
-        counts = (grid.prod(dim=1) // merge**2).tolist()
+        input_ids = torch.tensor(self._input_ids(messages, pictures), dtype=torch.int64)
+        patches, grid = self._levels.patches(pictures)
+        positions = mrope_positions(input_ids, grid, self.image_pad_id, self.image_processor.merge_size)
+        return EncodedPrompt(name, input_ids, patches, grid, positions)
+
+    def _input_ids(
+        self, messages: Sequence[Mapping[str, Any]], pictures: Sequence[PictureLevels]
+    ) -> list[int]:
+        counts = [len(picture.values) // self._levels.merged_patches for picture in pictures]
         ids = tokenize_chat(messages, self.tokenizer)
         if ids.count(self.image_pad_id) != len(counts):
             raise PromptRejected("number of image marks and pictures differ")
-        input_ids = torch.tensor(self._expand(ids, counts), dtype=torch.int64)
-        if len(input_ids) > self.max_prompt_tokens:
+        expanded = self._expand(ids, counts)
+        if len(expanded) > self.max_prompt_tokens:
             # Cutting a multimodal prompt would part placeholders from patches.
             raise PromptRejected(f"prompt over {self.max_prompt_tokens} tokens")
-        positions = mrope_positions(input_ids, grid, self.image_pad_id, merge)
-        return EncodedPrompt(name, input_ids, patches, grid, positions)
+        return expanded
 
     def _expand(self, ids: Sequence[int], counts: Sequence[int]) -> list[int]:
         remaining = iter(counts)

@@ -1,4 +1,4 @@
-"""The prompts a run may use: encoded once at the start to learn what fits, then sampled by step."""
+"""The prompts a run may use: measured once at the start to learn what fits, encoded when asked for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
-from vlm_uec.distributed import gather_objects, rank, world_size
+from vlm_uec.distributed import gather_objects, rank, ranks_here
 from vlm_uec.errors import UserError
-from vlm_uec.keys import keyed_generator
 from vlm_uec.types import EncodedPrompt, Problem
 
 
@@ -27,19 +26,26 @@ class PromptSet:
 
 
 def prepare_prompts(problems: Sequence[Problem], encoder: PromptEncoder) -> PromptSet:
-    """Encodes every problem on one of the ranks; leaves out, with a count, what cannot be a prompt.
+    """Measures every problem on one rank of each machine; leaves out, with a count, what cannot be a prompt.
 
-    Raises `UserError` when nothing is left.
+    Every machine looks at all of them, so that each has every picture, resized. Raises `UserError` when
+    nothing is left.
     """
+    here = ranks_here()
+    mine = problems[here.index(rank()) :: len(here)]
     tokens: dict[str, int] = {}
     rejected: Counter[str] = Counter()
-    for share in gather_objects(_survey(problems[rank() :: world_size()], encoder)):
-        tokens |= share[0]
-        rejected += share[1]
+    for machine, lengths, reasons in gather_objects((here[0], *_survey(mine, encoder))):
+        tokens |= lengths
+        rejected += reasons if machine == 0 else Counter()
+    encoder.pictures.share()
     usable = {problem.id: problem for problem in problems if problem.id in tokens}
     if not usable:
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
-        raise UserError(f"no usable prompt of {len(problems)} ({reasons}); raise data.max_prompt_tokens")
+        told = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
+        raise UserError(
+            f"no usable prompt of {len(problems)} ({told}): mend the data or prompt.template, or raise "
+            "data.max_prompt_tokens"
+        )
     return PromptSet(usable, tokens, encoder, rejected)
 
 
@@ -48,21 +54,7 @@ def _survey(problems: Sequence[Problem], encoder: PromptEncoder) -> tuple[dict[s
     rejected: Counter[str] = Counter()
     for problem in problems:
         try:
-            tokens[problem.id] = encoder(problem).length
+            tokens[problem.id] = encoder.length(problem)
         except PromptRejected as error:
             rejected[str(error)] += 1
     return tokens, rejected
-
-
-def step_problems(ids: Sequence[str], prompts: int, seed: int, step: int) -> list[str]:
-    """The problem ids of a trainer step (1, 2, ...): a function of its arguments alone.
-
-    Every epoch has an order of its own and gives whole steps only; what is left over differs from epoch
-    to epoch, and no problem comes twice in a step. Raises `UserError` when there are too few problems.
-    """
-    steps_an_epoch = len(ids) // prompts
-    if steps_an_epoch == 0:
-        raise UserError(f"rollout.prompts is {prompts}, but there are {len(ids)} problems; lower it")
-    epoch, place = divmod(step - 1, steps_an_epoch)
-    order = keyed_generator(seed, "epoch", epoch).permutation(len(ids))
-    return [ids[index] for index in order[place * prompts : (place + 1) * prompts]]

@@ -1,0 +1,89 @@
+"""Resized pictures in eight bits, an eighth of the bytes of their float32 patches, and those patches again.
+
+A picture is resized in eight bits; scaling and normalising only give each of 256 levels a float, channel by
+channel. So levels are what is worth keeping of a picture, and the patches made from them are the image
+processor's own, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+CHANNELS, LEVELS = 3, 256
+
+
+@dataclass(frozen=True)
+class PictureLevels:
+    """A picture at the policy's size: one byte a channel and pixel, in the order of its patches."""
+
+    values: np.ndarray  # [N, 3, 14 * 14] uint8
+    grid: tuple[int, int, int]  # time, height, width in patches
+
+
+class LevelProcessor:
+    """The image processor in two halves: pictures to levels, levels to patches."""
+
+    def __init__(self, processor: Qwen2VLImageProcessorPil) -> None:
+        self._processor = processor
+        self._frames = processor.temporal_patch_size
+        self._pixels = processor.patch_size**2
+        self._floats = self._float_table(processor.patch_size * processor.merge_size)
+
+    @property
+    def merged_patches(self) -> int:
+        """Patches behind one image token."""
+        return int(self._processor.merge_size**2)
+
+    def levels(self, image: Image.Image) -> PictureLevels:
+        """Resizes into the pixel budget. Raises ValueError for a strip too long and thin to resize."""
+        values, grid = self._processed(image, scaled=False)
+        return PictureLevels(values[:, :, 0].astype(np.uint8), grid)
+
+    def patches(self, pictures: Sequence[PictureLevels]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Patches [N, 1176] float32 and grid [images, 3] int64 (time, height, width in patches)."""
+        total = sum(len(picture.values) for picture in pictures)
+        # torch's own memory: the last bits of a matrix product can follow the alignment of its operands.
+        patches = torch.empty(total, CHANNELS, self._frames, self._pixels)
+        rows = patches.numpy()
+        start = 0
+        for picture in pictures:
+            stop = start + len(picture.values)
+            for channel in range(CHANNELS):
+                # A still picture: every frame of a patch is the same.
+                rows[start:stop, channel] = self._floats[channel].take(picture.values[:, channel])[:, None]
+            start = stop
+        grid = torch.tensor([picture.grid for picture in pictures], dtype=torch.int64)
+        return patches.flatten(1), grid.reshape(-1, 3)
+
+    def _float_table(self, side: int) -> np.ndarray:
+        """[3, 256] float32: what the processor makes of each level, seen on a picture that has them all."""
+        if side**2 < LEVELS:
+            raise ValueError(f"an image token of {side} x {side} pixels does not hold {LEVELS} levels")
+        ramp = np.zeros((side * side, CHANNELS), dtype=np.uint8)
+        ramp[:LEVELS] = np.arange(LEVELS)[:, None]
+        picture = Image.fromarray(ramp.reshape(side, side, CHANNELS))
+        levels, _ = self._processed(picture, scaled=False, do_resize=False)
+        floats, _ = self._processed(picture, scaled=True, do_resize=False)
+        table = np.zeros((CHANNELS, LEVELS), dtype=np.float32)
+        for channel in range(CHANNELS):
+            table[channel, levels[:, channel].astype(np.int64)] = floats[:, channel]
+        return table
+
+    def _processed(
+        self, image: Image.Image, *, scaled: bool, do_resize: bool = True
+    ) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """Values [N, 3, 2, 196] of the processor, scaled and normalised as it does, or not at all."""
+        switches: dict[str, Any] = {"do_resize": do_resize}
+        if not scaled:
+            switches |= {"do_rescale": False, "do_normalize": False}
+        features = self._processor(images=[image], return_tensors="np", **switches)
+        time, height, width = features["image_grid_thw"][0].tolist()
+        values = features["pixel_values"].reshape(-1, CHANNELS, self._frames, self._pixels)
+        return values, (time, height, width)

@@ -1,0 +1,36 @@
+"""Several data sets read as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vlm_uec.data.dataset import load_problems
+from vlm_uec.types import Problem
+
+
+@dataclass(frozen=True)
+class LoadedMixture:
+    """The problems of several data sets in turn, and the ids of each by its path."""
+
+    problems: list[Problem]
+    ids: Mapping[str, tuple[str, ...]]
+    rejected: Counter[str]
+
+
+def load_mixture(paths: Sequence[str], split: str) -> LoadedMixture:
+    """Reads one split of each path. Where there are several, a problem's id begins with its path: data sets
+    number their problems alike. Raises what `load_problems` raises."""
+    problems: list[Problem] = []
+    ids: dict[str, tuple[str, ...]] = {}
+    rejected: Counter[str] = Counter()
+    for path in paths:
+        loaded = load_problems(path, split)
+        named = loaded.problems
+        if len(paths) > 1:
+            named = [replace(problem, id=f"{path}:{problem.id}") for problem in named]
+        problems += named
+        ids[path] = tuple(problem.id for problem in named)
+        rejected += loaded.rejected
+    return LoadedMixture(problems, ids, rejected)
