@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from vlm_uec.config import dump_config, load_config
+from vlm_uec.config import Config, dump_config, load_config
 from vlm_uec.errors import UserError
 
 
@@ -15,11 +15,23 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True, help="a YAML file of configs/")
     parser.add_argument(
-        "--dry-run", action="store_true", help="check and print the resolved config, then exit"
+        "--dry-run", action="store_true", help="check, print the resolved config, tokens and memory; exit"
     )
     parser.add_argument("--local_rank", type=int, help="set by the launcher; the environment says the same")
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value")
     return parser.parse_intermixed_args()
+
+
+def dry_run(config: Config) -> int:
+    """Prints the resolved config and, as comments, what the run will take; under a launcher once."""
+    if os.environ.get("RANK", "0") == "0":
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a forecast waits for no network
+        from vlm_uec.forecast.report import forecast
+        from vlm_uec.preflight import preflight
+
+        preflight(config)
+        print(dump_config(config) + forecast(config), end="")
+    return 0
 
 
 def main() -> int:
@@ -27,8 +39,7 @@ def main() -> int:
     try:
         config = load_config(arguments.config, arguments.overrides)
         if arguments.dry_run:
-            print(dump_config(config), end="")
-            return 0
+            return dry_run(config)
         # Heavy imports only now: a mistyped key should not take ten seconds to be told.
         from vlm_uec.policy.zero import start_distributed, stop_distributed
         from vlm_uec.run import Run

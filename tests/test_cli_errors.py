@@ -8,11 +8,13 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import train
 from tests.launch import BUNDLED_MODEL, ROOT, execute, synthetic_data
-from vlm_uec import run
+from vlm_uec import preflight, run
 from vlm_uec.policy import zero
 from vlm_uec.telemetry.display import Display
 
@@ -81,6 +83,90 @@ def fails_here(
     return fails
 
 
+def test_a_model_that_is_no_qwen(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    line = fails_here(f"model.path={tmp_path}")
+    assert line == f"error: model.path {tmp_path}: a llama model; this trainer drives qwen2_5_vl only"
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", "{", '{"model_type": 7}', '{"model_type": "qwen2_5_vl", "text_config": 3}']
+)
+def test_a_model_config_that_is_none(fails_here: Callable[[str], str], tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    assert fails_here(f"model.path={tmp_path}").startswith(f"error: model.path {tmp_path}: ")
+
+
+def test_parquet_without_the_columns(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"question": ["a"], "answer": ["b"]}), tmp_path / "train.parquet")
+    line = fails_here(f"data.path={tmp_path}")
+    assert "train.parquet: column 'images' is missing, found ['question', 'answer']" in line
+
+
+def test_no_usable_row(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+    rows = pa.table({"images": [[], []], "problem": ["a", "b"], "answer": ["", " "]})
+    pq.write_table(rows, tmp_path / "train.parquet")
+    line = fails_here(f"data.path={tmp_path}")
+    assert "no usable row" in line
+    assert "'empty answer': 2" in line
+
+
+def test_more_ranks_than_prompts(fails_here: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "world_size", lambda: 20)
+    assert "rollout.prompts 16 is below the number of ranks 20; start fewer" in fails_here("train.seed=1")
+
+
+def test_a_reward_plug_in_that_raises(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+    """Told before the model is loaded, with file, function and problem."""
+    file = tmp_path / "mine.py"
+    file.write_text("def score(response, problem):\n    return 1 / len(response)\n")
+    line = fails_here(f"reward.function={file}:score")
+    assert f"reward function {file}:score, problem " in line
+    assert "ZeroDivisionError" in line
+
+
+def test_a_run_folder_that_cannot_be_made(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = fails_here(f"train.run_dir={tmp_path}/file/run")
+    assert line.startswith(f"error: train.run_dir {tmp_path}/file/run: cannot be written (Not a directory)")
+
+
+def test_a_full_disk(
+    fails_here: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(preflight.os, "fsync", full)
+    line = fails_here(f"train.run_dir={tmp_path}/a/b/run")
+    assert "cannot be written (No space left on device); make room or choose another" in line
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[]", "zero_optimization.stage must be 3"),
+        ('{"zero_optimization": 3}', "zero_optimization.stage must be 3"),
+        ('{"zero_optimization": {"stage": 2}}', "zero_optimization.stage must be 3"),
+        ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"zero_optimization": {"stage": 3}, "bf16": {}}', "bf16 is set from the run's config"),
+    ],
+)
+def test_a_deepspeed_config_of_another_kind(
+    fails_here: Callable[[str], str], tmp_path: Path, content: str, told: str
+) -> None:
+    (tmp_path / "zero.json").write_text(content)
+    assert told in fails_here(f"deepspeed.config={tmp_path}/zero.json")
+
+
+def test_a_template_that_shows_no_picture(fails_here: Callable[[str], str]) -> None:
+    line = fails_here("prompt.template=Guess the answer.")
+    assert "number of image marks and pictures differ: 24" in line
+    assert "mend the data or prompt.template" in line
+
+
 def test_a_missing_data_set(fails_here: Callable[[str], str]) -> None:
     line = fails_here("data.path=/no/data")
     assert line.startswith("error: /no/data: no such directory")
@@ -117,4 +203,5 @@ def test_a_dry_run_prints_the_config_and_writes_nothing(tmp_path: Path) -> None:
     done = execute(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"run_dir: {run_dir}" in done.stdout
+    assert "# Memory a rank" in done.stdout
     assert not run_dir.exists()

@@ -22,7 +22,8 @@ from vlm_uec.experience import Collector
 from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import check_architecture, end_ids
-from vlm_uec.rewards import judge, load_reward_function
+from vlm_uec.preflight import preflight
+from vlm_uec.rewards import judge, load_reward_function, try_out
 from vlm_uec.rollout.engine import Sampling
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
@@ -44,6 +45,7 @@ class Run:
         self.config = config
         self.run_dir = Path(config.train.run_dir)
         self.checkpoint = find_checkpoint(self.run_dir, config.resume)
+        preflight(config)
         check_architecture(config.model.path)
         function = load_reward_function(config.reward.function)
         self.encoder = PromptEncoder.from_pretrained(
@@ -62,10 +64,8 @@ class Run:
         self.display = Display(active=rank() == 0, steps=config.train.steps)
         self.prompts, self.schedule = self._training()
         self.validation = self._validation() if config.train.eval_every else None
-        if config.rollout.prompts < world_size():
-            raise UserError(
-                f"rollout.prompts {config.rollout.prompts} is below the number of ranks {world_size()}"
-            )
+        if rank() == 0:
+            try_out(function, next(iter(self.prompts.problems.values())))
         self.timer = PhaseTimer()
         self._build_policy()
 

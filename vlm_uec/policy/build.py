@@ -5,9 +5,10 @@ from __future__ import annotations
 from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.config import Config
+from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, load_model
-from vlm_uec.policy.zero import ZeroPolicy, ZeroReference, hold_zero_init, read_deepspeed_config
+from vlm_uec.policy.zero import ZeroPolicy, ZeroReference, hold_zero_init
 
 
 def build_policy(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroPolicy:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -17,9 +17,20 @@ from transformers import (
 )
 
 from vlm_uec.errors import UserError
+from vlm_uec.hub import hub_retries_untold, may_be_hub_id
 from vlm_uec.policy.norm import use_own_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+# What reading a config raises on a missing file, and on one that is JSON but no config.
+CONFIG_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    StrictDataclassError,
+)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -85,16 +96,29 @@ def _load_with_report(path: str, dtype: torch.dtype) -> Any:
 
 def check_architecture(path: str) -> None:
     """Raises `UserError` unless `path` names a Qwen2.5-VL; reads its config only."""
-    if (local := Path(path)).exists() and not (local / "config.json").is_file():
+    read_model_config(path)
+
+
+def read_model_config(path: str) -> Any:
+    """The config of a Qwen2.5-VL directory or Hub id; raises `UserError` where it is none."""
+    local = Path(path)
+    if not local.exists() and not may_be_hub_id(path):
+        raise UserError(f"model.path {path}: no such directory; give a model directory or a Hub id")
+    if local.exists() and not (local / "config.json").is_file():
         raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")
     try:
-        config = AutoConfig.from_pretrained(path)
-    except (OSError, ValueError, json.JSONDecodeError) as error:
-        raise UserError(f"model.path {path}: cannot be read ({str(error).splitlines()[0]})") from error
+        with hub_retries_untold():
+            config = AutoConfig.from_pretrained(path)
+    except CONFIG_ERRORS as error:
+        told = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(
+            f"model.path {path}: cannot be read ({told}); give a model directory or a Hub id"
+        ) from error
     if config.model_type != "qwen2_5_vl":
         raise UserError(
             f"model.path {path}: a {config.model_type} model; this trainer drives qwen2_5_vl only"
         )
+    return config
 
 
 def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

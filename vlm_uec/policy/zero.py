@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
@@ -24,6 +23,7 @@ from vlm_uec.distributed import gather_objects
 from vlm_uec.errors import UserError
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.host_memory import keep_freed_memory
+from vlm_uec.policy.optimizer import make_optimizer
 from vlm_uec.types import EncodedPrompt
 
 ZERO_TAG = "zero"
@@ -59,38 +59,12 @@ def stop_distributed() -> None:
         torch.distributed.destroy_process_group()
 
 
-def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict[str, Any]:
-    """The ZeRO-3 JSON with what the run's own config decides filled in.
-
-    Raises `UserError` when the file is unreadable, not stage 3, or decides one of those itself.
-    """
-    try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"deepspeed.config {path}: cannot be read ({error})") from error
-    if not isinstance(config, dict) or config.get("zero_optimization", {}).get("stage") != 3:
-        raise UserError(f"deepspeed.config {path}: zero_optimization.stage must be 3")
-    ours = {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,
-        # A mini-batch is however many micro-batches the token budget makes of it.
-        "managed_gradient_accumulation": False,
-        "gradient_clipping": optim.max_grad_norm,
-        "bf16": {"enabled": precision == "bf16"},
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-    }
-    if clash := sorted(set(ours) & set(config)):
-        raise UserError(f"deepspeed.config {path}: {clash[0]} is set from the run's config; remove it there")
-    return {**config, **ours, "steps_per_print": 10**9}
-
-
 class ZeroPolicy:
     """A trainable policy sharded over the ranks."""
 
     def __init__(self, policy: Policy, config: dict[str, Any], optim: OptimConfig) -> None:
         parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=optim.lr, weight_decay=optim.weight_decay)
+        optimizer = make_optimizer(parameters, optim, config)
         self.policy = policy
         self._engine = deepspeed.initialize(model=policy, optimizer=optimizer, config=config)[0]
 

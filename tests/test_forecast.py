@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.launch import BUNDLED_MODEL, ROOT, synthetic_data
+from vlm_uec.config import Config, load_config
+from vlm_uec.errors import UserError
+from vlm_uec.forecast.memory import RankMemory, checkpoint_bytes, rank_memory
+from vlm_uec.forecast.report import forecast
+from vlm_uec.forecast.shape import ModelShape, model_shape
+from vlm_uec.forecast.tokens import PromptLengths, step_tokens
+
+RECIPE = ROOT / "configs" / "tiny_cpu.yaml"
+SHAPE = ModelShape(
+    weights=1000,
+    tower_weights=200,
+    hidden=8,
+    intermediate=20,
+    layers=3,
+    key_values=4,
+    vocabulary=50,
+    tower_hidden=6,
+    tower_intermediate=10,
+    tower_layers=2,
+)
+SMALL = (
+    "rollout.prompts=4",
+    "rollout.n=2",
+    "rollout.max_tokens=10",
+    "rollout.slots=8",
+    "exploration.n=3",
+    "optim.minibatch=2",
+    "stabilizer.min_advantage=0.5",
+)
+
+
+def _config(*overrides: str) -> Config:
+    paths = (f"model.path={BUNDLED_MODEL}", f"data.path={synthetic_data()}", "train.run_dir=/tmp/none")
+    return load_config(RECIPE, [*paths, *overrides])
+
+
+# --- the model --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "weights"),
+    [("3B", 3_754_622_976), ("7B", 8_292_166_656), ("32B", 33_452_718_336), ("72B", 73_410_777_344)],
+)
+def test_published_models_have_as_many_weights_as_the_hub_says(size: str, weights: int) -> None:
+    assert model_shape(f"Qwen/Qwen2.5-VL-{size}-Instruct").weights == weights
+
+
+def test_a_directory_is_read() -> None:
+    config = json.loads((BUNDLED_MODEL / "config.json").read_text())
+    shape = model_shape(str(BUNDLED_MODEL))
+    assert shape.layers == config["text_config"]["num_hidden_layers"]
+    assert shape.tower_hidden == config["vision_config"]["hidden_size"]
+    assert shape.tower_weights < shape.weights
+
+
+# --- tokens -----------------------------------------------------------------------------------------------
+
+
+def test_the_arithmetic_of_a_step() -> None:
+    """4 prompts of 20 tokens, 2 responses of 10 each, of which the last token is never read: a group is a row
+    of 20 + 2 x 9 = 38 positions. 80 positions hold two rows, which is a mini-batch."""
+    config = _config(*SMALL, "optim.microbatch_tokens=80")
+    tokens = step_tokens(config, PromptLengths(20, 25), ranks=1)
+    assert (tokens.sampled, tokens.explored, tokens.decoded) == (8, 12, 80)
+    assert (tokens.grouped, tokens.separate) == (4 * 20 + 8 * 9, 8 * 29)
+    assert (tokens.optimizer_steps, tokens.passes) == (2, 2)
+    assert (tokens.pass_positions, tokens.pass_prompts) == (76, 2)
+    assert tokens.replayed == 16  # capacity 2.0
+
+
+def test_a_budget_for_one_row_takes_a_pass_a_prompt_and_ranks_share_them() -> None:
+    config = _config(*SMALL, "optim.microbatch_tokens=50")
+    lengths = PromptLengths(20, 25)
+    assert [step_tokens(config, lengths, ranks).passes for ranks in (1, 2)] == [4, 2]
+    assert step_tokens(config, lengths, 1).pass_positions == 38
+
+
+def test_what_is_off_is_not_counted() -> None:
+    tokens = step_tokens(_config(*SMALL, "algorithm=grpo"), PromptLengths(20, 25), ranks=1)
+    assert (tokens.explored, tokens.replayed) == (0, 0)
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+
+def _memory(*overrides: str, ranks: int = 2, zero: dict[str, Any] | None = None) -> RankMemory:
+    config = _config(*SMALL, "optim.microbatch_tokens=80", "model.freeze_vision=false", *overrides)
+    lengths = PromptLengths(20, 25)
+    tokens = step_tokens(config, lengths, ranks)
+    return rank_memory(config, zero or {"stage": 3}, SHAPE, lengths, tokens, ranks)
+
+
+def test_shards_in_fp32() -> None:
+    """1000 weights over 2 ranks: 4 bytes each, the reference the same, 12 for fp32 weights and two moments, 4
+    for gradients; a rollout holds all 1000."""
+    memory = _memory()
+    assert (memory.weights, memory.reference, memory.optimizer, memory.gradients) == (2000, 2000, 6000, 2000)
+    assert memory.gathered == 4000
+    assert memory.lasting == 12_000
+
+
+def test_shards_in_bf16_without_kl_and_with_a_frozen_tower() -> None:
+    """2 bytes a weight; 800 of 1000 are trained."""
+    memory = _memory("model.precision=bf16", "loss.kl_coef=0", "model.freeze_vision=true", ranks=4)
+    assert (memory.weights, memory.reference, memory.optimizer, memory.gradients) == (500, 0, 2400, 800)
+
+
+def test_keys_and_values() -> None:
+    """8 slots of 10 positions and 8 lanes of 25 (groups of two: a lane a slot); 2 x 3 layers x 4 floats."""
+    assert _memory().cache == (8 * 10 + 8 * 25) * 2 * 3 * 4 * 4
+
+
+def test_a_gpus_cache_takes_what_is_left() -> None:
+    assert _memory("model.precision=bf16", "rollout.slots=null").cache == 0
+
+
+def test_offloaded_states_are_host_memory() -> None:
+    memory = _memory(zero={"stage": 3, "offload_optimizer": {"device": "cpu"}})
+    assert (memory.optimizer, memory.gradients, memory.host) == (0, 0, 8000)
+    both = {"stage": 3, "offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "cpu"}}
+    memory = _memory(zero=both)
+    assert (memory.lasting, memory.host) == (0, 12_000)
+
+
+def test_recomputation_keeps_a_hidden_state_a_layer() -> None:
+    """76 positions: text 3 x 8 floats and one layer of 8 x 8 + 4 x 4 + 5 x 20 = 180; 2 prompts x 20 tokens x
+    4 patches: tower 2 x 6 floats and one layer of 8 x 6 + 5 x 10 = 98."""
+    memory = _memory("model.activation_checkpointing=true", ranks=1)
+    assert memory.activations == 4 * (76 * (24 + 180) + 160 * (12 + 98))
+    memory = _memory("model.activation_checkpointing=false", ranks=1)
+    assert memory.activations == 4 * (76 * 3 * 180 + 160 * 2 * 98)
+
+
+def test_a_rollout_and_an_update_are_not_there_together() -> None:
+    memory = _memory()
+    assert memory.peak == max(memory.rollout, memory.update) < memory.rollout + memory.update
+
+
+def test_a_checkpoint_holds_what_training_needs() -> None:
+    """12 bytes a trained weight; a frozen tower's as they are."""
+    assert checkpoint_bytes(_config("model.freeze_vision=false"), SHAPE) == 12_000
+    assert checkpoint_bytes(_config("model.freeze_vision=true"), SHAPE) == 800 * 12 + 200 * 4
+
+
+# --- the text ---------------------------------------------------------------------------------------------
+
+
+def test_it_says_what_is_measured() -> None:
+    text = forecast(_config())
+    assert all(line.startswith("#") for line in text.splitlines())
+    assert "problems: 24, 16 a step; an epoch is 1 steps" in text
+    assert "(24 measured); limit 128" in text
+    assert "On disk:" in text
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_has_a_forecast_without_data_or_network(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text = forecast(load_config(recipe, ["data.path=no/such/data"]))
+    assert "no/such/data is not on this machine" in text
+    assert "Memory a rank" in text
+
+
+def test_a_mixture_is_told_part_by_part() -> None:
+    data = synthetic_data()
+    mixture = f"{{{data}: 3, {data}/: 1}}"
+    text = forecast(_config("data.path=null", f"data.mixture={mixture}", f"data.validation_path={data}"))
+    assert f"{data}: 24, 12 a step" in text
+    assert f"{data}/: 24, 4 a step" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("rollout.prompts=32", "32, but there are 24 problems"),
+        ("data.train_split=practice", "no split 'practice'"),
+        ("data.validation_split=practice", "no split 'practice'"),
+        ("data.max_prompt_tokens=3", "no usable prompt among 24 measured"),
+        ("model.path=/no/model", "model.path /no/model"),
+    ],
+)
+def test_it_refuses_what_the_run_would_refuse(override: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        forecast(_config(override))
+
+
+def test_config_and_forecast_together_are_a_config() -> None:
+    config = _config()
+    text = yaml.safe_dump(config.model_dump()) + forecast(config)
+    assert Config.model_validate(yaml.safe_load(text)) == config

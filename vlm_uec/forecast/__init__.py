@@ -1,0 +1,1 @@
+"""What a run will ask of data and hardware, before it starts: `train.py --dry-run`."""

@@ -1,0 +1,142 @@
+"""Memory of a rank by counting bytes: what lasts, what a rollout adds, what an update adds.
+
+An estimate: what libraries take for themselves (a CUDA context, communication buffers), and what the
+allocator cannot use, come on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_uec.config import Config
+from vlm_uec.forecast.shape import ModelShape
+from vlm_uec.forecast.tokens import PromptLengths, StepTokens
+from vlm_uec.policy.head import CHUNK_ELEMENTS
+from vlm_uec.rollout.cache import PoolSize
+from vlm_uec.rollout.slots import CPU_SLOTS, lane_count
+
+_BYTES = {"fp32": 4, "bf16": 2}
+_FLOAT = 4
+# Tensors of a layer that its backward needs, in units of a position's hidden state, of its keys and
+# values, and of the MLP's width: norms, projections, attention's output, gate, up, their product.
+_LAYER_HIDDEN, _LAYER_KEYS, _LAYER_MLP = 8, 4, 5
+_CHUNKS = 3  # of logits, their softmax and its gradient
+# DeepSpeed's defaults, where the JSON leaves them out.
+_LIVE, _BUCKET = 1e9, 5e8
+
+
+@dataclass(frozen=True)
+class RankMemory:
+    """Bytes on one rank's device; `host` in main memory beside it."""
+
+    weights: float  # shard of the policy
+    reference: float  # shard of the frozen policy; 0 without KL
+    optimizer: float  # fp32 weights and two moments
+    gradients: float
+    gathered: float  # whole weights, for the length of a rollout
+    cache: float  # keys and values; 0 where they take what is left
+    live: float  # weights gathered around the layer at work
+    activations: float
+    head: float
+    host: float
+
+    @property
+    def lasting(self) -> float:
+        return self.weights + self.reference + self.optimizer + self.gradients
+
+    @property
+    def rollout(self) -> float:
+        return self.lasting + self.gathered + self.cache
+
+    @property
+    def update(self) -> float:
+        return self.lasting + self.live + self.activations + self.head
+
+    @property
+    def peak(self) -> float:
+        return max(self.rollout, self.update)
+
+
+def rank_memory(
+    config: Config,
+    zero: Mapping[str, Any],
+    shape: ModelShape,
+    prompt: PromptLengths,
+    tokens: StepTokens,
+    ranks: int,
+) -> RankMemory:
+    """`zero`: the section zero_optimization of the DeepSpeed JSON."""
+    size = _BYTES[config.model.precision]
+    trained = shape.weights - (shape.tower_weights if config.model.freeze_vision else 0)
+    shard = size * shape.weights / ranks
+    optimizer, gradients = 3 * _FLOAT * trained / ranks, _FLOAT * trained / ranks
+    chunk = min(CHUNK_ELEMENTS, tokens.pass_positions * shape.vocabulary)
+    reference = shard if config.loss.kl_coef else 0.0
+    host = 0.0
+    if _offloaded(zero, "offload_optimizer"):
+        host, optimizer, gradients = host + optimizer + gradients, 0.0, 0.0
+    if _offloaded(zero, "offload_param"):
+        host, shard, reference = host + shard + reference, 0.0, 0.0
+    return RankMemory(
+        weights=shard,
+        reference=reference,
+        optimizer=optimizer,
+        gradients=gradients,
+        gathered=size * shape.weights,
+        cache=_cache(config, shape, prompt),
+        live=size * (min(shape.weights, _number(zero, "stage3_max_live_parameters", _LIVE)))
+        + 2 * size * min(shape.weights, _number(zero, "reduce_bucket_size", _BUCKET)),
+        activations=size * _activations(config, shape, prompt, tokens),
+        head=_FLOAT * (_CHUNKS * chunk + shape.vocabulary * shape.hidden),
+        host=host,
+    )
+
+
+def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
+    slots = config.rollout.slots
+    # A CPU has no bf16 products worth using: such a config is for an accelerator.
+    if slots is None and config.model.precision == "bf16":
+        return 0.0
+    slots = slots or CPU_SLOTS
+    pool = PoolSize(slots, lane_count(slots, config.rollout.n), prompt.longest, config.rollout.max_tokens)
+    return float(pool.positions * cache_bytes(config, shape))
+
+
+def cache_bytes(config: Config, shape: ModelShape) -> int:
+    """Keys and values of one position, in every layer."""
+    return 2 * _BYTES[config.model.precision] * shape.layers * shape.key_values
+
+
+def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
+    """ZeRO state of all ranks: fp32 weights and two moments of what is trained, and the rest's weights."""
+    frozen = shape.tower_weights if config.model.freeze_vision else 0
+    return 3.0 * _FLOAT * (shape.weights - frozen) + _BYTES[config.model.precision] * frozen
+
+
+def _activations(config: Config, shape: ModelShape, prompt: PromptLengths, tokens: StepTokens) -> float:
+    """Floats kept for backward by the fullest pass."""
+    layer = _LAYER_HIDDEN * shape.hidden + _LAYER_KEYS * shape.key_values + _LAYER_MLP * shape.intermediate
+    text = tokens.pass_positions * _kept(config, shape.layers, shape.hidden, layer)
+    if config.model.freeze_vision:
+        return text
+    # A prompt is picture for the most part, and a token of picture is four patches.
+    patches = 4 * prompt.mean * tokens.pass_prompts
+    layer = _LAYER_HIDDEN * shape.tower_hidden + _LAYER_MLP * shape.tower_intermediate
+    return text + patches * _kept(config, shape.tower_layers, shape.tower_hidden, layer)
+
+
+def _kept(config: Config, layers: int, hidden: int, layer: int) -> int:
+    """Floats a position: every layer's input and one layer in full, or all of them in full."""
+    return layers * hidden + layer if config.model.activation_checkpointing else layers * layer
+
+
+def _offloaded(zero: Mapping[str, Any], section: str) -> bool:
+    found = zero.get(section)
+    return isinstance(found, dict) and found.get("device", "none") != "none"
+
+
+def _number(zero: Mapping[str, Any], key: str, default: float) -> float:
+    value = zero.get(key, default)
+    return float(value) if isinstance(value, int | float) else default

@@ -1,0 +1,125 @@
+"""The forecast of a run as text, in YAML comments: what `--dry-run` prints stays a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from vlm_uec.config import Config
+from vlm_uec.forecast.data import DataForecast, data_forecast
+from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, rank_memory
+from vlm_uec.forecast.shape import ModelShape, model_shape
+from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
+from vlm_uec.policy.deepspeed_config import read_deepspeed_config
+from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size
+
+RANKS = (1, 2, 4, 8)
+_MIB, _GIB = 2**20, 2**30
+_ROWS: tuple[tuple[str, Callable[[RankMemory], float]], ...] = (
+    ("weights", lambda rank: rank.weights),
+    ("reference policy", lambda rank: rank.reference),
+    ("optimizer states", lambda rank: rank.optimizer),
+    ("gradients", lambda rank: rank.gradients),
+    ("rollout: whole weights", lambda rank: rank.gathered),
+    ("rollout: keys and values", lambda rank: rank.cache),
+    ("update: gathered weights", lambda rank: rank.live),
+    ("update: activations", lambda rank: rank.activations),
+    ("update: head", lambda rank: rank.head),
+    ("largest sum at a time", lambda rank: rank.peak),
+    ("host memory, offloaded", lambda rank: rank.host),
+)
+
+
+def forecast(config: Config) -> str:
+    """Reads the model's config and the data set where they are on this machine.
+
+    Raises `UserError` for what the run itself would refuse.
+    """
+    shape = model_shape(config.model.path)
+    data = data_forecast(config)
+    zero = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
+    steps = [step_tokens(config, data.lengths, ranks) for ranks in RANKS]
+    memory = [
+        rank_memory(config, zero["zero_optimization"], shape, data.lengths, tokens, ranks)
+        for ranks, tokens in zip(RANKS, steps, strict=True)
+    ]
+    lines = ["", *_data_lines(config, data), "", *_step_lines(config, steps)]
+    lines += ["", *_memory_lines(config, shape, data.lengths, memory)]
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+
+def _data_lines(config: Config, data: DataForecast) -> list[str]:
+    lines = [f"Data: {', '.join(config.data.weights)} ({config.data.train_split})"]
+    for part in data.parts:
+        epoch = len(part.ids) // part.prompts
+        lines.append(
+            f"  {part.name or 'problems'}: {len(part.ids):,}, {part.prompts} a step; an epoch is "
+            f"{epoch} steps, the run {config.train.steps / epoch:.1f} epochs"
+        )
+    if data.lengths.measured:
+        lines.append(
+            f"  prompt tokens: {data.lengths.mean:.0f} on average, {data.lengths.longest} at most "
+            f"({data.lengths.measured} measured); limit {config.data.max_prompt_tokens}"
+        )
+    return lines + [f"  {note}" for note in data.notes]
+
+
+def _step_lines(config: Config, steps: Sequence[StepTokens]) -> list[str]:
+    tokens, rollout, explore = steps[0], config.rollout, config.exploration
+    lines = [
+        "A step, with every response at its limit:",
+        f"  rollout      {rollout.prompts:,} prompts x {rollout.n} = {tokens.sampled:,} responses, "
+        f"{tokens.decoded:,} tokens",
+    ]
+    if tokens.explored:
+        lines.append(
+            f"  exploration  {explore.n} more where all {rollout.n} fail, at t' = {explore.temperature:g}: "
+            f"0 to {tokens.explored:,} responses"
+        )
+    waits = "once as many are retained" if config.pending.enabled else "every step"
+    passes = ", ".join(f"{ranks}: {of.passes}" for ranks, of in zip(RANKS, steps, strict=True))
+    lines += [
+        f"  update       {tokens.sampled:,} trajectories, {waits}: {tokens.optimizer_steps} mini-batches "
+        f"(optimizer steps) of {tokens.sampled // tokens.optimizer_steps:,}",
+        f"               {tokens.grouped:,} positions with each prompt once a group; "
+        f"{tokens.separate:,} with one a response",
+        f"               micro-batches a rank, by number of ranks: {passes}",
+    ]
+    if tokens.replayed:
+        every = config.stabilizer.frequency
+        lines.append(f"  replay       every {every} steps, up to {tokens.replayed:,} trajectories")
+    return lines
+
+
+def _memory_lines(
+    config: Config, shape: ModelShape, prompt: PromptLengths, memory: Sequence[RankMemory]
+) -> list[str]:
+    large = memory[0].peak >= _GIB
+    unit, name = (_GIB, "GiB") if large else (_MIB, "MiB")
+    tower = ", frozen" if config.model.freeze_vision else ""
+    lines = [
+        f"Memory a rank in {name}, estimated by counting bytes ({shape.weights:,} weights, "
+        f"{shape.tower_weights:,} of them the tower's{tower}):",
+        f"  {'ranks':<26}" + "".join(f"{ranks:>8}" for ranks in RANKS),
+    ]
+    for row, of in _ROWS:
+        values = [of(rank) / unit for rank in memory]
+        if any(values):
+            lines.append(f"  {row:<26}" + "".join(f"{value:8.1f}" for value in values))
+    disk = checkpoint_bytes(config, shape) / unit
+    return [
+        *lines,
+        *_cache_note(config, shape, prompt, memory[0]),
+        f"  On disk: {disk:.1f} {name} a checkpoint, {config.train.keep} of them kept.",
+    ]
+
+
+def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory: RankMemory) -> list[str]:
+    if memory.cache:
+        return []
+    rollout = config.rollout
+    pool = fitting_size(10**15, config.unit, rollout.n, prompt.longest, rollout.max_tokens)
+    most = pool.positions * cache_bytes(config, shape) / _GIB
+    return [
+        f"  Keys and values take {CACHE_SHARE:.0%} of what a rollout leaves, at most {most:.1f} GiB "
+        f"({pool.slots} responses at a time)."
+    ]

@@ -1,0 +1,96 @@
+"""The sizes of a Qwen2.5-VL, from its config alone: no weight is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from vlm_uec.policy.load import read_model_config
+
+# config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
+_FIELDS = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "vocab_size",
+)
+PUBLISHED: Mapping[str, tuple[int, ...]] = {
+    "3B": (2048, 11_008, 36, 16, 2, 151_936),
+    "7B": (3584, 18_944, 28, 28, 4, 152_064),
+    "32B": (5120, 27_648, 64, 40, 8, 152_064),
+    "72B": (8192, 29_568, 80, 64, 8, 152_064),
+}
+_TIED = ("3B",)
+_WIDE_TOWER = ("32B", "72B")
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Numbers of weights, and the sizes that activations and caches follow."""
+
+    weights: int
+    tower_weights: int
+    hidden: int
+    intermediate: int
+    layers: int
+    key_values: int  # key and value heads times their size: floats a layer and position, for each of the two
+    vocabulary: int
+    tower_hidden: int
+    tower_intermediate: int
+    tower_layers: int
+
+
+def model_shape(path: str) -> ModelShape:
+    """Of a published model's Hub id, known without the Hub, or of what transformers finds under `path`.
+
+    Raises `UserError` where `path` is no Qwen2.5-VL.
+    """
+    size = path.removeprefix("Qwen/Qwen2.5-VL-").removesuffix("-Instruct")
+    published = path == f"Qwen/Qwen2.5-VL-{size}-Instruct" and size in PUBLISHED
+    return shape_of(published_config(size) if published else read_model_config(path))
+
+
+def published_config(size: str) -> Qwen2_5_VLConfig:
+    """Of a key of `PUBLISHED`: the sizes alone, no token ids."""
+    text = dict(zip(_FIELDS, PUBLISHED[size], strict=True))
+    tower = {
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 3456 if size in _WIDE_TOWER else 3420,
+        "num_heads": 16,
+        "out_hidden_size": text["hidden_size"],
+    }
+    tied = size in _TIED
+    return Qwen2_5_VLConfig(
+        text_config={**text, "tie_word_embeddings": tied}, vision_config=tower, tie_word_embeddings=tied
+    )
+
+
+def shape_of(config: Any) -> ModelShape:
+    """Counts the weights of a model that is never given memory."""
+    with torch.device("meta"):
+        model = Qwen2_5_VLForConditionalGeneration(config)
+    text, tower = config.text_config, config.vision_config
+    head_size = text.hidden_size // text.num_attention_heads
+    return ModelShape(
+        weights=_count(model),
+        tower_weights=_count(model.model.visual),
+        hidden=text.hidden_size,
+        intermediate=text.intermediate_size,
+        layers=text.num_hidden_layers,
+        key_values=text.num_key_value_heads * head_size,
+        vocabulary=text.vocab_size,
+        tower_hidden=tower.hidden_size,
+        tower_intermediate=tower.intermediate_size,
+        tower_layers=tower.depth,
+    )
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())

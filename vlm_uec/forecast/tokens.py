@@ -1,0 +1,92 @@
+"""The token arithmetic of a step: what is sampled, what is read, and in how many passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from vlm_uec.config import Config
+from vlm_uec.policy.plan import plan_minibatch
+from vlm_uec.types import Response, Reward, Trajectory
+
+
+@dataclass(frozen=True)
+class PromptLengths:
+    """Tokens of the prompts: of those that were measured, or the limit where there is nothing to measure."""
+
+    mean: float
+    longest: int
+    measured: int = 0
+
+    @classmethod
+    def of(cls, lengths: Sequence[int]) -> PromptLengths:
+        return cls(sum(lengths) / len(lengths), max(lengths), len(lengths))
+
+
+@dataclass(frozen=True)
+class StepTokens:
+    """A step whose responses are all as long as they may be. Trajectories unless said otherwise."""
+
+    sampled: int
+    explored: int  # if every prompt failed
+    optimizer_steps: int  # for |B| x G trajectories
+    decoded: int  # tokens, without exploration
+    grouped: int  # positions read to train on |B| x G trajectories, each prompt once
+    separate: int  # the same with the prompt in front of every response
+    passes: int  # micro-batches that a rank runs for them
+    pass_positions: int  # of the fullest micro-batch
+    pass_prompts: int  # most prompts in a micro-batch
+    replayed: int  # a full buffer; 0 without one
+
+
+def step_tokens(config: Config, prompt: PromptLengths, ranks: int) -> StepTokens:
+    """Counts for so many ranks; the passes are those of the trainer's own plan."""
+    rollout, steps = config.rollout, config.rollout.prompts // config.optim.minibatch
+    plan = plan_minibatch(
+        _full_minibatch(config),
+        {str(number): round(prompt.mean) for number in range(config.optim.minibatch)},
+        ranks,
+        config.optim.microbatch_tokens,
+    )
+    rows = [micro.rows for rank in plan for micro in rank if not micro.filler]
+    stabilizer = config.stabilizer
+    return StepTokens(
+        sampled=config.unit,
+        explored=rollout.prompts * config.exploration.n if config.exploration.enabled else 0,
+        optimizer_steps=steps,
+        decoded=config.unit * rollout.max_tokens,
+        grouped=round(rollout.prompts * prompt.mean) + config.unit * (rollout.max_tokens - 1),
+        separate=round(config.unit * (prompt.mean + rollout.max_tokens - 1)),
+        passes=steps * len(plan[0]),
+        pass_positions=max(sum(row.length for row in pass_rows) for pass_rows in rows),
+        pass_prompts=max(len({row.problem_id for row in pass_rows}) for pass_rows in rows),
+        replayed=round(stabilizer.capacity * config.unit) if stabilizer.enabled else 0,
+    )
+
+
+def _full_minibatch(config: Config) -> list[Trajectory]:
+    """Trajectories that say nothing, at the length limit: the plan looks at no more than their lengths."""
+    nothing = torch.zeros(config.rollout.max_tokens)
+    reward = Reward(0.0, 0.0, 0.0, "")
+    return [
+        Trajectory(
+            Response(
+                problem_id=str(number),
+                index=index,
+                source="regular",
+                tokens=nothing,
+                behaviour_logprobs=nothing,
+                policy_logprobs=nothing,
+                entropy=nothing,
+                kept_mass=nothing,
+                truncated=True,
+            ),
+            reward,
+            advantage=1.0,
+            step=0,
+        )
+        for number in range(config.optim.minibatch)
+        for index in range(config.rollout.n)
+    ]
