@@ -51,7 +51,7 @@ SHORT = (
 def launch(script: str, *arguments: str, ranks: int = 2) -> str:
     """Runs `script` under the launcher, from the repository root; returns what it printed."""
     deepspeed = str(Path(sys.executable).parent / "deepspeed")
-    command = [deepspeed, "--num_accelerators", str(ranks), "--master_port", str(_free_port()), script]
+    command = [deepspeed, "--num_accelerators", str(ranks), "--master_port", str(free_port()), script]
     done = execute([*command, *arguments])
     if done.returncode:
         pytest.fail(f"{script} exited {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
@@ -160,7 +160,7 @@ def metrics(run_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
