@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from vlm_uec.errors import UserError
 
 COMMANDS = {
-    "geometry3k": "Geometry3K from the raw Inter-GPS folders or from jsonl files with pictures",
+    "geometry3k": "Geometry3K from raw folders or jsonl files with pictures, parquet files or the Hub",
+    "mathvista": "MathVista's testmini from its json and pictures, parquet files or the Hub",
     "synthetic": "seeded plane-geometry problems with rendered diagrams",
+    "inspect": "what a dataset holds: statistics, token budget, repeats and leaks, a picture gallery",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    args = _parser(arguments).parse_args(arguments)
+    args = parser_for(arguments).parse_args(arguments)
     try:
         told = args.run(args)
     except UserError as error:
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
