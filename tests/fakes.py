@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -211,16 +212,19 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     return trainer, learner
 
 
-def on_ranks(monkeypatch: pytest.MonkeyPatch, ranks: int, body: Callable[[int], T]) -> list[T]:
-    """`body(rank)` on so many ranks, each a thread whose collectives in `vlm_uec.experience` are real."""
+def on_ranks(
+    monkeypatch: pytest.MonkeyPatch, ranks: int, body: Callable[[int], T], *modules: ModuleType
+) -> list[T]:
+    """`body(rank)` on so many ranks of one machine, each a thread; collectives that the modules import (by
+    default those of `vlm_uec.experience`) are real among them."""
     here, meeting = threading.local(), threading.Barrier(ranks, timeout=10)
-    shares: list[list[Any]] = [[] for _ in range(ranks)]
+    shares: list[Any] = [None] * ranks
     results: dict[int, T] = {}
 
-    def gather_lists(values: Sequence[Any]) -> list[Any]:
-        shares[here.rank] = list(values)
+    def gather_objects(value: Any) -> list[Any]:
+        shares[here.rank] = value
         meeting.wait()
-        together = [item for share in shares for item in share]
+        together = list(shares)
         meeting.wait()
         return together
 
@@ -228,9 +232,17 @@ def on_ranks(monkeypatch: pytest.MonkeyPatch, ranks: int, body: Callable[[int], 
         here.rank = rank
         results[rank] = body(rank)
 
-    monkeypatch.setattr(experience, "rank", lambda: here.rank)
-    monkeypatch.setattr(experience, "world_size", lambda: ranks)
-    monkeypatch.setattr(experience, "gather_lists", gather_lists)
+    collectives = {
+        "rank": lambda: here.rank,
+        "world_size": lambda: ranks,
+        "ranks_here": lambda: list(range(ranks)),
+        "barrier": meeting.wait,
+        "gather_objects": gather_objects,
+        "gather_lists": lambda values: [item for share in gather_objects(list(values)) for item in share],
+    }
+    for module in modules or (experience,):
+        for name in collectives.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, collectives[name])
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(ranks)]
     for thread in threads:
         thread.start()
