@@ -1,7 +1,8 @@
 """Writes problems as `<split>.parquet` files with a manifest.
 
 The parquet schema carries the feature types of the `datasets` library, so that
-`datasets.load_dataset("parquet", data_dir=...)` gives PIL pictures.
+`datasets.load_dataset("parquet", data_dir=...)` gives PIL pictures. EasyR1 reads `images`, `problem` and
+`answer`; for veRL there are `data_source`, `prompt` and `reward_model` beside our own columns.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vlm_uec.data.dataset import problem_digest, problem_fault
+from vlm_uec.data.chat import FormatPrompt
+from vlm_uec.data.dataset import problem_digest
+from vlm_uec.data.faults import MAX_TEXT_CHARACTERS, problem_fault
+from vlm_uec.data.rows import VERL_SOURCES
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -27,6 +32,8 @@ MANIFEST = "manifest.json"
 
 _ROWS_A_GROUP = 100  # what the Hub recommends for pictures
 _BYTES_A_GROUP = 32 * 2**20
+# Only these are dictionary-encoded: of pictures a dictionary would be the pictures again, all in one page.
+_REPEATING = ["question_type", "answer_type", "source", "data_source"]
 
 _STRING = {"dtype": "string", "_type": "Value"}
 # Written by hand as "Sequence": every version of `datasets` reads it, "List" only versions from 4 on.
@@ -41,6 +48,10 @@ _FEATURES = {
     "answer_type": _STRING,
     "source": _STRING,
     "metadata": _STRING,
+    "data_source": _STRING,
+    # A list and not a "Sequence", which would make a dict of lists out of it.
+    "prompt": [{"role": _STRING, "content": _STRING}],
+    "reward_model": {"style": _STRING, "ground_truth": _STRING},
 }
 _SCHEMA = pa.schema(
     {
@@ -54,6 +65,9 @@ _SCHEMA = pa.schema(
         "answer_type": pa.string(),
         "source": pa.string(),
         "metadata": pa.string(),
+        "data_source": pa.string(),
+        "prompt": pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})),
+        "reward_model": pa.struct({"style": pa.string(), "ground_truth": pa.string()}),
     },
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
@@ -131,7 +145,7 @@ def _write_split(path: Path, rows: Iterable[Problem | Rejection]) -> _SplitTally
     writer: pq.ParquetWriter | None = None
     try:
         for group in _groups(_accepted(rows, tally)):
-            writer = writer or pq.ParquetWriter(path, _SCHEMA)
+            writer = writer or pq.ParquetWriter(path, _SCHEMA, use_dictionary=_REPEATING)
             writer.write_table(pa.Table.from_pylist([_row(problem) for problem in group], schema=_SCHEMA))
     finally:
         if writer:
@@ -155,6 +169,8 @@ def _judge(problem: Problem, ids: set[str]) -> Rejection | None:
     if problem.id in ids:
         return Rejection(problem.id, "duplicate id")
     fault = problem_fault(problem)
+    if not fault and len(_metadata(problem)) > MAX_TEXT_CHARACTERS:
+        fault = f"text over {MAX_TEXT_CHARACTERS} characters"
     return Rejection(problem.id, fault) if fault else None
 
 
@@ -182,8 +198,21 @@ def _row(problem: Problem) -> dict[str, Any]:
         "question_type": problem.question_type,
         "answer_type": problem.answer_type,
         "source": problem.source,
-        "metadata": json.dumps(dict(problem.metadata), sort_keys=True),
+        "metadata": _metadata(problem),
+        "data_source": VERL_SOURCES.get(problem.source, problem.source),
+        "prompt": [{"role": "user", "content": _format_prompt()(problem)}],
+        "reward_model": {"style": "rule", "ground_truth": problem.answer},
     }
+
+
+def _metadata(problem: Problem) -> str:
+    # Metadata out of another's table may hold a date or bytes; the digest too takes their text.
+    return json.dumps(dict(problem.metadata), sort_keys=True, default=str)
+
+
+@cache
+def _format_prompt() -> FormatPrompt:
+    return FormatPrompt()
 
 
 def _manifest(

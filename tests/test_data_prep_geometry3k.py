@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from data_prep.__main__ import main
-from data_prep.geometry3k import MAX_RECORD_BYTES, prepare
+from data_prep.geometry3k import prepare
+from data_prep.records import MAX_RECORD_BYTES
 from vlm_uec.data.dataset import LoadedSplit, load_problems
 from vlm_uec.errors import UserError
 
@@ -288,3 +292,223 @@ def test_unreadable_source_is_a_user_error(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("data_prep.geometry3k._lines", refuse)
     with pytest.raises(UserError, match=r"train\.jsonl: cannot be read"):
         prepare(tmp_path / "raw", tmp_path / "out")
+
+
+def _table(*rows: Mapping[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([{**_table_row(), **row} for row in rows])
+
+
+def _table_row(picture: bytes | None = None, path: str | None = None) -> dict[str, Any]:
+    picture = _encoded() if picture is None else picture
+    return {"images": [{"bytes": picture, "path": path}], "problem": "<image>Find x.", "answer": "5"}
+
+
+def _prepare_tables(out: Path, *items: object) -> dict[str, Any]:
+    assert main(["geometry3k", "--parquet", *map(str, items), "--out", str(out)]) == 0
+    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+    return manifest
+
+
+def test_three_columns_become_problems(tmp_path: Path) -> None:
+    jpeg = _encoded("JPEG")
+    rows = [_table_row(), {**_table_row(jpeg), "answer": "2.5"}, {**_table_row(), "answer": "3 \\pi"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train-00000-of-00001.parquet")
+    manifest = _prepare_tables(tmp_path / "out", tmp_path / "train-00000-of-00001.parquet")
+    assert manifest["settings"]["files"] == ["train-00000-of-00001.parquet"]
+    problems = _load(tmp_path / "out").problems
+    assert [(problem.answer, problem.answer_type) for problem in problems] == [
+        ("5", "integer"),
+        ("2.5", "float"),
+        ("3 \\pi", "text"),
+    ]
+    assert [problem.images for problem in problems] == [(_encoded(),), (jpeg,), (_encoded(),)]
+    assert {(problem.source, len(problem.id)) for problem in problems} == {("geometry3k", 32)}
+
+
+def test_columns_of_ours_are_carried_through(tmp_path: Path) -> None:
+    ours = {
+        "id": "mine",
+        "choices": ["4", "5"],
+        "precision": 2,
+        "question_type": "multi_choice",
+        "answer_type": "text",
+        "source": "elsewhere",
+        "metadata": '{"k": [1]}',
+    }
+    pq.write_table(_table(ours), tmp_path / "test.parquet")
+    _prepare_tables(tmp_path / "out", tmp_path / "test.parquet")
+    (problem,) = load_problems(str(tmp_path / "out"), "test").problems
+    assert {**ours, "choices": ("4", "5"), "metadata": {"k": [1]}}.items() <= vars(problem).items()
+
+
+def test_splits_come_from_names_and_files_of_a_split_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "hub" / "data"
+    folder.mkdir(parents=True)
+    names = {
+        "train-00001-of-00002.parquet": "b",
+        "train-00000-of-00002-6b81bd7f7e2065e6.parquet": "a",
+        "val.parquet": "v",
+        "test-0.parquet": "t",
+    }
+    for name, answer in names.items():
+        pq.write_table(_table({"answer": answer}), folder / name)
+    pq.write_table(_table({"answer": "w"}), tmp_path / "validation.parquet")
+    pq.write_table(_table({"answer": "c"}), tmp_path / "odd name=1.parquet")
+    items = [tmp_path / "hub", tmp_path / "validation.parquet", f"train={tmp_path / 'odd name=1.parquet'}"]
+    manifest = _prepare_tables(tmp_path / "out", *items)
+    assert list(manifest["counts"].items()) == [("train", 3), ("validation", 2), ("test", 1)]
+    read = {
+        split: [problem.answer for problem in load_problems(str(tmp_path / "out"), split).problems]
+        for split in manifest["counts"]
+    }
+    assert read == {"train": ["a", "b", "c"], "validation": ["v", "w"], "test": ["t"]}
+
+
+def test_dataset_of_ours_prepared_again_is_the_same(tmp_path: Path) -> None:
+    _raw_problem(tmp_path / "raw", 1)
+    _raw_problem(tmp_path / "raw", 2, choices=["1", "2:3", "3"])
+    first = prepare(tmp_path / "raw", tmp_path / "first")
+    assert _prepare_tables(tmp_path / "again", tmp_path / "first")["sha256"] == first["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"images": []}, "missing picture"),
+        ({"images": None}, "missing picture"),
+        ({"images": [{"bytes": None, "path": "{here}/good.png"}]}, "picture is not embedded in the file"),
+        ({"images": [{"bytes": b"", "path": "{here}/good.png"}]}, "zero-size picture"),
+        (_table_row(_encoded(size=(400, 300))[:-40]), "broken picture"),
+        (_table_row(_png_claiming(9_000, 9_000)), "picture over 32000000 pixels"),
+        (_table_row(_encoded("GIF")), "picture is neither PNG nor JPEG"),
+        ({"problem": "Find x."}, "number of <image> differs from number of pictures"),
+        ({"problem": None}, "'problem' is null"),
+        ({"problem": "<image> "}, "empty question"),
+        ({"answer": ""}, "empty answer"),
+        ({}, "duplicate id"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_faulty_table_row_is_a_counted_rejection(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    (tmp_path / "good.png").write_bytes(_encoded())
+    for picture in row.get("images") or []:
+        picture["path"] = (picture["path"] or "").format(here=tmp_path)
+    pq.write_table(_table({}, {"answer": "6"}), tmp_path / "train-0.parquet")
+    pq.write_table(_table({"answer": "7"}, row), tmp_path / "train-1.parquet")
+    manifest = _prepare_tables(tmp_path / "out", tmp_path / "train-0.parquet", tmp_path / "train-1.parquet")
+    assert manifest["counts"] == {"train": 3}
+    (rejected,) = manifest["rejected"]
+    assert (rejected["split"], rejected["id"], rejected["reason"]) == ("train", "train row 3", reason)
+
+
+def test_rejected_table_row_keeps_its_id(tmp_path: Path) -> None:
+    pq.write_table(_table({"id": "a"}, {"id": "b", "answer": " "}), tmp_path / "train.parquet")
+    manifest = _prepare_tables(tmp_path / "out", tmp_path / "train.parquet")
+    assert manifest["rejected"] == [
+        {"split": "train", "id": "b", "reason": "empty answer", "detail": "<image>Find x."}
+    ]
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the Hub holds: a data set's splits by its id."""
+    stored: dict[str, Any] = {}
+
+    def load(name: str) -> Any:
+        if name not in stored:
+            raise datasets.exceptions.DatasetNotFoundError(f"Dataset '{name}' doesn't exist on the Hub")
+        return stored[name]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    return stored
+
+
+def _hub_split(*rows: Mapping[str, Any]) -> datasets.Dataset:
+    """Typed as `hiyouga/geometry3k` is: reading a row the usual way decodes its pictures."""
+    split = datasets.Dataset.from_list([{**_table_row(), **row} for row in rows])
+    return split.cast_column("images", datasets.Sequence(datasets.Image()))
+
+
+def test_hub_splits_keep_their_pictures_bytes(tmp_path: Path, hub: dict[str, Any]) -> None:
+    jpeg = _encoded("JPEG")
+    hub["someone/geometry"] = datasets.DatasetDict(
+        {
+            "test": _hub_split({"answer": "t"}),
+            "val": _hub_split({"answer": "v"}),
+            "train": _hub_split(_table_row(jpeg, "a.jpg"), {"answer": " "}),
+        }
+    )
+    assert main(["geometry3k", "--hub", "someone/geometry", "--out", str(tmp_path)]) == 0
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert list(manifest["counts"].items()) == [("train", 1), ("validation", 1), ("test", 1)]
+    assert manifest["settings"] == {"dataset": "geometry3k", "layout": "hub", "hub": "someone/geometry"}
+    assert [row["id"] for row in manifest["rejected"]] == ["train row 1"]
+    assert _load(tmp_path).problems[0].images == (jpeg,)
+
+
+def _one_line_error(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main(["geometry3k", *map(str, arguments)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_structural_faults_of_the_hub(
+    tmp_path: Path, hub: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub["a/dev"] = datasets.DatasetDict({"dev": _hub_split({})})
+    hub["a/bare"] = datasets.DatasetDict({"train": _hub_split({}).remove_columns("answer")})
+    hub["a/empty"] = datasets.DatasetDict({"train": _hub_split({"answer": " "})})
+    capsys.readouterr()  # `datasets` has shown bars
+    expected = {
+        "a/none": "doesn't exist on the Hub",
+        "a/dev": "split 'dev' is none of train, val, validation, test",
+        "a/bare": "column 'answer' is missing",
+        "a/empty": "no usable row",
+    }
+    for name, message in expected.items():
+        assert message in _one_line_error(capsys, "--hub", name, "--out", tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_structural_faults_of_parquet_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "train.parquet").write_bytes(b"PAR1 not really")
+    pq.write_table(_table({}), tmp_path / "geometry.parquet")
+    pq.write_table(_table({}).drop_columns("images"), tmp_path / "val.parquet")
+    pq.write_table(_table({"answer": " "}), tmp_path / "test.parquet")
+    expected = {
+        "none.parquet": "none.parquet: no such file",
+        "empty": "no parquet file in it",
+        "train.parquet": "train.parquet: no parquet file",
+        "geometry.parquet": f"write SPLIT=FILE, such as train={tmp_path}/geometry.parquet",
+        "val.parquet": "column 'images' is missing",
+        "test.parquet": "no usable row",
+    }
+    for name, message in expected.items():
+        assert message in _one_line_error(capsys, "--parquet", tmp_path / name, "--out", tmp_path / "out")
+    for item, message in {"dev=a.parquet": "'dev' is none of", "train=a.parquet": "no such file"}.items():
+        assert message in _one_line_error(capsys, "--parquet", item, "--out", tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize("sources", [[], ["--raw", "a", "--hub", "b/c"], ["--hub", "b/c", "--parquet", "d"]])
+def test_exactly_one_source_is_asked_for(sources: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["geometry3k", *sources, "--out", "out"])
+    assert stop.value.code == 2
+    assert "--raw" in capsys.readouterr().err
+
+
+def test_file_that_breaks_off_midway_is_a_user_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{**_table_row(bytes(2_000)), "answer": str(number)} for number in range(200)]
+    pq.write_table(_table(*rows), tmp_path / "train.parquet", use_dictionary=False, compression="none")
+    data = bytearray((tmp_path / "train.parquet").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4_000] = b"\xff" * 4_000  # the length of a picture becomes -1
+    (tmp_path / "train.parquet").write_bytes(data)
+    error = _one_line_error(capsys, "--parquet", tmp_path / "train.parquet", "--out", tmp_path / "out")
+    assert "train.parquet: cannot be read" in error

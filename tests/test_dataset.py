@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 from data_prep.writer import Rejection, write_dataset
 from vlm_uec.data.dataset import data_fingerprint, load_problems
+from vlm_uec.data.rows import Fault, read_problems
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -176,6 +178,7 @@ def test_three_columns_are_enough(tmp_path: Path) -> None:
         ({"metadata": "[1]"}, "'metadata' is not a JSON object"),
         ({"metadata": "{"}, "'metadata' is not a JSON object"),
         ({"metadata": "[" * 19_000}, "'metadata' is not a JSON object"),
+        ({"metadata": '{"a":' * 33 + "1" + "}" * 33}, "'metadata' is nested deeper than 32"),
         ({"precision": 1.5}, "'precision' is not a whole number from 0 to 15"),
         ({"precision": float("nan")}, "'precision' is not a whole number from 0 to 15"),
     ],
@@ -197,6 +200,48 @@ def test_hub_shards_below_data_are_found(tmp_path: Path) -> None:
         assert shard["counts"]["train"] == 1
         (tmp_path / "w" / "train.parquet").rename(tmp_path / "data" / f"train-0000{number}-of-00002.parquet")
     assert load_problems(str(tmp_path), "train").problems == PROBLEMS[:2]
+
+
+def test_shard_s_name_may_end_in_a_hash(tmp_path: Path) -> None:
+    for number, mark in enumerate(("0a1b2c3d4e5f6071", "ffffffffffffffff")):
+        write_dataset(tmp_path / "w", {"train": [PROBLEMS[number]]}, {})
+        name = f"train-0000{number}-of-00002-{mark}.parquet"
+        (tmp_path / "w" / "train.parquet").rename(tmp_path / name)
+    assert load_problems(str(tmp_path), "train").problems == PROBLEMS[:2]
+
+
+def test_rows_and_faults_come_in_order_with_their_place() -> None:
+    good = {"images": [], "problem": "Why?", "answer": "1"}
+    rows = [
+        {**good, "id": "a"},
+        {**good, "id": "b", "answer": " "},
+        {**good, "id": None, "problem": None},
+        {**good, "id": "a", "answer": "2"},
+        {**good, "id": 7},
+    ]
+    told = list(read_problems(rows))
+    assert [item.id for item in told] == ["a", "b", "", "a", "7"]
+    assert [item for item in told if isinstance(item, Fault)] == [
+        Fault(1, "b", "empty answer", "Why?"),
+        Fault(2, "", "'problem' is null"),
+        Fault(3, "a", "duplicate id", "Why?"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kept"),
+    [
+        ({"when": date(2024, 5, 1)}, True),
+        ({"long": "x" * 20_001}, False),
+        ({"escaped": "\u4e2d" * 4_000}, False),  # six characters each as JSON
+    ],
+)
+def test_metadata_is_written_as_it_can_be_read(tmp_path: Path, metadata: dict[str, Any], kept: bool) -> None:
+    problems = [*PROBLEMS, Problem("last", "Why?", "1", metadata=metadata)]
+    manifest = write_dataset(tmp_path, {"train": problems}, {})
+    loaded = load_problems(str(tmp_path), "train")
+    assert len(loaded.problems) == manifest["counts"]["train"] == len(PROBLEMS) + kept
+    assert data_fingerprint(loaded.problems) == manifest["sha256"]["train"]
 
 
 def test_hub_dataset_goes_through_the_same_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

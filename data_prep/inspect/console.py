@@ -1,0 +1,86 @@
+"""The findings as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data_prep.inspect.distribution import Histogram
+from data_prep.inspect.findings import MAX_LABEL, Findings, Table
+from data_prep.inspect.repeats import Overlap, Pair
+from data_prep.inspect.survey import SplitFacts
+from data_prep.inspect.wording import printable, shortened
+
+MAX_NAMED = 5  # ids, or pairs of them
+_BAR = 20  # characters of a histogram's longest bar
+
+
+def console_text(splits: Sequence[SplitFacts], findings: Findings, overlaps: Sequence[Overlap]) -> str:
+    """Sections apart by an empty line; ids and types cannot steer the terminal."""
+    sections = [_table(table) for table in (*findings.contents, findings.sizes) if table.rows]
+    if findings.histograms:
+        title, histogram = next(iter(findings.histograms.items()))
+        sections.append(_histogram(title, histogram))
+    sections.append(_repeats(overlaps))
+    broken = [
+        _line(f"broken pictures, {split.name}", [_id(name) for name in split.broken])
+        for split in splits
+        if split.broken
+    ]
+    if broken:
+        sections.append(broken)
+    return "\n\n".join("\n".join(printable(line) for line in section) for section in sections)
+
+
+def _table(table: Table) -> list[str]:
+    rows = [(table.title, *table.headers[1:]), *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [_aligned(row, widths) for row in rows]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = (
+        cell.rjust(width) if column else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join([first, *others]).rstrip()
+
+
+def _histogram(title: str, histogram: Histogram) -> list[str]:
+    """A line a bin: in each split its count, and a bar for its share."""
+    shares = histogram.shares()
+    longest = max(max(values, default=0.0) for values in shares.values()) or 1.0
+    rows = [(title, *(shortened(name, MAX_LABEL) for name in shares))]
+    for place, label in enumerate(histogram.labels):
+        cells = (
+            f"{'█' * round(_BAR * shares[name][place] / longest)} {counts[place]}"
+            for name, counts in histogram.counts.items()
+        )
+        rows.append((label, *cells))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _repeats(overlaps: Sequence[Overlap]) -> list[str]:
+    lines = ["Repeats within a split, and leaks between splits"]
+    for overlap in overlaps:
+        contradicting = sum(not pair.same_answer for pair in overlap.same_question)
+        note = f", {contradicting} with another answer" if contradicting else ""
+        lines.append(_pairs(f"{overlap.title}: same picture and same question", overlap.same_question, note))
+        lines.append(_pairs(f"{overlap.title}: same picture alone", overlap.same_picture))
+    return lines
+
+
+def _pairs(what: str, pairs: Sequence[Pair], note: str = "") -> str:
+    return _line(what, [f"{_id(pair.first)} = {_id(pair.second)}" for pair in pairs], note)
+
+
+def _line(what: str, named: Sequence[str], note: str = "") -> str:
+    shown = ", ".join(named[:MAX_NAMED])
+    more = ", …" if len(named) > MAX_NAMED else ""
+    return f"  {what}: {len(named)}{note}" + (f" ({shown}{more})" if named else "")
+
+
+def _id(name: str) -> str:
+    return shortened(name, MAX_LABEL)

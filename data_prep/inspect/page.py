@@ -1,0 +1,110 @@
+"""The findings as one HTML page that opens offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from data_prep.inspect.findings import Findings, Table
+from data_prep.inspect.repeats import Overlap, Pair
+from data_prep.inspect.survey import SplitFacts
+from data_prep.inspect.wording import shortened
+from vlm_uec.telemetry.html import Html, bar_chart, element, page, table, text
+
+MAX_LISTED = 100  # pairs, or ids, a list
+MAX_ID = 120  # characters
+
+
+def page_text(
+    title: str,
+    settings: str,
+    splits: Sequence[SplitFacts],
+    findings: Findings,
+    overlaps: Sequence[Overlap],
+    galleries: Mapping[str, Sequence[Html]],
+) -> str:
+    """`galleries`: a split's cards by its name."""
+    tables = [_table_card(found) for found in findings.contents if found.rows]
+    charts = [
+        bar_chart(f"{name}, % of a split", found.labels, found.shares(), " %")
+        for name, found in findings.histograms.items()
+    ]
+    body = [
+        _header(title, settings, splits, overlaps),
+        *_section("What is in it", element("div", *tables, kind="grid")),
+        *_section("Pictures and tokens", _table_card(findings.sizes), element("div", *charts, kind="grid")),
+        *_section("Repeats within a split, and leaks between splits", *_repeats(overlaps), *_broken(splits)),
+    ]
+    for split in splits:
+        if cards := galleries[split.name]:
+            told = f"{split.name}: {len(cards)} of {len(split.problems)} problems"
+            body += _section(told, element("div", *cards, kind="gallery"))
+    return page(title, body)
+
+
+def _section(title: str, *parts: Html) -> list[Html]:
+    return [element("h2", text(shortened(title, MAX_ID))), element("div", *parts, kind="stack")]
+
+
+def _header(title: str, settings: str, splits: Sequence[SplitFacts], overlaps: Sequence[Overlap]) -> Html:
+    tiles = [_tile(len(split.problems), f"{split.name} problems") for split in splits]
+    for overlap in overlaps:
+        if not overlap.within:
+            tiles.append(
+                _tile(len(overlap.same_question), f"{overlap.later} problems also in {overlap.earlier}")
+            )
+    parts = element("h1", text(title)), element("p", text(settings)), element("div", *tiles, kind="tiles")
+    return element("header", *parts)
+
+
+def _tile(number: int, name: str) -> Html:
+    return element(
+        "div", element("b", text(number)), element("span", text(shortened(name, 80))), kind="card tile"
+    )
+
+
+def _table_card(found: Table) -> Html:
+    rows = [[text(cell) for cell in row] for row in found.rows]
+    return element("div", element("h3", text(found.title)), table(found.headers, rows), kind="card numbers")
+
+
+def _repeats(overlaps: Sequence[Overlap]) -> list[Html]:
+    rows = [
+        [text(overlap.title), text(len(overlap.same_question)), text(len(overlap.same_picture))]
+        for overlap in overlaps
+    ]
+    counted = element(
+        "div", table(("", "same picture and same question", "same picture alone"), rows), kind="card numbers"
+    )
+    lists = []
+    for overlap in overlaps:
+        lists += _pairs(f"{overlap.title}: same picture and same question", overlap.same_question)
+        lists += _pairs(f"{overlap.title}: same picture alone", overlap.same_picture)
+    return [counted, *lists]
+
+
+def _pairs(what: str, pairs: Sequence[Pair]) -> list[Html]:
+    rows = [
+        [text(shortened(pair.first, MAX_ID)), text(shortened(pair.second, MAX_ID)), _answers(pair)]
+        for pair in pairs[:MAX_LISTED]
+    ]
+    return _list(what, len(pairs), table(("first", "repeated by", "answers"), rows))
+
+
+def _answers(pair: Pair) -> Html:
+    return text("the same" if pair.same_answer else "differ")
+
+
+def _broken(splits: Sequence[SplitFacts]) -> list[Html]:
+    lists = []
+    for split in splits:
+        rows = [[text(shortened(name, MAX_ID))] for name in split.broken[:MAX_LISTED]]
+        lists += _list(f"{split.name}: broken pictures", len(split.broken), table(("id",), rows))
+    return lists
+
+
+def _list(what: str, count: int, rows: Html) -> list[Html]:
+    if not count:
+        return []
+    shown = f", the first {MAX_LISTED} shown" if count > MAX_LISTED else ""
+    summary = element("summary", text(f"{what}: {count}{shown}"))
+    return [element("details", summary, element("div", rows, kind="card"))]

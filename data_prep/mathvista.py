@@ -1,0 +1,247 @@
+"""MathVista (Lu et al. 2024) as a test set: the 1,000 questions of testmini, whose answers are published.
+
+The raw form is `testmini.json`, an object of pid to record, beside a folder of pictures; tables, in parquet
+files or on the Hub, have the columns of `AI4Math/MathVista`. The official test split, 5,141 questions, has no
+answers: where it is met, it is left out and counted.
+
+A question is worded as the official evaluation words it: a hint on the form of the answer, the question, its
+unit, the lettered choices. The answer stays as published: of a multiple choice it is the choice's text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data_prep import sources
+from data_prep.records import checked_picture, file_below, read_bounded, read_picture, text_field, text_list
+from data_prep.writer import summary, write_dataset
+from vlm_uec.data.faults import IMAGE_MARK, RowFault, problem_fault
+from vlm_uec.data.rows import embedded_picture, require_columns, whole_precision
+from vlm_uec.errors import UserError
+from vlm_uec.types import Problem
+
+SOURCE = "mathvista"
+SPLIT = "test"
+TABLE_SPLITS = {"testmini": "testmini", "test": "official test"}
+COLUMNS = (
+    "pid", "question", "image", "decoded_image", "choices", "unit", "precision", "answer", "question_type",
+    "answer_type", "metadata",
+)  # fmt: skip
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_TABLE_BYTES = 64 * 2**20
+LEFT_OUT = "official test split, left out as its answers are not published"
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# By question type, answer type and decimal places. Word for word: published results were made with it.
+_HINTS = {
+    "multi_choice text": "Please answer the question and provide the correct option letter, "
+    "e.g., A, B, C, D, at the end.",
+    "free_form integer": "Please answer the question requiring an integer answer and provide the final "
+    "value, e.g., 1, 2, 3, at the end.",
+    "free_form float 1": "Please answer the question requiring a floating-point number with one decimal "
+    "place and provide the final value, e.g., 1.2, 1.3, 1.4, at the end.",
+    "free_form float 2": "Please answer the question requiring a floating-point number with two decimal "
+    "places and provide the final value, e.g., 1.23, 1.34, 1.45, at the end.",
+    "free_form list": "Please answer the question requiring a Python list as an answer and provide the "
+    "final list, e.g., [1, 2, 3], [1.2, 1.3, 1.4], at the end.",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    raw = "holds testmini.json and the folder images; further folders images* are searched too"
+    sources.add_arguments(parser, raw, "of AI4Math/MathVista")
+
+
+def run(args: argparse.Namespace) -> str:
+    if args.raw is not None:
+        return summary(prepare(args.raw, args.out))
+    return summary(prepare_tables(sources.open_source(args, TABLE_SPLITS, _columns), args.out))
+
+
+def prepare(raw: Path, out: Path) -> dict[str, Any]:
+    """Convert `raw/testmini.json` and return the manifest; its counters say which folder pictures came from.
+
+    Raises:
+        UserError: there is no such file, it cannot be read or it gives no usable row.
+    """
+    rows = _raw_rows(raw / "testmini.json")
+    pictures: Counter[str] = Counter()
+    problems = _raw_problems(raw.resolve(), rows, pictures)
+    return write_dataset(out, {SPLIT: problems}, {"dataset": SOURCE, "layout": "raw"}, pictures)
+
+
+def prepare_tables(source: sources.Source, out: Path) -> dict[str, Any]:
+    """Convert the tables of testmini and return the manifest; it counts what was left out.
+
+    Raises:
+        UserError: there is no testmini, a table cannot be read, or there is no usable row.
+    """
+    unanswered = sum(table.length for table in source.tables.get("official test", ()))
+    tables = source.tables.get("testmini")
+    if tables is None:
+        raise UserError(
+            f"{source.where}: only MathVista's official test split, whose answers are not published; "
+            "give testmini (as testmini=FILE, should the file have answers)"
+        )
+    problems = sources.table_problems(SPLIT, tables, _table_problem, _name)
+    counters = {LEFT_OUT: unanswered} if unanswered else {}
+    return write_dataset(out, {SPLIT: problems}, {"dataset": SOURCE, **source.settings}, counters)
+
+
+def query(
+    question: str,
+    choices: Sequence[str],
+    unit: str | None,
+    question_type: str,
+    answer_type: str,
+    precision: int | None,
+) -> str:
+    """The official wording of a question. Raises RowFault where there is none for its kind."""
+    kind = f"{question_type} {answer_type}" + (f" {precision}" if answer_type == "float" else "")
+    if kind not in _HINTS:
+        raise RowFault("no official wording for this kind of question", kind)
+    if len(choices) > len(_LETTERS):
+        raise RowFault(f"more than {len(_LETTERS)} choices", question)
+    lines = [f"Hint: {_HINTS[kind]}", f"Question: {question}" + (f" (Unit: {unit})" if unit else "")]
+    if not choices:
+        return "\n".join(lines).strip()
+    # Not stripped as the official one is: a choice has to be found here as it is published, blanks and all.
+    lettered = [f"({letter}) {choice}" for letter, choice in zip(_LETTERS, choices, strict=False)]
+    return "\n".join([*lines, "Choices:", *lettered])
+
+
+def _columns(present: Sequence[str], where: str) -> list[str]:
+    require_columns(COLUMNS, present, where)
+    return list(COLUMNS)
+
+
+def _raw_rows(file: Path) -> list[sources.Row]:
+    """The records in file order; what is no record becomes a row of which only the pid is known."""
+    if not file.is_file():
+        raise UserError(
+            f"{file}: no such file; give --raw the directory that holds MathVista's testmini.json"
+        )
+    try:
+        data = read_bounded(file, MAX_TABLE_BYTES)
+        table = json.loads(data, object_pairs_hook=_object) if len(data) <= MAX_TABLE_BYTES else None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read: {error}; download it again") from error
+    if not isinstance(table, dict | _Repeated):
+        raise UserError(f"{file}: not an object of pid to record; is it MathVista's testmini.json?")
+    records = table.items() if isinstance(table, dict) else table
+    return [{"pid": pid, **(record if isinstance(record, dict) else {})} for pid, record in records]
+
+
+class _Repeated(list[tuple[str, Any]]):
+    """A JSON object that has a key twice: a dict would drop the first in silence."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else _Repeated(pairs)
+
+
+def _raw_problems(root: Path, rows: Sequence[sources.Row], pictures: Counter[str]) -> sources.Problems:
+    try:
+        folders = sorted(folder.name for folder in root.glob("images*") if folder.is_dir())
+        for item in sources.row_problems(SPLIT, rows, len(rows), partial(_raw_problem, root, folders), _name):
+            if isinstance(item, Problem):
+                pictures[f"pictures from {PurePosixPath(item.metadata['picture']).parent}"] += 1
+            yield item
+    except OSError as error:
+        raise UserError(f"{root}: cannot be read: {error}; check --raw") from error
+
+
+def _raw_problem(root: Path, folders: Sequence[str], row: sources.Row) -> Problem:
+    def load(named: str) -> tuple[str, bytes]:
+        name, path = _find_picture(root, folders, named)
+        return name, read_picture(path, name)
+
+    return _problem(row, load)
+
+
+def _find_picture(root: Path, folders: Sequence[str], named: str) -> tuple[str, Path]:
+    """The picture a record names, or one of its stem: in its own folder, then in each of `folders`."""
+    own = PurePosixPath(named)
+    homes = dict.fromkeys([own.parent, *map(PurePosixPath, folders)])
+    stems = (str(home / (own.stem + suffix)) for home in homes for suffix in PICTURE_SUFFIXES)
+    for name in (named, *stems):
+        if path := file_below(root, name):
+            return name, path
+    raise RowFault("missing picture", named)
+
+
+def _table_problem(row: sources.Row) -> Problem:
+    return _problem(row, lambda name: (name, checked_picture(embedded_picture(row["decoded_image"]), name)))
+
+
+def _name(row: sources.Row) -> str:
+    return f"mathvista-{row['pid']}"[:200] if isinstance(row["pid"], str | int) else ""
+
+
+def _problem(row: sources.Row, load: Callable[[str], tuple[str, bytes]]) -> Problem:
+    """`load` finds a record's picture: its path below the data set's directory, and its bytes."""
+    wording, answer = _wording(row), text_field(row, "answer")
+    choices = _choices(row)
+    if not answer.strip():
+        raise RowFault("empty answer", row["question"])
+    if row["question_type"] == "multi_choice" and answer not in choices:
+        raise RowFault("answer is none of the choices", answer)
+    labels = _labels(row.get("metadata"))
+    name, picture = load(text_field(row, "image"))
+    problem = Problem(
+        id=f"mathvista-{_pid(row)}",
+        question=IMAGE_MARK + wording,
+        answer=answer,
+        images=(picture,),
+        choices=choices,
+        precision=whole_precision(row.get("precision")),
+        question_type=row["question_type"],
+        answer_type=row["answer_type"],
+        source=SOURCE,
+        metadata={**labels, "pid": str(row["pid"]), "unit": row.get("unit"), "picture": name},
+    )
+    if fault := problem_fault(problem):
+        raise RowFault(fault, row["question"])
+    return problem
+
+
+def _wording(row: sources.Row) -> str:
+    question = text_field(row, "question")
+    kind = text_field(row, "question_type"), text_field(row, "answer_type")
+    unit = None if row.get("unit") is None else text_field(row, "unit")
+    wording = query(question, _choices(row), unit, *kind, whole_precision(row.get("precision")))
+    if not question.strip():
+        raise RowFault("empty question")
+    if IMAGE_MARK in wording:
+        raise RowFault(f"question holds {IMAGE_MARK}", question)
+    return wording
+
+
+def _pid(row: sources.Row) -> str:
+    if not isinstance(row["pid"], str | int) or isinstance(row["pid"], bool):
+        raise RowFault("wrong type", f"'pid' is {type(row['pid']).__name__}, not a number or text")
+    return str(row["pid"])
+
+
+def _choices(row: sources.Row) -> tuple[str, ...]:
+    return () if row.get("choices") is None else text_list(row, "choices")
+
+
+def _labels(value: Any) -> Mapping[str, Any]:
+    """The record's metadata: texts, numbers and lists of texts by name."""
+    labels = {} if value is None else value
+    if not isinstance(labels, dict) or not all(map(_is_label, labels.values())):
+        raise RowFault("wrong type", "'metadata' holds more than texts, numbers and lists of texts")
+    return labels
+
+
+def _is_label(value: Any) -> bool:
+    texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return texts or value is None or isinstance(value, str | int | float)

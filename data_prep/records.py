@@ -1,0 +1,74 @@
+"""Records and pictures of a raw directory, which are untrusted: reads are bounded and stay inside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vlm_uec.data.faults import MAX_PICTURE_BYTES, RowFault, picture_fault
+
+MAX_RECORD_BYTES = 2**20
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """The object that a record's bytes spell. Raises RowFault."""
+    if len(data) > MAX_RECORD_BYTES:
+        raise RowFault(f"record over {MAX_RECORD_BYTES} bytes")
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RowFault("malformed JSON", str(error)) from error
+    if not isinstance(fields, dict):
+        raise RowFault("malformed JSON", f"{type(fields).__name__} where an object was expected")
+    return fields
+
+
+def text_field(fields: Mapping[str, Any], key: str) -> str:
+    """Raises RowFault where the field is not text."""
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise RowFault("wrong type", f"'{key}' is {type(value).__name__}, not text")
+    return value
+
+
+def text_list(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Raises RowFault where the field is not a list of texts."""
+    value = fields.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise RowFault("wrong type", f"'{key}' is not a list of texts")
+    return tuple(value)
+
+
+def file_below(root: Path, name: str) -> Path | None:
+    """The file `name` below the resolved `root`, or None. Links may not lead out of `root`: RowFault."""
+    try:
+        path = (root / name).resolve()
+        inside, exists = path.is_relative_to(root), path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, a loop of links
+        raise RowFault("missing picture", f"{name}: {error}") from error
+    if not inside:
+        raise RowFault("picture path leaves the directory", name)
+    return path if exists else None
+
+
+def read_picture(path: Path, name: str) -> bytes:
+    """The bytes of a picture that decodes. Raises RowFault, whose detail is `name`."""
+    return checked_picture(read_bounded(path, MAX_PICTURE_BYTES), name)
+
+
+def checked_picture(data: bytes, name: str) -> bytes:
+    """The same bytes, once their pixels have been decoded. Raises RowFault, whose detail is `name`."""
+    if fault := picture_fault(data, decode=True):
+        raise RowFault(fault, name)
+    return data
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """At most one byte over the limit, which is enough to see that the file is too large. Raises RowFault."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise RowFault("unreadable file", f"{path.name}: {error.strerror}") from error

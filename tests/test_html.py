@@ -1,0 +1,76 @@
+"""Bars are as high as their values, pictures are part of the page, and nothing on it opens a tag."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.test_report import ATTACK, Tags
+from tests.tiny import encoded
+from vlm_uec.telemetry.html import bar_chart, page, picture
+
+
+def test_a_bar_is_as_high_as_its_value() -> None:
+    """The plot spans y 194 (0) to 12 (10) and x 52 to 450: two groups of 199, each filled to 80 %."""
+    chart = bar_chart("t", ["a", "b"], {"s": [10.0, 5.0]}, " %")
+    bars = re.findall(r'x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', chart)
+    assert [tuple(map(float, bar)) for bar in bars] == [
+        (71.9, 12, 159.2, 182),
+        (270.9, 103, 159.2, 91),
+    ]
+    assert re.findall("<title>(.*?)</title>", chart) == ["s, a: 10 %", "s, b: 5 %"]
+
+
+def test_series_stand_side_by_side_in_colours_of_their_own() -> None:
+    chart = bar_chart("t", ["a"], {"s": [1.0], "none": [0.0], "r": [2.0]}, "")
+    left = [float(x) for x in re.findall(r'class="bar" x="([\d.]+)"', chart)]
+    third = (450 - 52) * 0.8 / 3
+    assert left[1] - left[0] == pytest.approx(2 * third, abs=0.1)  # the one of height 0 keeps its place
+    fills = re.findall('class="bar".*?fill="(#.*?)"', chart)
+    assert len(set(fills)) == 2
+    legend = re.findall('background:(#.*?)"></i>(.*?)</span>', chart)
+    assert [name for _, name in legend] == ["s", "none", "r"]
+    assert fills == [legend[0][0], legend[2][0]]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=30), st.floats()), max_size=30))
+def test_any_values_make_a_well_formed_chart(bars: list[tuple[str, float]]) -> None:
+    finite = [(label, value if abs(value) < 1e300 else math.nan) for label, value in bars]
+    chart = bar_chart("<t>", [label for label, _ in finite], {"a<b": [value for _, value in finite]}, "<u>")
+    Tags(chart)
+    assert not re.search(r'="-?(nan|inf)', chart)
+
+
+def test_labels_that_would_overlap_are_left_out() -> None:
+    labels = [f"{number}-{number + 1}" for number in range(1000, 1100)]
+    chart = bar_chart("t", labels, {"s": [1.0] * 100}, "")
+    places = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="212"', chart)]
+    assert len(places) > 2 and min(b - a for a, b in pairwise(places)) > 9 * 6
+
+
+def test_a_series_has_one_value_a_label() -> None:
+    with pytest.raises(ValueError, match="t: "):
+        bar_chart("t", ["a", "b"], {"s": [1.0]}, "")
+
+
+@pytest.mark.parametrize(("form", "kind"), [("PNG", "png"), ("JPEG", "jpeg")])
+def test_a_picture_is_part_of_the_page(form: str, kind: str) -> None:
+    data = encoded(Image.new("RGB", (3, 2), "red"), form)
+    tags = Tags(page("t", [picture(data, ATTACK)]))
+    attributes = next(attributes for tag, attributes in tags.seen if tag == "img")
+    assert attributes["alt"] == ATTACK and set(attributes) == {"alt", "src"}
+    head, _, content = str(attributes["src"]).partition(",")
+    assert head == f"data:image/{kind};base64" and base64.b64decode(content) == data
+
+
+def test_what_is_no_picture_does_not_come_on_a_page() -> None:
+    with pytest.raises(ValueError, match="PNG or JPEG"):
+        picture(b"<svg onload=alert(1)>", "")
