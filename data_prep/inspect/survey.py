@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from data_prep.inspect.prompt_length import PromptMeter
 from vlm_uec.data.answer_form import answer_form
-from vlm_uec.data.chat import IMAGE_MARK
 from vlm_uec.data.dataset import LoadedSplit
 from vlm_uec.data.encode import PromptRejected
+from vlm_uec.data.faults import IMAGE_MARK
 from vlm_uec.data.vision import decode_image
 from vlm_uec.types import Problem
 
@@ -88,7 +88,7 @@ def _facts(problem: Problem, meter: PromptMeter | None) -> ProblemFacts:
 def _stored_picture(data: bytes) -> StoredPicture:
     try:
         image = decode_image(data)
-    except Exception as error:  # on hostile bytes Pillow's decoders raise all sorts; each means the same
+    except ValueError as error:
         raise _LeftOut(BROKEN) from error
     digest = hashlib.blake2b(f"{image.width}x{image.height}".encode(), digest_size=16)
     digest.update(image.tobytes())

@@ -15,6 +15,7 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import PreTrainedTokenizerBase
 
+from vlm_uec.data.faults import IMAGE_MARK
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -24,7 +25,6 @@ DEFAULT_TEMPLATE = (
     "the final answer. The reasoning process MUST BE enclosed within <think> </think> tags. The final answer "
     "MUST BE put in \\boxed{}."
 )
-IMAGE_MARK = "<image>"
 SEEN = ("question", "choices", "precision", "question_type", "answer_type", "source", "metadata")
 # Private-use characters stand for the user's text while the chat template is rendered around it.
 _SLOT = re.compile("\ue000(\\d+)\ue001")

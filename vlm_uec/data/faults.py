@@ -18,7 +18,7 @@ MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse more
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 # What Pillow's decoders raise on hostile bytes; each means the same to us.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -67,7 +67,7 @@ def picture_fault(data: bytes, decode: bool = False) -> str | None:
         return _pixel_fault(data, decode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return f"picture over {MAX_PICTURE_PIXELS} pixels"
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return "broken picture"
 
 

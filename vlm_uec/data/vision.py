@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from vlm_uec.data.faults import DECODER_ERRORS
 from vlm_uec.errors import UserError
 
 # Four times the largest budget anybody trains with (4096 x 28 x 28); a decompression bomb is far above it.
@@ -42,7 +43,7 @@ def decode_image(data: bytes) -> Image.Image:
         if image.width * image.height > MAX_DECODED_PIXELS:
             raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_DECODED_PIXELS}")
         image.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         raise ValueError(f"not a readable picture: {error}") from error
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layer = image.convert("RGBA")
