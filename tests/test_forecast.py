@@ -158,7 +158,7 @@ def test_a_checkpoint_holds_what_training_needs() -> None:
 def test_it_says_what_is_measured() -> None:
     text = forecast(_config())
     assert all(line.startswith("#") for line in text.splitlines())
-    assert "problems: 24, 16 a step; an epoch is 1 steps" in text
+    assert "problems 24, of them a step 16; steps an epoch 1, epochs 80.0" in text
     assert "(24 measured); limit 128" in text
     assert "On disk:" in text
 
@@ -177,8 +177,8 @@ def test_a_mixture_is_told_part_by_part() -> None:
     data = synthetic_data()
     mixture = f"{{{data}: 3, {data}/: 1}}"
     text = forecast(_config("data.path=null", f"data.mixture={mixture}", f"data.validation_path={data}"))
-    assert f"{data}: 24, 12 a step" in text
-    assert f"{data}/: 24, 4 a step" in text
+    assert f"{data}: problems 24, of them a step 12" in text
+    assert f"{data}/: problems 24, of them a step 4" in text
 
 
 @pytest.mark.parametrize(

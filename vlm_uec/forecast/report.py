@@ -52,8 +52,8 @@ def _data_lines(config: Config, data: DataForecast) -> list[str]:
     for part in data.parts:
         epoch = len(part.ids) // part.prompts
         lines.append(
-            f"  {part.name or 'problems'}: {len(part.ids):,}, {part.prompts} a step; an epoch is "
-            f"{epoch} steps, the run {config.train.steps / epoch:.1f} epochs"
+            f"  {part.name + ': ' if part.name else ''}problems {len(part.ids):,}, of them a step "
+            f"{part.prompts}; steps an epoch {epoch}, epochs {config.train.steps / epoch:.1f}"
         )
     if data.lengths.measured:
         lines.append(
@@ -78,8 +78,8 @@ def _step_lines(config: Config, steps: Sequence[StepTokens]) -> list[str]:
     waits = "once as many are retained" if config.pending.enabled else "every step"
     passes = ", ".join(f"{ranks}: {of.passes}" for ranks, of in zip(RANKS, steps, strict=True))
     lines += [
-        f"  update       {tokens.sampled:,} trajectories, {waits}: {tokens.optimizer_steps} mini-batches "
-        f"(optimizer steps) of {tokens.sampled // tokens.optimizer_steps:,}",
+        f"  update       {tokens.sampled:,} trajectories, {waits}; optimizer steps "
+        f"{tokens.optimizer_steps}, of {tokens.sampled // tokens.optimizer_steps:,} trajectories each",
         f"               {tokens.grouped:,} positions with each prompt once a group; "
         f"{tokens.separate:,} with one a response",
         f"               micro-batches a rank, by number of ranks: {passes}",
