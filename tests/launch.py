@@ -124,7 +124,7 @@ def synthetic_data() -> Path:
 @functools.cache
 def synthetic_run() -> Path:
     """Four steps that keep every checkpoint, with validation at the end."""
-    validation = ("train.eval_every=4", "evaluation.n=2", "train.keep=9")
+    validation = ("train.eval_every=4", "evaluation.n=2", "evaluation.temperature=0.5", "train.keep=9")
     return train(workspace() / "synthetic_run", synthetic_data(), "train.steps=4", *validation)
 
 

@@ -460,6 +460,7 @@ def test_an_argument_of_an_odd_key_is_a_refusal(file: Path, argument: str) -> No
         (b"&a a: {b: &b [c, {d: *b}]}", "*b is used inside of what it names"),
         (b"1: 2\n", "the key 1 is not text"),
         (b"{[a]: 1}", "not text"),
+        (b"!!str [a]: 1", "not text"),
         (b"train: {steps: 1}\nmodel: {}\ntrain: {steps: 2}\n", "line 3: the key train was there in line 1"),
         (b"train:\n  steps: 1\n  steps: 1\n", "line 3: the key steps was there in line 2; keep one"),
         (b"[" * 5000, "nested over 16 levels deep"),

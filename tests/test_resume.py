@@ -49,7 +49,12 @@ def whole() -> Path:
 @pytest.fixture(scope="module")
 def rerun(whole: Path) -> Path:
     return train(
-        workspace() / "rerun", synthetic_data(), "train.steps=4", "train.eval_every=4", "evaluation.n=2"
+        workspace() / "rerun",
+        synthetic_data(),
+        "train.steps=4",
+        "train.eval_every=4",
+        "evaluation.n=2",
+        "evaluation.temperature=0.5",
     )
 
 
@@ -73,7 +78,14 @@ def resumed(whole: Path, stop: int) -> Path:
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (run_dir / "metrics.jsonl").write_text(text + '{"step": 5, "torn', encoding="utf-8")
     shutil.rmtree(run_dir / "export")
-    options = ("train.steps=4", "train.eval_every=4", "evaluation.n=2", "train.keep=9", "resume=auto")
+    options = (
+        "train.steps=4",
+        "train.eval_every=4",
+        "evaluation.n=2",
+        "evaluation.temperature=0.5",
+        "train.keep=9",
+        "resume=auto",
+    )
     return train(run_dir, synthetic_data(), *options)
 
 

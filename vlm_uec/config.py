@@ -1,168 +1,269 @@
 """The run's configuration: one typed tree, checked before any model loads.
 
 Order of precedence: the algorithm preset's switches, the YAML file, `dotted.key=value` arguments.
+docs/config.md is made of this file: section docstrings, bounds, defaults and descriptions.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vlm_uec.config_errors import explain
+from vlm_uec.config_fields import config_keys
+from vlm_uec.config_file import merge, read_arguments, read_config_file, write_tree
+from vlm_uec.config_rules import contradiction
 from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+
+# Names of files, splits and functions: a control character in one is a mistake or an attack.
+Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Strict: `true` is no number, "5" no whole number, and 1 no switch.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
-    path: str = Field(description="Hugging Face directory or Hub id of a Qwen2.5-VL.")
-    precision: Literal["fp32", "bf16"] = Field("bf16", description="Weights and activations; fp32 on CPU.")
-    freeze_vision: bool = Field(False, description="Keep the vision tower as it is.")
+    """The policy that is trained, and how it lies in memory."""
+
+    path: Name = Field(description="Hugging Face directory or Hub id of the Qwen2.5-VL to start from.")
+    precision: Literal["fp32", "bf16"] = Field(
+        "bf16", description="Weights and activations: bf16 for GPUs, at half the memory; fp32 for CPUs."
+    )
+    freeze_vision: bool = Field(
+        False,
+        description="Do not train the vision tower; each rank then keeps up to 4 GiB of its features.",
+    )
     activation_checkpointing: bool = Field(
-        True, description="Recompute activations in backward: less memory."
+        True, description="Compute activations again in backward: less memory, one more forward an update."
     )
 
 
 class DataConfig(Section):
-    path: str | None = Field(None, description="Directory of data_prep, parquet directory, or Hub id.")
-    mixture: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
-        None, description="Instead of path: several of them, each with its weight in every step."
+    """The problems, and which of their pictures and prompts are small enough."""
+
+    path: Name | None = Field(
+        None, description="Directory of data_prep, directory of parquet files, or Hub id; null: see mixture."
     )
-    validation_path: str | None = Field(
+    mixture: dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]] | None = Field(
+        None,
+        description="Instead of path: several such, each with its share of a step's prompts (relative).",
+    )
+    validation_path: Name | None = Field(
         None, description="Where validation problems come from; null: from path."
     )
-    train_split: str = Field("train", description="Split trained on.")
-    validation_split: str = Field("validation", description="Split of eval/pass@1.")
-    min_pixels: int = Field(262_144, gt=0, description="Smaller pictures are enlarged to this many pixels.")
-    max_pixels: int = Field(4_194_304, gt=0, description="Larger pictures are shrunk to this many pixels.")
-    max_prompt_tokens: int = Field(2048, gt=0, description="Longer prompts are left out, with a count.")
+    train_split: Name = Field("train", description="Split that is trained on.")
+    validation_split: Name = Field("validation", description="Split that eval/pass@1 is measured on.")
+    min_pixels: int = Field(262_144, ge=1, description="Smaller pictures are enlarged to this many pixels.")
+    max_pixels: int = Field(
+        4_194_304,
+        ge=1,
+        description="Larger pictures are shrunk to this many pixels; 28 x 28 of them are one prompt token.",
+    )
+    max_prompt_tokens: int = Field(
+        2048, ge=1, description="Longer prompts, pictures included, are left out and counted, never cut."
+    )
 
     @property
     def weights(self) -> dict[str, float]:
         """Every data set trained on, with its weight."""
         return self.mixture or {str(self.path): 1.0}
 
-    @model_validator(mode="after")
-    def _consistent(self) -> DataConfig:
-        if not self.path and not self.mixture:
-            raise ValueError("data.path is missing")
-        if self.path and self.mixture:
-            raise ValueError("data.path and data.mixture are both set; set data.path=null for the mixture")
-        if self.min_pixels > self.max_pixels:
-            raise ValueError(f"min_pixels {self.min_pixels} is above max_pixels {self.max_pixels}")
-        return self
-
 
 class PromptConfig(Section):
+    """The text around a question."""
+
     template: str | None = Field(
         None,
-        description="jinja text, or a .jinja file; sees question and choices. null: the reference's.",
+        description="jinja text, or the path of a .jinja file, that sees `question` and `choices`; null: the "
+        "reference's (reason in <think> tags, answer in \\boxed{}).",
     )
 
 
 class RolloutConfig(Section):
-    engine: Literal["native"] = Field("native", description="How responses are sampled.")
-    prompts: int = Field(512, gt=0, description="|B|: prompts a step.")
-    n: int = Field(5, gt=1, description="G: responses a prompt.")
-    temperature: float = Field(1.0, gt=0, le=4, description="t.")
-    top_p: float = Field(0.99, gt=0, le=1, description="Nucleus mass.")
-    max_tokens: int = Field(2048, gt=0, description="Response limit.")
+    """The regular responses of every step."""
+
+    engine: Literal["native"] = Field("native", description="Sampler: this trainer's own.")
+    prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts a step, over all ranks.")
+    n: int = Field(5, ge=2, description="G: responses a prompt, whose rewards are compared.")
+    temperature: float = Field(1.0, ge=0.01, le=4, description="t: softmax temperature of sampling.")
+    top_p: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Nucleus: only the likeliest tokens of this total probability are drawn; 1: all. "
+        "Exploration and validation use it too.",
+    )
+    max_tokens: int = Field(
+        2048, ge=1, description="Response tokens after which it is cut off, exploration and validation too."
+    )
     slots: int | None = Field(
-        None, ge=8, description="Responses decoded at a time, a rank; null: what memory holds (CPU: 64)."
+        None,
+        ge=8,
+        description="Responses decoded at a time on a rank; null: what free GPU memory holds, 64 on a CPU.",
     )
 
 
 class ExplorationConfig(Section):
-    enabled: bool = Field(False, description="Sample more where every rollout failed.")
-    n: int = Field(20, gt=1, description="G': responses a difficult prompt.")
-    temperature: float = Field(1.2, gt=0, le=4, description="t'.")
+    """More and hotter responses to difficult prompts: those on which every regular response failed."""
+
+    enabled: bool = Field(False, description="Explore difficult prompts.")
+    n: int = Field(20, ge=2, description="G': more responses to a difficult prompt.")
+    temperature: float = Field(1.2, ge=0.01, le=4, description="t': their temperature, at least rollout's.")
 
 
 class RetentionConfig(Section):
-    regular: bool = Field(False, description="Drop regular trajectories with |advantage| <= threshold.")
-    threshold: float = Field(0.05, ge=0, description="Of the regular rule.")
-    exploration: bool = Field(False, description="Drop exploration trajectories by the rule below.")
+    """Which trajectories are worth a gradient."""
+
+    regular: bool = Field(False, description="Keep regular trajectories only by the rule of threshold.")
+    threshold: float = Field(0.05, ge=0, description="Of regular ones, keep those of |advantage| above it.")
+    exploration: bool = Field(False, description="Keep exploration trajectories only by the rule of retain.")
     retain: Literal["positive", "magnitude"] = Field(
         "positive",
-        description="Exploration rule: advantage > 0 (paper) or |advantage| > magnitude (reference code).",
+        description="Of exploration, keep advantage > 0 (paper) or |advantage| > magnitude (its code).",
     )
-    magnitude: float = Field(1.0, ge=0, description="Of the magnitude rule.")
+    magnitude: float = Field(1.0, ge=0, description="Bound of that second rule; a later revision has 0.5.")
 
 
 class PendingConfig(Section):
-    enabled: bool = Field(False, description="Wait for |B| x G retained trajectories before an update.")
+    """The queue in which retained trajectories wait for a whole batch."""
+
+    enabled: bool = Field(
+        False, description="Update on whole multiples of |B| x G; off: each step trains on what it has."
+    )
 
 
 class OverlongFilterConfig(Section):
-    enabled: bool = Field(False, description="Drop truncated responses with positive advantage.")
+    """Right answers that never stop."""
+
+    enabled: bool = Field(
+        False, description="Drop trajectories of positive advantage that max_tokens cut off."
+    )
 
 
 class StabilizerConfig(Section):
-    enabled: bool = Field(False, description="Replay high-advantage trajectories.")
-    capacity: float = Field(2.0, gt=0, description="s': buffer size in units of |B| x G.")
-    frequency: int = Field(5, gt=0, description="f_replay: steps between replays.")
-    min_advantage: float = Field(1.0, description="A0: only trajectories above it are kept.")
+    """The entropy stabiliser: a replay buffer of high-advantage trajectories."""
+
+    enabled: bool = Field(False, description="Train on good trajectories again every few steps.")
+    capacity: float = Field(
+        2.0, gt=0, le=1000, description="s': size of the buffer in units of |B| x G; the newest stay."
+    )
+    frequency: int = Field(
+        5,
+        ge=1,
+        description="f_replay: steps from one replay to the next; one reads the buffer, as capacity updates.",
+    )
+    min_advantage: float = Field(1.0, description="A0: only trajectories of an advantage above it are kept.")
 
 
 class LossConfig(Section):
-    name: Literal["grpo"] = Field("grpo", description="Policy objective: clipped surrogate.")
-    clip_low: float = Field(0.2, gt=0, lt=1, description="Ratio floor is 1 - clip_low.")
-    clip_high: float = Field(0.2, gt=0, description="Ratio ceiling is 1 + clip_high.")
-    dual_clip: float | None = Field(3.0, gt=1, description="Bound for negative advantages; null: off.")
-    aggregation: Literal["token_mean", "sequence_mean"] = Field(
-        "token_mean", description="Over a mini-batch."
+    """The clipped policy objective and its distance to the reference policy."""
+
+    name: Literal["grpo"] = Field("grpo", description="Objective: PPO's clipped surrogate.")
+    clip_low: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Ratios below 1 - clip_low have no gradient where the advantage is negative.",
     )
-    kl_coef: float = Field(1e-2, ge=0, description="0: no reference policy is held.")
-    kl_estimator: Literal["k1", "k2", "k3"] = Field("k3", description="Schulman's estimators.")
+    clip_high: float = Field(
+        0.2,
+        gt=0,
+        description="Ratios above 1 + clip_high have no gradient where the advantage is positive.",
+    )
+    dual_clip: float | None = Field(
+        3.0,
+        gt=1,
+        description="Ratios above it have no gradient where the advantage is negative; null: no bound.",
+    )
+    aggregation: Literal["token_mean", "sequence_mean"] = Field(
+        "token_mean", description="Over a mini-batch: every token weighs alike, or every response does."
+    )
+    kl_coef: float = Field(
+        1e-2, ge=0, description="Weight of the KL to the starting policy; 0: none is held or run."
+    )
+    kl_estimator: Literal["k1", "k2", "k3"] = Field(
+        "k3", description="Schulman's estimators of that KL; k1 has no gradient on average."
+    )
     importance_cap: float | None = Field(
         None,
         gt=0,
-        description="Truncated importance weight against the sampler's log-probs; null: off (paper).",
+        description="Weigh tokens by policy over sampler probability, up to this cap; null: do not (paper).",
     )
 
 
 class OptimConfig(Section):
-    lr: float = Field(1e-6, gt=0, description="AdamW, constant.")
-    weight_decay: float = Field(1e-2, ge=0, description="AdamW, decoupled.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm clip.")
-    minibatch: int = Field(128, gt=0, description="Prompts an optimizer step: minibatch x G trajectories.")
-    microbatch_tokens: int = Field(8192, gt=0, description="Packed positions a forward pass, a rank.")
+    """AdamW at a constant rate, without warm-up."""
+
+    lr: float = Field(1e-6, gt=0, le=1, description="Learning rate.")
+    weight_decay: float = Field(1e-2, ge=0, description="Decoupled, times lr a step.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are scaled down to this norm.")
+    minibatch: int = Field(
+        128, ge=1, description="Prompts' worth of an optimizer step: minibatch x G trajectories, all ranks."
+    )
+    microbatch_tokens: int = Field(
+        8192,
+        ge=1,
+        description="Packed positions of one forward pass on a rank, a prompt counted once for all its "
+        "responses; more is faster and takes memory, results differ by rounding only.",
+    )
 
 
 class RewardConfig(Section):
-    function: str = Field("accuracy", description='"accuracy", or a plug-in "path/to/file.py:function".')
-    format_weight: float = Field(0.0, ge=0, lt=1, description="Share of the format term in the reward.")
+    """What a response earns."""
+
+    function: Name = Field(
+        "accuracy", description='Accuracy from the verifier, or a plug-in "path/to/file.py:function".'
+    )
+    format_weight: float = Field(
+        0.0, ge=0, lt=1, description="Share w of the format: the reward is (1 - w) accuracy + w format."
+    )
 
 
 class DeepSpeedConfig(Section):
-    config: str = Field("configs/zero3.json", description="ZeRO-3 JSON.")
+    """How weights, gradients and optimizer state are sharded."""
+
+    config: Name = Field(
+        "configs/zero3.json", description="ZeRO-3 JSON; zero3_offload.json needs less GPU memory, and time."
+    )
 
 
 class EvalConfig(Section):
-    n: int = Field(1, gt=0, description="Responses a validation problem.")
-    temperature: float = Field(0.5, ge=0, le=4, description="0 is greedy.")
-    problems: int | None = Field(None, gt=0, description="First so many validation problems; null: all.")
+    """Validation during training, with rollout's top_p and max_tokens."""
+
+    n: int = Field(1, ge=1, description="Responses a validation problem; from 2 on, eval/pass@n comes too.")
+    temperature: float = Field(0.5, ge=0, le=4, description="Of these responses; 0: greedy.")
+    problems: int | None = Field(None, ge=1, description="Only the first so many problems; null: all.")
 
 
 class TrainConfig(Section):
-    steps: int = Field(gt=0, description="Trainer steps, those that only generate included.")
+    """Length, randomness and files of the run."""
+
+    steps: int = Field(ge=1, description="Trainer steps, those that only generate included.")
     seed: int = Field(1, ge=0, description="Of prompt order, sampling and replay.")
-    eval_every: int = Field(0, ge=0, description="Steps between validations, and after the last; 0: never.")
-    save_every: int = Field(0, ge=0, description="Steps between checkpoints; the last always has one.")
-    keep: int = Field(2, gt=0, description="Newest checkpoints kept.")
-    run_dir: str = Field(description="Where everything is written.")
+    eval_every: int = Field(
+        0, ge=0, description="Steps from one validation to the next, and one after the last step; 0: never."
+    )
+    save_every: int = Field(
+        0, ge=0, description="Steps from one checkpoint to the next; the last step always has one."
+    )
+    keep: int = Field(
+        2, ge=1, description="Newest checkpoints kept; one has about 14 bytes a weight (7B: 120 GB)."
+    )
+    run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
 
 
 class Config(Section):
     """One run."""
 
-    algorithm: Literal["grpo", "uec"] = Field("uec", description="Preset of the switches below.")
+    algorithm: Literal["grpo", "uec"] = Field(
+        "uec", description="Preset of the switches; what a file or an argument says of one goes first."
+    )
     model: ModelConfig
     data: DataConfig
     prompt: PromptConfig = PromptConfig()
@@ -178,8 +279,10 @@ class Config(Section):
     deepspeed: DeepSpeedConfig = DeepSpeedConfig()
     evaluation: EvalConfig = EvalConfig()
     train: TrainConfig
-    resume: str = Field(
-        "never", description='"never", "auto" (newest checkpoint of run_dir, if any) or a path.'
+    resume: Name = Field(
+        "never",
+        description='"never" refuses a run_dir in use, "auto" goes on from its newest checkpoint if there is '
+        "one, a path names a checkpoint.",
     )
 
     @property
@@ -189,15 +292,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        if self.rollout.prompts % self.optim.minibatch:
-            raise ValueError(
-                f"optim.minibatch {self.optim.minibatch} does not divide "
-                f"rollout.prompts {self.rollout.prompts}"
-            )
-        if self.stabilizer.enabled and self.stabilizer.capacity < 1:
-            raise ValueError(f"stabilizer.capacity {self.stabilizer.capacity} can never hold one |B| x G")
-        if self.train.eval_every and self.data.mixture and not self.data.validation_path:
-            raise ValueError("data.validation_path is missing: a mixture does not say what to validate on")
+        if fault := contradiction(self):
+            raise ValueError(fault)
         return self
 
 
@@ -217,88 +313,13 @@ def preset(algorithm: object) -> dict[str, Any]:
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads, merges and checks; raises `UserError` naming the key, its value and the way out."""
-    tree = _merge(_read_yaml(Path(path)), _parse_overrides(overrides))
-    tree = _merge(preset(tree.get("algorithm", "uec")), tree)
+    given = merge(read_config_file(Path(path)), read_arguments(overrides, config_keys(Config)))
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(merge(preset(given.get("algorithm", "uec")), given))
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from None
+        raise UserError(f"{plain(str(path), 200)}: {explain(error, Config)}") from None
 
 
 def dump_config(config: Config) -> str:
     """YAML that `load_config` reads back to an equal config."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); configs/ holds examples") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: holds no sections; configs/ has examples")
-    return tree
-
-
-def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            raise UserError(f"argument {override!r}: write dotted.key=value")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"argument {override!r}: the value is not valid YAML") from error
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        tree = _merge(tree, value)
-    return tree
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {key}{_nearest(key)}{more}"
-    if first["type"] == "missing":
-        return f"{key} is missing{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    return (
-        f"{key} = {first['input']!r}: {message}{more}"
-        if key and first["type"] != "value_error"
-        else message + more
-    )
-
-
-def _nearest(key: str) -> str:
-    known = [*config_keys(), *Config.model_fields]
-    if close := difflib.get_close_matches(key, known, n=1):
-        return f"; did you mean {close[0]}?"
-    section = key.rpartition(".")[0]
-    siblings = [name for name in config_keys() if name.rpartition(".")[0] == section]
-    return f"; {section or 'the top level'} has {', '.join(siblings)}" if siblings else ""
-
-
-def config_keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
-    """Every dotted key of the tree."""
-    keys: list[str] = []
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
-            keys += config_keys(inner, f"{prefix}{name}.")
-        else:
-            keys.append(prefix + name)
-    return keys
+    return write_tree(config.model_dump())

@@ -18,6 +18,7 @@ from vlm_uec.data.rows import Fault, read_problems, wanted_columns
 from vlm_uec.data.tables import hub_rows, load_hub, parquet_rows, split_of
 from vlm_uec.errors import UserError
 from vlm_uec.hub import may_be_hub_id
+from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 
 
@@ -40,7 +41,7 @@ def load_problems(path: str, split: str) -> LoadedSplit:
     Raises:
         UserError: no such path or split, an unreadable file, a column missing, or no usable row.
     """
-    rows = _local_rows(Path(path), split) if Path(path).exists() else _hub_rows(path, split)
+    rows = _local_rows(Path(path), split) if _exists(Path(path)) else _hub_rows(path, split)
     problems: list[Problem] = []
     rejected: Counter[str] = Counter()
     for item in read_problems(rows):
@@ -49,9 +50,8 @@ def load_problems(path: str, split: str) -> LoadedSplit:
         else:
             problems.append(item)
     if not problems:
-        raise UserError(
-            f"{path} ({split}): no usable row; rejected: {dict(rejected)}; mend or rebuild the dataset"
-        )
+        where = f"{plain(path, 200)} ({plain(split)})"
+        raise UserError(f"{where}: no usable row; rejected: {dict(rejected)}; mend or rebuild the dataset")
     return LoadedSplit(problems, rejected)
 
 
@@ -84,15 +84,23 @@ def _local_rows(directory: Path, split: str) -> Iterator[dict[str, Any]]:
         yield from parquet_rows(file, wanted_columns)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for any file
+        return False
+
+
 def _split_files(directory: Path, split: str) -> list[Path]:
+    where = plain(str(directory), 200)
     if not directory.is_dir():
-        raise UserError(f"{directory}: not a directory; give the directory that holds {split}.parquet")
+        raise UserError(f"{where}: not a directory; give the directory that holds {plain(split)}.parquet")
     found = parquet_files(directory)
     files = [file for file in found if split_of(file) == split]
     if not files:
-        splits = ", ".join(sorted({split_of(file) for file in found})) or "none"
+        splits = plain(", ".join(sorted({split_of(file) for file in found})), 300) or "none"
         raise UserError(
-            f"{directory}: no split '{split}' here, available: {splits}; is it a data_prep directory?"
+            f"{where}: no split '{plain(split)}' here, available: {splits}; is it a data_prep directory?"
         )
     return files
 
@@ -104,5 +112,6 @@ def parquet_files(directory: Path) -> list[Path]:
 
 def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
     if not may_be_hub_id(name):
-        raise UserError(f"{name}: no such directory; write one with 'python -m data_prep' or give a Hub id")
+        where = plain(name, 200)
+        raise UserError(f"{where}: no such directory; write one with 'python -m data_prep' or give a Hub id")
     yield from hub_rows(load_hub(name, split), wanted_columns, name)

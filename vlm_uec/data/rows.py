@@ -15,6 +15,7 @@ from typing import Any
 
 from vlm_uec.data.faults import IMAGE_MARK, MAX_TEXT_CHARACTERS, RowFault, problem_fault
 from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 
 COLUMNS = ("images", "problem", "answer")
@@ -50,8 +51,9 @@ def require_columns(needed: Iterable[str], present: Iterable[str], where: str) -
     present = list(present)
     for column in needed:
         if column not in present:
+            found = plain(str(present), 300)
             raise UserError(
-                f"{where}: column '{column}' is missing, found {present}; rename or rebuild the dataset"
+                f"{where}: column '{column}' is missing, found {found}; rename or rebuild the dataset"
             )
 
 

@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 
 from vlm_uec.errors import UserError
 from vlm_uec.hub import hub_retries_untold
+from vlm_uec.one_line import plain
 
 # (columns present, where) -> columns to read; raises UserError if one that is needed is missing.
 Columns = Callable[[Sequence[str], str], list[str]]
 
 _ROWS_AT_A_TIME = 16
+# ValueError and OverflowError are pyarrow's too: names that are not UTF-8, dates that Python does not have.
+_READ_FAULTS = (pa.ArrowException, OSError, ValueError, OverflowError)
 _BUFFER_BYTES = 2**20  # without it, a row group's column is in memory at once
 
 
@@ -28,19 +31,19 @@ def split_of(file: Path) -> str:
 
 def parquet_length(file: Path, choose: Columns) -> int:
     """The number of rows in a file that has the columns. Raises UserError if there is no such file."""
-    with _opened(file) as parquet:
-        choose(parquet.schema_arrow.names, str(file))
+    with _opened(file) as (parquet, names):
+        choose(names, _told(file))
         return int(parquet.metadata.num_rows)
 
 
 def parquet_rows(file: Path, choose: Columns) -> Iterator[dict[str, Any]]:
     """Rows in file order. Raises UserError if the file or a column is missing, or reading fails midway."""
-    with _opened(file) as parquet:
-        columns = choose(parquet.schema_arrow.names, str(file))
+    with _opened(file) as (parquet, names):
+        columns = choose(names, _told(file))
         # One row group after the other: read in one go, the file's dictionaries of pictures would add up.
         for group in range(parquet.num_row_groups):
             batches = parquet.iter_batches(_ROWS_AT_A_TIME, row_groups=[group], columns=columns)
-            yield from _rows(batches, str(file))
+            yield from _rows(batches, _told(file))
 
 
 def load_hub(name: str, split: str | None = None) -> Any:
@@ -71,26 +74,32 @@ def hub_rows(dataset: Any, choose: Columns, where: str) -> Iterator[dict[str, An
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[pq.ParquetFile]:
+def _opened(file: Path) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
+    """The file and its columns' names."""
     try:
         parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
-    except (pa.ArrowException, OSError) as error:
+        names = parquet.schema_arrow.names
+    except _READ_FAULTS as error:
         raise UserError(
-            f"{file}: no parquet file: {_first_line(error)}; write or download it again"
+            f"{_told(file)}: no parquet file: {_first_line(error)}; write or download it again"
         ) from error
     with parquet:
-        yield parquet
+        yield parquet, names
 
 
 def _rows(batches: Iterable[pa.RecordBatch | pa.Table], where: str) -> Iterator[dict[str, Any]]:
     try:
         for batch in batches:
             yield from batch.to_pylist()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except _READ_FAULTS as error:
         raise UserError(
             f"{where}: cannot be read: {_first_line(error)}; write or download it again"
         ) from error
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    return plain(str(error).strip().split("\n")[0], 200)
+
+
+def _told(file: Path) -> str:
+    return plain(str(file), 200)

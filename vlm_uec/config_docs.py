@@ -1,0 +1,112 @@
+"""Prints docs/config.md, made of the typed config: python -m vlm_uec.config_docs > docs/config.md"""
+
+from __future__ import annotations
+
+from vlm_uec.config import Config, preset
+from vlm_uec.config_fields import ConfigKey, config_keys, section_of
+from vlm_uec.config_file import MAX_BYTES
+from vlm_uec.config_rules import RULES
+
+_HEAD = """\
+<!-- Generated from vlm_uec/config*.py; do not edit: python -m vlm_uec.config_docs > docs/config.md -->
+
+# Configuration
+
+A run is one YAML file of sections, `configs/` holds some, and any key can be set on the command line:
+
+```
+deepspeed train.py --config configs/geometry3k_qwen2.5_vl_7b_uec.yaml rollout.n=8 optim.lr=2e-6
+deepspeed train.py --config configs/geometry3k_qwen2.5_vl_7b_uec.yaml --dry-run
+```
+
+The second checks the settings and prints them all. A run keeps that in its directory, as `config.yaml`, which
+is a config file itself. Defaults are the paper's reference settings (Geometry3K, 7B, 8 GPUs).
+
+## Presets, and what goes before what
+
+`algorithm` is a preset of six switches: everything that UEC-RL does and plain GRPO does not.
+
+{presets}
+
+With `grpo`, every step trains on all \\|B\\| x G trajectories, those of zero advantage included.
+
+Of a key that is set in several places the last of these counts: preset, file, command line (left to right).
+So each part can be tried alone: `algorithm=grpo exploration.enabled=true`, or `stabilizer.enabled=false`.
+
+## How values are written
+
+As in YAML 1.2: `1e-6` is a number, `010` is ten, dates and `1:30` are text; `yes` and `no`, `on` and `off`
+are `true` and `false`. Types are strict: `rollout.n: "8"` is refused. An argument's value is YAML too and
+takes the place of the whole old one: `data.mixture='{{data/a: 2, data/b: 1}}'`,
+`prompt.template='"{{{{ question }}}} Think."'`.
+
+Anchors, aliases and merge keys work. Keys that are unknown or come twice, tags like `!!binary`, and files
+over {kib} KiB are refused.
+
+## Settings that must agree
+
+Each rule is checked before anything loads, and only where it matters:
+
+{rules}
+
+The largest advantage that a group of n can hold is (n - 1) / sqrt(n), whatever the rewards: that of one right
+answer among wrong ones, 1.789 for 5 and 4.249 for 20.
+"""
+
+
+def config_page() -> str:
+    """The whole page, Markdown."""
+    keys = config_keys(Config)
+    rules = "\n".join(f"- {rule.__doc__}" for rule in RULES)
+    head = _HEAD.format(presets=_presets(), rules=rules, kib=MAX_BYTES // 2**10)
+    top = _section(
+        "Top level",
+        "Two keys stand outside of the sections.",
+        [key for key in keys.values() if "." not in key.name],
+    )
+    sections = [
+        _section(f"`{name}`", inner.__doc__ or "", [keys[key] for key in keys if key.startswith(f"{name}.")])
+        for name, field in Config.model_fields.items()
+        if (inner := section_of(field))
+    ]
+    return "\n".join([head, top, *sections])
+
+
+def _presets() -> str:
+    keys = config_keys(Config)
+    rows = [
+        f"| `{name}` | {_state('grpo', name)} | {_state('uec', name)} | {_cell(keys[name].description)} |"
+        for name in _switches()
+    ]
+    return "\n".join(["| switch | `grpo` | `uec` | on |", "|---|---|---|---|", *rows])
+
+
+def _switches() -> list[str]:
+    return [f"{section}.{name}" for section, values in preset("uec").items() for name in values]
+
+
+def _state(algorithm: str, switch: str) -> str:
+    section, key = switch.split(".")
+    return "on" if preset(algorithm)[section][key] else "off"
+
+
+def _section(title: str, sentence: str, keys: list[ConfigKey]) -> str:
+    rows = [_row(key) for key in keys]
+    head = ["| key | takes | default | what it does |", "|---|---|---|---|"]
+    return "\n".join([f"## {title}\n", f"{sentence}\n", *head, *rows, ""])
+
+
+def _row(key: ConfigKey) -> str:
+    default = "must be given" if key.default is None else f"`{key.default}`"
+    if key.name in _switches():
+        default = "`algorithm`'s"
+    return f"| `{key.name}` | {key.takes} | {default} | {_cell(key.description)} |"
+
+
+def _cell(text: str) -> str:
+    """Text that a table's cell holds: a bar would end it, and `<` opens a tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    print(config_page(), end="")

@@ -1,0 +1,89 @@
+"""The config's keys in words: what each one takes, its default and its meaning.
+
+Error messages and docs/config.md both speak from here, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+_WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", NoneType: "null"}
+_BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
+@dataclass(frozen=True)
+class ConfigKey:
+    """One key that holds a value."""
+
+    name: str  # dotted
+    takes: str
+    default: str | None  # as YAML writes it; None where it must be given
+    description: str
+
+
+def config_keys(section: type[BaseModel], prefix: str = "") -> dict[str, ConfigKey]:
+    """Every key of the tree that holds a value, by its dotted name."""
+    keys: dict[str, ConfigKey] = {}
+    for name, field in section.model_fields.items():
+        if inner := section_of(field):
+            keys |= config_keys(inner, f"{prefix}{name}.")
+        else:
+            default = None if field.is_required() else as_yaml(field.default)
+            keys[prefix + name] = ConfigKey(prefix + name, takes(field), default, field.description or "")
+    return keys
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that the field holds; None where it holds a value."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def takes(field: FieldInfo) -> str:
+    """What may be written there: `number > 0 and <= 4`, `"fp32" or "bf16"`, `whole number >= 8 or null`."""
+    return _in_words(field.annotation, _bounds(field.metadata))
+
+
+def as_yaml(value: object) -> str:
+    """A default as one writes it in YAML."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value).replace("e-0", "e-") if isinstance(value, float) else str(value)
+
+
+def either(words: Iterable[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _in_words(kind: Any, bounds: str = "") -> str:
+    if get_origin(kind) is Annotated:
+        inner, *metadata = get_args(kind)
+        return _in_words(inner, _bounds(metadata))
+    if get_origin(kind) in (Union, UnionType):
+        return either(_in_words(part, "" if part is NoneType else bounds) for part in get_args(kind))
+    if get_origin(kind) is Literal:
+        return either(f'"{choice}"' for choice in get_args(kind))
+    if get_origin(kind) is dict:
+        key, value = map(_in_words, get_args(kind))
+        return f"mapping of {key} to {value}"
+    return _WORDS[kind] + bounds
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    """The numeric limits among pydantic's constraints; that text is not empty goes without saying."""
+    parts = [inner for part in metadata for inner in (part, *getattr(part, "metadata", ()))]
+    limits = [
+        f"{sign} {getattr(part, name)}"
+        for name, sign in _BOUNDS.items()
+        for part in parts
+        if hasattr(part, name)
+    ]
+    return " " + " and ".join(limits) if limits else ""

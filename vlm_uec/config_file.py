@@ -1,0 +1,233 @@
+"""Config files and `dotted.key=value` arguments to one tree of plain values.
+
+Both may come from strangers. PyYAML's safe loader runs nothing, but it takes the last of two equal keys,
+follows anchors into trees that have no end, and leaks whatever Python raises on `!!int ""`. Here a tree is
+small, has text keys that each come once, and anything else is a `UserError` with its line. Scalars are those
+of YAML 1.2, with `yes` and `no` on top: 1e-6 is a number, 010 is ten, and 2024-01-01 and 1:30 are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from vlm_uec.config_errors import shown
+from vlm_uec.config_fields import ConfigKey
+from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+
+MAX_BYTES = 256 * 2**10  # PyYAML reads about half a megabyte a second, and a recipe has four kilobytes
+MAX_VALUES = 2000  # with every alias counted as often as it is used
+MAX_DEPTH = 16
+MAX_DIGITS = 18
+
+_TOO_DEEP = f"nested over {MAX_DEPTH} levels deep"
+# PyYAML's own, and what Python raises where bytes are not UTF-8 or "\UFFFFFFFF" is no character.
+_YAML_FAULTS = (yaml.YAMLError, ValueError, OverflowError)
+_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = {f"{_TAG}str", f"{_TAG}merge"}
+_TAGS = _TEXT_TAGS | {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "seq", "map")}
+_BOOLS = ("true", "false", "yes", "no", "on", "off")
+_WHOLE = re.compile(r"[-+]?[0-9][0-9_]*")
+_NUMBER = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_SCALARS = {  # the first that fits names the tag; what fits none is text
+    "null": re.compile(r"~|null|Null|NULL|"),
+    "bool": re.compile("|".join(word for low in _BOOLS for word in (low, low.title(), low.upper()))),
+    "int": _WHOLE,
+    "float": _NUMBER,
+    "merge": re.compile("<<"),
+}
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The file's tree. Raises `UserError` where it cannot be read, is too large, or is no mapping."""
+    where = plain(str(path), 200)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{where}: cannot be read ({reason}); configs/ holds examples") from error
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{where}: over {MAX_BYTES // 2**10} KiB, no config is; configs/ holds examples")
+    try:
+        tree = _parse(content.decode("utf-8"))
+    except _YAML_FAULTS as error:
+        raise UserError(f"{where}: not valid YAML ({_fault(error)}); configs/ holds examples") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{where}: holds no sections; configs/ has examples")
+    return tree
+
+
+def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> dict[str, Any]:
+    """The tree of `dotted.key=value` arguments, later ones on top.
+
+    Raises `UserError` where one is written otherwise, its value is no YAML, or it goes below a value.
+    """
+    tree: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        parts = name.split(".")
+        if not equals or not all(parts) or len(parts) > MAX_DEPTH:
+            raise UserError(f"argument {shown(argument)}: write dotted.key=value")
+        if not name.isprintable():
+            raise UserError(f"unknown key {plain(name)}: keys are words with dots between")
+        _refuse_below_value(parts, keys)
+        value = _parse_value(name, text, keys)
+        for part in reversed(parts):
+            value = {part: value}
+        tree = merge(tree, value)
+    return tree
+
+
+def write_tree(tree: Mapping[str, Any]) -> str:
+    """YAML that reads back to an equal tree."""
+    return yaml.dump(tree, Dumper=_ConfigDumper, sort_keys=False)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The two trees as one: sections are united, of a key that both have `above`'s value counts."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        # No deeper: a value that is a mapping itself replaces the other, so that nothing lingers in it.
+        merged[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _refuse_below_value(parts: Sequence[str], keys: Mapping[str, ConfigKey]) -> None:
+    for end in range(1, len(parts)):
+        if key := keys.get(".".join(parts[:end])):
+            name = plain(".".join(parts))
+            raise UserError(f"unknown key {name}: {key.name} is one value; write {key.name}=VALUE")
+
+
+def _parse_value(name: str, text: str, keys: Mapping[str, ConfigKey]) -> Any:
+    if len(text) > MAX_BYTES:
+        raise UserError(f"argument {plain(name)}: its value is over {MAX_BYTES // 2**10} KiB")
+    try:
+        return _parse(text)
+    except _YAML_FAULTS as error:
+        takes_text = name in keys and keys[name].takes.startswith("text")
+        way_out = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
+        raise UserError(
+            f"argument {plain(name)}={shown(text)}: the value is not valid YAML ({_fault(error)}){way_out}"
+        ) from error
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=_ConfigLoader)  # noqa: S506  (a SafeLoader with fewer tags)
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong and in which line, without PyYAML's picture of it."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {plain(str(error.problem), 160)}"
+    if isinstance(error, UnicodeDecodeError):
+        return "its bytes are not UTF-8 text"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"the character {shown(chr(error.character))} is not allowed"
+    return f"a value that cannot be: {plain(str(error), 100)}"
+
+
+class _ConfigLoader(yaml.SafeLoader):
+    """Refuses, while it reads, what would be too large, ambiguous or without end."""
+
+    # Its own table: the inherited one reads dates, and numbers of base 8 and 60.
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's interface)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._values = 0
+        self._sizes: dict[int, int] = {}  # of every node that is read to its end, by identity
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        # The scanner looks ahead, at a cost quadratic in open brackets, before anything is composed.
+        if self.flow_level > MAX_DEPTH:
+            self._refuse(_TOO_DEEP, self.get_mark())
+        super().fetch_flow_collection_start(token)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._refuse(_TOO_DEEP, self.peek_event().start_mark)
+        before, event = self._values, self.peek_event()
+        node = super().compose_node(parent, index)
+        if isinstance(event, yaml.AliasEvent):
+            if id(node) not in self._sizes:
+                self._refuse(f"*{event.anchor} is used inside of what it names", event.start_mark)
+            self._values += self._sizes[id(node)]
+        else:
+            self._values += 1
+            self._sizes[id(node)] = self._values - before
+            self._check(node, event)
+        if self._values > MAX_VALUES:
+            self._refuse(
+                f"over {MAX_VALUES} values, aliases counted as what they stand for", event.start_mark
+            )
+        self._depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in _TEXT_TAGS:
+                name = plain(key.value) if isinstance(key, yaml.ScalarNode) else f"[{len(key.value)} values]"
+                self._refuse(f"the key {name} is not text; put it in quotes", key.start_mark)
+            if key.value in lines:
+                why = f"the key {plain(key.value)} was there in line {lines[key.value]}; keep one"
+                self._refuse(why, key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
+        return node
+
+    def _check(self, node: Any, event: yaml.Event) -> None:
+        if node.tag not in _TAGS:
+            self._refuse(
+                f"the tag {plain(node.tag.replace(_TAG, '!!'))} has no meaning here", event.start_mark
+            )
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                node.value.encode()
+            except UnicodeEncodeError:
+                self._refuse("text with half of a surrogate pair", event.start_mark)
+
+    def _refuse(self, why: str, at: Any) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, why, at)
+
+    def _scalar(self, node: yaml.ScalarNode, kind: str) -> str:
+        text = str(self.construct_scalar(node))
+        if not _SCALARS[kind].fullmatch(text):
+            self._refuse(f"{shown(text)} is no {kind}", node.start_mark)
+        return text
+
+    def construct_yaml_bool(self, node: yaml.ScalarNode) -> bool:
+        return self._scalar(node, "bool").lower() in _BOOLS[::2]
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        digits = self._scalar(node, "int").replace("_", "")
+        if len(digits) > MAX_DIGITS:
+            self._refuse(f"a whole number of {len(digits)} digits", node.start_mark)
+        return int(digits)
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        text = self._scalar(node, "float").replace("_", "").lower()
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+class _ConfigDumper(yaml.SafeDumper):
+    """Puts quotes around every text that any reader of YAML, this one included, takes for something else."""
+
+
+for _kind, _pattern in _SCALARS.items():
+    for _class in (_ConfigLoader, _ConfigDumper):
+        _class.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"(?:{_pattern.pattern})\Z"), None)
+for _kind in ("bool", "int", "float"):
+    _ConfigLoader.add_constructor(f"{_TAG}{_kind}", getattr(_ConfigLoader, f"construct_yaml_{_kind}"))

@@ -1,0 +1,180 @@
+"""Settings that are each in bounds and together can never do anything sensible.
+
+A rule speaks up with its arithmetic, and only about what is switched on: ablations stay free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlm_uec.config import Config
+
+Rule = Callable[["Config"], str | None]
+
+
+def contradiction(config: Config) -> str | None:
+    """What the first broken rule says, with the way out; None where settings agree."""
+    return next(filter(None, (rule(config) for rule in RULES)), None)
+
+
+def largest_advantage(n: int) -> float:
+    """What no normalised advantage (ddof = 1) in a group of `n` exceeds, whatever the rewards.
+
+    One right answer of n reaches it: (1 - 1/n) / sqrt(1/n). Samuelson 1968, "How deviant can you be?".
+    """
+    return (n - 1) / math.sqrt(n)
+
+
+def _data(config: Config) -> str | None:
+    """Exactly one of `data.path` and `data.mixture` is given."""
+    data = config.data
+    if data.path and data.mixture:
+        return "data.path and data.mixture are both set; set data.path=null for the mixture"
+    if not data.path and not data.mixture:
+        return "data.path is missing: give a data set, or data.mixture={PATH: WEIGHT, ...}"
+    return None
+
+
+def _validation(config: Config) -> str | None:
+    """A mixture with validation (`train.eval_every` > 0) has a `data.validation_path`."""
+    if config.train.eval_every and config.data.mixture and not config.data.validation_path:
+        return (
+            "data.validation_path is missing: a mixture does not say what to validate on; "
+            "set it, or train.eval_every=0"
+        )
+    return None
+
+
+def _pixels(config: Config) -> str | None:
+    """`data.min_pixels` <= `data.max_pixels`."""
+    low, high = config.data.min_pixels, config.data.max_pixels
+    return f"data.min_pixels {low} is above data.max_pixels {high}; lower it" if low > high else None
+
+
+def _minibatch(config: Config) -> str | None:
+    """`optim.minibatch` divides `rollout.prompts`."""
+    size, prompts = config.optim.minibatch, config.rollout.prompts
+    if prompts % size == 0:
+        return None
+    near = next(part for part in range(min(size, prompts), 0, -1) if prompts % part == 0)
+    return f"optim.minibatch {size} does not divide rollout.prompts {prompts}; {near} does"
+
+
+def _weight_decay(config: Config) -> str | None:
+    """`optim.lr` * `optim.weight_decay` < 1."""
+    product = config.optim.lr * config.optim.weight_decay
+    if product < 1:
+        return None
+    return (
+        f"optim.lr * optim.weight_decay is {product:g}: each step multiplies weights by "
+        f"1 - {product:g} = {1 - product:g}; lower one of them"
+    )
+
+
+def _dual_clip(config: Config) -> str | None:
+    """`loss.dual_clip` > 1 + `loss.clip_high`."""
+    bound, ceiling = config.loss.dual_clip, 1 + config.loss.clip_high
+    if bound is None or bound > ceiling:
+        return None
+    return (
+        f"loss.dual_clip {bound:g} is not above 1 + loss.clip_high = {ceiling:g}: it would cut off "
+        "ratios that the clip range allows; raise it (the default is 3.0), or null for none"
+    )
+
+
+def _hotter(config: Config) -> str | None:
+    """With exploration, `exploration.temperature` >= `rollout.temperature`."""
+    hot, regular = config.exploration.temperature, config.rollout.temperature
+    if not config.exploration.enabled or hot >= regular:
+        return None
+    return (
+        f"exploration.temperature {hot:g} is below rollout.temperature {regular:g}: it would explore less "
+        f"than the responses that failed; give at least {regular:g}, or set exploration.enabled=false"
+    )
+
+
+def _regular_threshold(config: Config) -> str | None:
+    """With `retention.regular`, a group of `rollout.n` can exceed `retention.threshold`."""
+    threshold, n = config.retention.threshold, config.rollout.n
+    if not config.retention.regular or threshold < largest_advantage(n):
+        return None
+    return (
+        f"retention.threshold {threshold:g} keeps no regular response: {_reach('rollout', n)}; "
+        "lower it (the default is 0.05)"
+    )
+
+
+def _exploration_magnitude(config: Config) -> str | None:
+    """With `retention.retain: magnitude`, a group of `exploration.n` can exceed `retention.magnitude`."""
+    rules, explored = config.retention, config.exploration
+    used = explored.enabled and rules.exploration and rules.retain == "magnitude"
+    if not used or rules.magnitude < largest_advantage(explored.n):
+        return None
+    return (
+        f"retention.magnitude {rules.magnitude:g} keeps no exploration response: "
+        f"{_reach('exploration', explored.n)}; lower it (the default is 1.0)"
+    )
+
+
+def _min_advantage(config: Config) -> str | None:
+    """With the stabilizer, some group can exceed `stabilizer.min_advantage`."""
+    groups = {"rollout": config.rollout.n}
+    if config.exploration.enabled:
+        groups["exploration"] = config.exploration.n
+    least = config.stabilizer.min_advantage
+    if not config.stabilizer.enabled or least < max(map(largest_advantage, groups.values())):
+        return None
+    reach = ", and ".join(_reach(section, n) for section, n in groups.items())
+    return (
+        f"stabilizer.min_advantage {least:g} lets nothing be replayed: {reach}; "
+        "lower it, or set stabilizer.enabled=false"
+    )
+
+
+def _capacity(config: Config) -> str | None:
+    """With the stabilizer, `stabilizer.capacity` >= 1."""
+    capacity, unit = config.stabilizer.capacity, config.unit
+    if not config.stabilizer.enabled or capacity >= 1:
+        return None
+    return (
+        f"stabilizer.capacity {capacity:g} holds {capacity:g} x {unit} trajectories, and a replay takes "
+        f"rollout.prompts x rollout.n = {unit}: it could never hold one; give at least 1"
+    )
+
+
+def _greedy(config: Config) -> str | None:
+    """With validation, more than one response (`evaluation.n`) needs `evaluation.temperature` > 0."""
+    n = config.evaluation.n
+    if not config.train.eval_every or config.evaluation.temperature > 0 or n == 1:
+        return None
+    return (
+        f"evaluation.n {n} with evaluation.temperature 0: greedy responses are equal, so {n} cost {n} times "
+        "one and say no more; set evaluation.n=1, or a temperature above 0"
+    )
+
+
+def _reach(section: str, n: int) -> str:
+    return (
+        f"no advantage in a group of {section}.n = {n} exceeds "
+        f"({n} - 1) / sqrt({n}) = {largest_advantage(n):.3f}"
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    _data,
+    _validation,
+    _pixels,
+    _minibatch,
+    _weight_decay,
+    _dual_clip,
+    _hotter,
+    _regular_threshold,
+    _exploration_magnitude,
+    _min_advantage,
+    _capacity,
+    _greedy,
+)
+"""In the order in which they are told; docs/config.md lists their docstrings."""
