@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from vlm_uec.config import Config, dump_config, load_config
-from vlm_uec.config_fields import config_keys
+from vlm_uec.config.fields import config_keys
 
 FOLDER = Path(__file__).parents[1] / "configs"
 RECIPES = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))]

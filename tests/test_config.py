@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.launch import SHORT
 from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.config import Config, OptimConfig, dump_config, load_config
-from vlm_uec.config_fields import config_keys
-from vlm_uec.config_rules import largest_advantage
+from vlm_uec.config.fields import config_keys
+from vlm_uec.config.rules import largest_advantage
 from vlm_uec.errors import UserError
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from vlm_uec.config import Config, load_config
-from vlm_uec.config_docs import config_page
-from vlm_uec.config_fields import as_yaml, config_keys, takes
-from vlm_uec.config_rules import RULES
+from vlm_uec.config.docs import config_page
+from vlm_uec.config.fields import as_yaml, config_keys, takes
+from vlm_uec.config.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "config.md"
@@ -25,7 +25,7 @@ def _rows() -> dict[str, re.Match[str]]:
 
 def test_the_page_says_what_the_config_says() -> None:
     told = PAGE.read_text(encoding="utf-8") == config_page()
-    assert told, "docs/config.md is out of date: python -m vlm_uec.config_docs > docs/config.md"
+    assert told, "docs/config.md is out of date: python -m vlm_uec.config.docs > docs/config.md"
 
 
 def test_every_key_has_one_row_and_no_row_is_without_a_key() -> None:

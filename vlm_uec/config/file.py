@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from vlm_uec.config_errors import shown
-from vlm_uec.config_fields import ConfigKey
+from vlm_uec.config.errors import shown
+from vlm_uec.config.fields import ConfigKey
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from vlm_uec.config_fields import ConfigKey, as_yaml, config_keys, either
+from vlm_uec.config.fields import ConfigKey, as_yaml, config_keys, either
 from vlm_uec.one_line import plain
 
 # What users of other trainers know our keys by.

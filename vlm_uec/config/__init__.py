@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vlm_uec.config_errors import explain
-from vlm_uec.config_fields import config_keys
-from vlm_uec.config_file import merge, read_arguments, read_config_file, write_tree
-from vlm_uec.config_rules import contradiction
+from vlm_uec.config.errors import explain
+from vlm_uec.config.fields import config_keys
+from vlm_uec.config.file import merge, read_arguments, read_config_file, write_tree
+from vlm_uec.config.rules import contradiction
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
 

@@ -1,14 +1,14 @@
-"""Prints docs/config.md, made of the typed config: python -m vlm_uec.config_docs > docs/config.md"""
+"""Prints docs/config.md, made of the typed config: python -m vlm_uec.config.docs > docs/config.md"""
 
 from __future__ import annotations
 
 from vlm_uec.config import Config, preset
-from vlm_uec.config_fields import ConfigKey, config_keys, section_of
-from vlm_uec.config_file import MAX_BYTES
-from vlm_uec.config_rules import RULES
+from vlm_uec.config.fields import ConfigKey, config_keys, section_of
+from vlm_uec.config.file import MAX_BYTES
+from vlm_uec.config.rules import RULES
 
 _HEAD = """\
-<!-- Generated from vlm_uec/config*.py; do not edit: python -m vlm_uec.config_docs > docs/config.md -->
+<!-- Generated from vlm_uec/config/; do not edit: python -m vlm_uec.config.docs > docs/config.md -->
 
 # Configuration
 
