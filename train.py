@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from vlm_uec.config import Config, dump_config, load_config
+from vlm_uec.config import load_config
 from vlm_uec.errors import UserError
 
 
@@ -22,24 +22,17 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
-def dry_run(config: Config) -> int:
-    """Prints the resolved config and, as comments, what the run will take; under a launcher once."""
-    if os.environ.get("RANK", "0") == "0":
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a forecast waits for no network
-        from vlm_uec.forecast.report import forecast
-        from vlm_uec.preflight import preflight
-
-        preflight(config)
-        print(dump_config(config) + forecast(config), end="")
-    return 0
-
-
 def main() -> int:
     arguments = parse_arguments()
     try:
         config = load_config(arguments.config, arguments.overrides)
         if arguments.dry_run:
-            return dry_run(config)
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a forecast waits for no network
+            from vlm_uec.forecast.report import dry_run
+
+            if os.environ.get("RANK", "0") == "0":
+                print(dry_run(config, ranks=int(os.environ.get("WORLD_SIZE", "1"))), end="")
+            return 0
         # Heavy imports only now: a mistyped key should not take ten seconds to be told.
         from vlm_uec.policy.zero import start_distributed, stop_distributed
         from vlm_uec.run import Run

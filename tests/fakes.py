@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 import pytest
 import torch
 
-from vlm_uec import experience
+from vlm_uec import distributed, experience
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.data.schedule import Part, Schedule
@@ -213,10 +213,14 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
 
 
 def on_ranks(
-    monkeypatch: pytest.MonkeyPatch, ranks: int, body: Callable[[int], T], *modules: ModuleType
+    monkeypatch: pytest.MonkeyPatch,
+    ranks: int,
+    body: Callable[[int], T],
+    *modules: ModuleType,
+    machines: int = 1,
 ) -> list[T]:
-    """`body(rank)` on so many ranks of one machine, each a thread; collectives that the modules import (by
-    default those of `vlm_uec.experience`) are real among them."""
+    """`body(rank)` on so many ranks, each a thread, in turn on one of the machines; collectives that the
+    modules import (by default those of `vlm_uec.experience`) are real among them."""
     here, meeting = threading.local(), threading.Barrier(ranks, timeout=10)
     shares: list[Any] = [None] * ranks
     results: dict[int, T] = {}
@@ -235,12 +239,11 @@ def on_ranks(
     collectives = {
         "rank": lambda: here.rank,
         "world_size": lambda: ranks,
-        "ranks_here": lambda: list(range(ranks)),
+        "ranks_here": lambda: list(range(here.rank % machines, ranks, machines)),
         "barrier": meeting.wait,
         "gather_objects": gather_objects,
-        "gather_lists": lambda values: [item for share in gather_objects(list(values)) for item in share],
     }
-    for module in modules or (experience,):
+    for module in (*(modules or (experience,)), distributed):
         for name in collectives.keys() & vars(module).keys():
             monkeypatch.setattr(module, name, collectives[name])
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(ranks)]

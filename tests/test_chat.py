@@ -76,6 +76,12 @@ def test_a_template_file_is_read(tmp_path: Path) -> None:
     assert FormatPrompt(str(file))(_problem("Q?")) == "Q? Résumé."
 
 
+@pytest.mark.parametrize("template", ["{{ (" * 3000, "a\0.jinja", "x" * 5000 + ".jinja"])
+def test_an_impossible_template_is_the_users_to_mend(template: str) -> None:
+    with pytest.raises(UserError, match=r"prompt\.template"):
+        FormatPrompt(template)
+
+
 def test_a_missing_or_unreadable_template_file_is_the_users_to_mend(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read .*absent.jinja"):
         FormatPrompt(str(tmp_path / "absent.jinja"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import train
-from tests.launch import BUNDLED_MODEL, ROOT, execute, synthetic_data
-from vlm_uec import preflight, run
+from tests.launch import BUNDLED_MODEL, ROOT, execute, free_port, synthetic_data
+from vlm_uec import run, writable
 from vlm_uec.policy import zero
 from vlm_uec.telemetry.display import Display
 
@@ -112,7 +114,7 @@ def test_no_usable_row(fails_here: Callable[[str], str], tmp_path: Path) -> None
 
 
 def test_more_ranks_than_prompts(fails_here: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "world_size", lambda: 20)
+    monkeypatch.setattr(run, "world_size", lambda: 20)
     assert "rollout.prompts 16 is below the number of ranks 20; start fewer" in fails_here("train.seed=1")
 
 
@@ -123,6 +125,26 @@ def test_a_reward_plug_in_that_raises(fails_here: Callable[[str], str], tmp_path
     line = fails_here(f"reward.function={file}:score")
     assert f"reward function {file}:score, problem " in line
     assert "ZeroDivisionError" in line
+
+
+@pytest.mark.end_to_end
+def test_a_reward_plug_in_that_raises_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    """On one of two ranks: both end, and the line is told once."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import os\ncalls = []\ndef score(response, problem):\n    calls.append(response)\n"
+        "    if os.environ['RANK'] == '1' and len(calls) > 20:\n        raise KeyError('boom')\n"
+        "    return 0.5\n"
+    )
+    deepspeed = str(Path(sys.executable).parent / "deepspeed")
+    settings = [f"data.path={synthetic_data()}", f"train.run_dir={tmp_path}/run", "train.eval_every=0"]
+    command = [deepspeed, "--num_accelerators", "2", "--master_port", str(free_port()), "train.py"]
+    done = execute([*command, "--config", RECIPE, f"reward.function={file}:score", *settings])
+    assert done.returncode == 2
+    (line,) = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
+    assert f"reward function {file}:score, problem " in line
+    assert "it raised KeyError: 'boom'" in line
+    assert "Traceback" not in done.stderr
 
 
 def test_a_run_folder_that_cannot_be_made(fails_here: Callable[[str], str], tmp_path: Path) -> None:
@@ -137,7 +159,7 @@ def test_a_full_disk(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(preflight.os, "fsync", full)
+    monkeypatch.setattr(writable.os, "fsync", full)
     line = fails_here(f"train.run_dir={tmp_path}/a/b/run")
     assert "cannot be written (No space left on device); make room or choose another" in line
     assert not (tmp_path / "a").exists()
@@ -159,6 +181,37 @@ def test_a_deepspeed_config_of_another_kind(
 ) -> None:
     (tmp_path / "zero.json").write_text(content)
     assert told in fails_here(f"deepspeed.config={tmp_path}/zero.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"scheduler": {"type": "WarmupLR"}}, "remove scheduler; optim.lr is constant"),
+        ({"optimizer": {"type": "Adam"}}, "remove optimizer; it is AdamW"),
+        ({"fp16": {"enabled": True}}, "remove fp16; model.precision is fp32 or bf16"),
+        ({"train_batch_size": 64}, "remove train_batch_size; optim.minibatch"),
+        ({"zero_optimization": {"stage": 3, "reduce_bucket_size": "auto"}}, 'reduce_bucket_size is "auto"'),
+        ({"zero_optimization": {"stage": 3, "overlap_com": True}}, "zero_optimization.overlap_com: Extra"),
+        (
+            {"zero_optimization": {"stage": 3, "sub_group_size": "x"}},
+            "zero_optimization.sub_group_size: Input",
+        ),
+    ],
+)
+def test_a_deepspeed_config_that_would_do_something_else(
+    fails_here: Callable[[str], str], tmp_path: Path, change: dict[str, object], told: str
+) -> None:
+    """Other trainers' JSONs: taken as they are, one of these would set the learning rate to 0 in silence."""
+    (tmp_path / "zero.json").write_text(json.dumps({"zero_optimization": {"stage": 3}, **change}))
+    assert told in fails_here(f"deepspeed.config={tmp_path}/zero.json")
+
+
+def test_less_room_than_a_checkpoint_takes(
+    fails_here: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 bytes a trained weight and 4 of the frozen tower's, of 802,016 and 502,784: 5.3 MiB."""
+    monkeypatch.setattr(writable, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    assert "0.0 MiB are free there and a checkpoint takes 5.3 MiB; make room" in fails_here("train.seed=1")
 
 
 def test_a_template_that_shows_no_picture(fails_here: Callable[[str], str]) -> None:
@@ -197,11 +250,15 @@ def test_a_missing_reward_function(fails_here: Callable[[str], str], function: s
     assert told in fails_here(f"reward.function={function}")
 
 
-def test_a_dry_run_prints_the_config_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_config_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_dir = tmp_path / "run"
-    command = [sys.executable, "train.py", "--config", RECIPE, "--dry-run", f"train.run_dir={run_dir}"]
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    settings = [f"train.run_dir={run_dir}", f"data.path={synthetic_data()}"]
+    command = [sys.executable, "train.py", "--config", RECIPE, "--dry-run", *settings]
     done = execute(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"run_dir: {run_dir}" in done.stdout
     assert "# Memory a rank" in done.stdout
-    assert not run_dir.exists()
+    assert list(tmp_path.iterdir()) == []

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 import yaml
 
+from data_prep.writer import write_dataset
 from tests.launch import BUNDLED_MODEL, ROOT, synthetic_data
 from vlm_uec.config import Config, load_config
 from vlm_uec.errors import UserError
+from vlm_uec.forecast.data import data_forecast
 from vlm_uec.forecast.memory import RankMemory, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.report import forecast
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, step_tokens
+from vlm_uec.types import Problem
 
 RECIPE = ROOT / "configs" / "tiny_cpu.yaml"
 SHAPE = ModelShape(
@@ -125,11 +128,12 @@ def test_a_gpus_cache_takes_what_is_left() -> None:
 
 
 def test_offloaded_states_are_host_memory() -> None:
+    """6000 bytes of states and 2000 of gradients, which DeepSpeed then keeps twice."""
     memory = _memory(zero={"stage": 3, "offload_optimizer": {"device": "cpu"}})
-    assert (memory.optimizer, memory.gradients, memory.host) == (0, 0, 8000)
+    assert (memory.optimizer, memory.gradients, memory.host) == (0, 0, 10_000)
     both = {"stage": 3, "offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "cpu"}}
     memory = _memory(zero=both)
-    assert (memory.lasting, memory.host) == (0, 12_000)
+    assert (memory.lasting, memory.host) == (0, 14_000)
 
 
 def test_recomputation_keeps_a_hidden_state_a_layer() -> None:
@@ -141,9 +145,26 @@ def test_recomputation_keeps_a_hidden_state_a_layer() -> None:
     assert memory.activations == 4 * (76 * 3 * 180 + 160 * 2 * 98)
 
 
+def test_the_head() -> None:
+    """76 positions x 50 ids, three times in fp32, and a gradient of 50 x 8; in bf16 a second one."""
+    assert _memory(ranks=1).head == 4 * (3 * 76 * 50 + 50 * 8)
+    assert _memory("model.precision=bf16", ranks=1).head == 4 * (3 * 76 * 50 + 2 * 50 * 8)
+
+
+def test_validation_takes_a_lane_a_response() -> None:
+    """64 slots: groups of 8 share 32 lanes, groups of 1 have 64."""
+    sizes = ("rollout.n=8", "rollout.slots=64", "evaluation.n=1")
+    position = 2 * 3 * 4 * 4
+    assert _memory(*sizes, "train.eval_every=0").cache == (64 * 10 + 32 * 25) * position
+    assert _memory(*sizes, "train.eval_every=5").cache == (64 * 10 + 64 * 25) * position
+
+
 def test_a_rollout_and_an_update_are_not_there_together() -> None:
+    """Lasting 12,000; whole weights 4000 and a cache of 26,880, or 4000 gathered and two such buckets."""
     memory = _memory()
-    assert memory.peak == max(memory.rollout, memory.update) < memory.rollout + memory.update
+    assert memory.rollout == 12_000 + 4000 + 26_880
+    assert memory.update == 12_000 + 12_000 + memory.activations + memory.head
+    assert memory.peak == memory.update
 
 
 def test_a_checkpoint_holds_what_training_needs() -> None:
@@ -153,6 +174,40 @@ def test_a_checkpoint_holds_what_training_needs() -> None:
 
 
 # --- the text ---------------------------------------------------------------------------------------------
+
+
+def test_prompts_of_a_mixture_count_by_weight(tmp_path: Path) -> None:
+    """40 short prompts and 4 long ones that each give half of a step: the mean lies in the middle."""
+    lengths = {}
+    settings = ("data.path=null", "train.eval_every=0", *SMALL)
+    for name, count, words in (("short", 40, 1), ("long", 4, 60)):
+        problems = [Problem(f"{n}", "x " * words, "1") for n in range(count)]
+        write_dataset(tmp_path / name, {"train": problems}, {})
+        alone = data_forecast(_config(*settings, f"data.path={tmp_path}/{name}"))
+        lengths[name] = alone.lengths.mean
+    mixture = f"{{{tmp_path}/short: 1, {tmp_path}/long: 1}}"
+    mixed = data_forecast(_config(*settings, f"data.mixture={mixture}"))
+    assert mixed.lengths.mean == (lengths["short"] + lengths["long"]) / 2
+    assert mixed.lengths.measured == 44
+
+
+def test_a_large_minibatch_is_planned_in_part() -> None:
+    """30,000 rows of 38 positions, two to a pass: 15,000 passes, counted on the first 10,000."""
+    sizes = ("rollout.prompts=30000", "optim.minibatch=30000", "optim.microbatch_tokens=80")
+    assert step_tokens(_config(*SMALL, *sizes), PromptLengths(20, 25), ranks=1).passes == 15_000
+
+
+def test_a_hub_model_that_is_not_here_has_no_memory_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    text = forecast(_config("model.path=somebody/some-qwen"))
+    assert "Memory: somebody/some-qwen is not on this machine" in text
+    assert "no tokenizer on this machine" in text
+
+
+def test_a_plug_in_is_tried_out(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def score(response, problem):\n    return 2\n")
+    with pytest.raises(UserError, match="it returned 2; return a number from 0 to 1"):
+        forecast(_config(f"reward.function={tmp_path}/mine.py:score"))
 
 
 def test_it_says_what_is_measured() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_prep.writer import write_dataset
@@ -26,6 +28,17 @@ def test_data_sets_that_number_alike_stay_apart(tmp_path: Path) -> None:
     assert [problem.id for problem in loaded.problems] == [f"{one}:0", f"{one}:1", f"{two}:0"]
     assert [problem.question[-1] for problem in loaded.problems] == ["a", "b", "c"]
     assert loaded.ids == {one: (f"{one}:0", f"{one}:1"), two: (f"{two}:0",)}
+
+
+def test_what_is_left_out_is_told_by_data_set(tmp_path: Path) -> None:
+    paths = []
+    for name, answers in (("one", ["1", "", " "]), ("two", ["", "1"])):
+        (tmp_path / name).mkdir()
+        rows = {"images": [[]] * len(answers), "problem": ["abc"[: n + 1] for n in range(len(answers))]}
+        pq.write_table(pa.table({**rows, "answer": answers}), tmp_path / name / "train.parquet")
+        paths.append(str(tmp_path / name))
+    rejected = load_mixture(paths, "train").rejected
+    assert rejected == {f"{paths[0]}: empty answer": 2, f"{paths[1]}: empty answer": 1}
 
 
 def test_a_single_data_set_keeps_its_ids(tmp_path: Path) -> None:

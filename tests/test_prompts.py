@@ -74,6 +74,23 @@ def test_two_ranks_decode_every_picture_once_between_them(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_left_out_is_counted_on_one_machine_only(
+    tokenizer: PreTrainedTokenizerBase,
+    image_processor: Qwen2VLImageProcessorPil,
+    monkeypatch: pytest.MonkeyPatch,
+    decoded: list[bytes],
+) -> None:
+    """Four ranks on two machines: each machine looks at every picture."""
+
+    def rank(_: int) -> PromptSet:
+        return prepare_prompts(PROBLEMS, _encoder(tokenizer, image_processor))
+
+    for found in on_ranks(monkeypatch, 4, rank, prompts, picture_store, machines=2):
+        assert found.rejected == Counter({"broken picture": 1})
+        assert list(found.problems) == ["p0", "p1", "p3", "p4", "p5"]
+    assert Counter(decoded) == {problem.images[0]: 2 for problem in PROBLEMS}
+
+
 def test_no_usable_prompt_tells_reasons_and_ways_out(
     tokenizer: PreTrainedTokenizerBase, image_processor: Qwen2VLImageProcessorPil
 ) -> None:

@@ -55,6 +55,11 @@ def test_it_is_the_shown_prompt_that_decides_whether_a_letter_counts(
     assert judge(RIGHT, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == 1.0
 
 
+def test_more_choices_than_letters_are_not_listed() -> None:
+    many = replace(PROBLEM, choices=tuple(map(str, range(27))))
+    assert "Choices:" not in FormatPrompt(CHOICES_TEMPLATE)(many)
+
+
 def test_the_bundled_template_for_choices() -> None:
     text = FormatPrompt(CHOICES_TEMPLATE)(PROBLEM)
     start = "<image>Find x.\nChoices:\n(A) 22\n(B) 31\n(C) 43\n(D) 62\nYou FIRST think about"
@@ -66,6 +71,9 @@ def test_the_bundled_template_for_choices() -> None:
 @pytest.mark.parametrize(
     ("question", "listed"),
     [
+        ("(A) 22 (B) 31 (C) 43 (D) 620", False),
+        ("(A) 22 (B) 31 (C) 43 (D) 62.5", False),
+        ("(A) 22. (B) 31. (C) 43. (D) 62.", True),
         ("A. 22 B. 31 C. 43 D. 62", True),
         ("A: 22, B: 31, C: 43, D: 62", True),
         ("A) 22 B) 31 C) 43 D) 62", True),
@@ -147,20 +155,26 @@ def test_the_default_is_the_verifier() -> None:
     assert load_reward_function("accuracy") is accuracy_reward
 
 
-@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), None, "1", [1.0], 1 + 0j])
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), 10**400, None, "1", [1.0], 1 + 0j])
 def test_a_value_outside_zero_to_one_is_named(value: Any) -> None:
     def score(response: str, problem: Problem) -> Any:
         return value
 
     with pytest.raises(UserError) as caught:
         judge(RIGHT, PROBLEM, score, 0.0)
-    for part in ("test_rewards.py", "score", "geo-7", repr(value)):
+    for part in ("test_rewards.py", "score", "geo-7", repr(value)[:30]):
         assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [0, 1, True, 0.25, np.float32(0.5), np.float64(1.0)])
 def test_numbers_of_any_kind_count(value: Any) -> None:
     assert judge(RIGHT, PROBLEM, lambda response, problem: value, 0.0).total == float(value)
+
+
+def test_a_plug_in_that_ends_the_process_does_not(tmp_path: Path) -> None:
+    function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise SystemExit(0)\n"))
+    with pytest.raises(UserError, match="geo-7: it raised SystemExit"):
+        judge(RIGHT, PROBLEM, function, 0.0)
 
 
 def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
@@ -178,6 +192,7 @@ def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
         ("score = 1", "score", "no function 'score'"),
         ("import nowhere_at_all", "score", "ModuleNotFoundError"),
         ("def score(:", "score", "SyntaxError"),
+        ("import sys\nsys.exit(0)", "score", "SystemExit"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, body: str, name: str, says: str) -> None:

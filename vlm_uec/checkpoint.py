@@ -42,11 +42,17 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
     barrier()
-    save_weights(temporary)
-    barrier()
+    try:
+        save_weights(temporary)
+        barrier()
+        if rank() == 0:
+            _write_state(temporary, state, config)
+            _sync_tree(temporary)
+    except BaseException:
+        # Half a checkpoint is of no use, and its room may be what is missing.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     if rank() == 0:
-        _write_state(temporary, state, config)
-        _sync_tree(temporary)
         if final.exists():
             shutil.rmtree(final)
         temporary.rename(final)
@@ -62,7 +68,10 @@ def load_state(checkpoint: Path, data: str) -> TrainState:
     if ranks != world_size():
         raise UserError(f"{checkpoint}: written by {ranks} ranks; resume with as many, not {world_size()}")
     if trained_on != data:
-        raise UserError(f"{checkpoint}: was trained on other problems; give the same data.path and limits")
+        raise UserError(
+            f"{checkpoint}: was trained on other problems; give the same data.path or data.mixture (in the "
+            "same order and spelling) and the same limits"
+        )
     return TrainState(
         step=step,
         pending=tuple(load_trajectories(checkpoint / "pending")),

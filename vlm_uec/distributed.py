@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TypeVar
 
 import torch.distributed as dist
+
+from vlm_uec.errors import UserError
 
 T = TypeVar("T")
 
@@ -40,6 +42,32 @@ def ranks_here() -> list[int]:
     return [number for number, name in enumerate(names) if name == names[rank()]]
 
 
-def gather_lists(values: Sequence[T]) -> list[T]:
-    """Every rank's items, concatenated in rank order, on every rank."""
-    return list(chain.from_iterable(gather_objects(list(values))))
+def gather_lists(work: Callable[[], Sequence[T]]) -> list[T]:
+    """What `work` gives on every rank, concatenated in rank order, on every rank.
+
+    A `UserError` on one rank is raised on all, so that none waits for it or falls over its absence.
+    """
+    return list(chain.from_iterable(_agreed(work)))
+
+
+def on_first_rank(work: Callable[[], None]) -> None:
+    """Rank 0 does it, and its `UserError` is raised on all; every rank calls it."""
+
+    def part() -> None:
+        if rank() == 0:
+            work()
+
+    _agreed(part)
+
+
+def _agreed(work: Callable[[], T]) -> list[T]:
+    result: tuple[T, None] | tuple[None, str]
+    try:
+        result = work(), None
+    except UserError as error:
+        result = None, str(error)
+    results = gather_objects(result)
+    for _, fault in results:
+        if fault is not None:
+            raise UserError(fault)
+    return [value for value, _ in results]  # type: ignore[misc]

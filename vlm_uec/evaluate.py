@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.distributed import gather_lists, rank, world_size
 from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, Sampling, StreamKey
-from vlm_uec.types import Problem, Reward
+from vlm_uec.types import Problem, Response, Reward
 
 # Trainer steps count from 1, so evaluation's random numbers are never training's; and every evaluation
 # of a seed draws the same ones, which takes noise out of comparisons.
@@ -43,16 +43,20 @@ def sample_problems(
 ) -> list[Sample]:
     """`n` judged samples a problem, on every rank, in order of problem and index."""
     mine = problem_ids[rank() :: world_size()]
-    requests = [Request(prompts.encode(name), n, sampling) for name in mine]
-    groups = engine.generate(requests, StreamKey(seed, EVALUATION_STEP), on_progress)
-    samples: list[Sample] = []
-    for response in (response for group in groups for response in group.responses):
+
+    def judged(response: Response) -> Sample:
         text = str(tokenizer.decode(response.tokens, skip_special_tokens=True))
         reward = judge(text, prompts.problems[response.problem_id])
         tokens = len(response.tokens)
-        samples.append(Sample(response.problem_id, response.index, text, reward, tokens, response.truncated))
+        return Sample(response.problem_id, response.index, text, reward, tokens, response.truncated)
+
+    def sampled() -> list[Sample]:
+        requests = [Request(prompts.encode(name), n, sampling) for name in mine]
+        groups = engine.generate(requests, StreamKey(seed, EVALUATION_STEP), on_progress)
+        return [judged(response) for group in groups for response in group.responses]
+
     place = {problem_id: index for index, problem_id in enumerate(problem_ids)}
-    return sorted(gather_lists(samples), key=lambda sample: (place[sample.problem_id], sample.index))
+    return sorted(gather_lists(sampled), key=lambda sample: (place[sample.problem_id], sample.index))
 
 
 def correct_counts(samples: Sequence[Sample]) -> dict[str, tuple[int, int]]:

@@ -93,10 +93,14 @@ class Collector:
                 Request(self.prompts.encode(name), self.rollout.n, self._sampling(self.rollout.temperature))
                 for name in mine
             ]
-            self.engine.generate(requests, StreamKey(self.seed, step), on_progress, follow_up)
-            timer.move("rollout", "exploration", _explored_share(judged))
-            # The slowest rank's rollout is everybody's.
-            together = gather_lists(judged)
+
+            def sampled() -> list[Trajectory]:
+                self.engine.generate(requests, StreamKey(self.seed, step), on_progress, follow_up)
+                timer.move("rollout", "exploration", _explored_share(judged))
+                return judged
+
+            # The slowest rank's rollout is everybody's; a plug-in that raises on one of them ends all.
+            together = gather_lists(sampled)
         return Experience.of(
             problem_ids,
             [t for t in together if t.response.source == "regular"],

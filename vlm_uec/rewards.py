@@ -7,7 +7,6 @@ which would silently switch exploration off.
 from __future__ import annotations
 
 import importlib.util
-import math
 import re
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
 from vlm_uec.types import Problem, Reward
 from vlm_uec.verifier import Verdict, verify
 from vlm_uec.verifier.extract import last_box
@@ -47,9 +47,9 @@ def lists_choices(problem: Problem) -> bool:
     """Whether the question shows every choice behind its letter, as `(A) 12`, `A. 12`, `A: 12` or `A) 12`."""
     start = 0
     for letter, choice in zip(_LETTERS, problem.choices, strict=False):
-        shown = re.compile(rf"(?<![A-Za-z]){letter}\s*[).:]\s*{re.escape(choice)}").search(
-            problem.question, start
-        )
+        # Nothing that would make another choice of it may follow: 1 is not listed by "(A) 12" or "(A) 1.5".
+        behind_letter = rf"(?<![A-Za-z]){letter}\s*[).:]\s*{re.escape(choice)}(?!\w|\.\d)"
+        shown = re.compile(behind_letter).search(problem.question, start)
         if shown is None:
             return False
         start = shown.end()
@@ -114,13 +114,14 @@ def _verdict(response: str, problem: Problem, prompt: Callable[[Problem], str] |
 
 
 def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction) -> float:
-    where = f"reward function {_whereabouts(function)}, problem {problem.id}"
+    where = f"reward function {_whereabouts(function)}, problem {plain(problem.id)}"
     try:
         value = function(response, problem)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{where}: it raised {type(error).__name__}: {error}") from error
-    if not isinstance(value, Real) or not math.isfinite(value) or not 0 <= value <= 1:
-        raise UserError(f"{where}: it returned {value!r}; return a number from 0 to 1")
+    # NaN is in no interval.
+    if not isinstance(value, Real) or not 0 <= value <= 1:
+        raise UserError(f"{where}: it returned {plain(repr(value))}; return a number from 0 to 1")
     return float(value)
 
 
@@ -142,7 +143,7 @@ def _load_module(path: Path) -> object:
     sys.modules[name] = module
     try:
         found.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(f"reward.function: {path} fails to load: {type(error).__name__}: {error}") from error
     return module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.mixture import load_mixture
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
-from vlm_uec.data.schedule import Part, Schedule, shares
-from vlm_uec.distributed import barrier, rank, world_size
+from vlm_uec.data.schedule import Schedule, parts_of
+from vlm_uec.distributed import barrier, on_first_rank, rank, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.evaluate import correct_counts, sample_problems
 from vlm_uec.experience import Collector
 from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.learner import Learner, PromptTable
-from vlm_uec.policy.load import check_architecture, end_ids
+from vlm_uec.policy.load import end_ids
 from vlm_uec.preflight import preflight
 from vlm_uec.rewards import judge, load_reward_function, try_out
 from vlm_uec.rollout.engine import Sampling
@@ -34,6 +35,7 @@ from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.trainer import StepOutcome, Trainer
+from vlm_uec.writable import writing_to
 
 SAMPLES_A_SOURCE = 64  # of each source, written a step: enough to read, small enough to keep
 
@@ -45,8 +47,7 @@ class Run:
         self.config = config
         self.run_dir = Path(config.train.run_dir)
         self.checkpoint = find_checkpoint(self.run_dir, config.resume)
-        preflight(config)
-        check_architecture(config.model.path)
+        preflight(config, world_size())
         function = load_reward_function(config.reward.function)
         self.encoder = PromptEncoder.from_pretrained(
             config.model.path,
@@ -64,8 +65,8 @@ class Run:
         self.display = Display(active=rank() == 0, steps=config.train.steps)
         self.prompts, self.schedule = self._training()
         self.validation = self._validation() if config.train.eval_every else None
-        if rank() == 0:
-            try_out(function, next(iter(self.prompts.problems.values())))
+        first = next(iter(self.prompts.problems.values()))
+        on_first_rank(lambda: try_out(function, first))
         self.timer = PhaseTimer()
         self._build_policy()
 
@@ -73,13 +74,8 @@ class Run:
         config = self.config
         weights = config.data.weights
         prompts, ids = self._prompts(list(weights), config.data.train_split)
-        parts = [
-            Part(
-                path if len(weights) > 1 else "", tuple(sorted(set(ids[path]) & set(prompts.problems))), count
-            )
-            for path, count in shares(weights, config.rollout.prompts).items()
-        ]
-        return prompts, Schedule(parts, config.train.seed)
+        usable = {path: [name for name in ids[path] if name in prompts.problems] for path in weights}
+        return prompts, Schedule(parts_of(usable, weights, config.rollout.prompts), config.train.seed)
 
     def _validation(self) -> PromptSet:
         data = self.config.data
@@ -144,9 +140,11 @@ class Run:
             values |= self._speed(outcome, times)
             self.display.step(step, values)
             if writer:
-                writer.metrics(step, values)
-                writer.samples(step, self._sample_rows(outcome))
-        self._export()
+                with self._writing():
+                    writer.metrics(step, values)
+                    writer.samples(step, self._sample_rows(outcome))
+        with self._writing():
+            self._export()
         if spent:
             self.display.line(advice(spent))
         if writer:
@@ -173,6 +171,9 @@ class Run:
         (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
         # resume=auto also takes up a run that died before its first checkpoint, from the start.
         return RunWriter(self.run_dir, None if self.config.resume == "never" else done)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing_to(self.run_dir, "train.run_dir")
 
     def _buffers(self) -> dict[str, float]:
         values: dict[str, float] = {"uec/pending": len(self.trainer.pending), "lr": self.policy.lr}
@@ -206,7 +207,7 @@ class Run:
 
     def _save(self, step: int) -> None:
         self.display.doing(f"step {step}: checkpoint")
-        with self.timer.phase("checkpoint"):
+        with self.timer.phase("checkpoint"), self._writing():
             state = self.trainer.state(step, self.fingerprint)
             config = dump_config(self.config)
             save_checkpoint(self.run_dir, state, self.policy.save, config, self.config.train.keep)

@@ -80,8 +80,8 @@ class PromptConfig(Section):
 
     template: str | None = Field(
         None,
-        description="jinja text, or the path of a .jinja file, that sees `question` and `choices`; null: the "
-        "reference's (reason in <think> tags, answer in \\boxed{}).",
+        description="jinja text, or the path of a .jinja file, that sees the problem but its answer; null: "
+        "the reference's (reason in <think> tags, answer in \\boxed{}).",
     )
 
 
@@ -253,7 +253,7 @@ class TrainConfig(Section):
         0, ge=0, description="Steps from one checkpoint to the next; the last step always has one."
     )
     keep: int = Field(
-        2, ge=1, description="Newest checkpoints kept; one has about 14 bytes a weight (7B: 120 GB)."
+        2, ge=1, description="Newest checkpoints kept; one has 12 bytes a trained weight (7B: 100 GB)."
     )
     run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.data.faults import IMAGE_MARK
 from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 
 # The reference's format prompt, word for word: published numbers were made with it.
@@ -39,14 +40,14 @@ class FormatPrompt:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         try:
             self._template = environment.from_string(self.source)
-        except TemplateError as error:
+        except (TemplateError, RecursionError) as error:
             raise UserError(f"prompt.template does not parse: {error}") from error
 
     def __call__(self, problem: Problem) -> str:
         try:
             return self._template.render({name: getattr(problem, name) for name in SEEN})
         except Exception as error:  # the template is the user's program: it can raise anything
-            raise UserError(f"prompt.template fails on problem {problem.id}: {error}") from error
+            raise UserError(f"prompt.template fails on problem {plain(problem.id)}: {error}") from error
 
 
 def _template_source(template: str | None) -> str:
@@ -56,7 +57,7 @@ def _template_source(template: str | None) -> str:
         return template
     try:
         return Path(template).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"prompt.template: cannot read {template}: {error}") from error
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from vlm_uec.data.rows import Fault, read_problems, wanted_columns
 from vlm_uec.data.tables import hub_rows, load_hub, parquet_rows, split_of
 from vlm_uec.errors import UserError
-from vlm_uec.hub import may_be_hub_id
+from vlm_uec.hub import is_here, may_be_hub_id, not_here
 from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 
@@ -41,7 +41,7 @@ def load_problems(path: str, split: str) -> LoadedSplit:
     Raises:
         UserError: no such path or split, an unreadable file, a column missing, or no usable row.
     """
-    rows = _local_rows(Path(path), split) if _exists(Path(path)) else _hub_rows(path, split)
+    rows = _local_rows(Path(path), split) if is_here(path) else _hub_rows(path, split)
     problems: list[Problem] = []
     rejected: Counter[str] = Counter()
     for item in read_problems(rows):
@@ -84,13 +84,6 @@ def _local_rows(directory: Path, split: str) -> Iterator[dict[str, Any]]:
         yield from parquet_rows(file, wanted_columns)
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name too long for any file
-        return False
-
-
 def _split_files(directory: Path, split: str) -> list[Path]:
     where = plain(str(directory), 200)
     if not directory.is_dir():
@@ -112,6 +105,7 @@ def parquet_files(directory: Path) -> list[Path]:
 
 def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
     if not may_be_hub_id(name):
-        where = plain(name, 200)
-        raise UserError(f"{where}: no such directory; write one with 'python -m data_prep' or give a Hub id")
+        raise UserError(
+            f"{plain(name, 200)}: {not_here(name)}; write one with 'python -m data_prep', or give a Hub id"
+        )
     yield from hub_rows(load_hub(name, split), wanted_columns, name)

@@ -27,10 +27,11 @@ def load_mixture(paths: Sequence[str], split: str) -> LoadedMixture:
     rejected: Counter[str] = Counter()
     for path in paths:
         loaded = load_problems(path, split)
-        named = loaded.problems
+        named, reasons = loaded.problems, loaded.rejected
         if len(paths) > 1:
             named = [replace(problem, id=f"{path}:{problem.id}") for problem in named]
+            reasons = Counter({f"{path}: {reason}": count for reason, count in reasons.items()})
         problems += named
         ids[path] = tuple(problem.id for problem in named)
-        rejected += loaded.rejected
+        rejected += reasons
     return LoadedMixture(problems, ids, rejected)

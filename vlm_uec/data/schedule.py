@@ -49,6 +49,16 @@ class Schedule:
         return [part.ids[index] for index in order[place * part.prompts : (place + 1) * part.prompts]]
 
 
+def parts_of(
+    ids: Mapping[str, Sequence[str]], weights: Mapping[str, float], prompts: int
+) -> tuple[Part, ...]:
+    """Each data set's part in steps of `prompts`; `ids`: its usable problems."""
+    return tuple(
+        Part(path if len(weights) > 1 else "", tuple(sorted(ids[path])), count)
+        for path, count in shares(weights, prompts).items()
+    )
+
+
 def shares(weights: Mapping[str, float], prompts: int) -> dict[str, int]:
     """`prompts` dealt out in proportion to the weights, by largest remainders (Hamilton's rule)."""
     total = math.fsum(weights.values())

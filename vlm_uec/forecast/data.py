@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vlm_uec.config import Config
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
-from vlm_uec.data.mixture import load_mixture
-from vlm_uec.data.schedule import Part, Schedule, shares
+from vlm_uec.data.mixture import LoadedMixture, load_mixture
+from vlm_uec.data.picture_store import PictureStore
+from vlm_uec.data.schedule import Part, Schedule, parts_of
 from vlm_uec.errors import UserError
 from vlm_uec.forecast.tokens import PromptLengths
+from vlm_uec.hub import is_here
 from vlm_uec.types import Problem
 
 MEASURED = 256  # prompts, spread over the training split
@@ -25,42 +26,45 @@ class DataForecast:
     parts: tuple[Part, ...]  # none where the data is not on this machine
     lengths: PromptLengths
     notes: tuple[str, ...]
+    example: Problem | None = None
 
 
 def data_forecast(config: Config) -> DataForecast:
     """Raises `UserError` for data that is here and that the run would refuse."""
     data = config.data
     limit = PromptLengths(data.max_prompt_tokens, data.max_prompt_tokens)
-    if absent := [path for path in data.weights if not Path(path).exists()]:
+    if absent := [path for path in data.weights if not is_here(path)]:
         note = f"{absent[0]} is not on this machine: prompts are counted at data.max_prompt_tokens"
         return DataForecast((), limit, (note,))
     loaded = load_mixture(list(data.weights), data.train_split)
-    notes = [f"left out {count} ({reason})" for reason, count in loaded.rejected.items()]
-    parts = [
-        Part(path if len(data.weights) > 1 else "", loaded.ids[path], count)
-        for path, count in shares(data.weights, config.rollout.prompts).items()
-    ]
+    parts = parts_of(loaded.ids, data.weights, config.rollout.prompts)
     Schedule(parts, config.train.seed)  # asked for its refusals
-    if config.train.eval_every:
-        load_mixture([data.validation_path or str(data.path)], data.validation_split)
+    notes = [f"left out {count} ({reason})" for reason, count in loaded.rejected.items()]
+    notes += _validation_notes(config)
     encoder = _encoder(config)
     if encoder is None:
         notes.append("no tokenizer on this machine: prompts are counted at data.max_prompt_tokens")
-        return DataForecast(tuple(parts), limit, tuple(notes))
-    lengths, rejected = _measure(loaded.problems, encoder)
-    told = [f"{reason}: {count}" for reason, count in rejected.items()]
-    if not lengths:
-        raise UserError(
-            f"no usable prompt among {rejected.total()} measured ({', '.join(told)}): mend the data or "
-            "prompt.template, or raise data.max_prompt_tokens"
-        )
-    notes += [f"of the measured prompts left out: {reason}" for reason in told]
-    return DataForecast(tuple(parts), PromptLengths.of(lengths), tuple(notes))
+        return DataForecast(parts, limit, tuple(notes), loaded.problems[0])
+    measured = [_measure(problems, encoder, len(parts)) for problems in _by_part(loaded, parts)]
+    rejected = sum((reasons for _, reasons in measured), Counter[str]())
+    notes += [f"of the measured prompts left out: {reason} ({count})" for reason, count in rejected.items()]
+    lengths = _weighted(parts, [found for found, _ in measured], rejected)
+    return DataForecast(parts, lengths, tuple(notes), loaded.problems[0])
+
+
+def _validation_notes(config: Config) -> list[str]:
+    path = config.data.validation_path or config.data.path
+    if not config.train.eval_every or path is None:
+        return []
+    if not is_here(path):
+        return [f"data.validation_path {path} is not on this machine"]
+    load_mixture([path], config.data.validation_split)  # asked for its refusals
+    return []
 
 
 def _encoder(config: Config) -> PromptEncoder | None:
     try:
-        return PromptEncoder.from_pretrained(
+        encoder = PromptEncoder.from_pretrained(
             config.model.path,
             template=config.prompt.template,
             min_pixels=config.data.min_pixels,
@@ -69,14 +73,39 @@ def _encoder(config: Config) -> PromptEncoder | None:
         )
     except OSError:  # a Hub id that this machine has never fetched
         return None
+    encoder.pictures = PictureStore(limit=0)  # each is looked at once
+    return encoder
 
 
-def _measure(problems: Sequence[Problem], encoder: PromptEncoder) -> tuple[list[int], Counter[str]]:
+def _by_part(loaded: LoadedMixture, parts: Sequence[Part]) -> list[list[Problem]]:
+    problems: Mapping[str, Problem] = {problem.id: problem for problem in loaded.problems}
+    return [[problems[name] for name in part.ids] for part in parts]
+
+
+def _measure(
+    problems: Sequence[Problem], encoder: PromptEncoder, parts: int
+) -> tuple[list[int], Counter[str]]:
     lengths: list[int] = []
     rejected: Counter[str] = Counter()
-    for problem in problems[:: max(1, len(problems) // MEASURED)]:
+    for problem in problems[:: max(1, len(problems) * parts // MEASURED)]:
         try:
             lengths.append(encoder.length(problem))
         except PromptRejected as error:
             rejected[str(error)] += 1
     return lengths, rejected
+
+
+def _weighted(
+    parts: Sequence[Part], measured: Sequence[Sequence[int]], rejected: Counter[str]
+) -> PromptLengths:
+    """A step's mean: each data set counts by what it gives to a step, and not by its size."""
+    if not all(measured):
+        told = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
+        raise UserError(
+            f"no usable prompt among {rejected.total()} measured ({told}): mend the data or prompt.template, "
+            "or raise data.max_prompt_tokens"
+        )
+    means = [sum(lengths) / len(lengths) for lengths in measured]
+    prompts = sum(part.prompts for part in parts)
+    mean = sum(part.prompts * value for part, value in zip(parts, means, strict=True)) / prompts
+    return PromptLengths(mean, max(map(max, measured)), sum(map(len, measured)))

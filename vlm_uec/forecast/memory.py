@@ -13,6 +13,7 @@ from typing import Any
 from vlm_uec.config import Config
 from vlm_uec.forecast.shape import ModelShape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens
+from vlm_uec.policy.deepspeed_config import offloads
 from vlm_uec.policy.head import CHUNK_ELEMENTS
 from vlm_uec.rollout.cache import PoolSize
 from vlm_uec.rollout.slots import CPU_SLOTS, lane_count
@@ -72,12 +73,15 @@ def rank_memory(
     trained = shape.weights - (shape.tower_weights if config.model.freeze_vision else 0)
     shard = size * shape.weights / ranks
     optimizer, gradients = 3 * _FLOAT * trained / ranks, _FLOAT * trained / ranks
+    # The head's gradient in fp32; products of bf16 factors come in a tensor of their own.
+    products = 2 if config.model.precision == "bf16" else 1
     chunk = min(CHUNK_ELEMENTS, tokens.pass_positions * shape.vocabulary)
     reference = shard if config.loss.kl_coef else 0.0
     host = 0.0
-    if _offloaded(zero, "offload_optimizer"):
-        host, optimizer, gradients = host + optimizer + gradients, 0.0, 0.0
-    if _offloaded(zero, "offload_param"):
+    if offloads(zero, "offload_optimizer"):
+        # There DeepSpeed keeps the gradients twice: as they are added up, and as the optimizer reads them.
+        host, optimizer, gradients = host + optimizer + 2 * gradients, 0.0, 0.0
+    if offloads(zero, "offload_param"):
         host, shard, reference = host + shard + reference, 0.0, 0.0
     return RankMemory(
         weights=shard,
@@ -89,7 +93,7 @@ def rank_memory(
         live=size * (min(shape.weights, _number(zero, "stage3_max_live_parameters", _LIVE)))
         + 2 * size * min(shape.weights, _number(zero, "reduce_bucket_size", _BUCKET)),
         activations=size * _activations(config, shape, prompt, tokens),
-        head=_FLOAT * (_CHUNKS * chunk + shape.vocabulary * shape.hidden),
+        head=_FLOAT * (_CHUNKS * chunk + products * shape.vocabulary * shape.hidden),
         host=host,
     )
 
@@ -100,7 +104,9 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
     if slots is None and config.model.precision == "bf16":
         return 0.0
     slots = slots or CPU_SLOTS
-    pool = PoolSize(slots, lane_count(slots, config.rollout.n), prompt.longest, config.rollout.max_tokens)
+    # Groups of one response, as a validation's are, take a lane each.
+    group = min(config.rollout.n, config.evaluation.n) if config.train.eval_every else config.rollout.n
+    pool = PoolSize(slots, lane_count(slots, group), prompt.longest, config.rollout.max_tokens)
     return float(pool.positions * cache_bytes(config, shape))
 
 
@@ -130,11 +136,6 @@ def _activations(config: Config, shape: ModelShape, prompt: PromptLengths, token
 def _kept(config: Config, layers: int, hidden: int, layer: int) -> int:
     """Floats a position: every layer's input and one layer in full, or all of them in full."""
     return layers * hidden + layer if config.model.activation_checkpointing else layers * layer
-
-
-def _offloaded(zero: Mapping[str, Any], section: str) -> bool:
-    found = zero.get(section)
-    return isinstance(found, dict) and found.get("device", "none") != "none"
 
 
 def _number(zero: Mapping[str, Any], key: str, default: float) -> float:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from vlm_uec.config import Config
+from vlm_uec.checkpoint import find_checkpoint
+from vlm_uec.config import Config, dump_config
 from vlm_uec.forecast.data import DataForecast, data_forecast
 from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
+from vlm_uec.preflight import preflight
+from vlm_uec.rewards import load_reward_function, try_out
 from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size
 
 RANKS = (1, 2, 4, 8)
@@ -29,6 +33,13 @@ _ROWS: tuple[tuple[str, Callable[[RankMemory], float]], ...] = (
 )
 
 
+def dry_run(config: Config, ranks: int) -> str:
+    """The resolved config with its forecast. Raises `UserError` for what a run on so many ranks refuses."""
+    find_checkpoint(Path(config.train.run_dir), config.resume)
+    preflight(config, ranks)
+    return dump_config(config) + forecast(config)
+
+
 def forecast(config: Config) -> str:
     """Reads the model's config and the data set where they are on this machine.
 
@@ -36,14 +47,11 @@ def forecast(config: Config) -> str:
     """
     shape = model_shape(config.model.path)
     data = data_forecast(config)
-    zero = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
+    if data.example is not None:
+        try_out(load_reward_function(config.reward.function), data.example)
     steps = [step_tokens(config, data.lengths, ranks) for ranks in RANKS]
-    memory = [
-        rank_memory(config, zero["zero_optimization"], shape, data.lengths, tokens, ranks)
-        for ranks, tokens in zip(RANKS, steps, strict=True)
-    ]
-    lines = ["", *_data_lines(config, data), "", *_step_lines(config, steps)]
-    lines += ["", *_memory_lines(config, shape, data.lengths, memory)]
+    lines = ["", *_data_lines(config, data), "", *_step_lines(config, steps), ""]
+    lines += _memory_lines(config, shape, data.lengths, steps) if shape else _no_memory_lines(config)
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
@@ -90,9 +98,18 @@ def _step_lines(config: Config, steps: Sequence[StepTokens]) -> list[str]:
     return lines
 
 
+def _no_memory_lines(config: Config) -> list[str]:
+    return [f"Memory: {config.model.path} is not on this machine, and a forecast asks no network."]
+
+
 def _memory_lines(
-    config: Config, shape: ModelShape, prompt: PromptLengths, memory: Sequence[RankMemory]
+    config: Config, shape: ModelShape, prompt: PromptLengths, steps: Sequence[StepTokens]
 ) -> list[str]:
+    zero = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
+    memory = [
+        rank_memory(config, zero["zero_optimization"], shape, prompt, tokens, ranks)
+        for ranks, tokens in zip(RANKS, steps, strict=True)
+    ]
     large = memory[0].peak >= _GIB
     unit, name = (_GIB, "GiB") if large else (_MIB, "MiB")
     tower = ", frozen" if config.model.freeze_vision else ""

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from vlm_uec.errors import UserError
+from vlm_uec.hub import is_here, may_be_hub_id
 from vlm_uec.policy.load import read_model_config
 
 # config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
@@ -46,14 +48,26 @@ class ModelShape:
     tower_layers: int
 
 
-def model_shape(path: str) -> ModelShape:
-    """Of a published model's Hub id, known without the Hub, or of what transformers finds under `path`.
+def model_shape(path: str) -> ModelShape | None:
+    """Of a published model's Hub id, known without the Hub, or of a directory or a fetched Hub id.
 
-    Raises `UserError` where `path` is no Qwen2.5-VL.
+    None for a Hub id that this machine does not have. Raises `UserError` where `path` is no Qwen2.5-VL.
     """
     size = path.removeprefix("Qwen/Qwen2.5-VL-").removesuffix("-Instruct")
-    published = path == f"Qwen/Qwen2.5-VL-{size}-Instruct" and size in PUBLISHED
-    return shape_of(published_config(size) if published else read_model_config(path))
+    if path == f"Qwen/Qwen2.5-VL-{size}-Instruct" and size in PUBLISHED:
+        return shape_of(published_config(size))
+    try:
+        config = read_model_config(path)
+    except UserError:
+        if is_here(path) or not may_be_hub_id(path):
+            raise
+        return None
+    try:
+        return shape_of(config)
+    except (ArithmeticError, RuntimeError, ValueError, TypeError) as error:
+        raise UserError(
+            f"model.path {path}: no model has the sizes of its config.json ({error}); mend it"
+        ) from error
 
 
 def published_config(size: str) -> Qwen2_5_VLConfig:

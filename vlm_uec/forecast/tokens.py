@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ import torch
 from vlm_uec.config import Config
 from vlm_uec.policy.plan import plan_minibatch
 from vlm_uec.types import Response, Reward, Trajectory
+
+MOST_PLANNED = 20_000  # trajectories; of a larger mini-batch a part is planned
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,6 @@ class PromptLengths:
     mean: float
     longest: int
     measured: int = 0
-
-    @classmethod
-    def of(cls, lengths: Sequence[int]) -> PromptLengths:
-        return cls(sum(lengths) / len(lengths), max(lengths), len(lengths))
 
 
 @dataclass(frozen=True)
@@ -44,9 +42,10 @@ class StepTokens:
 def step_tokens(config: Config, prompt: PromptLengths, ranks: int) -> StepTokens:
     """Counts for so many ranks; the passes are those of the trainer's own plan."""
     rollout, steps = config.rollout, config.rollout.prompts // config.optim.minibatch
+    prompts = max(1, min(config.optim.minibatch, MOST_PLANNED // rollout.n))
     plan = plan_minibatch(
-        _full_minibatch(config),
-        {str(number): round(prompt.mean) for number in range(config.optim.minibatch)},
+        _full_groups(config, prompts),
+        {str(number): round(prompt.mean) for number in range(prompts)},
         ranks,
         config.optim.microbatch_tokens,
     )
@@ -59,14 +58,14 @@ def step_tokens(config: Config, prompt: PromptLengths, ranks: int) -> StepTokens
         decoded=config.unit * rollout.max_tokens,
         grouped=round(rollout.prompts * prompt.mean) + config.unit * (rollout.max_tokens - 1),
         separate=round(config.unit * (prompt.mean + rollout.max_tokens - 1)),
-        passes=steps * len(plan[0]),
+        passes=steps * math.ceil(len(plan[0]) * config.optim.minibatch / prompts),
         pass_positions=max(sum(row.length for row in pass_rows) for pass_rows in rows),
         pass_prompts=max(len({row.problem_id for row in pass_rows}) for pass_rows in rows),
         replayed=round(stabilizer.capacity * config.unit) if stabilizer.enabled else 0,
     )
 
 
-def _full_minibatch(config: Config) -> list[Trajectory]:
+def _full_groups(config: Config, prompts: int) -> list[Trajectory]:
     """Trajectories that say nothing, at the length limit: the plan looks at no more than their lengths."""
     nothing = torch.zeros(config.rollout.max_tokens)
     reward = Reward(0.0, 0.0, 0.0, "")
@@ -87,6 +86,6 @@ def _full_minibatch(config: Config) -> list[Trajectory]:
             advantage=1.0,
             step=0,
         )
-        for number in range(config.optim.minibatch)
+        for number in range(prompts)
         for index in range(config.rollout.n)
     ]

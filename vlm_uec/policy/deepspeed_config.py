@@ -1,27 +1,42 @@
-"""The ZeRO-3 JSON, checked and completed before DeepSpeed sees it. Imports nothing heavy."""
+"""The ZeRO-3 JSON, checked and completed before any model is loaded."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vlm_uec.config import OptimConfig
 from vlm_uec.errors import UserError
+
+# Decided elsewhere, or not at all: what each would do in silence is not what the run's config says.
+_NOT_HERE = {
+    "optimizer": "it is AdamW, with optim.lr and optim.weight_decay",
+    "scheduler": "optim.lr is constant",
+    "fp16": "model.precision is fp32 or bf16",
+    "amp": "model.precision is fp32 or bf16",
+    "train_batch_size": "optim.minibatch and optim.microbatch_tokens say it",
+}
 
 
 def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict[str, Any]:
     """The JSON with what the run's own config decides filled in.
 
-    Raises `UserError` when the file is unreadable, not stage 3, or decides one of those itself.
+    Raises `UserError` when the file is unreadable, not stage 3, decides one of those itself, or has a key or
+    value that DeepSpeed refuses.
     """
     try:
         config = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"deepspeed.config {path}: cannot be read ({error})") from error
+        raise UserError(f"deepspeed.config {path}: cannot be read ({error}); configs/ has some") from error
     zero = config.get("zero_optimization") if isinstance(config, dict) else None
     if not isinstance(zero, dict) or zero.get("stage") != 3:
-        raise UserError(f"deepspeed.config {path}: zero_optimization.stage must be 3")
+        raise UserError(
+            f"deepspeed.config {path}: zero_optimization.stage must be 3; configs/zero3.json is a start"
+        )
     ours = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
@@ -32,6 +47,45 @@ def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
     }
+    _refuse(path, config, ours)
+    _check_zero(path, zero)
+    return {**config, **ours, "steps_per_print": 10**9}
+
+
+def offloads(zero: Mapping[str, Any], section: str) -> bool:
+    """Whether zero_optimization keeps `offload_optimizer` or `offload_param` off the device."""
+    found = zero.get(section)
+    return isinstance(found, dict) and found.get("device", "none") != "none"
+
+
+def _refuse(path: str, config: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     if clash := sorted(set(ours) & set(config)):
         raise UserError(f"deepspeed.config {path}: {clash[0]} is set from the run's config; remove it there")
-    return {**config, **ours, "steps_per_print": 10**9}
+    if known := sorted(set(_NOT_HERE) & set(config)):
+        raise UserError(f"deepspeed.config {path}: remove {known[0]}; {_NOT_HERE[known[0]]}")
+    if auto := next(_automatic(config), None):
+        raise UserError(
+            f'deepspeed.config {path}: {auto} is "auto", which only Hugging Face\'s Trainer fills in; give a '
+            "value, or leave it out"
+        )
+
+
+def _automatic(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in section.items():
+        if value == "auto":
+            yield prefix + key
+        elif isinstance(value, dict):
+            yield from _automatic(value, f"{prefix}{key}.")
+
+
+def _check_zero(path: str, zero: Mapping[str, Any]) -> None:
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig  # takes seconds
+
+    try:
+        DeepSpeedZeroConfig(**zero)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"deepspeed.config {path}: zero_optimization.{key}: {first['msg']}; see DeepSpeed's ZeRO options"
+        ) from error

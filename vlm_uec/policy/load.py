@@ -17,7 +17,8 @@ from transformers import (
 )
 
 from vlm_uec.errors import UserError
-from vlm_uec.hub import hub_retries_untold, may_be_hub_id
+from vlm_uec.hub import hub_retries_untold, is_here, may_be_hub_id, not_here
+from vlm_uec.one_line import plain
 from vlm_uec.policy.norm import use_own_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
@@ -101,10 +102,12 @@ def check_architecture(path: str) -> None:
 
 def read_model_config(path: str) -> Any:
     """The config of a Qwen2.5-VL directory or Hub id; raises `UserError` where it is none."""
-    local = Path(path)
-    if not local.exists() and not may_be_hub_id(path):
-        raise UserError(f"model.path {path}: no such directory; give a model directory or a Hub id")
-    if local.exists() and not (local / "config.json").is_file():
+    here = is_here(path)
+    if not here and not may_be_hub_id(path):
+        raise UserError(
+            f"model.path {plain(path, 200)}: {not_here(path)}; give a model directory or a Hub id"
+        )
+    if here and not (Path(path) / "config.json").is_file():
         raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")
     try:
         with hub_retries_untold():

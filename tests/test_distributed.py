@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes import on_ranks
+from vlm_uec import distributed
+from vlm_uec.distributed import gather_lists, on_first_rank
+from vlm_uec.errors import UserError
+
+
+def test_lists_of_all_ranks_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = on_ranks(monkeypatch, 3, lambda rank: gather_lists(lambda: [rank] * rank), distributed)
+    assert together == [[1, 2, 2]] * 3
+
+
+def test_a_fault_on_one_rank_is_a_fault_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(rank: int) -> str:
+        def give() -> list[int]:
+            if rank == 1:
+                raise UserError("rank 1 has no room")
+            return [rank]
+
+        try:
+            return str(gather_lists(give))
+        except UserError as error:
+            return str(error)
+
+    assert on_ranks(monkeypatch, 3, work, distributed) == ["rank 1 has no room"] * 3
+
+
+def test_the_first_rank_works_and_all_hear_of_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    did: list[int] = []
+
+    def work(rank: int) -> str:
+        def fails() -> None:
+            did.append(rank)
+            raise UserError("no")
+
+        try:
+            on_first_rank(fails)
+        except UserError as error:
+            return str(error)
+        return "went on"
+
+    assert on_ranks(monkeypatch, 2, work, distributed) == ["no", "no"]
+    assert did == [0]
+
+
+def test_alone_it_is_plain() -> None:
+    assert gather_lists(lambda: [1, 2]) == [1, 2]
+    with pytest.raises(UserError, match="no"):
+        on_first_rank(_refuse)
+
+
+def _refuse() -> None:
+    raise UserError("no")

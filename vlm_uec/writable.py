@@ -1,0 +1,68 @@
+"""Folders that may be read-only or full: found out before a run, and told in one line during it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import disk_usage
+
+from safetensors import SafetensorError
+
+from vlm_uec.errors import UserError
+
+_PROBE_BYTES = 1 << 20
+
+
+def check_writable(directory: Path, setting: str, room: float = 0) -> None:
+    """Writes a file into the directory and takes it away again, with all folders that were made for it.
+
+    Raises `UserError`, beginning with `setting`, where that fails or fewer than `room` bytes are free.
+    """
+    made = []
+    try:
+        made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".probe-") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        free = disk_usage(directory).free
+    except OSError as error:
+        raise UserError(
+            f"{setting} {directory}: cannot be written ({error.strerror}); make room or choose another"
+        ) from error
+    finally:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+    if free < room:
+        raise UserError(
+            f"{setting} {directory}: {_size(free)} are free there and a checkpoint takes {_size(room)}; make "
+            "room or choose another"
+        )
+
+
+@contextmanager
+def writing_to(directory: Path, setting: str) -> Iterator[None]:
+    """Raises `UserError` where what is written inside fails for want of room or rights."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise _unwritable(directory, setting, error) from error
+    except RuntimeError as error:
+        # torch.save's writer, by the name of its source file; any other RuntimeError is a fault of ours.
+        if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
+            raise
+        raise _unwritable(directory, setting, error) from error
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def _unwritable(directory: Path, setting: str, error: Exception) -> UserError:
+    reason = getattr(error, "strerror", None) or str(error)[:200]
+    return UserError(f"{setting} {directory}: cannot be written ({reason}); make room, then resume=auto")
