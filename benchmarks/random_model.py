@@ -18,6 +18,7 @@ import torch
 from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from vlm_uec.data.vision import load_image_processor
+from vlm_uec.forecast.shape import published_sizes
 
 BUNDLE = "assets/tiny-qwen2.5-vl"
 
@@ -32,14 +33,12 @@ class Shape:
     dtype: torch.dtype
 
 
-PUBLISHED_VISION = {
-    "depth": 32,
-    "hidden_size": 1280,
-    "intermediate_size": 3420,
-    "num_heads": 16,
-    "window_size": 112,
-    "fullatt_block_indexes": [7, 15, 23, 31],
-}
+def _published(size: str) -> Shape:
+    text, tower = published_sizes(size)
+    windows = {"window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31]}
+    return Shape(text, {**tower, **windows}, mrope_section=(16, 24, 24), dtype=torch.bfloat16)
+
+
 SHAPES = {
     # Small enough to train on one CPU core, with every part of the large ones: windows, grouped heads, ties.
     "2m": Shape(
@@ -64,35 +63,8 @@ SHAPES = {
         mrope_section=(4, 6, 6),
         dtype=torch.float32,
     ),
-    # config.json of Qwen/Qwen2.5-VL-{3B,7B}-Instruct
-    "3b": Shape(
-        text={
-            "vocab_size": 151_936,
-            "hidden_size": 2048,
-            "intermediate_size": 11008,
-            "num_hidden_layers": 36,
-            "num_attention_heads": 16,
-            "num_key_value_heads": 2,
-            "tie_word_embeddings": True,
-        },
-        vision={**PUBLISHED_VISION, "out_hidden_size": 2048},
-        mrope_section=(16, 24, 24),
-        dtype=torch.bfloat16,
-    ),
-    "7b": Shape(
-        text={
-            "vocab_size": 152_064,
-            "hidden_size": 3584,
-            "intermediate_size": 18944,
-            "num_hidden_layers": 28,
-            "num_attention_heads": 28,
-            "num_key_value_heads": 4,
-            "tie_word_embeddings": False,
-        },
-        vision={**PUBLISHED_VISION, "out_hidden_size": 3584},
-        mrope_section=(16, 24, 24),
-        dtype=torch.bfloat16,
-    ),
+    "3b": _published("3B"),
+    "7b": _published("7B"),
 }
 
 

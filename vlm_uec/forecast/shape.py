@@ -72,7 +72,15 @@ def model_shape(path: str) -> ModelShape | None:
 
 def published_config(size: str) -> Qwen2_5_VLConfig:
     """Of a key of `PUBLISHED`: the sizes alone, no token ids."""
-    text = dict(zip(_FIELDS, PUBLISHED[size], strict=True))
+    text, tower = published_sizes(size)
+    return Qwen2_5_VLConfig(
+        text_config=text, vision_config=tower, tie_word_embeddings=text["tie_word_embeddings"]
+    )
+
+
+def published_sizes(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parts of a published config.json that differ from Qwen2.5-VL's defaults: text model and tower."""
+    text: dict[str, Any] = dict(zip(_FIELDS, PUBLISHED[size], strict=True))
     tower = {
         "depth": 32,
         "hidden_size": 1280,
@@ -80,10 +88,7 @@ def published_config(size: str) -> Qwen2_5_VLConfig:
         "num_heads": 16,
         "out_hidden_size": text["hidden_size"],
     }
-    tied = size in _TIED
-    return Qwen2_5_VLConfig(
-        text_config={**text, "tie_word_embeddings": tied}, vision_config=tower, tie_word_embeddings=tied
-    )
+    return {**text, "tie_word_embeddings": size in _TIED}, tower
 
 
 def shape_of(config: Any) -> ModelShape:
