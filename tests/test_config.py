@@ -280,7 +280,7 @@ def test_a_misspelt_section_is_told_before_the_one_that_is_missing(tmp_path: Pat
         (["rollout.n=1"], ["rollout.n = 1", "a whole number >= 2", "the default is 5"]),
         (["rollout.top_p=1.5"], ["rollout.top_p = 1.5", "number > 0 and <= 1", "the default is 0.99"]),
         (["rollout.temperature=0"], ["rollout.temperature = 0"]),
-        (["rollout.slots=7"], ["rollout.slots = 7", "whole number >= 8 or null"]),
+        (["rollout.slots=7"], ["rollout.slots = 7", "whole number >= 8 and <= 4096 or null"]),
         (["loss.clip_low=1"], ["loss.clip_low = 1"]),
         (["loss.kl_estimator=k4"], ["loss.kl_estimator = 'k4'", '"k1", "k2" or "k3"']),
         (["model.precision=fp16"], ["model.precision = 'fp16'", '"fp32" or "bf16"']),

@@ -36,7 +36,7 @@ def test_every_key_has_one_row_and_no_row_is_without_a_key() -> None:
 def test_rows_of_keys_that_a_reader_can_check_by_hand() -> None:
     rows = _rows()
     for name, kind, default in [
-        ("rollout.n", "whole number >= 2", "`5`"),
+        ("rollout.n", "whole number >= 2 and <= 4096", "`5`"),
         ("rollout.slots", "whole number >= 8 or null", "`null`"),
         ("rollout.top_p", "number > 0 and <= 1", "`0.99`"),
         ("model.precision", '"fp32" or "bf16"', "`bf16`"),

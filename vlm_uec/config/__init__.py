@@ -66,7 +66,10 @@ class DataConfig(Section):
         description="Larger pictures are shrunk to this many pixels; 28 x 28 of them are one prompt token.",
     )
     max_prompt_tokens: int = Field(
-        2048, ge=1, description="Longer prompts, pictures included, are left out and counted, never cut."
+        2048,
+        ge=1,
+        le=2**20,
+        description="Longer prompts, pictures included, are left out and counted, never cut.",
     )
 
     @property
@@ -90,7 +93,7 @@ class RolloutConfig(Section):
 
     engine: Literal["native"] = Field("native", description="Sampler: this trainer's own.")
     prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts a step, over all ranks.")
-    n: int = Field(5, ge=2, description="G: responses a prompt, whose rewards are compared.")
+    n: int = Field(5, ge=2, le=4096, description="G: responses a prompt, whose rewards are compared.")
     temperature: float = Field(1.0, ge=0.01, le=4, description="t: softmax temperature of sampling.")
     top_p: float = Field(
         0.99,
@@ -100,11 +103,15 @@ class RolloutConfig(Section):
         "Exploration and validation use it too.",
     )
     max_tokens: int = Field(
-        2048, ge=1, description="Response tokens after which it is cut off, exploration and validation too."
+        2048,
+        ge=1,
+        le=2**20,
+        description="Response tokens after which it is cut off, exploration and validation too.",
     )
     slots: int | None = Field(
         None,
         ge=8,
+        le=4096,
         description="Responses decoded at a time on a rank; null: what free GPU memory holds, 64 on a CPU.",
     )
 
@@ -113,7 +120,7 @@ class ExplorationConfig(Section):
     """More and hotter responses to difficult prompts: those on which every regular response failed."""
 
     enabled: bool = Field(False, description="Explore difficult prompts.")
-    n: int = Field(20, ge=2, description="G': more responses to a difficult prompt.")
+    n: int = Field(20, ge=2, le=4096, description="G': more responses to a difficult prompt.")
     temperature: float = Field(1.2, ge=0.01, le=4, description="t': their temperature, at least rollout's.")
 
 
