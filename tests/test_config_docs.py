@@ -37,7 +37,7 @@ def test_rows_of_keys_that_a_reader_can_check_by_hand() -> None:
     rows = _rows()
     for name, kind, default in [
         ("rollout.n", "whole number >= 2 and <= 4096", "`5`"),
-        ("rollout.slots", "whole number >= 8 or null", "`null`"),
+        ("rollout.slots", "whole number >= 8 and <= 4096 or null", "`null`"),
         ("rollout.top_p", "number > 0 and <= 1", "`0.99`"),
         ("model.precision", '"fp32" or "bf16"', "`bf16`"),
         ("model.path", "text", "must be given"),
