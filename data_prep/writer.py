@@ -105,11 +105,12 @@ def write_dataset(
     `vlm_uec.data.dataset.data_fingerprint`), not the bytes of the files.
 
     Raises:
-        UserError: no split has a usable row, or `out` cannot be written.
+        UserError: no split has a usable row, `out` cannot be written, or holds somebody else's splits.
         ValueError: a split is not named train, validation or test.
     """
     if unknown := set(splits) - set(SPLITS):
         raise ValueError(f"splits {sorted(unknown)} are none of {SPLITS}")
+    _refuse_others_files(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         # The leading dot hides it from `datasets` should the process be killed in here.
@@ -127,6 +128,15 @@ def write_dataset(
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error}; choose another --out") from error
     return manifest
+
+
+def _refuse_others_files(out: Path) -> None:
+    theirs = [split for split in SPLITS if (out / f"{split}.parquet").exists()]
+    if theirs and not (out / MANIFEST).exists():
+        raise UserError(
+            f"{out}: holds {theirs[0]}.parquet without a {MANIFEST}, so it is not data_prep's to replace; "
+            "choose another --out, or take the file away"
+        )
 
 
 def summary(manifest: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from eval.estimators import bootstrap_interval, mean_pass_at_k, pass_at_k
 from vlm_uec.errors import UserError
 from vlm_uec.evaluate import Sample, correct_counts
+from vlm_uec.writable import check_writable
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,7 +28,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--model", required=True, help="Hugging Face directory or Hub id")
     parser.add_argument("--data", required=True, help="directory written by data_prep, or Hub id")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--n", type=int, default=16, help="samples a problem")
+    # The launcher's own parser takes a lone --n for one of its options: behind `deepspeed`, --samples.
+    parser.add_argument("--n", "--samples", dest="n", type=int, default=16, help="samples a problem")
     parser.add_argument("--k", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument(
         "--out", type=Path, required=True, help="directory for samples.jsonl and summary.json"
@@ -54,6 +56,7 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UserError(f"--n {arguments.n}: give at least 1")
     if wrong := [k for k in arguments.k if not 1 <= k <= arguments.n]:
         raise UserError(f"--k {wrong[0]}: must be between 1 and --n {arguments.n}")
+    check_writable(arguments.out, "--out")
     if arguments.temperature < 0 or not 0 < arguments.top_p <= 1:
         raise UserError("--temperature must be at least 0 and --top-p in (0, 1]")
 
@@ -68,12 +71,13 @@ def sample(arguments: argparse.Namespace) -> list[Sample]:
     from vlm_uec.distributed import rank
     from vlm_uec.evaluate import sample_problems
     from vlm_uec.policy.forward import Policy
-    from vlm_uec.policy.load import banned_ids, end_ids, load_model
+    from vlm_uec.policy.load import banned_ids, check_architecture, end_ids, load_model
     from vlm_uec.rewards import accuracy_reward, judge
     from vlm_uec.rollout.engine import Sampling
     from vlm_uec.rollout.native import NativeEngine
     from vlm_uec.telemetry.display import Display
 
+    check_architecture(arguments.model)
     gpu = torch.cuda.is_available()
     encoder = PromptEncoder.from_pretrained(
         arguments.model,

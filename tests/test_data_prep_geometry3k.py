@@ -376,7 +376,10 @@ def test_dataset_of_ours_prepared_again_is_the_same(tmp_path: Path) -> None:
     [
         ({"images": []}, "missing picture"),
         ({"images": None}, "missing picture"),
-        ({"images": [{"bytes": None, "path": "{here}/good.png"}]}, "picture is not embedded in the file"),
+        (
+            {"images": [{"bytes": None, "path": "{here}/good.png"}]},
+            "no bytes of the picture (docs/own_data.md)",
+        ),
         ({"images": [{"bytes": b"", "path": "{here}/good.png"}]}, "zero-size picture"),
         (_table_row(_encoded(size=(400, 300))[:-40]), "broken picture"),
         (_table_row(_png_claiming(9_000, 9_000)), "picture over 32000000 pixels"),

@@ -361,8 +361,11 @@ def test_hub_data_set_keeps_its_pictures_bytes(
 @pytest.mark.parametrize(
     ("picture", "reason"),
     [
-        ({"bytes": None, "path": "{here}/1.jpg"}, "picture is not embedded in the file"),
-        (None, "picture is not embedded in the file"),
+        (
+            {"bytes": None, "path": "{here}/1.jpg"},
+            "no bytes of the picture (docs/own_data.md)",
+        ),
+        (None, "no bytes of the picture (docs/own_data.md)"),
         ({"bytes": _picture()[:-200], "path": None}, "broken picture"),
     ],
 )

@@ -172,7 +172,10 @@ def test_three_columns_are_enough(tmp_path: Path) -> None:
         ({"problem": "<image>"}, "empty question"),
         ({"answer": " \n"}, "empty answer"),
         ({"answer": "9" * 20_001}, "text over 20000 characters"),
-        ({"images": [{"bytes": None, "path": "a.png"}]}, "picture is not embedded in the file"),
+        (
+            {"images": [{"bytes": None, "path": "a.png"}]},
+            "no bytes of the picture (docs/own_data.md)",
+        ),
         ({"images": [{"bytes": b"text", "path": None}]}, "picture is neither PNG nor JPEG"),
         ({"images": [{"bytes": _png()[:20], "path": None}]}, "broken picture"),
         ({"metadata": "[1]"}, "'metadata' is not a JSON object"),

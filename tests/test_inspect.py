@@ -389,7 +389,7 @@ def small(tmp_path: Path) -> Path:
         ("set --out empty", "--out empty"),
         ("set --out set/train.parquet/page.html", "--out set/train.parquet/page.html"),
         ("set --model nowhere", "--model nowhere: no such directory"),
-        ("set --model empty", "--model empty: no tokenizer and image processor"),
+        ("set --model empty", "empty: no tokenizer and image processor"),
         ("set --model no_template", "--model no_template: no tokenizer and image processor"),
         ("set --min-pixels 2 --max-pixels 1", "--min-pixels 2 is above --max-pixels 1"),
         ("set --min-pixels 0", "--min-pixels 0"),

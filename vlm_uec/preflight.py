@@ -14,10 +14,10 @@ from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 from vlm_uec.writable import check_writable
 
 
-def preflight(config: Config, ranks: int) -> None:
+def preflight(config: Config, ranks: int, *, room: bool = True) -> None:
     """Raises `UserError` where a file that the config names is of no use, or the run cannot write.
 
-    Every rank calls it, once it knows what is in the run directory.
+    `room`: for a checkpoint, too. Every rank calls it, once it knows what is in the run directory.
     """
     read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     FormatPrompt(config.prompt.template)
@@ -28,5 +28,5 @@ def preflight(config: Config, ranks: int) -> None:
             "raise it"
         )
     barrier()  # what follows is in the run directory for a moment, which makes it look used
-    room = checkpoint_bytes(config, shape) if shape else 0
-    on_first_rank(lambda: check_writable(Path(config.train.run_dir), "train.run_dir", room))
+    needed = checkpoint_bytes(config, shape) if shape and room else 0
+    on_first_rank(lambda: check_writable(Path(config.train.run_dir), "train.run_dir", needed))

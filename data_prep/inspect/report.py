@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from data_prep.inspect.budget import PixelBudget
@@ -71,4 +72,5 @@ def _write(out: Path, content: str) -> None:
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}; choose another file") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only folder refuses this too, and has been told of
+            temporary.unlink(missing_ok=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -18,9 +18,11 @@ from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.data.vision import decode_image, images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
+from vlm_uec.hub import hub_retries_untold
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
+T = TypeVar("T")
 
 
 class PromptRejected(ValueError):
@@ -64,10 +66,10 @@ class PromptEncoder:
         max_prompt_tokens: int,
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
-        tokenizer = AutoTokenizer.from_pretrained(model_path)
+        tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
         if IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
-        processor = load_image_processor(model_path, min_pixels, max_pixels)
+        processor = _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
         return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens)
 
     def save_pretrained(self, directory: Path) -> None:
@@ -158,3 +160,14 @@ class PromptEncoder:
         if problem_id in self._cache:
             _, prompt = self._cache.pop(problem_id)
             self._cached_bytes -= prompt.patches.nbytes
+
+
+def _read(model_path: str, load: Callable[[], T]) -> T:
+    try:
+        with hub_retries_untold():
+            return load()
+    except Exception as error:  # the tokenizers library raises Exception itself on a damaged file
+        raise UserError(
+            f"{model_path}: no tokenizer and image processor ({str(error).strip()[:200]}); give a whole "
+            "Qwen2.5-VL directory, or check the Hub id and the connection"
+        ) from error

@@ -119,7 +119,7 @@ def embedded_picture(item: Any) -> bytes:
     """The encoded bytes of a picture as tables hold it: `{bytes, path}`, or bytes. Raises RowFault."""
     content = item.get("bytes") if isinstance(item, dict) else item
     if not isinstance(content, bytes):
-        raise RowFault("picture is not embedded in the file", str(item))
+        raise RowFault("no bytes of the picture (docs/own_data.md)", str(item))
     return content
 
 

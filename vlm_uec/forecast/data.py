@@ -71,8 +71,10 @@ def _encoder(config: Config) -> PromptEncoder | None:
             max_pixels=config.data.max_pixels,
             max_prompt_tokens=config.data.max_prompt_tokens,
         )
-    except OSError:  # a Hub id that this machine has never fetched
-        return None
+    except UserError:
+        if is_here(config.model.path):
+            raise
+        return None  # a Hub id that this machine has never fetched
     encoder.pictures = PictureStore(limit=0)  # each is looked at once
     return encoder
 
