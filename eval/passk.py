@@ -56,7 +56,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UserError(f"--n {arguments.n}: give at least 1")
     if wrong := [k for k in arguments.k if not 1 <= k <= arguments.n]:
         raise UserError(f"--k {wrong[0]}: must be between 1 and --n {arguments.n}")
-    check_writable(arguments.out, "--out")
+    if os.environ.get("RANK", "0") == "0":  # ranks that probe at a time take each other's folder away
+        check_writable(arguments.out, "--out")
     if arguments.temperature < 0 or not 0 < arguments.top_p <= 1:
         raise UserError("--temperature must be at least 0 and --top-p in (0, 1]")
 
@@ -71,13 +72,13 @@ def sample(arguments: argparse.Namespace) -> list[Sample]:
     from vlm_uec.distributed import rank
     from vlm_uec.evaluate import sample_problems
     from vlm_uec.policy.forward import Policy
-    from vlm_uec.policy.load import banned_ids, check_architecture, end_ids, load_model
+    from vlm_uec.policy.load import banned_ids, end_ids, load_model, read_model_config
     from vlm_uec.rewards import accuracy_reward, judge
     from vlm_uec.rollout.engine import Sampling
     from vlm_uec.rollout.native import NativeEngine
     from vlm_uec.telemetry.display import Display
 
-    check_architecture(arguments.model)
+    read_model_config(arguments.model)  # asked for its refusals
     gpu = torch.cuda.is_available()
     encoder = PromptEncoder.from_pretrained(
         arguments.model,

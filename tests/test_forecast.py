@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from vlm_uec.forecast.memory import RankMemory, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.report import forecast
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, step_tokens
+from vlm_uec.policy import load
 from vlm_uec.types import Problem
 
 RECIPE = ROOT / "configs" / "tiny_cpu.yaml"
@@ -202,6 +204,13 @@ def test_a_hub_model_that_is_not_here_has_no_memory_plan(monkeypatch: pytest.Mon
     text = forecast(_config("model.path=somebody/some-qwen"))
     assert "Memory: somebody/some-qwen is not on this machine" in text
     assert "no tokenizer on this machine" in text
+
+
+def test_a_fetched_model_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = SimpleNamespace(model_type="llama")
+    monkeypatch.setattr(load.AutoConfig, "from_pretrained", lambda _: fetched)
+    with pytest.raises(UserError, match="somebody/some-llama: a llama model"):
+        model_shape("somebody/some-llama")
 
 
 def test_a_plug_in_is_tried_out(tmp_path: Path) -> None:

@@ -8,4 +8,13 @@ def plain(text: str, limit: int = 80) -> str:
     if len(text) > limit:
         half = (limit - 3) // 2
         text = f"{text[:half]}...{text[-half:]}"
-    return text if text.isprintable() else repr(text)[1:-1]
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    """Safe for a terminal: control characters, which could move its cursor, are written as escapes."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()

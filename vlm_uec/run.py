@@ -22,7 +22,7 @@ from vlm_uec.evaluate import correct_counts, sample_problems
 from vlm_uec.experience import Collector
 from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.learner import Learner, PromptTable
-from vlm_uec.policy.load import check_architecture, end_ids
+from vlm_uec.policy.load import end_ids, read_model_config
 from vlm_uec.preflight import preflight
 from vlm_uec.rewards import judge, load_reward_function, try_out
 from vlm_uec.rollout.engine import Sampling
@@ -47,8 +47,8 @@ class Run:
         self.config = config
         self.run_dir = Path(config.train.run_dir)
         self.checkpoint = find_checkpoint(self.run_dir, config.resume)
+        read_model_config(config.model.path)  # asked for its refusals, before anything else
         preflight(config, world_size())
-        check_architecture(config.model.path)
         function = load_reward_function(config.reward.function)
         self.encoder = PromptEncoder.from_pretrained(
             config.model.path,

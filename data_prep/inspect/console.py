@@ -8,7 +8,8 @@ from data_prep.inspect.distribution import Histogram
 from data_prep.inspect.findings import MAX_LABEL, Findings, Table
 from data_prep.inspect.repeats import Overlap, Pair
 from data_prep.inspect.survey import SplitFacts
-from data_prep.inspect.wording import printable, shortened
+from data_prep.inspect.wording import shortened
+from vlm_uec.one_line import escaped
 
 MAX_NAMED = 5  # ids, or pairs of them
 _BAR = 20  # characters of a histogram's longest bar
@@ -28,7 +29,7 @@ def console_text(splits: Sequence[SplitFacts], findings: Findings, overlaps: Seq
     ]
     if broken:
         sections.append(broken)
-    return "\n\n".join("\n".join(printable(line) for line in section) for section in sections)
+    return "\n\n".join("\n".join(escaped(line) for line in section) for section in sections)
 
 
 def _table(table: Table) -> list[str]:

@@ -14,7 +14,7 @@ from vlm_uec.types import Problem
 
 
 class PromptMeter:
-    """Counts the tokens that `PromptEncoder` would make, some hundred times faster."""
+    """Counts the tokens that `PromptEncoder` would make, and resizes no picture for it."""
 
     def __init__(self, model: Path, template: str | None, min_pixels: int, max_pixels: int) -> None:
         """The pixels given take the place of the model's own budget, as in training.
@@ -25,21 +25,18 @@ class PromptMeter:
             raise UserError(
                 f"--model {model}: no such directory; give one with tokenizer and image processor"
             )
+        self._encoder = PromptEncoder.from_pretrained(
+            str(model),
+            template=template,
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
+            max_prompt_tokens=sys.maxsize,
+        )
         try:
-            self._encoder = PromptEncoder.from_pretrained(
-                str(model),
-                template=template,
-                min_pixels=min_pixels,
-                max_pixels=max_pixels,
-                max_prompt_tokens=sys.maxsize,
-            )
             tokenize_chat([user_message("a chat template is there")], self._encoder.tokenizer)
-        except UserError:
-            raise
-        except Exception as error:  # the tokenizers library raises Exception itself on a damaged file
-            told = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        except ValueError as error:
             raise UserError(
-                f"--model {model}: no tokenizer and image processor to read ({told}); give a Qwen2.5-VL"
+                f"--model {model}: no tokenizer and image processor for chats ({error}); give a Qwen2.5-VL"
             ) from error
         processor = self._encoder.image_processor
         self.budget = PixelBudget(min_pixels, max_pixels, processor.patch_size * processor.merge_size)

@@ -15,10 +15,10 @@ from vlm_uec.forecast.shape import ModelShape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens
 from vlm_uec.policy.deepspeed_config import offloads
 from vlm_uec.policy.head import CHUNK_ELEMENTS
+from vlm_uec.policy.load import DTYPES
 from vlm_uec.rollout.cache import PoolSize
 from vlm_uec.rollout.slots import CPU_SLOTS, lane_count
 
-_BYTES = {"fp32": 4, "bf16": 2}
 _FLOAT = 4
 # Tensors of a layer that its backward needs, in units of a position's hidden state, of its keys and
 # values, and of the MLP's width: norms, projections, attention's output, gate, up, their product.
@@ -69,7 +69,7 @@ def rank_memory(
     ranks: int,
 ) -> RankMemory:
     """`zero`: the section zero_optimization of the DeepSpeed JSON."""
-    size = _BYTES[config.model.precision]
+    size = DTYPES[config.model.precision].itemsize
     trained = shape.weights - (shape.tower_weights if config.model.freeze_vision else 0)
     shard = size * shape.weights / ranks
     optimizer, gradients = 3 * _FLOAT * trained / ranks, _FLOAT * trained / ranks
@@ -112,13 +112,13 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
 
 def cache_bytes(config: Config, shape: ModelShape) -> int:
     """Keys and values of one position, in every layer."""
-    return 2 * _BYTES[config.model.precision] * shape.layers * shape.key_values
+    return 2 * DTYPES[config.model.precision].itemsize * shape.layers * shape.key_values
 
 
 def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
     """ZeRO state of all ranks: fp32 weights and two moments of what is trained, and the rest's weights."""
     frozen = shape.tower_weights if config.model.freeze_vision else 0
-    return 3.0 * _FLOAT * (shape.weights - frozen) + _BYTES[config.model.precision] * frozen
+    return 3.0 * _FLOAT * (shape.weights - frozen) + DTYPES[config.model.precision].itemsize * frozen
 
 
 def _activations(config: Config, shape: ModelShape, prompt: PromptLengths, tokens: StepTokens) -> float:

@@ -10,8 +10,8 @@ import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from vlm_uec.errors import UserError
-from vlm_uec.hub import is_here, may_be_hub_id
-from vlm_uec.policy.load import read_model_config
+from vlm_uec.hub import is_here
+from vlm_uec.policy.load import UnreadableModel, read_model_config
 
 # config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
 _FIELDS = (
@@ -58,8 +58,8 @@ def model_shape(path: str) -> ModelShape | None:
         return shape_of(published_config(size))
     try:
         config = read_model_config(path)
-    except UserError:
-        if is_here(path) or not may_be_hub_id(path):
+    except UnreadableModel:
+        if is_here(path):
             raise
         return None
     try:

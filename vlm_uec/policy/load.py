@@ -50,7 +50,7 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLF
     Raises `UserError` when the path is no Qwen2.5-VL, or a weight is missing or has the wrong shape:
     transformers would fill it with random numbers and only warn.
     """
-    check_architecture(path)
+    read_model_config(path)  # asked for its refusals
     model, info = _load_with_report(path, DTYPES[precision])
     lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if lost:
@@ -95,9 +95,8 @@ def _load_with_report(path: str, dtype: torch.dtype) -> Any:
         raise UserError(f"model.path {path}: {' '.join(str(error).split())}") from error
 
 
-def check_architecture(path: str) -> None:
-    """Raises `UserError` unless `path` names a Qwen2.5-VL; reads its config only."""
-    read_model_config(path)
+class UnreadableModel(UserError):
+    """There is no config to read: nothing of that name here, or the Hub cannot be asked."""
 
 
 def read_model_config(path: str) -> Any:
@@ -114,7 +113,7 @@ def read_model_config(path: str) -> Any:
             config = AutoConfig.from_pretrained(path)
     except CONFIG_ERRORS as error:
         told = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise UserError(
+        raise UnreadableModel(
             f"model.path {path}: cannot be read ({told}); give a model directory or a Hub id"
         ) from error
     if config.model_type != "qwen2_5_vl":
