@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 
-from vlm_uec.config import load_config
-from vlm_uec.errors import UserError
+from vlm_uec.command import exit_code_of
+from vlm_uec.config import Config, load_config
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -22,31 +21,31 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
+def run(arguments: argparse.Namespace) -> None:
+    config = load_config(arguments.config, arguments.overrides)
+    if arguments.dry_run:
+        forecast(config)
+        return
+    # Heavy imports only now: a mistyped key should not take ten seconds to be told.
+    from vlm_uec.policy.zero import start_distributed, stop_distributed
+    from vlm_uec.run import Run
+
+    start_distributed()
+    Run(config).execute()
+    stop_distributed()
+
+
+def forecast(config: Config) -> None:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a forecast waits for no network
+    from vlm_uec.forecast.report import dry_run
+
+    if os.environ.get("RANK", "0") == "0":
+        print(dry_run(config, ranks=int(os.environ.get("WORLD_SIZE", "1"))), end="")
+
+
 def main() -> int:
     arguments = parse_arguments()
-    try:
-        config = load_config(arguments.config, arguments.overrides)
-        if arguments.dry_run:
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a forecast waits for no network
-            from vlm_uec.forecast.report import dry_run
-
-            if os.environ.get("RANK", "0") == "0":
-                print(dry_run(config, ranks=int(os.environ.get("WORLD_SIZE", "1"))), end="")
-            return 0
-        # Heavy imports only now: a mistyped key should not take ten seconds to be told.
-        from vlm_uec.policy.zero import start_distributed, stop_distributed
-        from vlm_uec.run import Run
-
-        start_distributed()
-        Run(config).execute()
-        stop_distributed()
-    except UserError as error:
-        if os.environ.get("RANK", "0") != "0":
-            # Where rank 0 fails too, the launcher ends this rank first and the line is told once.
-            time.sleep(5)
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code_of(lambda: run(arguments))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def sample(
     engine: NativeEngine, prompts: Sequence[EncodedPrompt], count: int, temperature: float
 ) -> list[Group]:
     sampling = Sampling(temperature, top_p=1.0, max_tokens=MAX_RESPONSE_TOKENS)
-    requests = [Request(prompt, count, sampling) for prompt in prompts]
+    requests = [Request(prompt, range(count), sampling) for prompt in prompts]
     return engine.generate(requests, StreamKey(seed=1, step=0), lambda progress: None)
 
 

@@ -8,7 +8,7 @@ model=assets/tiny-qwen2.5-vl
 run=runs/demo
 sampling=(--data data/synthetic --split test --n 8 --k 1 4 8 --max-tokens 96)
 
-rm -rf "$run" data/synthetic
+rm -rf "$run" "$run-before" "$run-after" data/synthetic
 say() { printf '\n== %s\n' "$*"; }
 
 say "1/4 Drawing geometry problems"
@@ -23,4 +23,6 @@ $launch train.py --config configs/tiny_cpu.yaml train.run_dir="$run"
 say "4/4 Pass@k of the trained model"
 python eval/passk.py --model "$run/export" "${sampling[@]}" --out "$run-after"
 
-say "Done. The run's report: $run/report.html"
+python eval/passk.py --compare "$run-before" "$run-after"
+
+say "Done. The run's report: $run/report.html, and its answers: $run-after/index.html"

@@ -192,10 +192,11 @@ def our_sampler(engine: NativeEngine, requests: Sequence[Request]) -> Sampler:
     return lambda number: drawn_from(engine.generate(requests, StreamKey(SEED, number), silent))
 
 
-def library_sampler(
+def library_responses(
     models: Models, inputs: Mapping[str, torch.Tensor], shape: Shape, ends: Sequence[int]
-) -> Sampler:
-    """`generate` with the ids that we never sample suppressed; `ends` empty forces the maximal length."""
+) -> list[torch.Tensor]:
+    """`generate` with the ids that we never sample suppressed; `ends` empty forces the maximal length. Each
+    response with its end token and nothing after it."""
     settings: dict[str, Any] = {
         "do_sample": True,
         "temperature": 1.0,
@@ -207,15 +208,19 @@ def library_sampler(
         "suppress_tokens": torch.nonzero(models.banned).flatten().tolist(),
         **({"eos_token_id": list(ends)} if ends else {"min_new_tokens": shape.max_tokens}),
     }
-    prompt_tokens = inputs["input_ids"].shape[1]
-    end_tokens = torch.tensor(ends, dtype=torch.int64, device=models.device)
+    tokens = models.library.generate(**inputs, **settings)[:, inputs["input_ids"].shape[1] :]
+    ended = torch.isin(tokens, torch.tensor(ends, dtype=torch.int64, device=models.device)).int()
+    lengths = (ended.cumsum(dim=1) - ended == 0).sum(dim=1)
+    return [row[:length] for row, length in zip(tokens, lengths.tolist(), strict=True)]
 
+
+def library_sampler(
+    models: Models, inputs: Mapping[str, torch.Tensor], shape: Shape, ends: Sequence[int]
+) -> Sampler:
     def sample(number: int) -> Drawn:
         torch.manual_seed(number)
-        tokens = models.library.generate(**inputs, **settings)[:, prompt_tokens:]
-        ended = torch.isin(tokens, end_tokens).int()
-        counted = (ended.cumsum(dim=1) - ended == 0).sum(dim=1)  # its end token included, nothing after it
-        return Drawn(len(tokens), int(counted.sum()))
+        responses = library_responses(models, inputs, shape, ends)
+        return Drawn(len(responses), sum(map(len, responses)))
 
     return sample
 
@@ -247,7 +252,7 @@ def compare_with_library(
 ) -> dict[str, list[Turn]]:
     prompts = encode_prompts(models, shape)
     ends = [] if forced else ends_for_a_third(models.banned, shape.max_tokens)
-    requests = [Request(prompt, shape.n, Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
+    requests = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
     samplers = {
         "ours": our_sampler(NativeEngine(models.policy, frozenset(ends), slots), requests),
         "generate": library_sampler(models, library_inputs(prompts, models), shape, ends),
@@ -260,14 +265,14 @@ def compare_phases(models: Models, shape: Shape, slots: int, rounds: int) -> dic
     prompts = encode_prompts(models, shape)
     ends = frozenset(ends_for_a_third(models.banned, shape.max_tokens))
     engine = NativeEngine(models.policy, ends, slots)
-    regular = [Request(prompt, shape.n, Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
+    regular = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
     seen: dict[str, list[Group]] = {}
 
     def exploration(prompt: EncodedPrompt) -> Request | None:
         if int(prompt.problem_id) % EXPLORED_EVERY:
             return None
         hot = Sampling(EXPLORED_TEMPERATURE, 1.0, shape.max_tokens)
-        return Request(prompt, EXPLORED_N, hot, first_index=shape.n, source="exploration")
+        return Request(prompt, range(shape.n, shape.n + EXPLORED_N), hot, source="exploration")
 
     def follow_up(group: Group) -> Request | None:
         return None if group.responses[0].source == "exploration" else exploration(group.prompt)
@@ -344,7 +349,7 @@ def seconds_a_step(models: Models, prompts: Sequence[EncodedPrompt], shape: Shap
     engine = NativeEngine(models.policy, frozenset(), len(prompts) * shape.n)
 
     def sampler(tokens: int) -> Sampler:
-        requests = [Request(prompt, shape.n, Sampling(1.0, 1.0, tokens)) for prompt in prompts]
+        requests = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, tokens)) for prompt in prompts]
         return our_sampler(engine, requests)
 
     turns = take_turns({"whole": sampler(shape.max_tokens), "first": sampler(1)}, rounds, models.device)

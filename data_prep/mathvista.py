@@ -14,6 +14,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,7 +71,7 @@ def prepare(raw: Path, out: Path) -> dict[str, Any]:
     Raises:
         UserError: there is no such file, it cannot be read or it gives no usable row.
     """
-    rows = _raw_rows(raw / "testmini.json")
+    rows = raw_rows(raw / "testmini.json")
     pictures: Counter[str] = Counter()
     problems = _raw_problems(raw.resolve(), rows, pictures)
     return write_dataset(out, {SPLIT: problems}, {"dataset": SOURCE, "layout": "raw"}, pictures)
@@ -121,7 +122,7 @@ def _columns(present: Sequence[str], where: str) -> list[str]:
     return list(COLUMNS)
 
 
-def _raw_rows(file: Path) -> list[sources.Row]:
+def raw_rows(file: Path) -> list[sources.Row]:
     """The records in file order; what is no record becomes a row of which only the pid is known."""
     if not file.is_file():
         raise UserError(
@@ -187,6 +188,14 @@ def _name(row: sources.Row) -> str:
 
 def _problem(row: sources.Row, load: Callable[[str], tuple[str, bytes]]) -> Problem:
     """`load` finds a record's picture: its path below the data set's directory, and its bytes."""
+    bare = bare_problem(row)
+    name, picture = load(text_field(row, "image"))
+    labels = {**bare.metadata, "picture": name}
+    return _sound(replace(bare, question=IMAGE_MARK + bare.question, images=(picture,), metadata=labels), row)
+
+
+def bare_problem(row: sources.Row) -> Problem:
+    """A record without its picture and without a mark for one. Raises RowFault."""
     wording, answer = _wording(row), text_field(row, "answer")
     choices = _choices(row)
     if not answer.strip():
@@ -194,19 +203,21 @@ def _problem(row: sources.Row, load: Callable[[str], tuple[str, bytes]]) -> Prob
     if row["question_type"] == "multi_choice" and answer not in choices:
         raise RowFault("answer is none of the choices", answer)
     labels = _labels(row.get("metadata"))
-    name, picture = load(text_field(row, "image"))
     problem = Problem(
         id=f"mathvista-{_pid(row)}",
-        question=IMAGE_MARK + wording,
+        question=wording,
         answer=answer,
-        images=(picture,),
         choices=choices,
         precision=whole_precision(row.get("precision")),
         question_type=row["question_type"],
         answer_type=row["answer_type"],
         source=SOURCE,
-        metadata={**labels, "pid": str(row["pid"]), "unit": row.get("unit"), "picture": name},
+        metadata={**labels, "pid": str(row["pid"]), "unit": row.get("unit")},
     )
+    return _sound(problem, row)
+
+
+def _sound(problem: Problem, row: sources.Row) -> Problem:
     if fault := problem_fault(problem):
         raise RowFault(fault, row["question"])
     return problem

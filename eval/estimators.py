@@ -1,12 +1,35 @@
-"""Pass@k without bias, and an interval over problems."""
+"""Pass@k and maj@k without bias, in exact integers, and intervals over problems.
+
+Both ask what k responses, drawn without replacement from a problem's n, would have earned on average.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import comb
+from statistics import NormalDist
 
 import numpy as np
+
+_NORMAL = NormalDist()
+_CHUNK = 1 << 22  # problems x resamples drawn at a time: 32 MiB a table
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """How many of a problem's n responses say the same: `right` one answer, `wrong` one count an answer."""
+
+    right: int
+    wrong: tuple[int, ...]
+    silent: int  # found no answer
+
+    @property
+    def n(self) -> int:
+        return self.right + sum(self.wrong) + self.silent
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -15,7 +38,9 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     `1 - C(n-c, k) / C(n, k)` (Chen et al. 2021, arXiv 2107.03374, eq. 1), in exact integers and rounded once.
     Raises ValueError unless 1 <= k <= n and 0 <= c <= n.
     """
-    return float(_exact(n, c, k))
+    if not (1 <= k <= n and 0 <= c <= n):
+        raise ValueError(f"Pass@k needs 1 <= k <= n and 0 <= c <= n, not n={n}, c={c}, k={k}")
+    return float(1 - Fraction(comb(n - c, k), comb(n, k)))
 
 
 def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int) -> float:
@@ -25,24 +50,176 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int) -> float:
     return float(np.mean([pass_at_k(n, c, k) for n, c in counts]))
 
 
+def mean_at_n(n: int, c: int) -> float:
+    """Share of the n responses that are right. Raises ValueError unless 0 <= c <= n and n >= 1."""
+    return pass_at_k(n, c, 1)
+
+
+def maj_at_k(votes: Votes, k: int) -> float:
+    """Expected score of the majority answer of k responses drawn without replacement from `votes`.
+
+    A draw scores 1 where the right answer has most votes (self-consistency, Wang et al. 2022, arXiv
+    2203.11171), 1 / (t + 1) where t wrong ones have as many, and else 0; silent responses do not vote. By the
+    multivariate hypergeometric law, in exact integers and rounded once: the sum over j right votes and t of
+    `C(right, j) * ways(k - j, j)[t] / (t + 1)`, divided by `C(n, k)`.
+    Raises ValueError unless 1 <= k <= n, no count is negative and no wrong answer has none.
+    """
+    if min(votes.right, votes.silent) < 0 or min(votes.wrong, default=1) < 1 or not 1 <= k <= votes.n:
+        raise ValueError(f"maj@k needs counts of answers and 1 <= k <= n, not {votes}, k={k}")
+    score = sum(
+        (
+            comb(votes.right, j) * Fraction(ways, t + 1)
+            for j in range(1, min(votes.right, k) + 1)
+            for t, ways in enumerate(_ways(votes, k - j, j))
+        ),
+        start=Fraction(0),
+    )
+    return float(score / comb(votes.n, k))
+
+
+def _ways(votes: Votes, size: int, most: int) -> list[int]:
+    """By t: draws of `size` responses, none right, with `most` votes for t answers and fewer for the others.
+
+    Answers that could reach `most` are taken one by one; the rest, silence included, are one urn.
+    """
+    strong = [count for count in votes.wrong if count >= most]
+    urn = votes.silent + sum(votes.wrong) - sum(strong)
+    # No coefficient within `size` is greater; what overflows beyond it runs upwards, where it is cut.
+    slot = comb(votes.n, min(size, votes.n // 2)).bit_length()
+    table = [1]
+    for count in strong:
+        table = _with_answer(table, count, most, slot, size)
+    others = [comb(urn, size - taken) for taken in range(size + 1)]
+    return [sum(map(int.__mul__, _unpacked(packed, slot, size), others)) for packed in table]
+
+
+def _with_answer(table: list[int], count: int, most: int, slot: int, size: int) -> list[int]:
+    """The table with one more answer, of `count` responses: drawn fewer than `most` times, or as often.
+
+    A row is the polynomial whose coefficient of x^d counts the draws of d responses, packed into an integer
+    with `slot` bits a coefficient, so that a product of integers is one of polynomials; cut after x^size.
+    """
+    kept = (1 << slot * (size + 1)) - 1
+    fewer = sum(comb(count, votes) << slot * votes for votes in range(most))
+    level = comb(count, most)
+    grown = [packed * fewer & kept for packed in table] + [0]
+    for t, packed in enumerate(table):
+        grown[t + 1] += (packed * level << slot * most) & kept
+    return grown if grown[-1] else grown[:-1]
+
+
+def _unpacked(packed: int, slot: int, size: int) -> list[int]:
+    """The coefficients of x^0 to x^size of a polynomial that is packed into one integer, `slot` bits each."""
+    mask = (1 << slot) - 1
+    return [packed >> slot * power & mask for power in range(size + 1)]
+
+
 def bootstrap_interval(
     values: Sequence[float], seed: int, resamples: int = 2000, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean: one value a problem, problems drawn with replacement.
+) -> Interval:
+    """`bootstrap_intervals` of one column."""
+    return bootstrap_intervals(np.reshape(values, (-1, 1)), seed, resamples, level)[0]
 
-    Covers the choice of problems, not the sampling inside one. Raises ValueError for no values, no resamples
-    or a level outside (0, 1).
+
+def paired_interval(
+    differences: Sequence[float], seed: int, resamples: int = 2000, level: float = 0.95
+) -> Interval:
+    """`paired_intervals` of one column."""
+    return paired_intervals(np.reshape(differences, (-1, 1)), seed, resamples, level)[0]
+
+
+def bootstrap_intervals(
+    table: np.ndarray, seed: int, resamples: int = 2000, level: float = 0.95
+) -> list[Interval]:
+    """An interval for the mean of each column of `table` [problems, metrics], values in [0, 1].
+
+    Problems are drawn with replacement, the same for all columns. That covers the choice of problems and, as
+    each brings its own responses, the sampling. The ends are BCa's: plain percentiles of a skewed mean, such
+    as that of few solved problems, end too low. A column of equal values shows no spread; its interval allows
+    for the share of problems at 0 or 1 that could have gone unseen. As measured by
+    benchmarks/interval_coverage.py, it takes some ten problems whose value is not the most common one.
+    Raises ValueError for no values, values out of range, no resamples or a level outside (0, 0.999].
     """
-    if not len(values) or resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"{len(values)} values, {resamples} resamples, level {level}: no interval")
-    table = np.asarray(values, dtype=np.float64)
+    _check(table, 0.0, resamples, level)
+    means = _resampled_means(table, seed, resamples)
+    return [
+        _bca(values, resampled, level) if np.ptp(values) else _unseen(values, 0.0, level)
+        for values, resampled in zip(table.T, means.T, strict=True)
+    ]
+
+
+def paired_intervals(
+    table: np.ndarray, seed: int, resamples: int = 2000, level: float = 0.95
+) -> list[Interval]:
+    """An interval for the mean of each column of `table` [problems, metrics]: differences in [-1, 1].
+
+    A drawn problem counts for both runs, so what makes it hard for both cancels. Symmetric bootstrap-t (Hall
+    1988, J. R. Stat. Soc. B 50): most differences are small or 0 and few are large on either side, which BCa
+    takes for skewness and then covers too little. Everything else as for `bootstrap_intervals`.
+    """
+    _check(table, -1.0, resamples, level)
+    centred = table - table.mean(axis=0)
+    moments = _resampled_means(np.hstack([centred, centred**2]), seed, resamples)
+    means, squares = np.hsplit(moments, 2)
+    return [
+        _symmetric(values, shift, square - shift**2, level)
+        if np.ptp(values)
+        else _unseen(values, -1.0, level)
+        for values, shift, square in zip(table.T, means.T, squares.T, strict=True)
+    ]
+
+
+def _check(table: np.ndarray, least: float, resamples: int, level: float) -> None:
+    if not table.size or resamples < 1 or not 0 < level <= 0.999:
+        raise ValueError(f"{len(table)} values, {resamples} resamples, level {level}: no interval")
+    if not ((table >= least) & (table <= 1)).all():
+        raise ValueError(f"no interval: a value is not within [{least:g}, 1]")
+
+
+def _resampled_means(table: np.ndarray, seed: int, resamples: int) -> np.ndarray:
+    """[resamples, columns]: how often each problem was drawn, times its values. Draws in chunks."""
     generator = np.random.default_rng(seed)
-    means = [table[generator.integers(len(table), size=len(table))].mean() for _ in range(resamples)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    problems = len(table)
+    rows = max(1, _CHUNK // problems)
+    means = []
+    for start in range(0, resamples, rows):
+        count = min(rows, resamples - start)
+        drawn = generator.integers(problems, size=(count, problems)) + problems * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * problems).reshape(count, problems)
+        means.append(times.astype(np.float64) @ table / problems)
+    return np.concatenate(means)
+
+
+def _bca(values: np.ndarray, resampled: np.ndarray, level: float) -> Interval:
+    """Quantiles of the resampled means at levels corrected for skewness.
+
+    Efron and Tibshirani 1993, An Introduction to the Bootstrap, eq. 14.9 and 14.10, acceleration by 14.15. A
+    mean is linear in its values, which makes the bias correction equal to the acceleration (ibid., ch. 22,
+    ABC).
+    """
+    spread = values - values.mean()
+    skew = float((spread**3).sum() / (6 * (spread**2).sum() ** 1.5))
+    ends = [_NORMAL.inv_cdf((1 - level) / 2), _NORMAL.inv_cdf((1 + level) / 2)]
+    levels = [_NORMAL.cdf(skew + (skew + end) / (1 - skew * (skew + end))) for end in ends]
+    low, high = np.quantile(resampled, levels)
     return float(low), float(high)
 
 
-def _exact(n: int, c: int, k: int) -> Fraction:
-    if not (1 <= k <= n and 0 <= c <= n):
-        raise ValueError(f"Pass@k needs 1 <= k <= n and 0 <= c <= n, not n={n}, c={c}, k={k}")
-    return 1 - Fraction(comb(n - c, k), comb(n, k))
+def _symmetric(values: np.ndarray, shifts: np.ndarray, variances: np.ndarray, level: float) -> Interval:
+    """Around the mean, as far in its spreads as resampled means lie off in theirs."""
+    variance = values.var()
+    # A resample may hold equal values only; it then has the spread of the sample.
+    spreads = np.sqrt(np.where(variances > variance * 1e-9, variances, variance))
+    off = float(np.quantile(np.abs(shifts) / spreads, level) * np.sqrt(variance))
+    mean = float(values.mean())
+    return max(mean - off, -1.0), min(mean + off, 1.0)
+
+
+def _unseen(values: np.ndarray, least: float, level: float) -> Interval:
+    """Around the value that all problems have: a share s of others goes unseen with chance (1 - s)^problems.
+
+    For a value of 0 or 1 this is the interval of Clopper and Pearson 1934 (Biometrika 26) for no event.
+    """
+    value = float(values[0])
+    share = 1 - ((1 - level) / 2) ** (1 / len(values))
+    return value - share * (value - least), value + share * (1 - value)

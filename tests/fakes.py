@@ -113,7 +113,7 @@ class ScriptedEngine:
 
     def _responses(self, request: Request) -> Iterator[Response]:
         name = request.prompt.problem_id
-        for index in range(request.first_index, request.first_index + request.count):
+        for index in request.indices:
             letter = self.scripts[name][index]
             yield make_response(
                 name, index, source=request.source, text=letter.lower(), truncated=letter.isupper()

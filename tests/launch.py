@@ -60,6 +60,18 @@ def launch(script: str, *arguments: str, ranks: int = 2) -> str:
 
 def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """A process on CPU with one thread a rank; a rank that hangs is ended with its launcher."""
+    process = start(command)
+    try:
+        out, errors = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        out, errors = process.communicate()
+        pytest.fail(f"{command[-1]}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def start(command: Sequence[str]) -> subprocess.Popen[str]:
+    """The same process, going on beside the test."""
     environment = {
         **{
             key: value for key, value in os.environ.items() if key not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")
@@ -69,7 +81,7 @@ def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": str(ROOT),
     }
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command,
         cwd=ROOT,
         env=environment,
@@ -78,13 +90,6 @@ def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         text=True,
         start_new_session=True,
     )
-    try:
-        out, errors = process.communicate(timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        out, errors = process.communicate()
-        pytest.fail(f"{command[-1]}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
-    return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
 def train(run_dir: Path, data: Path, *overrides: str) -> Path:
@@ -141,7 +146,7 @@ def geometry3k_data() -> Path:
     if not GEOMETRY3K.is_dir():
         pytest.skip("needs Geometry3K beside the repository")
     raw = workspace() / "geometry3k_raw"
-    for split, count in (("train", 24), ("val", 4)):
+    for split, count in (("train", 24), ("val", 4), ("test", 12)):
         lines = (GEOMETRY3K / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [
             row for row in map(json.loads, lines) if row["image"] and (GEOMETRY3K / row["image"]).is_file()

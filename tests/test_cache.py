@@ -5,6 +5,7 @@ import torch
 
 from tests.oracles import dense_attention
 from vlm_uec.rollout.cache import PoolSize, PromptCache, SlotCache, View, attend_part, merge
+from vlm_uec.rollout.engine import Outline
 from vlm_uec.rollout.slots import fitting_size, lane_count, pool_size
 
 LAYERS, HEADS, KEY_HEADS, SIZE, SCALE = 2, 4, 2, 8, 0.4
@@ -183,10 +184,10 @@ def test_lanes_for_slots(slots: int, group: int, lanes: int) -> None:
     ],
 )
 def test_slots_that_fit(positions: int, responses: int, slots: int) -> None:
-    size = fitting_size(positions, responses, group=8, prompt_tokens=50, width=100)
+    size = fitting_size(positions, Outline(responses, group=8, prompt_tokens=50, max_tokens=100))
     assert size == PoolSize(slots, lane_count(slots, 8), 50, 100)
 
 
 @pytest.mark.parametrize(("asked", "slots"), [(None, 64), (3, 8), (8, 8), (20, 20)])
 def test_slots_on_a_cpu_do_not_follow_its_memory(asked: int | None, slots: int) -> None:
-    assert pool_size(asked, 1000, 8, 50, 10**9, _prompt(5, 1)).slots == slots
+    assert pool_size(asked, Outline(1000, 8, 50, 10**9), _prompt(5, 1)).slots == slots

@@ -1,16 +1,31 @@
-"""Pass@k against brute force over all subsets and against exact fractions."""
+"""Pass@k and maj@k against brute force over all subsets and exact fractions; what intervals cover."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations
 from math import comb, prod
+from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.estimators import bootstrap_interval, mean_pass_at_k, pass_at_k
+from benchmarks.interval_coverage import POPULATIONS, Estimand, N, coverage, population
+from eval.estimators import (
+    Votes,
+    bootstrap_interval,
+    bootstrap_intervals,
+    maj_at_k,
+    mean_at_n,
+    mean_pass_at_k,
+    paired_interval,
+    paired_intervals,
+    pass_at_k,
+)
 
 
 @pytest.mark.parametrize("n", range(1, 13))
@@ -70,6 +85,86 @@ def test_mean_over_problems() -> None:
         mean_pass_at_k([], 1)
 
 
+def test_mean_at_n_is_the_share_of_right_responses() -> None:
+    assert mean_at_n(16, 4) == 0.25
+    with pytest.raises(ValueError, match="n=0"):
+        mean_at_n(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("votes", "k", "expected"),
+    [
+        (Votes(2, (1,), 0), 3, 1.0),
+        (Votes(1, (2,), 0), 3, 0.0),
+        (Votes(2, (2,), 0), 4, 1 / 2),  # a tie of two
+        (Votes(1, (1, 1), 5), 8, 1 / 3),  # a tie of three, and silence does not vote
+        (Votes(1, (), 7), 8, 1.0),
+        (Votes(1, (), 3), 2, 1 / 2),  # drawn in 3 of 6 pairs; the others hold no vote
+        (Votes(2, (1,), 0), 2, 2 / 3),  # rr wins, rw twice ties: (1 + 1/2 + 1/2) / 3
+        (Votes(0, (3,), 1), 2, 0.0),
+        (Votes(0, (), 4), 4, 0.0),
+    ],
+)
+def test_maj_at_k_by_hand(votes: Votes, k: int, expected: float) -> None:
+    assert maj_at_k(votes, k) == expected
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_maj_at_k_against_every_subset_of_every_vote(n: int) -> None:
+    for votes in _every_vote(n):
+        for k in range(1, n + 1):
+            assert maj_at_k(votes, k) == _maj_of_subsets(votes, k), (votes, k)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 5), st.lists(st.integers(1, 4), max_size=4), st.integers(0, 2), st.integers(1, 10))
+def test_maj_at_k_against_subsets(right: int, wrong: list[int], silent: int, k: int) -> None:
+    votes = Votes(right, tuple(wrong), silent)
+    if k <= votes.n <= 12:
+        assert maj_at_k(votes, k) == _maj_of_subsets(votes, k)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 128, 255, 256])
+def test_two_answers_of_256_against_the_hypergeometric_law(k: int) -> None:
+    right, wrong = 100, 156
+    ways = [(j, comb(right, j) * comb(wrong, k - j)) for j in range(k + 1)]
+    earned = sum(Fraction(way, 2 if 2 * j == k else 1) for j, way in ways if 2 * j >= k)
+    assert maj_at_k(Votes(right, (wrong,), 0), k) == float(earned / comb(right + wrong, k))
+
+
+def test_many_answers_of_64_against_random_draws() -> None:
+    votes, k, draws = Votes(14, (12, 9, 9, 5, 3, 1, 1, 1), 9), 16, 20_000
+    random, responses = Random(7), _responses(votes)
+    earned = [float(_earned(random.sample(responses, k))) for _ in range(draws)]
+    error = float(np.std(earned)) / draws**0.5
+    assert maj_at_k(votes, k) == pytest.approx(float(np.mean(earned)), abs=4 * error)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 12), st.lists(st.integers(1, 9), max_size=6), st.integers(0, 6), st.randoms())
+def test_maj_at_k_holds_its_invariants(right: int, wrong: list[int], silent: int, random: Random) -> None:
+    votes = Votes(right, tuple(wrong), silent)
+    if votes.n == 0:
+        return
+    shuffled = Votes(right, tuple(random.sample(wrong, len(wrong))), silent)
+    assert maj_at_k(votes, 1) == float(Fraction(right, votes.n))
+    for k in range(1, votes.n + 1):
+        value = maj_at_k(votes, k)
+        assert value == maj_at_k(shuffled, k)
+        assert value <= pass_at_k(votes.n, right, k)  # no draw without a right response elects it
+        if not wrong:
+            assert value == pass_at_k(votes.n, right, k)
+
+
+@pytest.mark.parametrize(
+    ("votes", "k"),
+    [(Votes(2, (1,), 0), 4), (Votes(2, (), 0), 0), (Votes(-1, (2,), 0), 1), (Votes(1, (0,), 0), 1)],
+)
+def test_maj_at_k_refuses_what_is_no_vote(votes: Votes, k: int) -> None:
+    with pytest.raises(ValueError, match="maj@k needs counts"):
+        maj_at_k(votes, k)
+
+
 def test_bootstrap_interval() -> None:
     values = [0.0, 1.0] * 200
     low, high = bootstrap_interval(values, seed=1)
@@ -79,10 +174,108 @@ def test_bootstrap_interval() -> None:
     assert bootstrap_interval(values, seed=2) != (low, high)
     narrow = bootstrap_interval(values, seed=1, level=0.5)
     assert low < narrow[0] < narrow[1] < high
-    assert bootstrap_interval([0.25] * 7, seed=0) == (0.25, 0.25)
+
+
+def test_few_solved_problems_have_more_room_above_than_below() -> None:
+    low, high = bootstrap_interval([1.0] * 10 + [0.0] * 190, seed=1)
+    # Wilson's interval for 10 of 200 is 0.0274 to 0.0896; a symmetric one would be 0.020 to 0.080.
+    assert low == pytest.approx(0.0274, abs=0.004) and high == pytest.approx(0.0896, abs=0.006)
+
+
+def test_equal_values_leave_room_for_unseen_problems() -> None:
+    share = 1 - 0.025 ** (1 / 200)  # (1 - share)^200 is 2.5 %
+    assert bootstrap_interval([1.0] * 200, seed=1) == pytest.approx((1 - share, 1.0))
+    assert bootstrap_interval([0.0] * 200, seed=1) == pytest.approx((0.0, share))
+    assert bootstrap_interval([0.25] * 200, seed=1) == pytest.approx(
+        (0.25 - 0.25 * share, 0.25 + 0.75 * share)
+    )
+    assert paired_interval([0.0] * 200, seed=1) == pytest.approx((-share, share))
+
+
+def test_paired_interval() -> None:
+    differences = [0.5, -0.25, 0.0, 0.0] * 100
+    low, high = paired_interval(differences, seed=1)
+    # Mean 0.0625, standard deviation sqrt(0.078125 - 0.00390625) = 0.2724, so plus and minus 1.96 * 0.01362.
+    assert (low + high) / 2 == pytest.approx(0.0625)
+    assert high - low == pytest.approx(2 * 1.96 * 0.01362, rel=0.05)
+    assert paired_interval([-each for each in differences], seed=1) == pytest.approx((-high, -low))
+
+
+def test_columns_together_have_the_intervals_they_have_alone() -> None:
+    table = np.random.default_rng(0).random((3000, 2))  # more than one chunk of problems x resamples
+    alone = [bootstrap_interval(column.tolist(), seed=4) for column in table.T]
+    assert np.allclose(bootstrap_intervals(table, seed=4), alone, rtol=0, atol=1e-12)
+    paired = [paired_interval(column.tolist(), seed=4) for column in table.T]
+    assert np.allclose(paired_intervals(table, seed=4), paired, rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1, max_size=40), st.integers(0, 3))
+def test_intervals_stay_in_range_and_hold_the_mean(values: list[float], seed: int) -> None:
+    mean = float(np.mean(values))
+    low, high = bootstrap_interval(values, seed, resamples=400)
+    assert -1e-12 <= low <= mean + 1e-12 and mean - 1e-12 <= high <= 1 + 1e-12
+    low, high = paired_interval([2 * value - 1 for value in values], seed, resamples=400)
+    assert -1 <= low <= 2 * mean - 1 + 1e-12 and 2 * mean - 1 - 1e-12 <= high <= 1
 
 
 @pytest.mark.parametrize(("values", "resamples", "level"), [([], 10, 0.9), ([1.0], 0, 0.9), ([1.0], 10, 1.0)])
 def test_bootstrap_refuses_what_has_no_interval(values: list[float], resamples: int, level: float) -> None:
-    with pytest.raises(ValueError, match="no interval"):
-        bootstrap_interval(values, 0, resamples, level)
+    for interval in (bootstrap_interval, paired_interval):
+        with pytest.raises(ValueError, match="no interval"):
+            interval(values, 0, resamples, level)
+
+
+@pytest.mark.parametrize("value", [-0.5, 1.5, float("nan")])
+def test_bootstrap_refuses_values_out_of_range(value: float) -> None:
+    with pytest.raises(ValueError, match=r"within \[0, 1\]"):
+        bootstrap_interval([0.5, value], 0)
+    with pytest.raises(ValueError, match=r"within \[-1, 1\]"):
+        paired_interval([0.5, value * 3], 0)
+
+
+@pytest.mark.parametrize("name", ["mixed", "hard", "slight"])
+def test_intervals_of_200_problems_cover_the_truth(name: str) -> None:
+    for estimand in population(POPULATIONS[name], seed=5, pool=8000):
+        if estimand.differing(200) >= 10:
+            covered = 1 - sum(coverage(estimand, 200, seed=5, repetitions=1000))
+            assert 0.93 - 0.014 <= covered <= 0.97 + 0.011, estimand.name  # two standard errors of 1000
+
+
+def test_estimates_of_a_population_are_right_on_average() -> None:
+    chances = POPULATIONS["hard"](np.random.default_rng(3), 20_000)  # what population() draws first
+    found: dict[str, Estimand] = {each.name: each for each in population(POPULATIONS["hard"], 3, 20_000)}
+    for k in (1, 4, N):
+        sampled = found[f"pass@{k}"].values - (1 - (1 - chances) ** k)
+        assert abs(sampled.mean()) <= 4 * sampled.std() / len(chances) ** 0.5
+
+
+def _responses(votes: Votes) -> list[str | None]:
+    wrong = [f"wrong {number}" for number, count in enumerate(votes.wrong) for _ in range(count)]
+    return ["right"] * votes.right + wrong + [None] * votes.silent
+
+
+def _earned(drawn: tuple[str | None, ...] | list[str | None]) -> Fraction:
+    counts = Counter(answer for answer in drawn if answer is not None)
+    elected = [answer for answer in counts if counts[answer] == max(counts.values())]
+    return Fraction(int("right" in elected), max(len(elected), 1))
+
+
+def _maj_of_subsets(votes: Votes, k: int) -> float:
+    earned = Counter(_earned(subset) for subset in combinations(_responses(votes), k))
+    return float(sum(value * count for value, count in earned.items()) / earned.total())
+
+
+def _every_vote(n: int) -> Iterator[Votes]:
+    for right in range(n + 1):
+        for silent in range(n - right + 1):
+            for wrong in _partitions(n - right - silent, n):
+                yield Votes(right, wrong, silent)
+
+
+def _partitions(total: int, most: int) -> Iterator[tuple[int, ...]]:
+    if total == 0:
+        yield ()
+    for first in range(min(total, most), 0, -1):
+        for rest in _partitions(total - first, first):
+            yield (first, *rest)

@@ -50,11 +50,11 @@ def test_exploration_samples_hotter_under_the_same_key_with_indices_from_g() -> 
     assert [r.prompt.problem_id for r in regular] == list("cbade")
     assert [r.prompt.problem_id for r in explored] == list("bd")
     told = {
-        source: {(r.source, r.count, r.first_index, r.sampling.temperature) for r in part}
+        source: {(r.source, r.indices, r.sampling.temperature) for r in part}
         for source, part in (("regular", regular), ("exploration", explored))
     }
-    assert told["regular"] == {("regular", 3, 0, 1.0)}
-    assert told["exploration"] == {("exploration", 4, 3, 1.3)}
+    assert told["regular"] == {("regular", range(3), 1.0)}
+    assert told["exploration"] == {("exploration", range(3, 7), 1.3)}
     rollout = collector.rollout
     assert {(r.sampling.top_p, r.sampling.max_tokens) for r in requests} == {
         (rollout.top_p, rollout.max_tokens)

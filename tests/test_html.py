@@ -6,6 +6,7 @@ import base64
 import math
 import re
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,9 @@ from PIL import Image
 
 from tests.test_report import ATTACK, Tags
 from tests.tiny import encoded
-from vlm_uec.telemetry.html import bar_chart, page, picture
+from vlm_uec.telemetry.charts import bar_chart, card, figure, lines
+from vlm_uec.telemetry.filters import Filter, filter_bar, filter_style
+from vlm_uec.telemetry.html import page, picture, text
 
 
 def test_a_bar_is_as_high_as_its_value() -> None:
@@ -57,7 +60,7 @@ def test_labels_that_would_overlap_are_left_out() -> None:
 
 
 def test_a_series_has_one_value_a_label() -> None:
-    with pytest.raises(ValueError, match="t: "):
+    with pytest.raises(ValueError, match="each of 2 labels"):
         bar_chart("t", ["a", "b"], {"s": [1.0]}, "")
 
 
@@ -74,3 +77,63 @@ def test_a_picture_is_part_of_the_page(form: str, kind: str) -> None:
 def test_what_is_no_picture_does_not_come_on_a_page() -> None:
     with pytest.raises(ValueError, match="PNG or JPEG"):
         picture(b"<svg onload=alert(1)>", "")
+
+
+def test_characters_that_would_not_be_seen_are_shown_by_number() -> None:
+    assert text("a\x00b\u202ec\ud800d\uffff\x1b[2J") == r"a\u0000b\u202ec\ud800d\uffff\u001b[2J"
+    assert text("line\n\ttab é 数 \U0001f600") == "line\n\ttab é 数 \U0001f600"
+
+
+def test_an_interval_stands_from_its_low_to_its_high_end() -> None:
+    """The ends make the axis 0 to 10, which is y 194 to 12: 2 is at 157.6 and 8 at 48.4."""
+    drawing = lines({"s": [(0, 5), (1, 5)]}, {"s": [(0, 0, 10), (1, 2, 8)]})
+    found = re.findall(
+        r'd="M[\d.]+ ([\d.]+)h6M[\d.]+ ([\d.]+)h6M([\d.]+) ([\d.]+)V([\d.]+)"', "".join(drawing.parts)
+    )
+    assert [tuple(map(float, ends)) for ends in found] == [
+        (194, 12, 52, 194, 12),
+        (157.6, 48.4, 450, 157.6, 48.4),
+    ]
+
+
+def test_intervals_of_series_stand_side_by_side() -> None:
+    drawing = lines(
+        {"a": [(0, 1), (1, 1), (2, 1)], "b": [(0, 1), (1, 1), (2, 1)]}, {"a": [(1, 0, 2)], "b": [(1, 0, 2)]}
+    )
+    middle = [float(x) for x in re.findall(r"h6M([\d.]+) [\d.]+V", "".join(drawing.parts))]
+    assert middle == [251 - 2.5, 251 + 2.5]
+
+
+def test_places_on_the_axis_have_names_that_do_not_overlap() -> None:
+    names = [(float(number), str(number)) for number in range(200)]
+    drawing = lines({"s": [(0, 1), (199, 2)]}, x_labels=names)
+    shown = re.findall(r'<text x="([\d.]+)" y="212" text-anchor="middle">(\d+)<', "".join(drawing.parts))
+    assert shown[0][1] == "199" and len(shown) > 5
+    for (x, name), (before, other) in pairwise(shown):
+        assert float(x) - float(before) > (len(name) + len(other)) / 2 * 6
+
+
+@settings(deadline=None)
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_a_figure_is_xml_whatever_its_names(title: str, name: str) -> None:
+    drawing = lines({name: [(0, 1), (1, 2)]})
+    document = figure(title, drawing, title, name).encode()
+    root = ElementTree.fromstring(document)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and document.count(b"<polyline") == 1
+
+
+def test_a_card_without_a_drawing_says_so() -> None:
+    assert "nothing recorded" in card("t", lines({"s": [(math.nan, 1.0)]}))
+
+
+def test_only_the_first_option_of_a_filter_hides_nothing() -> None:
+    one = Filter("f", "by <kind>", [("all", 3), ("<b>", 2), ("c", 1)])
+    tags = Tags(page("t", [filter_bar([one])], filter_style([one])))
+    buttons = [named for tag, named in tags.seen if tag == "input"]
+    assert [(named["id"], named["name"], "checked" in named) for named in buttons] == [
+        ("f-0", "f", True),
+        ("f-1", "f", False),
+        ("f-2", "f", False),
+    ]
+    hiding = re.findall(r"#(f-\d):checked\) \.filtered:not\(\.(f-\d)\)", filter_style([one]))
+    assert hiding == [("f-1", "f-1"), ("f-2", "f-2")]

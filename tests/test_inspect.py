@@ -19,8 +19,6 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from data_prep.__main__ import main
 from data_prep.inspect.budget import PixelBudget
-from data_prep.inspect.distribution import histogram, summarise
-from data_prep.inspect.gallery import MAX_BYTES, thumbnail
 from data_prep.inspect.prompt_length import PromptMeter
 from data_prep.inspect.splits import left_out_before, splits_of
 from data_prep.writer import Rejection, write_dataset
@@ -28,6 +26,7 @@ from tests.test_report import Tags
 from tests.tiny import encoded, noise_picture
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.data.vision import decode_image
+from vlm_uec.telemetry.distribution import histogram, summarise
 from vlm_uec.types import Problem
 
 SQUARE, WIDE, TALL = noise_picture(56, 56), noise_picture(112, 84, seed=1), noise_picture(30, 300, seed=2)
@@ -287,19 +286,6 @@ def test_the_gallery_is_spread_evenly(tmp_path: Path, capsys: pytest.CaptureFixt
         assert (f"Find x{number}." in page) == (number in {0, 1, 2, 4})  # 1 is in the test gallery
     assert "train: 3 of 6 problems" in page and "test: 2 of 2 problems" in page
     assert page.count("<img ") == 5
-
-
-def test_cards_hold_small_pictures_of_the_same_shape() -> None:
-    line_drawing = Image.new("RGB", (1600, 800), "white")
-    for picture, size in [
-        (line_drawing, (320, 160)),
-        (SQUARE, (56, 56)),
-        (noise_picture(640, 640), (320, 320)),
-    ]:
-        data = thumbnail(encoded(picture))
-        assert Image.open(io.BytesIO(data)).size == size and len(data) <= MAX_BYTES
-    assert thumbnail(encoded(line_drawing)).startswith(b"\x89PNG")
-    assert thumbnail(encoded(noise_picture(400, 400))).startswith(b"\xff\xd8")
 
 
 ATTACK = "<script>alert(1)</script>"

@@ -1,11 +1,168 @@
+"""Bad input to the evaluator is one line on stderr, exit code 2, and nothing left on disk."""
+
 from __future__ import annotations
 
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from eval.passk import check_arguments, parse_arguments
+from eval import evaluation, passk
+from eval.arguments import check_arguments, parse_arguments
+from tests.launch import model_copy, synthetic_data
 from vlm_uec.errors import UserError
+from vlm_uec.telemetry.display import Display
+
+Fails = Callable[..., str]
+
+
+@pytest.fixture
+def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fails:
+    """The one line that the command ends with; the last of an option given twice wins."""
+
+    def failing(*options: str) -> str:
+        out = tmp_path / "out"
+        paths = ["--model", str(model_copy()), "--data", str(synthetic_data()), "--out", str(out)]
+        monkeypatch.setattr(sys, "argv", ["eval/passk.py", *paths, *options])
+        # Its default stream is that of the import, which a test before this one may have closed.
+        monkeypatch.setattr(evaluation, "Display", partial(Display, stream=StringIO()))
+        capsys.readouterr()
+        assert passk.main() == 2
+        assert not out.exists()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        return line
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--n", "0"], "--n 0: give a whole number, from 1 to"),
+        (["--n", "4", "--k", "1", "5"], "--k 5: must be between 1 and --n 4"),
+        (["--n", "4", "--k", "0"], "--k 0: must be between 1 and --n 4"),
+        (["--n", "4", "--temperature", "0"], "--temperature 0 is greedy: all 4 samples would be equal"),
+        (["--temperature", "nan"], "--temperature nan: give a number from 0"),
+        (["--top-p", "0"], "--top-p 0: give a number above 0"),
+        (["--max-tokens", "0"], "--max-tokens 0: give a whole number"),
+        (["--max-prompt-tokens", "-4"], "--max-prompt-tokens -4: give a whole number"),
+        (["--problems", "0"], "--problems 0: give a whole number, at least 1"),
+        (["--slots", "0"], "--slots 0: give a whole number"),
+        (["--seed", "-1"], "--seed -1: give a whole number, at least 0"),
+        (["--min-pixels", "5000", "--max-pixels", "4000"], "--min-pixels 5000 is above --max-pixels 4000"),
+        (["--split", "tset"], "no split 'tset' here, available: test, train, validation"),
+        (["--data", "no/such"], "no/such"),
+        (["--model", "no/such"], "no/such"),
+        (["--max-prompt-tokens", "5"], "prompt over 5 tokens: 4"),
+        (["--template", "{{ question"], "does not parse"),
+        (["--reward", "no_such.py:f"], "there is no file no_such.py"),
+        (["--compare", "no/such", "no/other"], "no/such"),
+    ],
+)
+def test_one_line_says_what_is_wrong(fails: Fails, options: list[str], told: str) -> None:
+    assert told in fails(*options)
+
+
+def test_a_missing_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="--data is missing"):
+        check_arguments(parse_arguments(["--model", "m", "--out", "o"]))
+
+
+def test_a_split_without_a_usable_row(fails: Fails, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    (tmp_path / "empty").mkdir()
+    whole = pq.read_table(synthetic_data() / "test.parquet")
+    pq.write_table(whole.slice(0, 0), tmp_path / "empty" / "test.parquet")
+    assert "no usable row" in fails("--data", str(tmp_path / "empty"))
+
+
+def _without_a_tower(directory: Path, *, in_config: bool) -> Path:
+    shutil.copytree(model_copy(), directory)
+    if in_config:
+        config = json.loads((directory / "config.json").read_text())
+        (directory / "config.json").write_text(json.dumps({**config["text_config"], "model_type": "qwen2"}))
+        return directory
+    weights = load_file(directory / "model.safetensors")
+    text = {name: weight for name, weight in weights.items() if "visual" not in name}
+    assert len(text) < len(weights)
+    save_file(text, directory / "model.safetensors", metadata={"format": "pt"})
+    return directory
+
+
+def test_a_text_only_model(fails: Fails, tmp_path: Path) -> None:
+    model = _without_a_tower(tmp_path / "text", in_config=True)
+    assert "a qwen2 model; this trainer drives qwen2_5_vl only" in fails("--model", str(model))
+
+
+def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
+    model = _without_a_tower(tmp_path / "blind", in_config=False)
+    line = fails("--model", str(model))
+    assert "weights missing or misshapen, first model.visual." in line
+
+
+def test_a_pixel_budget_that_the_models_own_contradicts(fails: Fails) -> None:
+    assert "--max-pixels 100: give both" in fails("--max-pixels", "100")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "holds an evaluation; --resume goes on"),
+        (["--resume", "--seed", "2"], "settings seed was 1 and is 2"),
+        (["--resume", "--temperature", "0.5"], "settings temperature was 1.0 and is 0.5"),
+        (["--resume", "--n", "4"], "settings n was 16 and is 4"),
+        (["--resume", "--template", "{{ question }}!"], "settings template was "),
+        (["--resume", "--max-pixels", "6272"], "settings max_pixels was "),
+        (["--resume", "--problems", "3"], "settings problems was None and is 3"),
+        (["--resume", "--split", "train"], "settings split was test and is train"),
+    ],
+)
+def test_another_evaluations_folder_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    told: str,
+) -> None:
+    begun = _evaluation(tmp_path, monkeypatch)
+    begun.store.begin(evaluation._identity(begun._about()))
+    left = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(sys, "argv", [*sys.argv, *options])
+    assert passk.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert sorted(tmp_path.rglob("*")) == left
+
+
+@pytest.mark.parametrize("changed", ["model", "data"])
+def test_another_model_or_other_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changed: str
+) -> None:
+    """Whatever the path: contents count."""
+    begun = _evaluation(tmp_path, monkeypatch)
+    about = begun._about()
+    begun.store.begin(evaluation._identity({**about, changed: {**about[changed], "fingerprint": "00"}}))
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--resume"])
+    assert passk.main() == 2
+    assert f"{changed} fingerprint was 00 and is " in capsys.readouterr().err
+
+
+def _evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> evaluation.Evaluation:
+    """One of the synthetic test problems, before anything is sampled; its command line in `sys.argv`."""
+    paths = ["--model", str(model_copy()), "--data", str(synthetic_data()), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["eval/passk.py", *paths])
+    monkeypatch.setattr(evaluation, "Display", partial(Display, stream=StringIO()))
+    arguments = parse_arguments(paths)
+    check_arguments(arguments)
+    return evaluation.Evaluation(arguments)
 
 
 @pytest.fixture
@@ -33,3 +190,12 @@ def test_only_the_first_rank_looks(nowhere: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_number_of_samples_has_a_name_that_the_launcher_leaves_alone(tmp_path: Path, option: str) -> None:
     with pytest.raises(UserError, match="--k 4: must be between 1 and --n 2"):
         _check(tmp_path / "out", option, "2", "--k", "4")
+
+
+@pytest.mark.parametrize(("n", "ks"), [(1, [1]), (8, [1, 4]), (16, [1, 4, 16]), (300, [1, 4, 16, 64, 256])])
+def test_without_k_it_is_what_n_allows(tmp_path: Path, n: int, ks: list[int]) -> None:
+    arguments = parse_arguments(
+        ["--model", "m", "--data", "d", "--out", str(tmp_path / "out"), "--n", str(n)]
+    )
+    check_arguments(arguments)
+    assert arguments.k == ks

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bytes]:
 
 
 def _encoder(tokenizer: PreTrainedTokenizerBase, processor: Qwen2VLImageProcessorPil) -> PromptEncoder:
-    return PromptEncoder(tokenizer, processor, FormatPrompt(), max_prompt_tokens=200, cache_bytes=0)
+    # A tokenizer of its own, as a rank has: it is not safe to share between threads.
+    own = deepcopy(tokenizer)
+    return PromptEncoder(own, processor, FormatPrompt(), max_prompt_tokens=200, cache_bytes=0)
 
 
 def test_two_ranks_decode_every_picture_once_between_them(

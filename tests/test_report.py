@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.errors import UserError
-from vlm_uec.telemetry.html import line_chart, page, text
+from vlm_uec.telemetry.charts import line_chart
+from vlm_uec.telemetry.html import page, text
 from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.writers import RunWriter
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from vlm_uec.policy.forward import Policy
 from vlm_uec.rollout import native
 from vlm_uec.rollout import slots as rollout_slots
 from vlm_uec.rollout.cache import PromptCache
-from vlm_uec.rollout.engine import FollowUp, Progress, Request, Sampling, StreamKey, nothing_more
+from vlm_uec.rollout.engine import FollowUp, Outline, Progress, Request, Sampling, StreamKey, nothing_more
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import EncodedPrompt, Group, Response
 
@@ -55,7 +55,7 @@ def _full_logits(prompt: EncodedPrompt, tokens: torch.Tensor) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def plain() -> list[Group]:
     """27 responses in 8 slots, so every slot is refilled, with prompts of other lengths."""
-    return _generate([Request(prompt, 9, PLAIN) for prompt in PROMPTS])
+    return _generate([Request(prompt, range(9), PLAIN) for prompt in PROMPTS])
 
 
 # --- what comes back --------------------------------------------------------------------------------------
@@ -92,15 +92,15 @@ def test_an_end_token_at_the_limit_is_no_truncation(plain: list[Group]) -> None:
     """The limit set to the length of a response that ended by itself leaves it as it was."""
     whole = next(response for response in plain[0].responses if not response.truncated)
     shorter = Sampling(1.0, 1.0, max_tokens=len(whole.tokens))
-    again = _generate([Request(PROMPTS[0], 9, shorter)])[0].responses[whole.index]
+    again = _generate([Request(PROMPTS[0], range(9), shorter)])[0].responses[whole.index]
     assert torch.equal(again.tokens, whole.tokens)
     assert not again.truncated
 
 
 def test_exploration_requests_number_on_and_say_so() -> None:
     """Index 5 names the same random numbers whichever request it comes in."""
-    regular = _generate([Request(PROMPTS[0], 9, PLAIN)])[0].responses
-    (explored,) = _generate([Request(PROMPTS[0], 4, PLAIN, first_index=5, source="exploration")])
+    regular = _generate([Request(PROMPTS[0], range(9), PLAIN)])[0].responses
+    (explored,) = _generate([Request(PROMPTS[0], range(5, 9), PLAIN, source="exploration")])
     assert [response.index for response in explored.responses] == [5, 6, 7, 8]
     assert {response.source for response in explored.responses} == {"exploration"}
     for response in explored.responses:
@@ -113,20 +113,23 @@ def test_no_request_is_no_group() -> None:
 
 def test_responses_that_end_at_the_first_token() -> None:
     """Every id ends: 30 responses pass through 8 slots without a decode step."""
-    groups = _generate([Request(prompt, 10, PLAIN) for prompt in PROMPTS], ends=frozenset(range(96)))
+    groups = _generate([Request(prompt, range(10), PLAIN) for prompt in PROMPTS], ends=frozenset(range(96)))
     lengths = [len(response.tokens) for group in groups for response in group.responses]
     assert lengths == [1] * 30
     assert not any(response.truncated for group in groups for response in group.responses)
     assert torch.equal(
         torch.cat([response.tokens for response in groups[0].responses]),
         torch.cat(
-            [response.tokens[:1] for response in _generate([Request(PROMPTS[0], 10, PLAIN)])[0].responses]
+            [
+                response.tokens[:1]
+                for response in _generate([Request(PROMPTS[0], range(10), PLAIN)])[0].responses
+            ]
         ),
     )
 
 
 def test_a_limit_of_one_token() -> None:
-    (group,) = _generate([Request(PROMPTS[0], 10, Sampling(1.0, 1.0, max_tokens=1))])
+    (group,) = _generate([Request(PROMPTS[0], range(10), Sampling(1.0, 1.0, max_tokens=1))])
     for response in group.responses:
         assert len(response.tokens) == 1
         assert response.truncated == (int(response.tokens) not in ENDS)
@@ -164,7 +167,7 @@ def test_at_temperature_and_top_p_one_the_behaviour_is_the_policy(plain: list[Gr
 def test_behaviour_logprobs_are_of_the_tempered_nucleus() -> None:
     """Nucleus written out: of ids in falling order, those before which less than top-p lies."""
     sampling = Sampling(temperature=1.2, top_p=0.79, max_tokens=10)
-    (group,) = _generate([Request(PROMPTS[0], 8, sampling, first_index=5, source="exploration")])
+    (group,) = _generate([Request(PROMPTS[0], range(5, 13), sampling, source="exploration")])
     for response in group.responses:
         logits = _full_logits(group.prompt, response.tokens)
         for place, token in enumerate(response.tokens.tolist()):
@@ -183,7 +186,9 @@ def test_behaviour_logprobs_are_of_the_tempered_nucleus() -> None:
 
 
 def test_greedy_takes_the_likeliest_allowed_id_each_time() -> None:
-    (group,) = _generate([Request(PROMPTS[0], 3, Sampling(0.0, 1.0, max_tokens=12))], ends=frozenset([1]))
+    (group,) = _generate(
+        [Request(PROMPTS[0], range(3), Sampling(0.0, 1.0, max_tokens=12))], ends=frozenset([1])
+    )
     first = group.responses[0].tokens
     assert torch.equal(first, _full_logits(group.prompt, first).argmax(dim=-1))
     assert all(torch.equal(response.tokens, first) for response in group.responses)
@@ -197,7 +202,7 @@ def test_banned_ids_are_never_sampled() -> None:
         policy.head.weight[list(BANNED)] *= 20
     for temperature in (0.0, 1.0, 4.0):
         sampling = Sampling(temperature, 0.99, max_tokens=20)
-        (group,) = _generate([Request(PROMPTS[0], 16, sampling)], ends=frozenset(), policy=policy)
+        (group,) = _generate([Request(PROMPTS[0], range(16), sampling)], ends=frozenset(), policy=policy)
         tokens = torch.cat([response.tokens for response in group.responses])
         assert not torch.isin(tokens, torch.tensor(BANNED)).any()
 
@@ -206,7 +211,7 @@ def test_banned_ids_are_never_sampled() -> None:
 
 
 def test_a_rerun_is_bit_equal(plain: list[Group]) -> None:
-    again = _generate([Request(prompt, 9, PLAIN) for prompt in PROMPTS])
+    again = _generate([Request(prompt, range(9), PLAIN) for prompt in PROMPTS])
     for first, second in zip(plain, again, strict=True):
         for one, other in zip(first.responses, second.responses, strict=True):
             _assert_same(one, other)
@@ -214,7 +219,7 @@ def test_a_rerun_is_bit_equal(plain: list[Group]) -> None:
 
 @pytest.mark.parametrize("key", [StreamKey(2, 3), StreamKey(1, 4)], ids=["seed", "step"])
 def test_another_key_gives_other_responses(plain: list[Group], key: StreamKey) -> None:
-    (group,) = _generate([Request(PROMPTS[0], 9, PLAIN)], key=key)
+    (group,) = _generate([Request(PROMPTS[0], range(9), PLAIN)], key=key)
     pairs = zip(plain[0].responses, group.responses, strict=True)
     assert not any(torch.equal(one.tokens, other.tokens) for one, other in pairs)
 
@@ -222,11 +227,25 @@ def test_another_key_gives_other_responses(plain: list[Group], key: StreamKey) -
 @pytest.mark.parametrize(
     ("requests", "slots"),
     [
-        ([Request(PROMPTS[2], 9, PLAIN), Request(PROMPTS[1], 9, PLAIN), Request(PROMPTS[0], 9, PLAIN)], 8),
-        ([Request(PROMPTS[0], 9, PLAIN)], 8),
-        ([Request(PROMPTS[1], 3, PLAIN)], 8),
-        ([Request(PROMPTS[2], 2, PLAIN), Request(PROMPTS[1], 20, PLAIN), Request(PROMPTS[0], 1, PLAIN)], 8),
-        ([Request(prompt, 9, PLAIN) for prompt in PROMPTS], 16),
+        (
+            [
+                Request(PROMPTS[2], range(9), PLAIN),
+                Request(PROMPTS[1], range(9), PLAIN),
+                Request(PROMPTS[0], range(9), PLAIN),
+            ],
+            8,
+        ),
+        ([Request(PROMPTS[0], range(9), PLAIN)], 8),
+        ([Request(PROMPTS[1], range(3), PLAIN)], 8),
+        (
+            [
+                Request(PROMPTS[2], range(2), PLAIN),
+                Request(PROMPTS[1], range(20), PLAIN),
+                Request(PROMPTS[0], range(1), PLAIN),
+            ],
+            8,
+        ),
+        ([Request(prompt, range(9), PLAIN) for prompt in PROMPTS], 16),
     ],
     ids=["other order", "alone", "fewer than slots", "other counts", "more slots"],
 )
@@ -256,7 +275,7 @@ def _exploring(difficult: Sequence[str], count: int, sampling: Sampling) -> Foll
         if group.responses[0].source == "exploration" or group.prompt.problem_id not in difficult:
             return None
         first = len(group.responses)
-        return Request(group.prompt, count, sampling, first_index=first, source="exploration")
+        return Request(group.prompt, range(first, first + count), sampling, source="exploration")
 
     return follow_up
 
@@ -276,11 +295,11 @@ def test_exploration_in_flight_is_bit_equal_to_a_rollout_of_its_own(
 ) -> None:
     """Neither the regular responses that still run nor those that ran before in its slots leave a trace."""
     hot = Sampling(temperature, top_p, max_tokens=75)
-    requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
+    requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
     difficult = ["short", "long"]
     together = _generate(requests, ends=RARE_ENDS, slots=slots, follow_up=_exploring(difficult, 10, hot))
     apart = _generate(
-        [Request(PROMPTS[place], 10, hot, first_index=9, source="exploration") for place in (0, 2)],
+        [Request(PROMPTS[place], range(9, 19), hot, source="exploration") for place in (0, 2)],
         ends=RARE_ENDS,
         slots=slots,
     )
@@ -297,28 +316,31 @@ def test_a_long_prompt_that_is_not_explored_changes_no_bit() -> None:
     hot = Sampling(1.3, 1.0, max_tokens=20)
     engine = NativeEngine(POLICY, RARE_ENDS, 8, prompt_tokens=268)
     explore = _exploring(["long"], 8, hot)
-    requests = [Request(prompt, 3, Sampling(1.0, 1.0, max_tokens=20)) for prompt in prompts]
+    requests = [Request(prompt, range(3), Sampling(1.0, 1.0, max_tokens=20)) for prompt in prompts]
     together = engine.generate(requests, KEY, lambda progress: None, explore)
-    alone = Request(prompts[1], 8, hot, first_index=3, source="exploration")
+    alone = Request(prompts[1], range(3, 11), hot, source="exploration")
     _assert_same_groups(together[2:], engine.generate([alone], KEY, lambda progress: None))
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        Request(PROMPTS[1], 2, PLAIN),
-        Request(PROMPTS[0], 2, Sampling(1.0, 1.0, max_tokens=15)),
+        Request(PROMPTS[1], range(2), PLAIN),
+        Request(PROMPTS[0], range(2), Sampling(1.0, 1.0, max_tokens=15)),
     ],
     ids=["another prompt", "longer than what was requested"],
 )
 def test_a_follow_up_of_another_kind_is_refused(wrong: Request) -> None:
     with pytest.raises(ValueError, match="long: a follow-up comes after a request, has its prompt"):
-        _generate([Request(PROMPTS[0], 2, PLAIN)], follow_up=lambda group: wrong)
+        _generate([Request(PROMPTS[0], range(2), PLAIN)], follow_up=lambda group: wrong)
 
 
 def test_a_follow_up_of_a_follow_up_is_refused() -> None:
     with pytest.raises(ValueError, match="comes after a request"):
-        _generate([Request(PROMPTS[0], 2, PLAIN)], follow_up=lambda group: Request(group.prompt, 2, PLAIN))
+        _generate(
+            [Request(PROMPTS[0], range(2), PLAIN)],
+            follow_up=lambda group: Request(group.prompt, range(2), PLAIN),
+        )
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])
@@ -333,7 +355,7 @@ def test_a_prompt_is_prefilled_once_whatever_is_sampled_from_it(
         return prefill(engine, prompt)
 
     monkeypatch.setattr(NativeEngine, "prefill", noting)
-    requests = [Request(prompt, count, PLAIN) for prompt in PROMPTS]
+    requests = [Request(prompt, range(count), PLAIN) for prompt in PROMPTS]
     groups = _generate(requests, follow_up=_exploring(["long", "short"], 6, PLAIN))
     assert len(groups) == 5
     assert sorted(prefilled) == ["long", "short", "words"]
@@ -342,9 +364,9 @@ def test_a_prompt_is_prefilled_once_whatever_is_sampled_from_it(
 def test_follow_ups_come_last_in_the_order_of_what_they_follow() -> None:
     """The last request's group is complete first: it stops at one token, the others go on."""
     requests = [
-        Request(PROMPTS[0], 2, LONG),
-        Request(PROMPTS[1], 2, LONG),
-        Request(PROMPTS[2], 2, Sampling(1.0, 1.0, max_tokens=1)),
+        Request(PROMPTS[0], range(2), LONG),
+        Request(PROMPTS[1], range(2), LONG),
+        Request(PROMPTS[2], range(2), Sampling(1.0, 1.0, max_tokens=1)),
     ]
     seen: list[str] = []
     explore = _exploring(["long", "short"], 3, PLAIN)
@@ -369,7 +391,7 @@ def test_follow_ups_come_last_in_the_order_of_what_they_follow() -> None:
 @pytest.mark.parametrize("slots", [16, 64])
 def test_the_number_of_slots_changes_no_bit(slots: int) -> None:
     def sampled(slots: int) -> list[Group]:
-        requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
+        requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
         hot = Sampling(1.3, 0.95, max_tokens=75)
         return _generate(requests, ends=RARE_ENDS, slots=slots, follow_up=_exploring(["words"], 20, hot))
 
@@ -380,7 +402,7 @@ def test_the_number_of_slots_changes_no_bit(slots: int) -> None:
 def test_few_lanes_make_responses_wait_and_change_no_token(
     lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests = [Request(prompt, 9, LONG) for prompt in PROMPTS]
+    requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
     follow_up = _exploring(["long", "short"], 10, Sampling(1.3, 1.0, max_tokens=40))
     expected = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
     monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: lanes)
@@ -416,8 +438,9 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
     waited: list[bool] = []
     settle = native._Rollout._settle
 
-    def looking(rollout: native._Rollout) -> None:
-        settle(rollout)
+    def looking(rollout: native._Rollout) -> Iterator[tuple[native._Order, Response]]:
+        yield from settle(rollout)
+        rollout._take()  # the next of those that nobody asked for yet waits as well
         waited.append(bool(rollout.waiting))
         # A prompt without a cache has no lane yet, as any other object.
         placeable = [rollout.pool.cache.table.has_room(order.cache or object()) for order in rollout.waiting]
@@ -425,12 +448,66 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
             idle.append(len(rollout.drafts))
 
     monkeypatch.setattr(native._Rollout, "_settle", looking)
-    requests = [Request(prompt, 5, LONG) for prompt in PROMPTS]
-    requests[1] = Request(PROMPTS[1], 5, LONG if seed == 5 else Sampling(1.0, 1.0, max_tokens=1))
+    requests = [Request(prompt, range(5), LONG) for prompt in PROMPTS]
+    requests[1] = Request(PROMPTS[1], range(5), LONG if seed == 5 else Sampling(1.0, 1.0, max_tokens=1))
     follow_up = _exploring(["long", "words", "short"], 10, LONG)
     _generate(requests, key=StreamKey(seed, 3), ends=RARE_ENDS, slots=slots, follow_up=follow_up)
     assert any(waited)
     assert idle == []
+
+
+# --- one response at a time ---------------------------------------------------------------------------------
+
+
+def _stream(requests: Iterator[Request], responses: int) -> Iterator[Response]:
+    """Responses as they end, in 8 slots, of an evaluation of 9 a prompt."""
+    longest = max(prompt.length for prompt in PROMPTS)
+    outline = Outline(responses, 9, longest, PLAIN.max_tokens)
+    return NativeEngine(POLICY, ENDS, 8).stream(requests, outline, KEY, lambda progress: None)
+
+
+def test_a_stream_holds_the_responses_of_the_groups(plain: list[Group]) -> None:
+    requests = (Request(prompt, range(9), PLAIN) for prompt in PROMPTS)
+    streamed = {(response.problem_id, response.index): response for response in _stream(requests, 27)}
+    assert len(streamed) == 27
+    for group in plain:
+        for response in group.responses:
+            _assert_same(streamed[response.problem_id, response.index], response)
+
+
+def test_what_is_left_of_an_evaluation_is_as_it_would_have_been(plain: list[Group]) -> None:
+    """Any indices of any prompts, in another order and other company."""
+    left = [(PROMPTS[2], (8, 1)), (PROMPTS[0], (0, 3, 4, 7))]
+    streamed = list(_stream((Request(prompt, indices, PLAIN) for prompt, indices in left), 6))
+    assert {(r.problem_id, r.index) for r in streamed} == {
+        (prompt.problem_id, index) for prompt, indices in left for index in indices
+    }
+    groups = {group.prompt.problem_id: group for group in plain}
+    for response in streamed:
+        _assert_same(response, groups[response.problem_id].responses[response.index])
+
+
+def test_a_prompt_is_taken_when_there_is_room_for_it() -> None:
+    """8 slots: one response must have ended before the second prompt is needed, ten before the third."""
+    ended = 0
+    ended_when_taken: list[int] = []
+
+    def requests() -> Iterator[Request]:
+        for prompt in PROMPTS:
+            ended_when_taken.append(ended)
+            yield Request(prompt, range(9), PLAIN)
+
+    for _ in _stream(requests(), 27):
+        ended += 1
+    assert ended == 27
+    first, second, third = ended_when_taken
+    assert first == 0
+    assert second >= 1
+    assert third >= 10
+
+
+def test_nothing_wanted_is_no_response() -> None:
+    assert list(_stream(iter(()), 0)) == []
 
 
 # --- beside training --------------------------------------------------------------------------------------
@@ -447,6 +524,6 @@ def test_sampled_responses_can_be_trained_on(plain: list[Group]) -> None:
 
 def test_progress_counts_up_to_everything() -> None:
     seen: list[Progress] = []
-    groups = NativeEngine(POLICY, ENDS, 8).generate([Request(PROMPTS[0], 9, PLAIN)], KEY, seen.append)
+    groups = NativeEngine(POLICY, ENDS, 8).generate([Request(PROMPTS[0], range(9), PLAIN)], KEY, seen.append)
     tokens = sum(len(response.tokens) for response in groups[0].responses)
     assert seen[-1] == Progress(finished=9, total=9, tokens=tokens)

@@ -1,16 +1,14 @@
-"""Sampling and judging held-out problems: what validation and the Pass@k evaluator share."""
+"""Responses to held-out problems: what validation and the Pass@k evaluator share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.data.prompts import PromptSet
-from vlm_uec.distributed import gather_lists, rank, world_size
-from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, Sampling, StreamKey
-from vlm_uec.types import Problem, Response, Reward
+from vlm_uec.rollout.engine import OnProgress, Outline, Request, RolloutEngine, Sampling, StreamKey
 
 # Trainer steps count from 1, so evaluation's random numbers are never training's; and every evaluation
 # of a seed draws the same ones, which takes noise out of comparisons.
@@ -18,51 +16,39 @@ EVALUATION_STEP = 0
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One judged response to a held-out problem."""
+class Answer:
+    """One response to a held-out problem, not yet judged."""
 
     problem_id: str
     index: int
     text: str
-    reward: Reward
     tokens: int
-    truncated: bool
+    truncated: bool  # no end token before the length limit
 
 
-def sample_problems(
+def sample_answers(
     engine: RolloutEngine,
     prompts: PromptSet,
     tokenizer: PreTrainedTokenizerBase,
-    judge: Callable[[str, Problem], Reward],
+    wanted: Mapping[str, Sequence[int]],
     *,
-    problem_ids: Sequence[str],
     n: int,
     sampling: Sampling,
     seed: int,
     on_progress: OnProgress,
-) -> list[Sample]:
-    """`n` judged samples a problem, on every rank, in order of problem and index."""
-    mine = problem_ids[rank() :: world_size()]
+) -> Iterator[Answer]:
+    """This rank's answers as they end: for each problem id the indices wanted, of `n` there are in all.
 
-    def judged(response: Response) -> Sample:
+    Drawn by key: on a CPU, an answer does not depend on which others are wanted, nor on the number of ranks.
+    """
+    outline = Outline(
+        responses=sum(map(len, wanted.values())),
+        group=n,
+        prompt_tokens=max(prompts.tokens.values()),
+        max_tokens=sampling.max_tokens,
+    )
+    requests = (Request(prompts.encode(name), indices, sampling) for name, indices in wanted.items())
+    for response in engine.stream(requests, outline, StreamKey(seed, EVALUATION_STEP), on_progress):
         text = str(tokenizer.decode(response.tokens, skip_special_tokens=True))
-        reward = judge(text, prompts.problems[response.problem_id])
-        tokens = len(response.tokens)
-        return Sample(response.problem_id, response.index, text, reward, tokens, response.truncated)
-
-    def sampled() -> list[Sample]:
-        requests = [Request(prompts.encode(name), n, sampling) for name in mine]
-        groups = engine.generate(requests, StreamKey(seed, EVALUATION_STEP), on_progress)
-        return [judged(response) for group in groups for response in group.responses]
-
-    place = {problem_id: index for index, problem_id in enumerate(problem_ids)}
-    return sorted(gather_lists(sampled), key=lambda sample: (place[sample.problem_id], sample.index))
-
-
-def correct_counts(samples: Sequence[Sample]) -> dict[str, tuple[int, int]]:
-    """For each problem id: how many samples, and how many of them right."""
-    counts: dict[str, tuple[int, int]] = {}
-    for sample in samples:
-        n, correct = counts.get(sample.problem_id, (0, 0))
-        counts[sample.problem_id] = (n + 1, correct + (sample.reward.accuracy == 1.0))
-    return counts
+        length = len(response.tokens)
+        yield Answer(response.problem_id, response.index, text, length, response.truncated)

@@ -89,8 +89,9 @@ class Collector:
             return self._exploration(group.prompt, trajectories)
 
         with timer.phase("rollout"):
+            regular = range(self.rollout.n)
             requests = [
-                Request(self.prompts.encode(name), self.rollout.n, self._sampling(self.rollout.temperature))
+                Request(self.prompts.encode(name), regular, self._sampling(self.rollout.temperature))
                 for name in mine
             ]
 
@@ -114,9 +115,8 @@ class Collector:
             return None
         return Request(
             prompt,
-            self.exploration.n,
+            range(self.rollout.n, self.rollout.n + self.exploration.n),
             self._sampling(self.exploration.temperature),
-            first_index=self.rollout.n,
             source="exploration",
         )
 

@@ -30,7 +30,15 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def accuracy_reward(response: str, problem: Problem) -> float:
     """1.0 where the verifier finds the answer right, else 0.0. Choices count if the question lists them."""
-    return float(_verdict(response, problem, None).correct)
+    return float(verdict_on(response, problem, None).correct)
+
+
+def verdict_on(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
+    """The verifier's verdict; `prompt` as for `judge`."""
+    shown = replace(problem, question=prompt(problem)) if prompt and problem.choices else problem
+    # A guessed letter would earn 25 % on a question that never offered letters.
+    choices = problem.choices if lists_choices(shown) else None
+    return verify(response, problem.answer, choices=choices, precision=problem.precision)
 
 
 def format_reward(response: str) -> float:
@@ -97,20 +105,13 @@ def judge(
     """
     kind: str | None = None
     if function is accuracy_reward:
-        verdict = _verdict(response, problem, prompt)
+        verdict = verdict_on(response, problem, prompt)
         accuracy, reason, kind = float(verdict.correct), verdict.reason, verdict.kind
     else:
         accuracy = _plug_in_accuracy(response, problem, function)
         reason = f"{_whereabouts(function)} gave {accuracy:g}"
     form = format_reward(response)
     return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason, kind)
-
-
-def _verdict(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
-    shown = replace(problem, question=prompt(problem)) if prompt and problem.choices else problem
-    # A guessed letter would earn 25 % on a question that never offered letters.
-    choices = problem.choices if lists_choices(shown) else None
-    return verify(response, problem.answer, choices=choices, precision=problem.precision)
 
 
 def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction) -> float:

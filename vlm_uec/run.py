@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eval.estimators import mean_pass_at_k
 from vlm_uec.checkpoint import find_checkpoint, load_state, save_checkpoint
 from vlm_uec.config import Config, dump_config
 from vlm_uec.data.dataset import data_fingerprint
@@ -16,9 +17,9 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.mixture import load_mixture
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.data.schedule import Schedule, parts_of
-from vlm_uec.distributed import barrier, on_first_rank, rank, world_size
+from vlm_uec.distributed import barrier, gather_lists, on_first_rank, rank, world_size
 from vlm_uec.errors import UserError
-from vlm_uec.evaluate import correct_counts, sample_problems
+from vlm_uec.evaluate import sample_answers
 from vlm_uec.experience import Collector
 from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.learner import Learner, PromptTable
@@ -189,23 +190,28 @@ class Run:
             return {}
         self.display.doing(f"step {step}: validation")
         sampling = Sampling(config.temperature, self.config.rollout.top_p, self.config.rollout.max_tokens)
-        with self.timer.phase("eval"), self.policy.gathered():
-            samples = sample_problems(
+        ids = list(prompts.problems)[: config.problems]
+
+        def judged() -> list[tuple[str, bool]]:
+            answers = sample_answers(
                 self.engine,
                 prompts,
                 self.encoder.tokenizer,
-                self.judge,
-                problem_ids=list(prompts.problems)[: config.problems],
+                dict.fromkeys(ids[rank() :: world_size()], range(config.n)),
                 n=config.n,
                 sampling=sampling,
                 seed=self.config.train.seed,
                 on_progress=self.display.progress,
             )
-        counts = correct_counts(samples).values()
-        values = {"eval/pass@1": sum(right / n for n, right in counts) / len(counts)}
-        if config.n > 1:
-            values[f"eval/pass@{config.n}"] = sum(right > 0 for _, right in counts) / len(counts)
-        return values
+            return [
+                (a.problem_id, self.judge(a.text, prompts.problems[a.problem_id]).accuracy == 1.0)
+                for a in answers
+            ]
+
+        with self.timer.phase("eval"), self.policy.gathered():
+            right = Counter(name for name, correct in gather_lists(judged) if correct)
+        counts = [(config.n, right[name]) for name in ids]
+        return {f"eval/pass@{k}": mean_pass_at_k(counts, k) for k in sorted({1, config.n})}
 
     def _save(self, step: int) -> None:
         self.display.doing(f"step {step}: checkpoint")

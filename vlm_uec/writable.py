@@ -46,23 +46,23 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
 
 
 @contextmanager
-def writing_to(directory: Path, setting: str) -> Iterator[None]:
-    """Raises `UserError` where what is written inside fails for want of room or rights."""
+def writing_to(directory: Path, setting: str, then: str = "resume=auto") -> Iterator[None]:
+    """Raises `UserError` where what is written inside fails for want of room or rights; `then` goes on."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise _unwritable(directory, setting, error) from error
+        raise _unwritable(directory, setting, error, then) from error
     except RuntimeError as error:
         # torch.save's writer, by the name of its source file; any other RuntimeError is a fault of ours.
         if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
-        raise _unwritable(directory, setting, error) from error
+        raise _unwritable(directory, setting, error, then) from error
 
 
 def _size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
-def _unwritable(directory: Path, setting: str, error: Exception) -> UserError:
+def _unwritable(directory: Path, setting: str, error: Exception, then: str) -> UserError:
     reason = getattr(error, "strerror", None) or str(error)[:200]
-    return UserError(f"{setting} {directory}: cannot be written ({reason}); make room, then resume=auto")
+    return UserError(f"{setting} {directory}: cannot be written ({reason}); make room, then {then}")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-
-from PIL import Image
 
 from data_prep.inspect.survey import ProblemFacts, SplitFacts
 from data_prep.inspect.wording import shortened
 from vlm_uec.data.chat import IMAGE_MARK
-from vlm_uec.data.vision import decode_image
 from vlm_uec.telemetry.html import Html, element, picture, text
+from vlm_uec.telemetry.thumbnail import thumbnail
 from vlm_uec.types import Problem
 
-MAX_SIDE = 320  # pixels of a small picture
-MAX_BYTES = 40_000  # of one, where lower quality can reach it
 MAX_PICTURES = 4  # a card
 MAX_CHOICES = 8
-_QUALITIES = (88, 70, 45, 20)
 
 
 def gallery(problems: Sequence[Problem], split: SplitFacts, number: int) -> list[Html]:
@@ -28,25 +22,6 @@ def gallery(problems: Sequence[Problem], split: SplitFacts, number: int) -> list
     number = min(number, len(usable))
     chosen = [usable[place * len(usable) // number] for place in range(number)]
     return [_card(problem, facts[problem.id]) for problem in chosen]
-
-
-def thumbnail(data: bytes) -> bytes:
-    """PNG or JPEG, whichever is smaller; lower quality where a picture is as busy as noise."""
-    image = decode_image(data)
-    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    drawing = _encoded(image, "PNG", optimize=True)
-    for quality in _QUALITIES:
-        photo = _encoded(image, "JPEG", quality=quality)
-        smaller = min(drawing, photo, key=len)
-        if len(smaller) <= MAX_BYTES:
-            break
-    return smaller
-
-
-def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def _card(problem: Problem, facts: ProblemFacts) -> Html:

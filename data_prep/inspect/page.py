@@ -8,7 +8,8 @@ from data_prep.inspect.findings import Findings, Table
 from data_prep.inspect.repeats import Overlap, Pair
 from data_prep.inspect.survey import SplitFacts
 from data_prep.inspect.wording import shortened
-from vlm_uec.telemetry.html import Html, bar_chart, element, page, table, text
+from vlm_uec.telemetry.charts import bar_chart
+from vlm_uec.telemetry.html import Html, element, page, table, text, tile
 
 MAX_LISTED = 100  # pairs, or ids, a list
 MAX_ID = 120  # characters
@@ -46,20 +47,13 @@ def _section(title: str, *parts: Html) -> list[Html]:
 
 
 def _header(title: str, settings: str, splits: Sequence[SplitFacts], overlaps: Sequence[Overlap]) -> Html:
-    tiles = [_tile(len(split.problems), f"{split.name} problems") for split in splits]
+    tiles = [tile(len(split.problems), shortened(f"{split.name} problems", 80)) for split in splits]
     for overlap in overlaps:
         if not overlap.within:
-            tiles.append(
-                _tile(len(overlap.same_question), f"{overlap.later} problems also in {overlap.earlier}")
-            )
+            name = f"{overlap.later} problems also in {overlap.earlier}"
+            tiles.append(tile(len(overlap.same_question), shortened(name, 80)))
     parts = element("h1", text(title)), element("p", text(settings)), element("div", *tiles, kind="tiles")
     return element("header", *parts)
-
-
-def _tile(number: int, name: str) -> Html:
-    return element(
-        "div", element("b", text(number)), element("span", text(shortened(name, 80))), kind="card tile"
-    )
 
 
 def _table_card(found: Table) -> Html:

@@ -14,6 +14,7 @@ from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 from vlm_uec.preflight import preflight
 from vlm_uec.rewards import load_reward_function, try_out
+from vlm_uec.rollout.engine import Outline
 from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size
 
 RANKS = (1, 2, 4, 8)
@@ -134,7 +135,7 @@ def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory
     if memory.cache:
         return []
     rollout = config.rollout
-    pool = fitting_size(10**15, config.unit, rollout.n, prompt.longest, rollout.max_tokens)
+    pool = fitting_size(10**15, Outline(config.unit, rollout.n, prompt.longest, rollout.max_tokens))
     most = pool.positions * cache_bytes(config, shape) / _GIB
     return [
         f"  Keys and values take {CACHE_SHARE:.0%} of what a rollout leaves, at most {most:.1f} GiB "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen2_5_VLForConditionalGeneration,
 )
+from transformers.utils import logging as transformers_logging
 
 from vlm_uec.errors import UserError
 from vlm_uec.hub import hub_retries_untold, is_here, may_be_hub_id, not_here
@@ -81,18 +85,34 @@ def check_rotary(rotary: Any) -> None:
 def _load_with_report(path: str, dtype: torch.dtype) -> Any:
     """The model, and which weights were missing or misshapen."""
     try:
-        return Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            path,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
-        )
+        with _loading_untold():
+            return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+                path,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
+            )
     except RuntimeError as error:
         # Under ZeRO-3 they are raised all the same.
         if "size mismatch" not in str(error):
             raise
         raise UserError(f"model.path {path}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _loading_untold() -> Iterator[None]:
+    """A progress bar a rank, and a table of the missing weights that we refuse in one line."""
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
+    logger.setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 class UnreadableModel(UserError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from vlm_uec.types import EncodedPrompt, Group, Source
+from vlm_uec.types import EncodedPrompt, Group, Response, Source
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,31 @@ class StreamKey:
 
 @dataclass(frozen=True)
 class Request:
-    """`count` responses to one prompt, numbered from `first_index`."""
+    """Responses to one prompt, one for each of `indices`."""
 
     prompt: EncodedPrompt
-    count: int
+    indices: Sequence[int]
     sampling: Sampling
-    first_index: int = 0
     source: Source = "regular"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a rollout's requests come to: known before their prompts are encoded."""
+
+    responses: int
+    group: int  # responses of the smallest request
+    prompt_tokens: int  # of the longest prompt
+    max_tokens: int
+
+    @classmethod
+    def of(cls, requests: Sequence[Request]) -> Outline:
+        return cls(
+            responses=sum(len(request.indices) for request in requests),
+            group=min(len(request.indices) for request in requests),
+            prompt_tokens=max(request.prompt.length for request in requests),
+            max_tokens=max(request.sampling.max_tokens for request in requests),
+        )
 
 
 @dataclass(frozen=True)
@@ -67,4 +85,11 @@ class RolloutEngine(Protocol):
         follow_up: FollowUp = nothing_more,
     ) -> list[Group]:
         """One group a request, in their order; then one a follow-up, in the order of what they follow."""
+        ...
+
+    def stream(
+        self, requests: Iterable[Request], outline: Outline, key: StreamKey, on_progress: OnProgress
+    ) -> Iterator[Response]:
+        """Every response as it ends. A request is taken when there is room for it, so that the prompts of a
+        large evaluation need not be in memory at a time."""
         ...

@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from vlm_uec.policy.attention import PrefillAttention
 from vlm_uec.policy.forward import Policy
 from vlm_uec.rollout.cache import PromptCache
-from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, StreamKey, nothing_more
+from vlm_uec.rollout.engine import (
+    FollowUp,
+    OnProgress,
+    Outline,
+    Progress,
+    Request,
+    StreamKey,
+    nothing_more,
+)
 from vlm_uec.rollout.graphs import StepRunner
 from vlm_uec.rollout.pool import Entry, Pool, Written
 from vlm_uec.rollout.sampling import uniform_stream
@@ -52,15 +60,19 @@ class NativeEngine:
         """Requests' groups, then follow-ups'; responses in index order. Deterministic for a key on CPU."""
         if not requests:
             return []
-        self.policy.eval()
-        rollout = _Rollout(self, requests, key, follow_up)
-        reported = time.monotonic()
-        while rollout.advance():
-            if time.monotonic() - reported >= REPORT_EVERY_S:
-                on_progress(rollout.progress())
-                reported = time.monotonic()
-        on_progress(rollout.progress())
-        return rollout.groups()
+        rollout = _Rollout(self, iter(requests), Outline.of(requests), key, on_progress, follow_up)
+        groups = {order.number: order.group() for order, _ in rollout.responses() if order.complete}
+        return [groups[number] for number in sorted(groups)]
+
+    @torch.inference_mode()
+    def stream(
+        self, requests: Iterable[Request], outline: Outline, key: StreamKey, on_progress: OnProgress
+    ) -> Iterator[Response]:
+        """Every response as it ends; on CPU the same ones in whatever portions they are asked for."""
+        if outline.responses:
+            rollout = _Rollout(self, iter(requests), outline, key, on_progress, nothing_more)
+            for _, response in rollout.responses():
+                yield response
 
     def prefill(self, prompt: EncodedPrompt) -> PromptCache:
         """The prompt's keys, values and last logits, from one pass of its own."""
@@ -84,63 +96,84 @@ class _Draft:
 class _Order:
     """A request on its way: its prompt's cache until the group is complete, and what is done."""
 
-    def __init__(self, request: Request, cache: PromptCache | None = None) -> None:
-        self.request, self.cache = request, cache
-        self.unstarted = deque(range(request.first_index, request.first_index + request.count))
+    def __init__(self, request: Request, place: int, cache: PromptCache | None = None) -> None:
+        self.request, self.place, self.cache = request, place, cache
+        self.is_follow_up = cache is not None
+        self.unstarted = deque(request.indices)
         self.responses: dict[int, Response] = {}
-        self.follow_up: _Order | None = None
+
+    @property
+    def number(self) -> tuple[bool, int]:
+        """Its place in what `generate` returns: requests', then follow-ups', as what they follow."""
+        return self.is_follow_up, self.place
 
     @property
     def complete(self) -> bool:
-        return len(self.responses) == self.request.count
+        return len(self.responses) == len(self.request.indices)
 
     def group(self) -> Group:
         return Group(self.request.prompt, tuple(self.responses[index] for index in sorted(self.responses)))
 
 
 class _Rollout:
-    """The state of one `generate` call on the host: who waits, who has which slot."""
+    """The state of one call on the host: who waits, who has which slot."""
 
     def __init__(
-        self, engine: NativeEngine, requests: Sequence[Request], key: StreamKey, follow_up: FollowUp
+        self,
+        engine: NativeEngine,
+        requests: Iterator[Request],
+        outline: Outline,
+        key: StreamKey,
+        on_progress: OnProgress,
+        follow_up: FollowUp,
     ) -> None:
-        self.engine, self.key, self.follow_up = engine, key, follow_up
-        self.orders = [_Order(request) for request in requests]
-        self.waiting = deque(self.orders)  # those with unstarted responses
-        self.total, self.finished, self.sampled_tokens = sum(request.count for request in requests), 0, 0
-        self.width = max(request.sampling.max_tokens for request in requests)
-        first = self._prompt_cache(self.orders[0])
-        prompt_tokens = max(request.prompt.length for request in requests)
-        if not first.logits.is_cuda:
-            prompt_tokens = max(prompt_tokens, engine.prompt_tokens)
-        group = min(request.count for request in requests)
-        size = pool_size(engine.slots, self.total, group, prompt_tokens, self.width, like=first)
-        self.pool = Pool(engine.policy, engine.end_ids, size, like=first)
+        engine.policy.eval()
+        self.engine, self.key, self.on_progress, self.follow_up = engine, key, on_progress, follow_up
+        self.orders = (_Order(request, place) for place, request in enumerate(requests))
+        self.waiting: deque[_Order] = deque()  # those with unstarted responses, of the requests taken so far
+        self.total, self.finished, self.sampled_tokens = outline.responses, 0, 0
+        self.width = outline.max_tokens
+        like = self._first_cache()
+        if not like.logits.is_cuda:
+            outline = replace(outline, prompt_tokens=max(outline.prompt_tokens, engine.prompt_tokens))
+        size = pool_size(engine.slots, outline, like)
+        self.pool = Pool(engine.policy, engine.end_ids, size, like)
         self.runner = StepRunner(self.pool)
         self.slots = size.slots
         self.drafts: list[_Draft] = []  # of slots 0, 1, ...: those in use come first
         self.counts: list[int] = []  # tokens each had when the host last looked
+
+    def responses(self) -> Iterator[tuple[_Order, Response]]:
+        """Each response as it ends, and the order it belongs to: refills slots, then decodes."""
+        reported = time.monotonic()
+        while True:
+            yield from self._settle()
+            if not self.drafts:
+                break
+            self.runner.run(len(self.drafts), max(self.counts))
+            if time.monotonic() - reported >= REPORT_EVERY_S:
+                self.on_progress(self._progress())
+                reported = time.monotonic()
+        self.on_progress(self._progress())
+
+    def _first_cache(self) -> PromptCache:
+        order = self._take()
+        if order is None:
+            raise ValueError("a rollout needs a request")
+        return self._prompt_cache(order)
 
     def _prompt_cache(self, order: _Order) -> PromptCache:
         if order.cache is None:
             order.cache = self.engine.prefill(order.request.prompt)
         return order.cache
 
-    def advance(self) -> bool:
-        """Refills slots, then decodes; False when all is sampled."""
-        self._settle()
-        if not self.drafts:
-            return False
-        self.runner.run(len(self.drafts), max(self.counts))
-        return True
-
-    def _settle(self) -> None:
+    def _settle(self) -> Iterator[tuple[_Order, Response]]:
         """Takes out what has ended, asks for what follows from it, and fills the gaps or closes them."""
         changed = False
         while True:
             alive, self.counts = self.pool.state(len(self.drafts))
             gaps = [slot for slot, going in enumerate(alive) if not going]
-            self._finish(gaps)
+            yield from self._finish(gaps)
             taken = self._admit([*gaps, *range(len(self.drafts), self.slots)])
             self._close(gaps[taken:])
             changed |= bool(gaps or taken)
@@ -168,13 +201,23 @@ class _Rollout:
 
     def _next(self) -> _Draft | None:
         """The next response to start: of the first order for whose prompt there is a lane."""
-        for order in self.waiting:
-            if self.pool.cache.table.has_room(order.cache):
-                draft = _Draft(order, order.unstarted.popleft())
-                if not order.unstarted:
-                    self.waiting.remove(order)
-                return draft
-        return None
+        table = self.pool.cache.table
+        order = next((order for order in self.waiting if table.has_room(order.cache)), None)
+        if order is None and table.has_room(None):
+            order = self._take()
+        if order is None:
+            return None
+        draft = _Draft(order, order.unstarted.popleft())
+        if not order.unstarted:
+            self.waiting.remove(order)
+        return draft
+
+    def _take(self) -> _Order | None:
+        """The next request's order, now among those that wait."""
+        order = next(self.orders, None)
+        if order is not None:
+            self.waiting.append(order)
+        return order
 
     def _entry(self, slot: int, draft: _Draft) -> Entry:
         request = draft.order.request
@@ -197,7 +240,7 @@ class _Rollout:
             self.drafts.pop()
             self.counts.pop()
 
-    def _finish(self, slots: Sequence[int]) -> None:
+    def _finish(self, slots: Sequence[int]) -> Iterator[tuple[_Order, Response]]:
         if not slots:
             return
         written = self.pool.read(slots, [self.counts[slot] for slot in slots])
@@ -212,6 +255,8 @@ class _Rollout:
         followers = [self._follow(order) for order in touched.values() if order.complete]
         # In front: their prompts are cached, and hot responses are the longest.
         self.waiting.extendleft(reversed([order for order in followers if order is not None]))
+        for draft in drafts:
+            yield draft.order, draft.order.responses[draft.index]
 
     def _follow(self, order: _Order) -> _Order | None:
         request = self.follow_up(order.group())
@@ -219,14 +264,13 @@ class _Rollout:
         if request is None:
             return None
         same, limit = request.prompt is order.request.prompt, request.sampling.max_tokens
-        if order not in self.orders or not same or limit > self.width:
+        if order.is_follow_up or not same or limit > self.width:
             raise ValueError(
                 f"{order.request.prompt.problem_id}: a follow-up comes after a request, has its prompt and "
                 f"at most {self.width} tokens; this one is of {request.prompt.problem_id}, with {limit}"
             )
-        order.follow_up = _Order(request, cache)
-        self.total += request.count
-        return order.follow_up
+        self.total += len(request.indices)
+        return _Order(request, order.place, cache)
 
     def _response(self, draft: _Draft, written: Written) -> Response:
         # Copies: a view would be pickled, and kept, with all four records.
@@ -244,10 +288,5 @@ class _Rollout:
             truncated=int(written.tokens[-1]) not in self.engine.end_ids,
         )
 
-    def progress(self) -> Progress:
+    def _progress(self) -> Progress:
         return Progress(self.finished, self.total, self.sampled_tokens)
-
-    def groups(self) -> list[Group]:
-        """The finished groups: requests' in order, then follow-ups'."""
-        followers = [order.follow_up for order in self.orders if order.follow_up is not None]
-        return [order.group() for order in [*self.orders, *followers]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from vlm_uec.rollout.cache import ROW_STEP, PoolSize, PromptCache, round_up
+from vlm_uec.rollout.engine import Outline
 from vlm_uec.rollout.lanes import LANE_ROWS
 
 # Below, matrix products take another path and a row's last bits change.
@@ -17,10 +18,8 @@ CACHE_SHARE = 0.7
 FOLLOW_UPS = 4
 
 
-def pool_size(
-    asked: int | None, responses: int, group: int, prompt_tokens: int, width: int, like: PromptCache
-) -> PoolSize:
-    """Slots as asked, or what free memory holds of them; `group`: responses of the smallest request.
+def pool_size(asked: int | None, outline: Outline, like: PromptCache) -> PoolSize:
+    """Slots as asked, or what free memory holds of them.
 
     On a CPU the number must not depend on free memory, where a rerun has to be equal bit for bit.
     """
@@ -29,19 +28,22 @@ def pool_size(
         # What this process has reserved and does not use is free to it as well.
         free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         position = sum(tensor[:, 0].nbytes for tensor in (*like.keys, *like.values))
-        return fitting_size(int(free * CACHE_SHARE) // position, responses, group, prompt_tokens, width)
-    slots = CPU_SLOTS if asked is None else max(asked, MIN_SLOTS)
-    return PoolSize(slots, lane_count(slots, group), prompt_tokens, width)
+        return fitting_size(int(free * CACHE_SHARE) // position, outline)
+    return _size(CPU_SLOTS if asked is None else max(asked, MIN_SLOTS), outline)
 
 
-def fitting_size(positions: int, responses: int, group: int, prompt_tokens: int, width: int) -> PoolSize:
+def fitting_size(positions: int, outline: Outline) -> PoolSize:
     """The most slots, in whole row steps, whose caches hold at most so many positions."""
-    most = min(MAX_SLOTS, round_up(responses * FOLLOW_UPS, ROW_STEP))
+    most = min(MAX_SLOTS, round_up(outline.responses * FOLLOW_UPS, ROW_STEP))
     for slots in range(most, MIN_SLOTS, -ROW_STEP):
-        size = PoolSize(slots, lane_count(slots, group), prompt_tokens, width)
+        size = _size(slots, outline)
         if size.positions <= positions:
             return size
-    return PoolSize(MIN_SLOTS, lane_count(MIN_SLOTS, group), prompt_tokens, width)
+    return _size(MIN_SLOTS, outline)
+
+
+def _size(slots: int, outline: Outline) -> PoolSize:
+    return PoolSize(slots, lane_count(slots, outline.group), outline.prompt_tokens, outline.max_tokens)
 
 
 def lane_count(slots: int, group: int) -> int:

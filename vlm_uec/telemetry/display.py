@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TextIO
 
 from vlm_uec.rollout.engine import Progress
@@ -43,10 +44,16 @@ class Display:
             self._overwrite(self._doing)
 
     def progress(self, progress: Progress) -> None:
-        """How far a rollout is and how fast."""
+        """How far a rollout is, how fast, and what time is left at that speed."""
         now = time.monotonic()
-        speed = progress.tokens / max(now - self._since, 1e-9)
-        line = f"{self._doing} {progress.finished}/{progress.total} responses, {speed:.0f} tok/s"
+        seconds = max(now - self._since, 1e-9)
+        line = (
+            f"{self._doing} {progress.finished}/{progress.total} responses, "
+            f"{progress.finished / seconds:.1f}/s, {progress.tokens / seconds:.0f} tok/s"
+        )
+        if progress.finished:
+            left = seconds * (progress.total - progress.finished) / progress.finished
+            line += f", {timedelta(seconds=round(left))} left"
         if self._live:
             self._overwrite(line)
         elif self._active and now - self._said >= PLAIN_EVERY_S:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.errors import UserError
-from vlm_uec.telemetry.html import Html, Points, element, line_chart, page, table, text
+from vlm_uec.telemetry.charts import Points, line_chart
+from vlm_uec.telemetry.html import Html, element, page, table, text, tile
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 
 Rows = Sequence[Mapping[str, Any]]
@@ -62,16 +63,12 @@ def write_report(run_dir: Path) -> Path:
 
 def _header(run_dir: Path, rows: Rows) -> Html:
     last = rows[-1].get("step") if rows else 0
-    tiles = [_tile("steps", last)]
-    tiles += [_tile(f"{name}, last", points[-1][1]) for name in TILES if (points := _points(rows, name))]
+    tiles = [tile(last, "steps")]
+    tiles += [tile(points[-1][1], f"{name}, last") for name in TILES if (points := _points(rows, name))]
     title = element("h1", text(f"Run {run_dir.resolve().name}"))
     return element(
         "header", title, element("p", text(run_dir.resolve())), element("div", *tiles, kind="tiles")
     )
-
-
-def _tile(name: str, value: object) -> Html:
-    return element("div", element("b", text(value)), element("span", text(name)), kind="card tile")
 
 
 def _charts(rows: Rows) -> list[Html]:

@@ -1,0 +1,219 @@
+"""python eval/passk.py --compare A B …: finished evaluations of the same problems, each against the first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.estimators import Interval, paired_intervals, pass_at_k
+from eval.samples import SAMPLES, SUMMARY, Sample, read_samples
+from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+
+_SAID_ELSEWHERE = ("n", "k", "split", "seed", "slots", "reward")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a comparison needs of an evaluation."""
+
+    path: Path
+    fingerprint: str  # of the problems
+    split: str
+    n: int
+    ks: tuple[int, ...]
+    settings: Mapping[str, Any]
+    right: Mapping[str, Mapping[str, int]]  # by scorer and problem id: how many of n
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Pass@k of both, their difference (other minus baseline) and its 95 % interval, all in [-1, 1]."""
+
+    k: int
+    baseline: float
+    other: float
+    interval: Interval
+
+    @property
+    def value(self) -> float:
+        return self.other - self.baseline
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One run against the baseline, by one scorer. A problem is won where more of its responses are right."""
+
+    name: str
+    scorer: str
+    unlike: tuple[str, ...]  # settings of sampling that are not the baseline's
+    won: int
+    lost: int
+    tied: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    baseline: str
+    split: str
+    problems: int
+    contests: tuple[Contest, ...]
+
+
+def compare(runs: Sequence[Path], seed: int) -> Comparison:
+    """Compares each evaluation with the first, by the scorers and for the k that both have.
+
+    A k counts where either run was asked for it and both have as many samples.
+    Raises UserError where a directory is no finished evaluation, or of other problems than the first.
+    """
+    if len(runs) < 2:
+        raise UserError("--compare: give two evaluations or more, the baseline first")
+    names = _names(runs)
+    baseline, *others = [_read_run(path) for path in runs]
+    contests = []
+    for name, other in zip(names[1:], others, strict=True):
+        _check_same_problems(baseline, other)
+        contests += [
+            _contest(name, scorer, baseline, other, seed)
+            for scorer in baseline.right
+            if scorer in other.right
+        ]
+    problems = len(next(iter(baseline.right.values())))
+    return Comparison(names[0], baseline.split, problems, tuple(contests))
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """For the console, in percent and percentage points."""
+    head = (
+        f"{comparison.problems} problems of {plain(comparison.split)}; baseline: {plain(comparison.baseline)}"
+    )
+    return "\n".join([head, *(line for contest in comparison.contests for line in _contest_lines(contest))])
+
+
+def _contest_lines(contest: Contest) -> Iterable[str]:
+    yield ""
+    yield f"{plain(contest.name)}, scored by {plain(contest.scorer)}"
+    if contest.unlike:
+        yield f"  sampled otherwise than the baseline: {'; '.join(contest.unlike)}"
+    yield f"  {'%':<10}{'baseline':>10}{'this run':>10}{'difference':>12}   95 % interval"
+    for row in contest.differences:
+        low, high = row.interval
+        verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
+        values = f"{100 * row.baseline:>10.2f}{100 * row.other:>10.2f}{100 * row.value:>+12.2f}"
+        yield f"  {f'pass@{row.k}':<10}{values}   {100 * low:+.2f} to {100 * high:+.2f}  {verdict}"
+    record = f"{contest.won} won, {contest.lost} lost, {contest.tied} tied"
+    yield f"  problems: {record}, by the share of right responses"
+
+
+def _contest(name: str, scorer: str, baseline: Run, other: Run, seed: int) -> Contest:
+    # Sorted, so that a run's order of problems does not move the interval.
+    counts = [(c, other.right[scorer][problem]) for problem, c in sorted(baseline.right[scorer].items())]
+    leads = [after * baseline.n - before * other.n for before, after in counts]
+    ks = sorted(k for k in {*baseline.ks, *other.ks} if k <= min(baseline.n, other.n))
+    before = np.array([[pass_at_k(baseline.n, c, k) for k in ks] for c, _ in counts])
+    after = np.array([[pass_at_k(other.n, c, k) for k in ks] for _, c in counts])
+    means = zip(ks, before.mean(axis=0).tolist(), after.mean(axis=0).tolist(), strict=True)
+    intervals = paired_intervals(after - before, seed)
+    return Contest(
+        name,
+        scorer,
+        _unlike(baseline.settings, other.settings),
+        won=sum(lead > 0 for lead in leads),
+        lost=sum(lead < 0 for lead in leads),
+        tied=leads.count(0),
+        differences=tuple(Difference(*row, interval) for row, interval in zip(means, intervals, strict=True)),
+    )
+
+
+def _unlike(baseline: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    names = [name for name in {**baseline, **other} if name not in _SAID_ELSEWHERE]
+    pairs = {name: (baseline.get(name), other.get(name)) for name in names}
+    return tuple(
+        f"{plain(name)} {plain(str(before))}, here {plain(str(now))}"
+        for name, (before, now) in pairs.items()
+        if before != now
+    )
+
+
+def _check_same_problems(baseline: Run, other: Run) -> None:
+    if baseline.fingerprint != other.fingerprint:
+        raise UserError(
+            f"--compare: {other.path} is of other data ({other.split}, {plain(other.fingerprint)}) than "
+            f"{baseline.path} ({baseline.split}, {plain(baseline.fingerprint)}); evaluate both on the same"
+        )
+    scorers = baseline.right.keys() & other.right.keys()
+    if not scorers:
+        raise UserError(
+            f"--compare: {other.path} was scored by {plain(', '.join(other.right))} and {baseline.path} by "
+            f"{plain(', '.join(baseline.right))}; evaluate both with the same scorer"
+        )
+    odd = baseline.right[min(scorers)].keys() ^ other.right[min(scorers)].keys()
+    if odd:
+        raise UserError(
+            f"--compare: {len(odd)} problems, such as {plain(min(odd))}, are in only one of {baseline.path} "
+            f"and {other.path}; evaluate both with the same --problems and --max-prompt-tokens"
+        )
+
+
+def _names(runs: Sequence[Path]) -> list[str]:
+    """Directory names, with as many parents as tell them apart."""
+    parts = [path.resolve().parts for path in runs]
+    if twice := [path for path, count in Counter(parts).items() if count > 1]:
+        raise UserError(f"--compare: {Path(*twice[0])} is given twice; give each evaluation once")
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _read_run(path: Path) -> Run:
+    if missing := [name for name in (SUMMARY, SAMPLES) if not (path / name).is_file()]:
+        raise UserError(
+            f"--compare: {path} is no finished evaluation (no {missing[0]}); finish with --resume"
+        )
+    data, settings, scorers = _read_summary(path / SUMMARY)
+    n, ks = settings["n"], tuple(settings["k"])
+    samples = read_samples(path / SAMPLES)
+    right = {name: _right(path, samples, name, n) for name in scorers}
+    return Run(path, data["fingerprint"], data["split"], n, ks, settings, right)
+
+
+def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """About the data, the settings, and the scorers."""
+    try:
+        summary: Any = json.loads(path.read_text(encoding="utf-8"))
+        data, settings, scores = summary["data"], summary["settings"], summary["scores"]
+        texts, n, ks = (data["fingerprint"], data["split"]), settings["n"], tuple(settings["k"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{path}: no summary ({plain(str(error), 120)}); evaluate again") from error
+    maps = all(isinstance(part, dict) for part in (data, settings, scores))
+    sound = all(isinstance(part, str) for part in texts) and all(type(number) is int for number in (n, *ks))
+    if not (maps and sound and scores and ks and min(ks) >= 1 and max(ks) <= n):
+        raise UserError(f"{path}: no summary (data, settings or scores are not its own); evaluate again")
+    return data, settings, list(scores)
+
+
+def _right(path: Path, samples: Sequence[Sample], scorer: str, n: int) -> dict[str, int]:
+    """Right responses by problem, of exactly n."""
+    total: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for sample in samples:
+        score = sample.scores.get(scorer)
+        if not isinstance(sample.problem_id, str) or score is None or type(score.correct) is not bool:
+            raise UserError(f"{path / SAMPLES}: a sample has no verdict by {plain(scorer)}; evaluate again")
+        total[sample.problem_id] += 1
+        right[sample.problem_id] += score.correct
+    if unfinished := [name for name, count in total.items() if count != n]:
+        told = f"problem {plain(unfinished[0])} has {total[unfinished[0]]} samples, not {n}"
+        raise UserError(f"--compare: {path} is no finished evaluation ({told}); finish with --resume")
+    if not total:
+        raise UserError(f"--compare: {path} is no finished evaluation (no samples); finish with --resume")
+    return dict(right)

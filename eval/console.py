@@ -1,0 +1,62 @@
+"""A summary as the console shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vlm_uec.one_line import plain
+
+MAX_KIND_ROWS = 12
+
+
+def console_text(summary: Mapping[str, Any]) -> str:
+    """The main table, then what the responses were like, then the breakdown by the first scorer."""
+    return "\n".join([*_scores(summary), "", _responses(summary), *_breakdown(summary)])
+
+
+def _scores(summary: Mapping[str, Any]) -> list[str]:
+    scorers = list(summary["scores"])
+    metrics = dict.fromkeys(
+        metric for scores in summary["scores"].values() for metric in scores if "@" in metric
+    )
+    lines = ["  %, with 95 % interval" + "".join(f"{scorer:>26}" for scorer in scorers)]
+    for metric in metrics:
+        cells = [_with_interval(summary["scores"][scorer].get(metric)) for scorer in scorers]
+        lines.append(f"  {metric:<21}" + "".join(f"{cell:>26}" for cell in cells))
+    shares = [f"{100 * summary['scores'][scorer]['unextracted']:.2f}" for scorer in scorers]
+    return [*lines, f"  {'no answer found':<21}" + "".join(f"{share:>26}" for share in shares)]
+
+
+def _with_interval(metric: Mapping[str, Any] | None) -> str:
+    if metric is None:
+        return "-"
+    low, high = metric["interval"]
+    return f"{100 * metric['value']:.2f}  ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _responses(summary: Mapping[str, Any]) -> str:
+    told = summary["responses"]
+    parts = [f"  {summary['problems']} problems, {summary['samples']} responses"]
+    if "tokens_mean" in told:
+        parts.append(f"{told['tokens_mean']:.1f} tokens on average, {told['tokens_max']} at most")
+    return ", ".join([*parts, f"{100 * told['truncated']:.2f} % truncated"])
+
+
+def _breakdown(summary: Mapping[str, Any]) -> list[str]:
+    scorers = list(summary["scores"])
+    shown = [f"pass@{k}" for k in summary["settings"]["k"]]
+    lines = []
+    for kind, groups in summary["breakdown"].items():
+        heads = [
+            f"{metric} {scorer}" if len(scorers) > 1 else metric for scorer in scorers for metric in shown
+        ]
+        lines += ["", f"  {plain(kind, 34):<36}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
+        largest = sorted(groups.items(), key=lambda item: -item[1]["problems"])
+        for name, group in largest[:MAX_KIND_ROWS]:
+            values = [100 * group["scores"][scorer][metric] for scorer in scorers for metric in shown]
+            cells = "".join(f"{value:>17.2f}" for value in values)
+            lines.append(f"  {plain(name, 34):<36}{group['problems']:>9}{cells}")
+        if len(largest) > MAX_KIND_ROWS:
+            lines.append(f"  … and {len(largest) - MAX_KIND_ROWS} smaller ones in summary.json")
+    return lines

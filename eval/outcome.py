@@ -1,0 +1,38 @@
+"""What an evaluation leaves behind, from its samples: summary, console table, plots and page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.console import console_text
+from eval.official_file import OFFICIAL_FILE, official_records
+from eval.page import write_page, write_plots
+from eval.samples import SUMMARY, Sample
+from eval.scorers import Shown
+from eval.store import json_bytes, write_whole
+from eval.summary import summarise
+from vlm_uec.types import Problem
+
+PAGE = "index.html"
+
+
+def write_outcome(
+    out: Path,
+    about: Mapping[str, Any],
+    problems: Mapping[str, Problem],
+    samples: Sequence[Sample],
+    say: Callable[[str], None],
+    shown: Shown | None = None,
+) -> None:
+    """`about`: where the samples come from; its settings have `k` and `seed`. `shown`: a problem's prompt."""
+    settings = about["settings"]
+    summary = {**about, **summarise(problems, samples, settings["k"], settings["seed"], shown)}
+    say(console_text(summary))
+    write_whole(out / SUMMARY, json_bytes(summary))
+    if records := official_records(problems, samples):
+        write_whole(out / OFFICIAL_FILE, json_bytes(records))
+    write_plots(out, summary, samples)
+    write_page(out / PAGE, summary, problems, samples)
+    say(f"page: {out / PAGE}")

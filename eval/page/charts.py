@@ -1,0 +1,38 @@
+"""What an evaluation's charts show: Pass@k over k, and how long responses are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log2
+from typing import Any
+
+from eval.page.tables import numbers_of
+from eval.samples import Sample
+from vlm_uec.telemetry.charts import Drawing, bars, lines
+from vlm_uec.telemetry.distribution import histogram
+
+CURVE, LENGTHS = "Pass@k, % with 95 % intervals", "Responses by length in tokens"
+
+
+def pass_curve(summary: Mapping[str, Any]) -> Drawing:
+    """One line a scorer, in per cent over k; k on a logarithmic axis."""
+    ks = numbers_of(summary, "pass")
+    metrics = {
+        scorer: [(log2(k), scores[f"pass@{k}"]) for k in ks] for scorer, scores in summary["scores"].items()
+    }
+    points = {scorer: [(x, 100 * metric["value"]) for x, metric in line] for scorer, line in metrics.items()}
+    intervals = {
+        scorer: [(x, 100 * metric["interval"][0], 100 * metric["interval"][1]) for x, metric in line]
+        for scorer, line in metrics.items()
+    }
+    return lines(points, intervals, [(log2(k), str(k)) for k in ks])
+
+
+def lengths(samples: Sequence[Sample]) -> Drawing:
+    """Counts of responses a bin of tokens, those cut off by the limit apart; unknown lengths left out."""
+    series: dict[str, list[int]] = {"ended": [], "truncated": []}
+    for sample in samples:
+        if sample.tokens is not None:
+            series["truncated" if sample.truncated else "ended"].append(sample.tokens)
+    found = histogram(series)
+    return bars(found.labels, found.counts, " responses")

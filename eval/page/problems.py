@@ -1,0 +1,125 @@
+"""A problem as a card: picture, question, truth, and what its responses said and earned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from eval.page.filters import DISAGREE, TRUNCATED, disagree
+from eval.page.room import cut, fair_share, written
+from eval.samples import Sample, Score
+from vlm_uec.data.chat import IMAGE_MARK
+from vlm_uec.telemetry.html import Html, element, picture, text
+from vlm_uec.telemetry.thumbnail import MAX_BYTES, thumbnail
+from vlm_uec.types import Problem
+
+MAX_RESPONSES = 10_000  # on the page
+MAX_RESPONSES_EACH = 64  # of a problem
+MAX_RESPONSE_BYTES = 20_000
+MAX_TEXT_BYTES = 9_000_000  # of all responses together
+MAX_PICTURES = 4  # of a problem
+MAX_PICTURE_BYTES = 4_500_000  # of all together; a third more as text
+
+
+def problem_cards(
+    groups: Mapping[str, Sequence[Sample]], problems: Mapping[str, Problem], classes: Mapping[str, str]
+) -> list[Html]:
+    """List items, one a problem of `groups`, with the classes that filters know them by.
+
+    Pictures and responses share the room that the page has for all; what a card leaves out it tells.
+    """
+    each = max(1, min(MAX_RESPONSES_EACH, MAX_RESPONSES // len(groups)))
+    shown = {name: _chosen(samples, each) for name, samples in groups.items()}
+    sizes = [written(sample.text[:MAX_RESPONSE_BYTES]) for samples in shown.values() for sample in samples]
+    most = fair_share(sizes, MAX_TEXT_BYTES, MAX_RESPONSE_BYTES)
+    pictures = sum(len(problems[name].images[:MAX_PICTURES]) for name in groups)
+    most_picture = min(MAX_BYTES, MAX_PICTURE_BYTES // max(1, pictures))
+    cards = []
+    for name, samples in groups.items():
+        card = element(
+            "article",
+            _pictures(problems[name].images, most_picture),
+            _asked(problems[name], samples),
+            _responses(shown[name], len(samples), most),
+            kind="card problem",
+        )
+        cards.append(element("li", card, kind=f"filtered {classes[name]}"))
+    return cards
+
+
+def _chosen(samples: Sequence[Sample], number: int) -> list[Sample]:
+    """The first of each kind, then the first others: a card shows why a filter has kept it."""
+    seen: dict[object, Sample] = {}
+    for sample in samples:
+        verdicts = tuple((score.correct, not score.extracted) for score in sample.scores.values())
+        seen.setdefault((verdicts, sample.truncated), sample)
+    first = {sample.index for sample in seen.values()}
+    ranked = sorted(samples, key=lambda sample: (sample.index not in first, sample.index))
+    return sorted(ranked[:number], key=lambda sample: sample.index)
+
+
+def _pictures(images: Sequence[bytes], most: int) -> Html:
+    parts = [_small(data, number, most) for number, data in enumerate(images[:MAX_PICTURES], 1)]
+    if len(images) > MAX_PICTURES:
+        parts.append(element("p", text(f"{len(images)} pictures, {MAX_PICTURES} shown")))
+    return element("div", *parts, kind="pictures")
+
+
+def _small(data: bytes, number: int, most: int) -> Html:
+    try:
+        small = thumbnail(data, most)
+    except ValueError as error:
+        return element("p", text(cut(f"picture {number}: {error}", 200)))
+    if len(small) > most:
+        return element("p", text(f"picture {number}: left out, no room on this page"))
+    return picture(small, f"picture {number}")
+
+
+def _asked(problem: Problem, samples: Sequence[Sample]) -> Html:
+    # The marks tell something only where there are several pictures.
+    several = len(problem.images) > 1
+    question = problem.question if several else problem.question.replace(IMAGE_MARK, "").strip()
+    lettered = [f"({chr(ord('A') + i)}) {cut(choice, 120)}" for i, choice in enumerate(problem.choices[:12])]
+    if len(problem.choices) > len(lettered):
+        lettered.append(f"… {len(problem.choices)} in all")
+    parts = [
+        element("p", text(cut(problem.id, 160)), kind="name"),
+        element("p", text(cut(question, 1500)), kind="said"),
+        *([element("p", text("\u2003".join(lettered)))] if lettered else []),
+        element("p", text("truth "), element("b", text(cut(problem.answer, 300))), kind="truth"),
+        element("div", *(_count(scorer, samples) for scorer in samples[0].scores), kind="counts"),
+    ]
+    return element("div", *parts)
+
+
+def _count(scorer: str, samples: Sequence[Sample]) -> Html:
+    verdicts = [sample.scores[scorer].correct for sample in samples]
+    dots = "".join("●" if correct else "○" for correct in verdicts[:MAX_RESPONSES_EACH])
+    told = f"{sum(verdicts)} of {len(verdicts)} right "
+    return element("span", text(f"{scorer}: "), element("b", text(told)), element("i", text(dots)))
+
+
+def _responses(shown: Sequence[Sample], of: int, most: int) -> Html:
+    told = f"{of} responses" if len(shown) == of else f"{len(shown)} of {of} responses"
+    body = (_response(sample, most) for sample in shown)
+    return element("details", element("summary", text(told)), *body)
+
+
+def _response(sample: Sample, most: int) -> Html:
+    plain = [f"response {sample.index}"] + [f"{sample.tokens} tokens"] * (sample.tokens is not None)
+    marked = [TRUNCATED] * sample.truncated + [DISAGREE] * disagree(sample)
+    chips = [element("span", text(fact)) for fact in plain]
+    chips += [element("span", text(fact), kind="wrong") for fact in marked]
+    verdicts = (_verdict(scorer, score) for scorer, score in sample.scores.items())
+    said = element("pre", text(cut(sample.text, most)))
+    return element(
+        "div", element("div", element("div", *chips, kind="chips"), *verdicts), said, kind="response"
+    )
+
+
+def _verdict(scorer: str, score: Score) -> Html:
+    mark = element(
+        "b", text(("✓ " if score.correct else "✗ ") + scorer), kind="right" if score.correct else "wrong"
+    )
+    extracted = cut(score.extracted, 160) if score.extracted else "nothing extracted"
+    reason = f"\n{cut(score.reason, 200)}" + (f" (rule {cut(score.rule, 40)})" if score.rule else "")
+    return element("p", mark, element("span", text(f"  {extracted}")), text(reason))

@@ -1,0 +1,144 @@
+"""python eval/score.py --responses FILE --data DIR --out DIR: scores responses that others sampled.
+
+FILE is MathVista's official output, a JSON object a line, or a run's own samples.jsonl; DIR is a data set, or
+MathVista's testmini.json, which serves without pictures. What it leaves is what eval/passk.py leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from eval.arguments import USUAL_K
+from eval.mathvista import official_score
+from eval.outcome import write_outcome
+from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
+from eval.samples import SUMMARY, Sample
+from eval.scorers import OFFICIAL, Scorer, score, scorers_for
+from eval.store import SampleStore
+from vlm_uec.command import exit_code_of
+from vlm_uec.data.dataset import data_fingerprint, load_problems
+from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+from vlm_uec.types import Problem
+from vlm_uec.writable import check_writable, writing_to
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Scores responses that others sampled.")
+    parser.add_argument("--responses", type=Path, required=True, help="official JSON, or JSON lines")
+    parser.add_argument("--data", required=True, help="data set directory or Hub id, or testmini.json")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--extractions", type=Path, help="MathVista's official extractions, by pid")
+    parser.add_argument("--out", type=Path, required=True, help="directory for samples, summary and page")
+    parser.add_argument(
+        "--k", type=int, nargs="+", help="1, 4, 16, 64 and 256 up to their number if not given"
+    )
+    parser.add_argument("--reward", help="a third scorer: path/to/file.py:function, right where it gives 1")
+    parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
+    return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if (arguments.out / SUMMARY).exists():
+        raise UserError(f"--out {arguments.out}: holds an evaluation; choose another")
+    check_writable(arguments.out, "--out")
+    given = read_responses(arguments.responses)
+    known = {problem.id: problem for problem in _problems(arguments)}
+    n = _each(given, known)
+    ks = sorted(set(arguments.k or [k for k in USUAL_K if k <= n]))
+    if wrong := [k for k in ks if not 1 <= k <= n]:
+        raise UserError(f"--k {wrong[0]}: must be between 1 and the {n} responses of a problem")
+    answered = {response.problem_id for response in given}
+    problems = {name: problem for name, problem in known.items() if name in answered}
+    samples = _scored(arguments, given, problems)
+    with writing_to(arguments.out, "--out", "once more"):
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        SampleStore(arguments.out).finish(samples)
+        about = _about(arguments, problems, len(known) - len(problems), n, ks)
+        write_outcome(arguments.out, about, problems, samples, print)
+
+
+def _problems(arguments: argparse.Namespace) -> Sequence[Problem]:
+    if arguments.data.endswith(".json"):
+        return read_testmini(Path(arguments.data))
+    return load_problems(arguments.data, arguments.split).problems
+
+
+def _each(given: Sequence[GivenResponse], problems: Mapping[str, Problem]) -> int:
+    """How many responses each problem has, which must be one number."""
+    counts = Counter(response.problem_id for response in given)
+    if strange := [name for name in counts if name not in problems]:
+        raise UserError(
+            f"--responses: {len(strange)} problems are not in --data, first {plain(strange[0])}; give theirs"
+        )
+    (first, n), *others = counts.items()
+    for name, count in others:
+        if count != n:
+            raise UserError(
+                f"--responses: {plain(first)} has {n} of them and {plain(name)} {count}; give each as many"
+            )
+    return n
+
+
+def _scored(
+    arguments: argparse.Namespace, given: Sequence[GivenResponse], problems: Mapping[str, Problem]
+) -> list[Sample]:
+    """In order of problem and index; an extraction that comes with a response is what `official` judges."""
+    extractions = read_extractions(arguments.extractions) if arguments.extractions else {}
+    if extractions and len(given) > len(problems):
+        raise UserError(
+            "--extractions: they are by problem, and there are several responses to each; give one"
+        )
+    scorers = scorers_for(problems.values(), None, arguments.reward)
+    place = {name: number for number, name in enumerate(problems)}
+    return [
+        _sample(response, problems[response.problem_id], scorers, extractions)
+        for response in sorted(given, key=lambda response: (place[response.problem_id], response.index))
+    ]
+
+
+def _sample(
+    response: GivenResponse,
+    problem: Problem,
+    scorers: Mapping[str, Scorer],
+    extractions: Mapping[str, str],
+) -> Sample:
+    scores = score(scorers, response.text, problem)
+    extraction = extractions.get(problem.id, response.extraction)
+    if OFFICIAL in scores and extraction is not None:
+        scores[OFFICIAL] = official_score(problem, response.text, extraction)
+    return Sample(problem.id, response.index, response.text, response.tokens, response.truncated, scores)
+
+
+def _about(
+    arguments: argparse.Namespace, problems: Mapping[str, Problem], unanswered: int, n: int, ks: Sequence[int]
+) -> dict[str, Any]:
+    with arguments.responses.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "settings": {"n": n, "k": list(ks), "seed": arguments.seed, "reward": arguments.reward},
+        "model": {"path": f"responses of {arguments.responses}", "fingerprint": digest},
+        "data": {
+            "path": arguments.data,
+            "split": arguments.split,
+            "fingerprint": data_fingerprint(problems.values()),
+            "left_out": {"no response": unanswered} if unanswered else {},
+        },
+        "versions": {"vlm-uec": version("vlm-uec")},
+    }
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    return exit_code_of(lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""An evaluation's folder: samples appended as they come, kept through a kill, whole at the end.
+
+Each rank appends to a file of its own under `partial/`; once all are there, rank 0 writes `samples.jsonl` in
+order of problem and index, and the parts go. `evaluation.json` says what the samples are of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
+from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+from vlm_uec.writable import writing_to
+
+IDENTITY = "evaluation.json"
+PARTIAL = "partial"
+
+Identity = Mapping[str, Any]  # settings, model, data and versions: JSON, nested one level
+
+
+class SampleStore:
+    """The folder `out`, as one rank sees it."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def check(self, identity: Identity, *, resume: bool) -> None:
+        """Raises UserError where the folder is another evaluation's, or not to be resumed."""
+        path = self.out / IDENTITY
+        if not path.exists() and not (self.out / SAMPLES).exists():
+            return
+        if not resume:
+            raise UserError(f"--out {self.out}: holds an evaluation; --resume goes on, or choose another")
+        _refuse_another(path, identity)
+
+    def begin(self, identity: Identity) -> None:
+        """Makes the folder this evaluation's."""
+        with writing_to(self.out, "--out", "--resume"):
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_whole(self.out / IDENTITY, json_bytes(identity))
+
+    def known(self) -> dict[tuple[str, int], Sample]:
+        """The samples that earlier runs left here, whichever rank wrote them."""
+        whole = self.out / SAMPLES
+        found = read_samples(whole) if whole.exists() else []
+        for part in sorted((self.out / PARTIAL).glob("*.jsonl")):
+            found += read_samples(part, torn=True)
+        return {sample.key: sample for sample in found}
+
+    @contextmanager
+    def appending(self, rank: int) -> Iterator[BinaryIO]:
+        """This rank's part, open at its end."""
+        path = self.out / PARTIAL / f"rank_{rank}.jsonl"
+        with writing_to(self.out, "--out", "--resume"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab+") as file:
+                file.truncate(whole_lines(path.read_bytes()))
+                yield file
+
+    def finish(self, samples: Sequence[Sample]) -> None:
+        """All samples, in their final order, in the place of the parts."""
+        write_whole(self.out / SAMPLES, b"".join(map(sample_line, samples)))
+        shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
+
+
+def append(file: BinaryIO, sample: Sample) -> None:
+    """At once in the hands of the system: a kill takes at most the line being written."""
+    file.write(sample_line(sample))
+    file.flush()
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Indented, for people to read."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file is there with all of the content, or as it was before."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def _refuse_another(path: Path, identity: Identity) -> None:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        pairs = [(part, name) for part, values in identity.items() for name in {**values, **known[part]}]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read ({plain(str(error), 120)}); choose another --out") from error
+    for part, name in pairs:
+        was, now = known[part].get(name), identity[part].get(name)
+        if was != now:
+            told = f"{part} {name} was {plain(str(was))} and is {plain(str(now))}"
+            raise UserError(f"--resume {path.parent}: {told}; choose another --out")

@@ -1,0 +1,112 @@
+"""From scored samples to `summary.json`: what they say, with intervals, and nothing of when or how fast."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean, median
+from typing import Any
+
+from eval.breakdown import groups_of
+from eval.estimators import bootstrap_interval, maj_at_k, pass_at_k
+from eval.samples import Sample
+from eval.scorers import Shown
+from eval.votes import votes_of
+from vlm_uec.types import Problem
+
+MAX_VOTERS = 256  # samples a problem: the exact majority of more takes seconds a problem
+
+Samples = Mapping[str, Sequence[Sample]]  # by problem id, each with at least one
+Value = Callable[[str], float]  # of a problem id
+
+
+def by_problem(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        found[sample.problem_id].append(sample)
+    return dict(found)
+
+
+def summarise(
+    problems: Mapping[str, Problem],
+    samples: Sequence[Sample],
+    ks: Sequence[int],
+    seed: int,
+    shown: Shown | None = None,
+) -> dict[str, Any]:
+    """All that follows from the samples, of which every problem has as many. `shown`: see `votes_of`.
+
+    `scores[scorer][metric]` has `value` and `interval` (95 %, bootstrap over problems); `breakdown` has the
+    values alone, by kind and group.
+    """
+    groups = by_problem(samples)
+    estimates = {name: _estimates(name, problems, groups, ks, shown) for name in samples[0].scores}
+    return {
+        "problems": len(groups),
+        "samples": len(samples),
+        "scores": {
+            name: {**_with_intervals(metrics, groups, seed), "unextracted": _unextracted(name, samples)}
+            for name, metrics in estimates.items()
+        },
+        "responses": _responses(samples),
+        "breakdown": {
+            kind: {group: _group(estimates, groups, ids) for group, ids in members.items()}
+            for kind, members in groups_of(problems[name] for name in groups).items()
+        },
+    }
+
+
+def _estimates(
+    scorer: str, problems: Mapping[str, Problem], groups: Samples, ks: Sequence[int], shown: Shown | None
+) -> dict[str, dict[str, float]]:
+    """By metric, one value a problem."""
+    n = len(next(iter(groups.values())))
+    right = {name: sum(sample.scores[scorer].correct for sample in group) for name, group in groups.items()}
+    found = {f"pass@{k}": {name: pass_at_k(n, right[name], k) for name in groups} for k in ks}
+    found[f"mean@{n}"] = {name: right[name] / n for name in groups}
+    if n <= MAX_VOTERS and any(
+        sample.scores[scorer].extracted for group in groups.values() for sample in group
+    ):
+        votes = {name: votes_of(group, problems[name], scorer, shown) for name, group in groups.items()}
+        found |= {f"maj@{k}": {name: maj_at_k(votes[name], k) for name in groups} for k in ks}
+    return found
+
+
+def _with_intervals(
+    metrics: Mapping[str, Mapping[str, float]], groups: Samples, seed: int
+) -> dict[str, dict[str, Any]]:
+    values = {metric: [found[name] for name in groups] for metric, found in metrics.items()}
+    return {
+        metric: {"value": mean(found), "interval": bootstrap_interval(found, seed)}
+        for metric, found in values.items()
+    }
+
+
+def _group(
+    estimates: Mapping[str, Mapping[str, Mapping[str, float]]], groups: Samples, ids: Sequence[str]
+) -> dict[str, Any]:
+    samples = [sample for name in ids for sample in groups[name]]
+    return {
+        "problems": len(ids),
+        "scores": {
+            scorer: {metric: mean(found[name] for name in ids) for metric, found in metrics.items()}
+            for scorer, metrics in estimates.items()
+        },
+        "unextracted": _unextracted(next(iter(estimates)), samples),
+        **{
+            name: value for name, value in _responses(samples).items() if name in ("truncated", "tokens_mean")
+        },
+    }
+
+
+def _unextracted(scorer: str, samples: Sequence[Sample]) -> float:
+    return mean(not sample.scores[scorer].extracted for sample in samples)
+
+
+def _responses(samples: Sequence[Sample]) -> dict[str, float]:
+    """Of lengths only where all are known."""
+    told: dict[str, float] = {"truncated": mean(sample.truncated for sample in samples)}
+    tokens = [sample.tokens for sample in samples if sample.tokens is not None]
+    if len(tokens) == len(samples):
+        told |= {"tokens_mean": mean(tokens), "tokens_median": median(tokens), "tokens_max": max(tokens)}
+    return told

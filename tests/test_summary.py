@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+
+from eval.console import console_text
+from eval.samples import Sample, Score
+from eval.summary import summarise
+from vlm_uec.types import Problem
+
+PROBLEMS = {
+    name: Problem(name, "What is x?", "12", metadata={"level": level})
+    for name, level in (("a", 1), ("b", 1), ("c", 2), ("d", 2))
+}
+
+
+def _sample(
+    name: str, index: int, answer: str | None, *, tokens: int | None = 10, truncated: bool = False
+) -> Sample:
+    right = Score(answer == "12", answer, "", "")
+    never = Score(False, answer, "", "")
+    return Sample(name, index, "", tokens, truncated, {"verify": right, "official": never})
+
+
+def _samples() -> list[Sample]:
+    """Right: 4, 2, 1 and 0 of four; of d, nothing was extracted and all were cut off."""
+    answers = {"a": ["12"] * 4, "b": ["12", "12", "5", "7"], "c": ["12", "5", "5", "7"]}
+    found = [_sample(name, i, answer) for name, row in answers.items() for i, answer in enumerate(row)]
+    return found + [_sample("d", i, None, tokens=30, truncated=True) for i in range(4)]
+
+
+def test_the_numbers_by_hand() -> None:
+    """Pass@2: 1, 1 - 1/6, 1 - 3/6, 0. The majority of all four: right of a and b, wrong of c, none of d."""
+    summary = summarise(PROBLEMS, _samples(), [1, 2, 4], seed=1)
+    scores = {name: metric["value"] for name, metric in summary["scores"]["verify"].items() if "@" in name}
+    assert scores == pytest.approx(
+        {
+            "pass@1": 7 / 16,
+            "pass@2": (1 + 5 / 6 + 1 / 2) / 4,
+            "pass@4": 3 / 4,
+            "maj@1": 7 / 16,
+            # Two of b: both right 1/6, one right and one wrong 4/6 (half each). Of c: one right in 3/6.
+            "maj@2": (1 + 1 / 6 + 1 / 3 + 1 / 4) / 4,
+            "maj@4": 2 / 4,
+            "mean@4": 7 / 16,
+        }
+    )
+    assert summary["scores"]["official"]["pass@4"]["value"] == 0
+    assert summary["scores"]["verify"]["unextracted"] == 1 / 4
+    assert (summary["problems"], summary["samples"]) == (4, 16)
+    assert summary["responses"] == {
+        "truncated": 1 / 4,
+        "tokens_mean": 15,
+        "tokens_median": 10,
+        "tokens_max": 30,
+    }
+
+
+def test_every_estimate_has_an_interval_around_it() -> None:
+    for scores in summarise(PROBLEMS, _samples(), [1, 4], seed=1)["scores"].values():
+        for name, metric in scores.items():
+            if "@" in name:
+                low, high = metric["interval"]
+                assert 0 <= low <= metric["value"] <= high <= 1
+                assert high - low > 0.1  # four problems say little
+
+
+def test_by_group() -> None:
+    groups = summarise(PROBLEMS, _samples(), [1, 4], seed=1)["breakdown"]["level"]
+    assert list(groups) == ["1", "2"]
+    assert groups["1"]["problems"] == groups["2"]["problems"] == 2
+    assert groups["1"]["scores"]["verify"] == pytest.approx(
+        {"pass@1": 3 / 4, "pass@4": 1, "mean@4": 3 / 4, "maj@1": 3 / 4, "maj@4": 1}
+    )
+    assert groups["2"]["scores"]["verify"]["pass@4"] == 1 / 2
+    assert (groups["2"]["truncated"], groups["2"]["unextracted"], groups["2"]["tokens_mean"]) == (
+        0.5,
+        0.5,
+        20,
+    )
+
+
+def test_lengths_that_nobody_knows_are_not_told() -> None:
+    samples = [_sample(name, 0, "12", tokens=None) for name in PROBLEMS]
+    summary = summarise(PROBLEMS, samples, [1], seed=1)
+    assert summary["responses"] == {"truncated": 0}
+    assert "tokens_mean" not in summary["breakdown"]["level"]["1"]
+
+
+def test_a_scorer_without_answers_has_no_majority() -> None:
+    samples = [
+        Sample(
+            name, 0, "", 5, False, {"verify": Score(True, "12", "", ""), "reward": Score(True, None, "", "")}
+        )
+        for name in PROBLEMS
+    ]
+    scores = summarise(PROBLEMS, samples, [1], seed=1)["scores"]
+    assert "maj@1" in scores["verify"]
+    assert "maj@1" not in scores["reward"]
+
+
+def test_the_console_shows_all_of_it() -> None:
+    summary = {"settings": {"k": [1, 4]}, **summarise(PROBLEMS, _samples(), [1, 4], seed=1)}
+    text = console_text(summary)
+    lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "43.75  (" in lines["pass@1"]
+    assert "75.00  (" in lines["pass@4"]
+    assert lines["no"].split() == ["no", "answer", "found", "25.00", "25.00"]
+    assert "4 problems, 16 responses, 15.0 tokens on average, 30 at most, 25.00 % truncated" in text
+    (level_two,) = [line.split() for line in text.splitlines() if line.startswith("  2 ")]
+    assert level_two == ["2", "2", "12.50", "50.00", "0.00", "0.00"]
+
+
+def test_the_console_is_safe_from_the_data_sets_words() -> None:
+    problems = {
+        name: Problem(name, "?", "12", metadata={"task": f"\x1b[2J{name in 'ab'}"}) for name in "abcd"
+    }
+    summary = {
+        "settings": {"k": [1]},
+        **summarise(problems, [_sample(n, 0, "12") for n in "abcd"], [1], seed=1),
+    }
+    text = console_text(summary)
+    assert "\x1b" not in text
+    assert "\\x1b[2JTrue" in text

@@ -1,0 +1,23 @@
+"""How a command ends: its exit code, and the one line of a `UserError`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from vlm_uec.errors import UserError
+
+
+def exit_code_of(work: Callable[[], None]) -> int:
+    """0, or 2 where `work` raised a `UserError`, which is told on stderr, by one rank."""
+    try:
+        work()
+    except UserError as error:
+        if os.environ.get("RANK", "0") != "0":
+            # Where rank 0 fails too, the launcher ends this rank first and the line is told once.
+            time.sleep(5)
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

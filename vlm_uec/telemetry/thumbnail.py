@@ -1,0 +1,37 @@
+"""Pictures made small enough for a page."""
+
+from __future__ import annotations
+
+import io
+from itertools import product
+
+from PIL import Image
+
+from vlm_uec.data.vision import decode_image
+
+MAX_BYTES = 40_000
+_SIDES = (320, 224, 160, 96)  # pixels of the longer side
+_QUALITIES = (88, 70, 45, 20)
+
+
+def thumbnail(data: bytes, most: int = MAX_BYTES) -> bytes:
+    """PNG or JPEG, whichever is smaller, of `most` bytes where that can be reached.
+
+    A picture as busy as noise loses quality, then size. Raises `ValueError` on bytes that are no picture.
+    """
+    image = decode_image(data)
+    smallest = data
+    for side, quality in product(_SIDES, _QUALITIES):
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        if quality == _QUALITIES[0]:
+            drawing = _encoded(image, "PNG", optimize=True)
+        smallest = min(drawing, _encoded(image, "JPEG", quality=quality), key=len)
+        if len(smallest) <= most:
+            break
+    return smallest
+
+
+def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
