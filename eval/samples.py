@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ class Sample:
 
 def sample_line(sample: Sample) -> bytes:
     """One line of JSON in UTF-8, with its line end."""
-    line = json.dumps(asdict(sample), ensure_ascii=False) + "\n"
+    scores = {name: vars(score) for name, score in sample.scores.items()}
+    line = json.dumps({**vars(sample), "scores": scores}, ensure_ascii=False) + "\n"
     return line.encode("utf-8", "backslashreplace")  # of a lone surrogate it makes JSON's own escape
 
 
