@@ -24,7 +24,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
 
-from eval.estimators import Interval, Votes, bootstrap_intervals, maj_at_k, paired_intervals, pass_at_k
+from eval.estimators import Votes, maj_at_k, pass_at_k
+from eval.intervals import Interval, bootstrap_intervals, paired_intervals
 
 N = 16  # responses a problem
 SIZES = (200, 400, 601, 1000)  # problems; 601 are Geometry3K's test split, 1000 MathVista's testmini

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.estimators import Interval, paired_intervals, pass_at_k
+from eval.estimators import pass_at_k
+from eval.intervals import Interval, paired_intervals
 from eval.samples import SAMPLES, SUMMARY, Sample, read_samples
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain

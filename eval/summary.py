@@ -8,7 +8,8 @@ from statistics import mean, median
 from typing import Any
 
 from eval.breakdown import groups_of
-from eval.estimators import bootstrap_interval, maj_at_k, pass_at_k
+from eval.estimators import maj_at_k, mean_at_n, pass_at_k
+from eval.intervals import bootstrap_interval
 from eval.samples import Sample
 from eval.scorers import Shown
 from eval.votes import votes_of
@@ -63,7 +64,7 @@ def _estimates(
     n = len(next(iter(groups.values())))
     right = {name: sum(sample.scores[scorer].correct for sample in group) for name, group in groups.items()}
     found = {f"pass@{k}": {name: pass_at_k(n, right[name], k) for name in groups} for k in ks}
-    found[f"mean@{n}"] = {name: right[name] / n for name in groups}
+    found[f"mean@{n}"] = {name: mean_at_n(n, right[name]) for name in groups}
     if n <= MAX_VOTERS and any(
         sample.scores[scorer].extracted for group in groups.values() for sample in group
     ):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eval.compare import Comparison, compare, comparison_table
-from eval.estimators import paired_interval
+from eval.intervals import paired_interval
 from eval.samples import Sample, Score, sample_line
 from vlm_uec.errors import UserError
 
