@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.store import SampleStore
 from vlm_uec.errors import UserError
 from vlm_uec.writable import check_writable
 
@@ -81,6 +82,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UserError(f"--k {wrong[0]}: must be between 1 and --n {arguments.n}")
     if os.environ.get("RANK", "0") == "0":  # ranks that probe at a time take each other's folder away
         check_writable(arguments.out, "--out")
+    if SampleStore(arguments.out).taken and not arguments.resume:
+        raise UserError(f"--out {arguments.out}: holds an evaluation; --resume goes on, or choose another")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -7,7 +7,10 @@ from typing import Any
 
 from vlm_uec.one_line import plain
 
-MAX_KIND_ROWS = 12
+MAX_ROWS = 12  # of a kind
+MAX_KINDS = 5
+# What people look for first; then the others, as the data set has them.
+FIRST_KINDS = ("answer form", "task", "skills", "source", "grade")
 
 
 def console_text(summary: Mapping[str, Any]) -> str:
@@ -44,19 +47,25 @@ def _responses(summary: Mapping[str, Any]) -> str:
 
 
 def _breakdown(summary: Mapping[str, Any]) -> list[str]:
+    kinds = summary["breakdown"]
+    ranked = sorted(kinds, key=lambda kind: FIRST_KINDS.index(kind) if kind in FIRST_KINDS else MAX_KINDS)
+    lines = [line for kind in ranked[:MAX_KINDS] for line in _kind(kind, kinds[kind], summary)]
+    if more := [plain(kind, 34) for kind in ranked[MAX_KINDS:]]:
+        lines += ["", f"  in summary.json also by {', '.join(more)}"]
+    return lines
+
+
+def _kind(kind: str, groups: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     scorers = list(summary["scores"])
-    shown = [f"pass@{k}" for k in summary["settings"]["k"]]
-    lines = []
-    for kind, groups in summary["breakdown"].items():
-        heads = [
-            f"{metric} {scorer}" if len(scorers) > 1 else metric for scorer in scorers for metric in shown
-        ]
-        lines += ["", f"  {plain(kind, 34):<36}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
-        largest = sorted(groups.items(), key=lambda item: -item[1]["problems"])
-        for name, group in largest[:MAX_KIND_ROWS]:
-            values = [100 * group["scores"][scorer][metric] for scorer in scorers for metric in shown]
-            cells = "".join(f"{value:>17.2f}" for value in values)
-            lines.append(f"  {plain(name, 34):<36}{group['problems']:>9}{cells}")
-        if len(largest) > MAX_KIND_ROWS:
-            lines.append(f"  … and {len(largest) - MAX_KIND_ROWS} smaller ones in summary.json")
+    ks = summary["settings"]["k"]
+    columns = [(scorer, f"pass@{k}") for scorer in scorers for k in dict.fromkeys((ks[0], ks[-1]))]
+    heads = [f"{metric} {scorer}" if len(scorers) > 1 else metric for scorer, metric in columns]
+    lines = ["", f"  {plain(kind, 34):<36}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
+    largest = sorted(groups.items(), key=lambda item: -item[1]["problems"])
+    for name, group in largest[:MAX_ROWS]:
+        values = [100 * group["scores"][scorer][metric] for scorer, metric in columns]
+        cells = "".join(f"{value:>17.2f}" for value in values)
+        lines.append(f"  {plain(name, 34):<36}{group['problems']:>9}{cells}")
+    if len(largest) > MAX_ROWS:
+        lines.append(f"  … and {len(largest) - MAX_ROWS} smaller ones in summary.json")
     return lines

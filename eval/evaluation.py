@@ -70,7 +70,7 @@ class Evaluation:
         for reason, count in self.left_out.items():
             self.display.line(f"{self.settings.split}: left out {count} ({reason})")
         about = gather_objects(self._about() if rank() == 0 else {})[0]
-        on_first_rank(lambda: self.store.check(_identity(about), resume=self.arguments.resume))
+        on_first_rank(lambda: self.store.check(_identity(about)))
         known, wanted = self._dealt()
         gather_lists(lambda: self._load(needed=bool(wanted)))
         on_first_rank(lambda: self.store.begin(_identity(about)))

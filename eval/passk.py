@@ -33,7 +33,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     arguments = parse_arguments()
-    return exit_code_of(lambda: run(arguments))
+    try:
+        return exit_code_of(lambda: run(arguments))
+    except KeyboardInterrupt:
+        print("interrupted: --resume goes on from here", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

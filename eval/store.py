@@ -31,14 +31,15 @@ class SampleStore:
     def __init__(self, out: Path) -> None:
         self.out = out
 
-    def check(self, identity: Identity, *, resume: bool) -> None:
-        """Raises UserError where the folder is another evaluation's, or not to be resumed."""
-        path = self.out / IDENTITY
-        if not path.exists() and not (self.out / SAMPLES).exists():
-            return
-        if not resume:
-            raise UserError(f"--out {self.out}: holds an evaluation; --resume goes on, or choose another")
-        _refuse_another(path, identity)
+    @property
+    def taken(self) -> bool:
+        """Whether there is an evaluation here, finished or not."""
+        return (self.out / IDENTITY).exists() or (self.out / SAMPLES).exists()
+
+    def check(self, identity: Identity) -> None:
+        """Raises UserError where the evaluation that is here is another."""
+        if self.taken:
+            _refuse_another(self.out / IDENTITY, identity)
 
     def begin(self, identity: Identity) -> None:
         """Makes the folder this evaluation's."""

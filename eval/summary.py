@@ -69,7 +69,7 @@ def _estimates(
         sample.scores[scorer].extracted for group in groups.values() for sample in group
     ):
         votes = {name: votes_of(group, problems[name], scorer, shown) for name, group in groups.items()}
-        found |= {f"maj@{k}": {name: maj_at_k(votes[name], k) for name in groups} for k in ks}
+        found |= {f"maj@{k}": {name: maj_at_k(votes[name], k) for name in groups} for k in ks if k > 1}
     return found
 
 

@@ -93,13 +93,13 @@ def test_killed_between_the_file_and_its_parts_nothing_counts_twice(tmp_path: Pa
     assert store.known() == {("a", 0): FIRST, ("a", 1): SECOND}
 
 
-def test_an_evaluation_of_ones_own_is_resumed(tmp_path: Path) -> None:
+def test_an_evaluation_of_ones_own_goes_on(tmp_path: Path) -> None:
     store = SampleStore(tmp_path / "out")
-    store.check(IDENTITY, resume=True)  # nothing there yet: it starts
+    assert not store.taken
+    store.check(IDENTITY)  # nothing there yet: it starts
     store.begin(IDENTITY)
-    store.check(IDENTITY, resume=True)
-    with pytest.raises(UserError, match="--resume goes on, or choose another"):
-        store.check(IDENTITY, resume=False)
+    assert store.taken
+    store.check(IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,20 @@ def test_another_is_refused_with_what_differs(tmp_path: Path, now: dict[str, obj
     store = SampleStore(tmp_path)
     store.begin(IDENTITY)
     with pytest.raises(UserError, match=told):
-        store.check(now, resume=True)
+        store.check(now)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": 3, "model": {}}'])
 def test_a_damaged_identity_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "evaluation.json").write_text(content)
     with pytest.raises(UserError, match="cannot be read"):
-        SampleStore(tmp_path).check(IDENTITY, resume=True)
+        SampleStore(tmp_path).check(IDENTITY)
 
 
 def test_samples_without_an_identity_are_not_taken_over(tmp_path: Path) -> None:
     (tmp_path / "samples.jsonl").write_bytes(sample_line(FIRST))
     with pytest.raises(UserError, match="cannot be read"):
-        SampleStore(tmp_path).check(IDENTITY, resume=True)
+        SampleStore(tmp_path).check(IDENTITY)
 
 
 def test_an_identity_is_readable(tmp_path: Path) -> None:

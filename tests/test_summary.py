@@ -37,7 +37,6 @@ def test_the_numbers_by_hand() -> None:
             "pass@1": 7 / 16,
             "pass@2": (1 + 5 / 6 + 1 / 2) / 4,
             "pass@4": 3 / 4,
-            "maj@1": 7 / 16,
             # Two of b: both right 1/6, one right and one wrong 4/6 (half each). Of c: one right in 3/6.
             "maj@2": (1 + 1 / 6 + 1 / 3 + 1 / 4) / 4,
             "maj@4": 2 / 4,
@@ -69,7 +68,7 @@ def test_by_group() -> None:
     assert list(groups) == ["1", "2"]
     assert groups["1"]["problems"] == groups["2"]["problems"] == 2
     assert groups["1"]["scores"]["verify"] == pytest.approx(
-        {"pass@1": 3 / 4, "pass@4": 1, "mean@4": 3 / 4, "maj@1": 3 / 4, "maj@4": 1}
+        {"pass@1": 3 / 4, "pass@4": 1, "mean@4": 3 / 4, "maj@4": 1}
     )
     assert groups["2"]["scores"]["verify"]["pass@4"] == 1 / 2
     assert (groups["2"]["truncated"], groups["2"]["unextracted"], groups["2"]["tokens_mean"]) == (
@@ -87,15 +86,11 @@ def test_lengths_that_nobody_knows_are_not_told() -> None:
 
 
 def test_a_scorer_without_answers_has_no_majority() -> None:
-    samples = [
-        Sample(
-            name, 0, "", 5, False, {"verify": Score(True, "12", "", ""), "reward": Score(True, None, "", "")}
-        )
-        for name in PROBLEMS
-    ]
-    scores = summarise(PROBLEMS, samples, [1], seed=1)["scores"]
-    assert "maj@1" in scores["verify"]
-    assert "maj@1" not in scores["reward"]
+    scores = {"verify": Score(True, "12", "", ""), "reward": Score(True, None, "", "")}
+    samples = [Sample(name, index, "", 5, False, scores) for name in PROBLEMS for index in range(2)]
+    found = summarise(PROBLEMS, samples, [1, 2], seed=1)["scores"]
+    assert "maj@2" in found["verify"]
+    assert "maj@2" not in found["reward"]
 
 
 def test_the_console_shows_all_of_it() -> None:
@@ -108,6 +103,25 @@ def test_the_console_shows_all_of_it() -> None:
     assert "4 problems, 16 responses, 15.0 tokens on average, 30 at most, 25.00 % truncated" in text
     (level_two,) = [line.split() for line in text.splitlines() if line.startswith("  2 ")]
     assert level_two == ["2", "2", "12.50", "50.00", "0.00", "0.00"]
+
+
+def test_the_console_shows_the_kinds_people_look_for_first() -> None:
+    labels = {"zoo": "a", "grade": "1", "task": "x", "b": "b", "c": "c", "d": "d", "source": "s"}
+    problems = {
+        name: Problem(
+            name, "?", "12", metadata={kind: value + str(name in "ab") for kind, value in labels.items()}
+        )
+        for name in "abcd"
+    }
+    summary = {
+        "settings": {"k": [1]},
+        **summarise(problems, [_sample(n, 0, "12") for n in "abcd"], [1], seed=1),
+    }
+    text = console_text(summary)
+    assert [line.split()[0] for line in text.splitlines() if "problems  " in line] == [
+        "task", "source", "grade", "zoo", "b",
+    ]  # fmt: skip
+    assert text.endswith("in summary.json also by c, d")
 
 
 def test_the_console_is_safe_from_the_data_sets_words() -> None:
