@@ -173,12 +173,12 @@ class Evaluation:
         return []
 
     def _finish(self, about: dict[str, Any], samples: list[Sample]) -> None:
-        with writing_to(self.store.out, "--out", "--resume"):
+        out, shown = self.store.out, self.encoder.format_prompt
+        about["settings"]["k"] = self.arguments.k
+        with writing_to(out, "--out", "--resume"):
             self.store.finish(samples)
-            about["settings"]["k"] = self.arguments.k
-            write_outcome(
-                self.store.out, about, self.problems, samples, self.display.line, self.encoder.format_prompt
-            )
+            told = write_outcome(out, about, self.problems, samples, shown)
+        self.display.line(told)
 
 
 def _identity(about: dict[str, dict[str, Any]]) -> Identity:

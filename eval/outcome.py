@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,15 @@ def write_outcome(
     about: Mapping[str, Any],
     problems: Mapping[str, Problem],
     samples: Sequence[Sample],
-    say: Callable[[str], None],
     shown: Shown | None = None,
-) -> None:
-    """`about`: where the samples come from; its settings have `k` and `seed`. `shown`: a problem's prompt."""
+) -> str:
+    """What to tell of it. `about`: where the samples come from; its settings have `k` and `seed`. `shown`: a
+    problem's prompt."""
     settings = about["settings"]
     summary = {**about, **summarise(problems, samples, settings["k"], settings["seed"], shown)}
-    say(console_text(summary))
     write_whole(out / SUMMARY, json_bytes(summary))
     if records := official_records(problems, samples):
         write_whole(out / OFFICIAL_FILE, json_bytes(records))
     write_plots(out, summary, samples)
     write_page(out / PAGE, summary, problems, samples)
-    say(f"page: {out / PAGE}")
+    return f"{console_text(summary)}\npage: {out / PAGE}"

@@ -58,11 +58,12 @@ def run(arguments: argparse.Namespace) -> None:
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
     samples = _scored(arguments, given, problems)
-    with writing_to(arguments.out, "--out", "once more"):
+    about = _about(arguments, known, len(known) - len(problems), n, ks)
+    with writing_to(arguments.out, "--out", "run it again"):
         arguments.out.mkdir(parents=True, exist_ok=True)
         SampleStore(arguments.out).finish(samples)
-        about = _about(arguments, problems, len(known) - len(problems), n, ks)
-        write_outcome(arguments.out, about, problems, samples, print)
+        told = write_outcome(arguments.out, about, problems, samples)
+    print(told)
 
 
 def _problems(arguments: argparse.Namespace) -> Sequence[Problem]:
@@ -118,7 +119,7 @@ def _sample(
 
 
 def _about(
-    arguments: argparse.Namespace, problems: Mapping[str, Problem], unanswered: int, n: int, ks: Sequence[int]
+    arguments: argparse.Namespace, known: Mapping[str, Problem], unanswered: int, n: int, ks: Sequence[int]
 ) -> dict[str, Any]:
     with arguments.responses.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -128,7 +129,7 @@ def _about(
         "data": {
             "path": arguments.data,
             "split": arguments.split,
-            "fingerprint": data_fingerprint(problems.values()),
+            "fingerprint": data_fingerprint(known.values()),
             "left_out": {"no response": unanswered} if unanswered else {},
         },
         "versions": {"vlm-uec": version("vlm-uec")},
