@@ -94,8 +94,8 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
     engine = NativeEngine(models.policy, frozenset(task.ends), slots)
     shape, problems = task.shape, task.prompts.problems
 
-    def sample(number: int) -> Drawn:
-        tokens = 0
+    def draw(number: int) -> Drawn:
+        samples: list[Sample] = []
         with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).appending(0) as part:
             for answer in sample_answers(
                 engine,
@@ -107,12 +107,13 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
                 seed=number,
                 on_progress=silent,
             ):
-                tokens += answer.tokens
-                scores = score(task.scorers, answer.text, problems[answer.problem_id])
-                append(part, Sample(**asdict(answer), scores=scores))
-        return Drawn(len(problems) * shape.n, tokens)
+                samples.append(Sample(**vars(answer), scores={}))
+                append(part, samples[-1])
+        for sample in samples:
+            score(task.scorers, sample.text, problems[sample.problem_id])
+        return Drawn(len(samples), sum(sample.tokens or 0 for sample in samples))
 
-    return sample
+    return draw
 
 
 def library_sampler(models: Models, task: Task) -> Sampler:

@@ -86,6 +86,19 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UserError(f"--out {arguments.out}: holds an evaluation; --resume goes on, or choose another")
 
 
+def check_comparison(arguments: argparse.Namespace) -> None:
+    """Raises `UserError` on options that a comparison would not heed."""
+    for name in ("model", "data", "out", "k"):
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--compare stands alone, without --{name}: each run has its own")
+    check_seed(arguments.seed)
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 1 << 63:
+        raise UserError(f"--seed {seed}: give a whole number, at least 0")
+
+
 def settings_of(arguments: argparse.Namespace) -> Settings:
     return Settings(**{name: getattr(arguments, name) for name in Settings.__dataclass_fields__})
 
@@ -107,9 +120,10 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
     low, high = arguments.min_pixels, arguments.max_pixels
     if low is not None and high is not None and low > high:
         raise UserError(f"--min-pixels {low} is above --max-pixels {high}")
-    if not 0 <= arguments.temperature <= 100:
-        raise UserError(f"--temperature {arguments.temperature:g}: give a number from 0 to 100")
+    if arguments.temperature != 0 and not 0.01 <= arguments.temperature <= 100:
+        raise UserError(
+            f"--temperature {arguments.temperature:g}: give 0 (greedy), or a number from 0.01 to 100"
+        )
     if not 0 < arguments.top_p <= 1:
         raise UserError(f"--top-p {arguments.top_p:g}: give a number above 0, at most 1")
-    if not 0 <= arguments.seed < 1 << 63:
-        raise UserError(f"--seed {arguments.seed}: give a whole number, at least 0")
+    check_seed(arguments.seed)

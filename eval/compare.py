@@ -208,13 +208,15 @@ def _right(path: Path, samples: Sequence[Sample], scorer: str, n: int) -> dict[s
     right: Counter[str] = Counter()
     for sample in samples:
         score = sample.scores.get(scorer)
-        if not isinstance(sample.problem_id, str) or score is None or type(score.correct) is not bool:
+        if score is None:
             raise UserError(f"{path / SAMPLES}: a sample has no verdict by {plain(scorer)}; evaluate again")
         total[sample.problem_id] += 1
         right[sample.problem_id] += score.correct
     if unfinished := [name for name, count in total.items() if count != n]:
         told = f"problem {plain(unfinished[0])} has {total[unfinished[0]]} samples, not {n}"
         raise UserError(f"--compare: {path} is no finished evaluation ({told}); finish with --resume")
+    if len({sample.key for sample in samples}) < len(samples):
+        raise UserError(f"{path / SAMPLES}: a sample is there twice; evaluate again")
     if not total:
         raise UserError(f"--compare: {path} is no finished evaluation (no samples); finish with --resume")
     return dict(right)

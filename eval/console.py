@@ -27,7 +27,8 @@ def _scores(summary: Mapping[str, Any]) -> list[str]:
     for metric in metrics:
         cells = [_with_interval(summary["scores"][scorer].get(metric)) for scorer in scorers]
         lines.append(f"  {metric:<21}" + "".join(f"{cell:>26}" for cell in cells))
-    shares = [f"{100 * summary['scores'][scorer]['unextracted']:.2f}" for scorer in scorers]
+    unextracted = [summary["scores"][scorer].get("unextracted") for scorer in scorers]
+    shares = ["-" if share is None else f"{100 * share:.2f}" for share in unextracted]
     return [*lines, f"  {'no answer found':<21}" + "".join(f"{share:>26}" for share in shares)]
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import platform
 import time
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -20,15 +19,29 @@ from eval.store import Identity, SampleStore, append
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
-from vlm_uec.distributed import gather_lists, gather_objects, on_first_rank, rank, world_size
+from vlm_uec.distributed import (
+    gather_lists,
+    gather_objects,
+    on_all_ranks,
+    on_first_rank,
+    rank,
+    ranks_here,
+    world_size,
+)
 from vlm_uec.errors import UserError
-from vlm_uec.evaluate import Answer, sample_answers
+from vlm_uec.evaluate import sample_answers
+from vlm_uec.one_line import plain
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, end_ids, load_model, read_model_config
 from vlm_uec.rollout.engine import RolloutEngine, Sampling
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
 from vlm_uec.writable import writing_to
+
+PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
+# Moved files are what they were, scoring is done anew, keys know nothing of slots, and the data's fingerprint
+# says which problems there are.
+MAY_CHANGE = ("path", "reward", "slots", "problems")
 
 Wanted = dict[str, list[int]]  # sample indices by problem id
 
@@ -48,7 +61,9 @@ class Evaluation:
             min_pixels=arguments.min_pixels,
             max_pixels=arguments.max_pixels,
             max_prompt_tokens=arguments.max_prompt_tokens,
+            cache_bytes=0,  # each prompt is read once
         )
+        self._check_budget()
         problems = loaded.problems[: arguments.problems]
         self.prompts = prepare_prompts(problems, self.encoder)
         self.problems = self.prompts.problems
@@ -57,7 +72,6 @@ class Evaluation:
         self.scorers = scorers_for(self.problems.values(), self.encoder.format_prompt, arguments.reward)
         self.store = SampleStore(arguments.out)
         self.engine: RolloutEngine | None = None
-        self._check_budget()
 
     def _check_budget(self) -> None:
         budget = self.encoder.image_processor.size
@@ -72,11 +86,16 @@ class Evaluation:
         about = gather_objects(self._about() if rank() == 0 else {})[0]
         on_first_rank(lambda: self.store.check(_identity(about)))
         known, wanted = self._dealt()
-        gather_lists(lambda: self._load(needed=bool(wanted)))
+        on_all_ranks(lambda: self._load() if wanted else None)
         on_first_rank(lambda: self.store.begin(_identity(about)))
-        together = gather_lists(lambda: [*known, *self._sample(wanted)])
+        started = time.monotonic()
+        drawn = gather_lists(lambda: self._sample(wanted))
+        if drawn:
+            self._tell_speed(len(drawn), time.monotonic() - started)
+        mine = [*known, *drawn][rank() :: world_size()]
+        samples = gather_lists(lambda: [self._scored(sample) for sample in mine])
         place = {name: number for number, name in enumerate(self.problems)}
-        samples = sorted(together, key=lambda sample: (place[sample.problem_id], sample.index))
+        samples.sort(key=lambda sample: (place[sample.problem_id], sample.index))
         on_first_rank(lambda: self._finish(about, samples))
 
     def _about(self) -> dict[str, dict[str, Any]]:
@@ -88,9 +107,9 @@ class Evaluation:
             "template": self.encoder.format_prompt.source,
             "precision": self._precision(),
         }
-        packages = {name: version(name) for name in ("torch", "transformers", "vlm-uec")}
+        packages = {name: version(name) for name in PACKAGES}
         return {
-            "settings": {**dataclasses.asdict(self.settings), **resolved},
+            "settings": {**asdict(self.settings), **resolved},
             "model": {
                 "path": self.arguments.model,
                 "fingerprint": model_fingerprint(self.arguments.model, self.config),
@@ -101,41 +120,35 @@ class Evaluation:
                 "fingerprint": self.fingerprint,
                 "left_out": dict(self.left_out),
             },
-            "versions": {"python": platform.python_version(), **packages},
+            "versions": {**packages, "device": "cuda" if torch.cuda.is_available() else "cpu"},
         }
 
     def _precision(self) -> str:
         return self.settings.precision or ("bf16" if torch.cuda.is_available() else "fp32")
 
     def _dealt(self) -> tuple[list[Sample], Wanted]:
-        """The samples this rank answers for because it found them, and the ones it has to draw."""
-        known = self.store.known()
-        owner: dict[tuple[str, int], int] = {}
-        for number, keys in enumerate(gather_objects(list(known))):
-            owner |= {key: number for key in keys if key not in owner}
-        mine = list(self.problems)[rank() :: world_size()]
-        wanted = {
-            name: missing
-            for name in mine
-            if (missing := [index for index in range(self.settings.n) if (name, index) not in owner])
-        }
-        if owner:
-            self.display.line(f"found {len(owner)} of {len(self.problems) * self.settings.n} responses")
-        return [self._scored(sample) for key, sample in known.items() if owner[key] == rank()], wanted
-
-    def _scored(self, answer: Answer | Sample) -> Sample:
-        """Also of what an earlier run scored: verdicts are those of the code that writes the summary."""
-        scores = score(self.scorers, answer.text, self.problems[answer.problem_id])
-        return Sample(answer.problem_id, answer.index, answer.text, answer.tokens, answer.truncated, scores)
+        """What earlier runs left, on every rank alike, and what this rank has to draw."""
+        n = self.settings.n
+        reads = rank() == ranks_here()[0]  # one rank a machine: they may share no disk
+        found = gather_lists(lambda: self.store.known() if reads else [])
+        left = {sample.key: sample for sample in found}
+        if strange := [name for name, index in left if name not in self.problems or index >= n]:
+            raise UserError(f"--resume {self.store.out}: problem {plain(strange[0])} has a response too many")
+        if left:
+            self.display.line(f"found {len(left)} of {len(self.problems) * n} responses")
+        missing = {name: [i for i in range(n) if (name, i) not in left] for name in self.problems}
+        # Of those with something to draw, so that ranks have alike much to do after a kill as well.
+        mine = [name for name, indices in missing.items() if indices][rank() :: world_size()]
+        return list(left.values()), {name: missing[name] for name in mine}
 
     def _sample(self, wanted: Wanted) -> list[Sample]:
-        """Draws, scores and keeps, one response at a time."""
+        """Draws, and keeps each response as it ends; scoring waits, so that a scorer's fault costs none."""
         samples: list[Sample] = []
         if self.engine is None:
             return samples
-        started = time.monotonic()
-        self.display.doing(f"{len(wanted)} problems x {self.settings.n}")
         settings = self.settings
+        share = f", rank 0's of {world_size()}" if world_size() > 1 else ""
+        self.display.doing(f"{len(wanted)} problems x {settings.n}{share}")
         answers = sample_answers(
             self.engine,
             self.prompts,
@@ -148,19 +161,19 @@ class Evaluation:
         )
         with self.store.appending(rank()) as part:
             for answer in answers:
-                samples.append(self._scored(answer))
+                samples.append(Sample(**vars(answer), scores={}))
                 append(part, samples[-1])
-        seconds = time.monotonic() - started
-        self.display.line(
-            f"{len(samples)} responses in {seconds:.1f} s, {len(samples) / seconds:.1f}/s"
-            + (f" on each of {world_size()} ranks" if world_size() > 1 else "")
-        )
         return samples
 
-    def _load(self, *, needed: bool) -> list[None]:
-        """The engine, where this rank has something to sample; nothing to gather but what goes wrong."""
-        if not needed:
-            return []
+    def _tell_speed(self, responses: int, seconds: float) -> None:
+        ranks = f" on {world_size()} ranks" if world_size() > 1 else ""
+        self.display.line(f"{responses} responses in {seconds:.1f} s, {responses / seconds:.1f}/s{ranks}")
+
+    def _scored(self, sample: Sample) -> Sample:
+        """Also what an earlier run scored: verdicts are those of the code that writes the summary."""
+        return replace(sample, scores=score(self.scorers, sample.text, self.problems[sample.problem_id]))
+
+    def _load(self) -> None:
         self.display.doing("loading the model")
         model = load_model(self.arguments.model, self._precision(), checkpointing=False)
         banned = banned_ids(model.model.language_model.vocab_size, self.encoder.tokenizer)
@@ -170,7 +183,6 @@ class Evaluation:
             policy.to(torch.device("cuda", torch.cuda.current_device()))
         ends = end_ids(self.arguments.model, self.encoder.tokenizer)
         self.engine = NativeEngine(policy, ends, self.settings.slots)
-        return []
 
     def _finish(self, about: dict[str, Any], samples: list[Sample]) -> None:
         out, shown = self.store.out, self.encoder.format_prompt
@@ -182,8 +194,8 @@ class Evaluation:
 
 
 def _identity(about: dict[str, dict[str, Any]]) -> Identity:
-    """Of these, what a resumed evaluation must have in common: paths may change, and scoring is done anew."""
+    """Of these, what a resumed evaluation must have in common."""
     return {
-        part: {name: value for name, value in values.items() if name not in ("path", "reward")}
+        part: {name: value for name, value in values.items() if name not in MAY_CHANGE}
         for part, values in about.items()
     }

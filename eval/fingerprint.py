@@ -20,6 +20,8 @@ def model_fingerprint(path: str, config: Any) -> str:
     """
     revision = getattr(config, "_commit_hash", None)
     if not Path(path).is_dir():
+        if revision is None:
+            raise UserError(f"--model {path}: its revision is not known; download it, and give the directory")
         return f"revision {revision}"
     files = sorted(file for file in Path(path).iterdir() if file.suffix in _SUFFIXES and file.is_file())
     try:

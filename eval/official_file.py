@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eval.mathvista import normalise
-from eval.samples import Sample
-from eval.scorers import OFFICIAL
+from eval.samples import OFFICIAL, Sample
 from vlm_uec.data.faults import IMAGE_MARK
 from vlm_uec.types import Problem
 

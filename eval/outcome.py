@@ -29,9 +29,9 @@ def write_outcome(
     problem's prompt."""
     settings = about["settings"]
     summary = {**about, **summarise(problems, samples, settings["k"], settings["seed"], shown)}
-    write_whole(out / SUMMARY, json_bytes(summary))
+    write_whole(out / SUMMARY, [json_bytes(summary)])
     if records := official_records(problems, samples):
-        write_whole(out / OFFICIAL_FILE, json_bytes(records))
+        write_whole(out / OFFICIAL_FILE, [json_bytes(records)])
     write_plots(out, summary, samples)
     write_page(out / PAGE, summary, problems, samples)
     return f"{console_text(summary)}\npage: {out / PAGE}"

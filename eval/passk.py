@@ -9,13 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from datetime import timedelta
 
-from eval.arguments import check_arguments, parse_arguments
+from eval.arguments import check_arguments, check_comparison, parse_arguments
 from vlm_uec.command import exit_code_of
+
+MAX_WAIT = timedelta(
+    days=2
+)  # of one rank for another: shares of a large evaluation end at very different times
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.compare:
+        check_comparison(arguments)
         from eval.compare import compare, comparison_table
 
         print(comparison_table(compare(arguments.compare, arguments.seed)))
@@ -25,8 +31,8 @@ def run(arguments: argparse.Namespace) -> None:
     from eval.evaluation import Evaluation
     from vlm_uec.policy.zero import start_distributed, stop_distributed
 
-    if "RANK" in os.environ:
-        start_distributed()
+    if "MASTER_ADDR" in os.environ:  # under the launcher
+        start_distributed(MAX_WAIT)
     Evaluation(arguments).execute()
     stop_distributed()
 

@@ -20,6 +20,7 @@ from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 
 MAX_BYTES = 2**30
+MAX_COUNT = 10**9  # of an index, or of tokens
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,6 @@ def _count(row: Mapping[str, Any], field: str) -> int | None:
     value = row.get(field)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _BadRow(f"'{field}' is no whole number from 0; write one, or leave it out")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise _BadRow(f"'{field}' is no whole number from 0 to {MAX_COUNT}; write one, or leave it out")
     return value

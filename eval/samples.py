@@ -12,6 +12,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
 
 SAMPLES, SUMMARY = "samples.jsonl", "summary.json"
+VERIFY, OFFICIAL, REWARD = "verify", "official", "reward"  # scorers
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Sample:
-    """A judged response to a held-out problem. Its key is (problem id, index)."""
+    """A response to a held-out problem, and what scorers say of it. Its key is (problem id, index)."""
 
     problem_id: str
     index: int
@@ -70,7 +71,23 @@ def _read_sample(path: Path, number: int, line: bytes) -> Sample:
     try:
         row: dict[str, Any] = json.loads(line)
         scores = {str(name): Score(**score) for name, score in row.pop("scores").items()}
-        return Sample(**row, scores=scores)
+        return _checked(Sample(**row, scores=scores))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         told = f"{path}, line {number}: no sample ({plain(str(error), 120)})"
         raise UserError(f"{told}; remove the line, then --resume samples it again") from error
+
+
+def _checked(sample: Sample) -> Sample:
+    """The sample, where its fields are of their types: JSON knows nothing of them. Raises TypeError."""
+    counts = [sample.index] if sample.tokens is None else [sample.index, sample.tokens]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise TypeError("index and tokens are whole numbers")
+    if not (isinstance(sample.problem_id, str) and isinstance(sample.text, str)):
+        raise TypeError("problem_id and text are texts")
+    if type(sample.truncated) is not bool:
+        raise TypeError("truncated is true or false")
+    for score in sample.scores.values():
+        words = [score.reason, score.rule, *([] if score.extracted is None else [score.extracted])]
+        if type(score.correct) is not bool or not all(isinstance(word, str) for word in words):
+            raise TypeError("a score is not of its types")
+    return sample

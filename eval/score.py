@@ -15,19 +15,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from eval.arguments import USUAL_K
+from eval.arguments import USUAL_K, check_seed
 from eval.mathvista import official_score
 from eval.outcome import write_outcome
 from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
-from eval.samples import SUMMARY, Sample
-from eval.scorers import OFFICIAL, Scorer, score, scorers_for
+from eval.samples import OFFICIAL, Sample
+from eval.scorers import Scorer, score, scorers_for
 from eval.store import SampleStore
 from vlm_uec.command import exit_code_of
+from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 from vlm_uec.writable import check_writable, writing_to
+
+_SETTINGS = ("seed", "template", "reward")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -40,15 +43,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--k", type=int, nargs="+", help="1, 4, 16, 64 and 256 up to their number if not given"
     )
+    parser.add_argument("--template", help="format prompt they were sampled with, should it list choices")
     parser.add_argument("--reward", help="a third scorer: path/to/file.py:function, right where it gives 1")
     parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if (arguments.out / SUMMARY).exists():
+    if SampleStore(arguments.out).taken:
         raise UserError(f"--out {arguments.out}: holds an evaluation; choose another")
+    check_seed(arguments.seed)
     check_writable(arguments.out, "--out")
+    shown = FormatPrompt(arguments.template) if arguments.template else None
     given = read_responses(arguments.responses)
     known = {problem.id: problem for problem in _problems(arguments)}
     n = _each(given, known)
@@ -57,12 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--k {wrong[0]}: must be between 1 and the {n} responses of a problem")
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
-    samples = _scored(arguments, given, problems)
+    samples = _scored(arguments, given, problems, shown)
     about = _about(arguments, known, len(known) - len(problems), n, ks)
     with writing_to(arguments.out, "--out", "run it again"):
         arguments.out.mkdir(parents=True, exist_ok=True)
         SampleStore(arguments.out).finish(samples)
-        told = write_outcome(arguments.out, about, problems, samples)
+        told = write_outcome(arguments.out, about, problems, samples, shown)
     print(told)
 
 
@@ -89,7 +95,10 @@ def _each(given: Sequence[GivenResponse], problems: Mapping[str, Problem]) -> in
 
 
 def _scored(
-    arguments: argparse.Namespace, given: Sequence[GivenResponse], problems: Mapping[str, Problem]
+    arguments: argparse.Namespace,
+    given: Sequence[GivenResponse],
+    problems: Mapping[str, Problem],
+    shown: FormatPrompt | None,
 ) -> list[Sample]:
     """In order of problem and index; an extraction that comes with a response is what `official` judges."""
     extractions = read_extractions(arguments.extractions) if arguments.extractions else {}
@@ -97,7 +106,7 @@ def _scored(
         raise UserError(
             "--extractions: they are by problem, and there are several responses to each; give one"
         )
-    scorers = scorers_for(problems.values(), None, arguments.reward)
+    scorers = scorers_for(problems.values(), shown, arguments.reward)
     place = {name: number for number, name in enumerate(problems)}
     return [
         _sample(response, problems[response.problem_id], scorers, extractions)
@@ -124,7 +133,7 @@ def _about(
     with arguments.responses.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "settings": {"n": n, "k": list(ks), "seed": arguments.seed, "reward": arguments.reward},
+        "settings": {"n": n, "k": list(ks), **{name: getattr(arguments, name) for name in _SETTINGS}},
         "model": {"path": f"responses of {arguments.responses}", "fingerprint": digest},
         "data": {
             "path": arguments.data,

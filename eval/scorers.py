@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from eval.mathvista import official_score
-from eval.samples import Score
+from eval.samples import OFFICIAL, REWARD, VERIFY, Score
 from vlm_uec.rewards import RewardFunction, judge, load_reward_function, try_out, verdict_on
 from vlm_uec.types import Problem
 
 Scorer = Callable[[str, Problem], Score]
 Shown = Callable[[Problem], str]  # the prompt's text, which may list choices that the question does not
-
-VERIFY, OFFICIAL, REWARD = "verify", "official", "reward"
 
 
 def scorers_for(problems: Iterable[Problem], shown: Shown | None, reward: str | None) -> Mapping[str, Scorer]:

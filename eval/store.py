@@ -1,4 +1,4 @@
-"""An evaluation's folder: samples appended as they come, kept through a kill, whole at the end.
+"""An evaluation's folder: responses appended as they come, kept through a kill, scored and whole at the end.
 
 Each rank appends to a file of its own under `partial/`; once all are there, rank 0 writes `samples.jsonl` in
 order of problem and index, and the parts go. `evaluation.json` says what the samples are of.
@@ -6,10 +6,12 @@ order of problem and index, and the parts go. `evaluation.json` says what the sa
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +32,7 @@ class SampleStore:
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self._lock: BinaryIO | None = None  # held until this process ends
 
     @property
     def taken(self) -> bool:
@@ -42,18 +45,29 @@ class SampleStore:
             _refuse_another(self.out / IDENTITY, identity)
 
     def begin(self, identity: Identity) -> None:
-        """Makes the folder this evaluation's."""
+        """Makes the folder this evaluation's. Raises UserError where one runs in it, or began meanwhile."""
+        path = self.out / IDENTITY
         with writing_to(self.out, "--out", "--resume"):
             self.out.mkdir(parents=True, exist_ok=True)
-            write_whole(self.out / IDENTITY, json_bytes(identity))
+            if not path.exists():
+                write_whole(path, [json_bytes(identity)])
+            self._lock = path.open("rb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"--out {self.out}: an evaluation is running in it; choose another") from error
+        except OSError as error:
+            # Some clusters' file systems have no locks: there, nothing keeps two runs apart.
+            warnings.warn(f"{self.out}: cannot be locked ({error.strerror})", stacklevel=2)
+        self.check(identity)
 
-    def known(self) -> dict[tuple[str, int], Sample]:
-        """The samples that earlier runs left here, whichever rank wrote them."""
+    def known(self) -> list[Sample]:
+        """The responses that earlier runs left here, each once; those of parts have no scores."""
         whole = self.out / SAMPLES
         found = read_samples(whole) if whole.exists() else []
         for part in sorted((self.out / PARTIAL).glob("*.jsonl")):
             found += read_samples(part, torn=True)
-        return {sample.key: sample for sample in found}
+        return list({sample.key: sample for sample in found}.values())
 
     @contextmanager
     def appending(self, rank: int) -> Iterator[BinaryIO]:
@@ -67,7 +81,7 @@ class SampleStore:
 
     def finish(self, samples: Sequence[Sample]) -> None:
         """All samples, in their final order, in the place of the parts."""
-        write_whole(self.out / SAMPLES, b"".join(map(sample_line, samples)))
+        write_whole(self.out / SAMPLES, map(sample_line, samples))
         shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
 
 
@@ -82,11 +96,11 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """The file is there with all of the content, or as it was before."""
+def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
+    """The file is there with all of the pieces, or as it was before."""
     beside = path.with_name(path.name + ".new")
     with beside.open("wb") as file:
-        file.write(content)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -10,7 +10,7 @@ from typing import Any
 from eval.breakdown import groups_of
 from eval.estimators import maj_at_k, mean_at_n, pass_at_k
 from eval.intervals import bootstrap_interval
-from eval.samples import Sample
+from eval.samples import REWARD, Sample
 from eval.scorers import Shown
 from eval.votes import votes_of
 from vlm_uec.types import Problem
@@ -46,7 +46,7 @@ def summarise(
         "problems": len(groups),
         "samples": len(samples),
         "scores": {
-            name: {**_with_intervals(metrics, groups, seed), "unextracted": _unextracted(name, samples)}
+            name: {**_with_intervals(metrics, groups, seed), **_unextracted(name, samples)}
             for name, metrics in estimates.items()
         },
         "responses": _responses(samples),
@@ -93,15 +93,18 @@ def _group(
             scorer: {metric: mean(found[name] for name in ids) for metric, found in metrics.items()}
             for scorer, metrics in estimates.items()
         },
-        "unextracted": _unextracted(next(iter(estimates)), samples),
+        **_unextracted(next(iter(estimates)), samples),
         **{
             name: value for name, value in _responses(samples).items() if name in ("truncated", "tokens_mean")
         },
     }
 
 
-def _unextracted(scorer: str, samples: Sequence[Sample]) -> float:
-    return mean(not sample.scores[scorer].extracted for sample in samples)
+def _unextracted(scorer: str, samples: Sequence[Sample]) -> dict[str, float]:
+    """The share; of a plug-in, which extracts nothing, none."""
+    if scorer == REWARD:
+        return {}
+    return {"unextracted": mean(not sample.scores[scorer].extracted for sample in samples)}
 
 
 def _responses(samples: Sequence[Sample]) -> dict[str, float]:

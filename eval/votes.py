@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from eval.estimators import Votes
-from eval.samples import Sample
+from eval.mathvista import normalise
+from eval.samples import OFFICIAL, VERIFY, Sample
 from vlm_uec.rewards import lists_choices
 from vlm_uec.types import Problem
 from vlm_uec.verifier import verify
@@ -35,9 +36,23 @@ def votes_of(
     scores = [sample.scores[scorer] for sample in samples]
     wrong = [(score.extracted or "").strip() for score in scores if not score.correct]
     texts = Counter(filter(None, wrong))
-    counts = _verified(texts, problem, prompt) if scorer == "verify" else texts.values()
+    counts = _counts(texts, problem, scorer, prompt)
     right = sum(score.correct for score in scores)
     return Votes(right, tuple(sorted(counts)), len(scores) - right - texts.total())
+
+
+def _counts(
+    texts: Mapping[str, int], problem: Problem, scorer: str, prompt: Callable[[Problem], str] | None
+) -> Iterable[int]:
+    if scorer == VERIFY:
+        return _verified(texts, problem, prompt)
+    if scorer != OFFICIAL:
+        return texts.values()
+    # Its own normal form, the prediction: `A` and the text of choice A are one.
+    predictions: Counter[str] = Counter()
+    for text, count in texts.items():
+        predictions[normalise(text, problem) or text] += count
+    return predictions.values()
 
 
 def _verified(

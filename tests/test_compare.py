@@ -49,6 +49,15 @@ def _pair(tmp_path: Path) -> tuple[Path, Path]:
     return one, _run(tmp_path / "after", {"verify": [1, 2, 2, 4]}, n=4, ks=[1, 2])
 
 
+def test_a_sample_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Twice index 0, never index 1: as many lines as there should be."""
+    pair = _pair(tmp_path)
+    path = pair[1] / "samples.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace('"index": 1', '"index": 0'), encoding="utf-8")
+    with pytest.raises(UserError, match="a sample is there twice"):
+        compare(pair, seed=3)
+
+
 def test_other_ways_to_sample_are_told(tmp_path: Path) -> None:
     pair = _pair(tmp_path)
     _edit(pair[0], "settings", 1.0, "temperature")

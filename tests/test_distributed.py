@@ -28,6 +28,23 @@ def test_a_fault_on_one_rank_is_a_fault_on_all(monkeypatch: pytest.MonkeyPatch) 
     assert on_ranks(monkeypatch, 3, work, distributed) == ["rank 1 has no room"] * 3
 
 
+def test_a_failure_on_one_rank_is_named_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would wait for it, and then blame the network."""
+
+    def work(rank: int) -> str:
+        def give() -> list[int]:
+            return [1 // (rank - 1)]
+
+        try:
+            return str(gather_lists(give))
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    told = on_ranks(monkeypatch, 3, work, distributed)
+    assert told[1] == "ZeroDivisionError: integer division or modulo by zero"
+    assert told[0] == told[2] == f"RuntimeError: rank 1 failed: {told[1]}"
+
+
 def test_the_first_rank_works_and_all_hear_of_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     did: list[int] = []
 

@@ -49,7 +49,8 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["--n", "4", "--k", "1", "5"], "--k 5: must be between 1 and --n 4"),
         (["--n", "4", "--k", "0"], "--k 0: must be between 1 and --n 4"),
         (["--n", "4", "--temperature", "0"], "--temperature 0 is greedy: all 4 samples would be equal"),
-        (["--temperature", "nan"], "--temperature nan: give a number from 0"),
+        (["--temperature", "nan"], "--temperature nan: give 0 (greedy), or a number from 0.01"),
+        (["--temperature", "1e-40"], "--temperature 1e-40: give 0 (greedy), or a number from 0.01"),
         (["--top-p", "0"], "--top-p 0: give a number above 0"),
         (["--max-tokens", "0"], "--max-tokens 0: give a whole number"),
         (["--max-prompt-tokens", "-4"], "--max-prompt-tokens -4: give a whole number"),
@@ -63,7 +64,7 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["--max-prompt-tokens", "5"], "prompt over 5 tokens: 4"),
         (["--template", "{{ question"], "does not parse"),
         (["--reward", "no_such.py:f"], "there is no file no_such.py"),
-        (["--compare", "no/such", "no/other"], "no/such"),
+        (["--compare", "a", "b"], "--compare stands alone, without --model"),
     ],
 )
 def test_one_line_says_what_is_wrong(fails: Fails, options: list[str], told: str) -> None:
@@ -102,6 +103,54 @@ def test_a_text_only_model(fails: Fails, tmp_path: Path) -> None:
     assert "a qwen2 model; this trainer drives qwen2_5_vl only" in fails("--model", str(model))
 
 
+def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
+    """A copy of the model with one file replaced, or missing."""
+    shutil.copytree(model_copy(), directory)
+    (directory / name).unlink(missing_ok=True)
+    if content is not None:
+        (directory / name).write_bytes(content)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}", "its weights cannot be read"),
+        ("model.safetensors", None, "its weights cannot be read"),
+        ("generation_config.json", b"{", "its generation_config.json is no JSON"),
+        ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is no token id"),
+        ("chat_template.jinja", None, "its tokenizer has no chat template"),
+    ],
+)
+def test_a_damaged_model(fails: Fails, tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
+    assert told in fails("--model", str(_damaged(tmp_path / "model", name, content)))
+
+
+def test_a_comparison_of_what_is_no_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, told in ((["no/such", "no/other"], "no/such"), (["a", "b", "--seed", "-1"], "--seed -1")):
+        monkeypatch.setattr(sys, "argv", ["eval/passk.py", "--compare", *options])
+        assert passk.main() == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+
+
+def test_a_scorers_fault_costs_no_response(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scored once all are drawn: with the plug-in mended, nothing is sampled again."""
+    (tmp_path / "mine.py").write_text(
+        "def reward(response, problem):\n    return 1 / (len(response) in (0, 2 + len(problem.answer) + 6))\n"
+    )
+    begun = _evaluation(tmp_path, monkeypatch)
+    options = ["--n", "2", "--max-tokens", "4", "--reward", f"{tmp_path}/mine.py:reward"]
+    monkeypatch.setattr(sys, "argv", [*sys.argv, *options])
+    assert passk.main() == 2
+    assert "it raised ZeroDivisionError" in capsys.readouterr().err
+    assert len(begun.store.known()) == 2 * len(begun.problems)
+
+
 def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
     model = _without_a_tower(tmp_path / "blind", in_config=False)
     line = fails("--model", str(model))
@@ -121,7 +170,7 @@ def test_a_pixel_budget_that_the_models_own_contradicts(fails: Fails) -> None:
         (["--resume", "--n", "4"], "settings n was 16 and is 4"),
         (["--resume", "--template", "{{ question }}!"], "settings template was "),
         (["--resume", "--max-pixels", "6272"], "settings max_pixels was "),
-        (["--resume", "--problems", "3"], "settings problems was None and is 3"),
+        (["--resume", "--problems", "3"], "data fingerprint was "),
         (["--resume", "--split", "train"], "settings split was test and is train"),
     ],
 )

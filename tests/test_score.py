@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from eval import score
 from eval.compare import compare
 from eval.samples import read_samples
+from eval.store import SampleStore
 from tests.launch import ROOT, synthetic_data
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.types import Problem
@@ -114,6 +117,31 @@ def test_a_folder_that_holds_an_evaluation_is_left_alone(
     assert run(responses) == 0
     assert run(responses) == 2
     assert "holds an evaluation; choose another" in capsys.readouterr().err
+
+
+def test_an_unfinished_evaluation_is_left_alone_too(run: Run, tmp_path: Path) -> None:
+    """Its parts would go, and --resume would take the responses for its own."""
+    SampleStore(tmp_path / "out").begin({"settings": {}})
+    assert run(_responses(tmp_path / "r.jsonl", _two_each(1))) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["evaluation.json"]
+
+
+def test_choices_count_where_the_template_lists_them(run: Run, tmp_path: Path) -> None:
+    (row,) = pq.read_table(synthetic_data() / "test.parquet").slice(0, 1).to_pylist()
+    listed = pa.Table.from_pylist([{**row, "choices": ["0.5", row["answer"]]}])
+    (tmp_path / "data").mkdir()
+    pq.write_table(
+        pa.Table.from_pylist([{**table[0], "choices": ["0.5", table[0]["answer"]]}]),
+        tmp_path / "data" / "test.parquet",
+    )
+    responses = _responses(tmp_path / "r.jsonl", [{"id": row["id"], "response": "\\boxed{B}"}])
+    template = "{{ question }}{% for choice in choices %} ({{ 'AB'[loop.index0] }}) {{ choice }}{% endfor %}"
+    values = []
+    for number, options in enumerate([(), ("--template", template)]):
+        assert run(responses, *options, data=tmp_path / "data", out=str(number)) == 0
+        summary = json.loads((tmp_path / str(number) / "summary.json").read_text(encoding="utf-8"))
+        values.append(summary["scores"]["verify"]["pass@1"]["value"])
+    assert values == [0, 1]
 
 
 @pytest.fixture

@@ -40,15 +40,14 @@ def test_a_line_gives_back_any_sample(text: str, name: str, tmp_path_factory: py
 def test_what_ranks_appended_is_known_afterwards(tmp_path: Path) -> None:
     _write(SampleStore(tmp_path), 0, FIRST, THIRD)
     _write(SampleStore(tmp_path), 1, SECOND)
-    known = SampleStore(tmp_path).known()
-    assert known == {("a", 0): FIRST, ("b", 0): THIRD, ("a", 1): SECOND}
+    assert SampleStore(tmp_path).known() == [FIRST, THIRD, SECOND]
 
 
 def test_it_is_on_disk_before_the_part_is_closed(tmp_path: Path) -> None:
     store = SampleStore(tmp_path)
     with store.appending(0) as part:
         append(part, FIRST)
-        assert SampleStore(tmp_path).known() == {("a", 0): FIRST}
+        assert SampleStore(tmp_path).known() == [FIRST]
 
 
 @pytest.mark.parametrize("kept", [1, 20, -1])
@@ -56,7 +55,7 @@ def test_a_torn_line_is_left_out_and_written_over(tmp_path: Path, kept: int) -> 
     part = _write(SampleStore(tmp_path), 0, FIRST)
     with part.open("ab") as file:
         file.write(sample_line(SECOND)[:kept])
-    assert SampleStore(tmp_path).known() == {("a", 0): FIRST}
+    assert SampleStore(tmp_path).known() == [FIRST]
     _write(SampleStore(tmp_path), 0, THIRD)
     assert part.read_bytes() == sample_line(FIRST) + sample_line(THIRD)
 
@@ -66,6 +65,21 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     part.write_bytes(part.read_bytes().replace(b'"index": 1', b'"index" 1'))
     with pytest.raises(UserError, match=r"rank_3\.jsonl, line 2: no sample .* remove the line"):
         SampleStore(tmp_path).known()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("index", "0"), ("index", -1), ("index", True), ("problem_id", 7), ("text", None), ("truncated", 0),
+        ("tokens", 1.5), ("more", 1), ("scores", {"verify": {"correct": 1}}),
+        ("scores", {"verify": {"correct": True, "extracted": 5, "reason": "", "rule": ""}}),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_type_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    row = {**json.loads(sample_line(FIRST)), field: value}
+    (tmp_path / "s.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match="line 1: no sample"):
+        read_samples(tmp_path / "s.jsonl")
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b"{}", b'{"scores": 3}', b'{"scores": {"verify": {"x": 1}}}'])
@@ -90,7 +104,7 @@ def test_killed_between_the_file_and_its_parts_nothing_counts_twice(tmp_path: Pa
     store.finish([FIRST, SECOND])
     part.parent.mkdir()
     part.write_bytes(left)
-    assert store.known() == {("a", 0): FIRST, ("a", 1): SECOND}
+    assert store.known() == [FIRST, SECOND]
 
 
 def test_an_evaluation_of_ones_own_goes_on(tmp_path: Path) -> None:
@@ -100,6 +114,24 @@ def test_an_evaluation_of_ones_own_goes_on(tmp_path: Path) -> None:
     store.begin(IDENTITY)
     assert store.taken
     store.check(IDENTITY)
+
+
+def test_two_at_a_time_do_not_share_a_folder(tmp_path: Path) -> None:
+    running, late = SampleStore(tmp_path), SampleStore(tmp_path)
+    running.begin(IDENTITY)
+    with pytest.raises(UserError, match="an evaluation is running in it"):
+        late.begin(IDENTITY)
+    del running
+    late.begin(IDENTITY)
+
+
+def test_what_began_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
+    """Minutes lie between the check and the start of sampling: a model loads."""
+    late = SampleStore(tmp_path)
+    late.check(IDENTITY)
+    SampleStore(tmp_path).begin({**IDENTITY, "model": {"fingerprint": "bb"}})
+    with pytest.raises(UserError, match="model fingerprint was bb and is aa"):
+        late.begin(IDENTITY)
 
 
 @pytest.mark.parametrize(

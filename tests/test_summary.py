@@ -91,6 +91,8 @@ def test_a_scorer_without_answers_has_no_majority() -> None:
     found = summarise(PROBLEMS, samples, [1, 2], seed=1)["scores"]
     assert "maj@2" in found["verify"]
     assert "maj@2" not in found["reward"]
+    assert "unextracted" in found["verify"]
+    assert "unextracted" not in found["reward"]
 
 
 def test_the_console_shows_all_of_it() -> None:

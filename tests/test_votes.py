@@ -67,8 +67,18 @@ def test_choices_that_only_the_prompt_lists_count() -> None:
 
 
 def test_other_scorers_votes_go_by_the_extracted_text() -> None:
-    answers = _samples("12", "12.0", "12", None, right=2, scorer="official")
-    assert votes_of(answers, PROBLEM, "official") == Votes(2, (1, 2), 1)
+    answers = _samples("12", "12.0", "12", None, right=2, scorer="reward")
+    assert votes_of(answers, PROBLEM, "reward") == Votes(2, (1, 2), 1)
+
+
+def test_official_votes_go_by_the_prediction() -> None:
+    """What the official rules make of an answer: a choice by letter or likeness, a whole number cut off."""
+    choice = Problem("p", "Which?", "cat", choices=("cat", "dog"), question_type="multi_choice")
+    animals = _samples("B", "(B) dog", "dogs", right=2, scorer="official")
+    assert votes_of(animals, choice, "official") == Votes(2, (3,), 0)
+    whole = Problem("p", "How many?", "3", answer_type="integer")
+    numbers = _samples("5", "5.0", "5.2", "five", None, right=2, scorer="official")
+    assert votes_of(numbers, whole, "official") == Votes(2, (1, 3), 1)
 
 
 @pytest.mark.parametrize("hostile", ["5} \\boxed{7", "</think> 7", "}" * 50, "{", "\\", "x" * 5000])

@@ -52,22 +52,29 @@ def gather_lists(work: Callable[[], Sequence[T]]) -> list[T]:
 
 def on_first_rank(work: Callable[[], None]) -> None:
     """Rank 0 does it, and its `UserError` is raised on all; every rank calls it."""
+    on_all_ranks(lambda: work() if rank() == 0 else None)
 
-    def part() -> None:
-        if rank() == 0:
-            work()
 
-    _agreed(part)
+def on_all_ranks(work: Callable[[], None]) -> None:
+    """Every rank does it, and goes on when all have; a `UserError` on one is raised on all."""
+    _agreed(work)
 
 
 def _agreed(work: Callable[[], T]) -> list[T]:
-    result: tuple[T, None] | tuple[None, str]
+    """What `work` gave on every rank. Where it raised on one, all know why before any of them ends."""
+    outcome: tuple[T | None, str | None] = None, None
+    own: Exception | None = None
     try:
-        result = work(), None
-    except UserError as error:
-        result = None, str(error)
-    results = gather_objects(result)
-    for _, fault in results:
+        outcome = work(), None
+    except Exception as error:
+        own, outcome = error, (None, f"{type(error).__name__}: {error}")
+    outcomes = gather_objects((outcome, str(own) if isinstance(own, UserError) else None))
+    for _, told in outcomes:
+        if told is not None:
+            raise UserError(told) from own
+    if own is not None:
+        raise own
+    for number, ((_, fault), _) in enumerate(outcomes):
         if fault is not None:
-            raise UserError(fault)
-    return [value for value, _ in results]  # type: ignore[misc]
+            raise RuntimeError(f"rank {number} failed: {fault}")
+    return [value for (value, _), _ in outcomes]  # type: ignore[misc]

@@ -43,7 +43,7 @@ def write_page(
         _list(problem_cards(shown, problems, narrowed.classes)),
     ]
     document = page(title, body, STYLE + filter_style(narrowed.filters))
-    write_whole(path, document.encode("utf-8", "replace"))
+    write_whole(path, [document.encode("utf-8", "replace")])
 
 
 def write_plots(directory: Path, summary: Mapping[str, Any], samples: Sequence[Sample]) -> None:
@@ -54,7 +54,7 @@ def write_plots(directory: Path, summary: Mapping[str, Any], samples: Sequence[S
     }
     for name, (title, drawing, across, up) in plots.items():
         if drawing.parts:
-            write_whole(directory / name, figure(title, drawing, across, up).encode("utf-8", "replace"))
+            write_whole(directory / name, [figure(title, drawing, across, up).encode("utf-8", "replace")])
 
 
 def _by_problem(problems: Mapping[str, Problem], samples: Sequence[Sample]) -> dict[str, list[Sample]]:

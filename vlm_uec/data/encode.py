@@ -22,6 +22,7 @@ from vlm_uec.hub import hub_retries_untold
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
+CACHE_BYTES = 2 << 30  # of patches
 T = TypeVar("T")
 
 
@@ -42,7 +43,7 @@ class PromptEncoder:
         image_processor: Qwen2VLImageProcessorPil,
         format_prompt: FormatPrompt,
         max_prompt_tokens: int,
-        cache_bytes: int = 2 << 30,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.tokenizer = tokenizer
         self.image_processor = image_processor
@@ -64,13 +65,16 @@ class PromptEncoder:
         min_pixels: int | None,
         max_pixels: int | None,
         max_prompt_tokens: int,
+        cache_bytes: int = CACHE_BYTES,
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
         tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
         if IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
+        if tokenizer.chat_template is None:
+            raise UserError(f"{model_path}: its tokenizer has no chat template; give an instruct model")
         processor = _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
-        return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens)
+        return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens, cache_bytes)
 
     def save_pretrained(self, directory: Path) -> None:
         """Tokenizer and image processor beside exported weights, as `from_pretrained` expects them."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -93,6 +94,11 @@ def _load_with_report(path: str, dtype: torch.dtype) -> Any:
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
             )
+    except (OSError, SafetensorError) as error:
+        told = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+        raise UserError(
+            f"model.path {path}: its weights cannot be read ({told}); download it again"
+        ) from error
     except RuntimeError as error:
         # Under ZeRO-3 they are raised all the same.
         if "size mismatch" not in str(error):
@@ -144,13 +150,21 @@ def read_model_config(path: str) -> Any:
 
 
 def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Ids that end a response: the generation config's, or the tokenizer's end token."""
+    """Ids that end a response: the generation config's, or the tokenizer's end token.
+
+    Raises `UserError` where that config is damaged or names no ids.
+    """
     try:
         ends = GenerationConfig.from_pretrained(path).eos_token_id
-    except OSError:
+    except OSError as error:
+        if (Path(path) / "generation_config.json").exists():
+            raise UserError(f"model.path {path}: its generation_config.json is no JSON; mend it") from error
         ends = None
     ends = tokenizer.eos_token_id if ends is None else ends
-    return frozenset([ends] if isinstance(ends, int) else ends)
+    ids = [ends] if isinstance(ends, int) else ends
+    if not isinstance(ids, list) or not ids or not all(type(one) is int and one >= 0 for one in ids):
+        raise UserError(f"model.path {path}: eos_token_id {plain(str(ends))} is no token id; mend its config")
+    return frozenset(ids)
 
 
 def banned_ids(vocabulary: int, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ from vlm_uec.types import EncodedPrompt
 ZERO_TAG = "zero"
 
 
-def start_distributed() -> None:
-    """Joins the launcher's process group; a process started alone makes a group of one."""
+def start_distributed(timeout: timedelta | None = None) -> None:
+    """Joins the launcher's process group; a process started alone makes a group of one.
+
+    `timeout`: how long a rank may wait for another; DeepSpeed's own if None.
+    """
     if get_accelerator().device_name() == "cpu":
         keep_freed_memory()
     alone = {
@@ -49,7 +53,8 @@ def start_distributed() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     # Its compilation takes a minute and fails without a compiler; gloo and NCCL do without.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(verbose=False)
+    waiting = {} if timeout is None else {"timeout": timeout}
+    deepspeed.init_distributed(verbose=False, **waiting)
 
 
 def stop_distributed() -> None:
