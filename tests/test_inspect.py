@@ -376,7 +376,7 @@ def small(tmp_path: Path) -> Path:
         ("set --out set/train.parquet/page.html", "--out set/train.parquet/page.html"),
         ("set --model nowhere", "--model nowhere: no such directory"),
         ("set --model empty", "empty: no tokenizer and image processor"),
-        ("set --model no_template", "--model no_template: no tokenizer and image processor"),
+        ("set --model no_template", "no_template: its tokenizer has no chat template"),
         ("set --min-pixels 2 --max-pixels 1", "--min-pixels 2 is above --max-pixels 1"),
         ("set --min-pixels 0", "--min-pixels 0"),
         ("set --max-prompt-tokens -5", "--max-prompt-tokens -5"),

@@ -121,7 +121,7 @@ def test_what_it_leaves(data: Path, uninterrupted: Path) -> None:
     assert summary["settings"]["max_pixels"] == 50176
     assert "{{ question }}" in summary["settings"]["template"]
     assert len(summary["model"]["fingerprint"]) == len(summary["data"]["fingerprint"]) == 64
-    assert {"torch", "transformers", "python"} <= set(summary["versions"])
+    assert {"torch", "transformers", "device"} <= set(summary["versions"])
 
 
 @pytest.mark.parametrize("data", ["synthetic"], indirect=True)

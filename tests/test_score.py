@@ -130,10 +130,7 @@ def test_choices_count_where_the_template_lists_them(run: Run, tmp_path: Path) -
     (row,) = pq.read_table(synthetic_data() / "test.parquet").slice(0, 1).to_pylist()
     listed = pa.Table.from_pylist([{**row, "choices": ["0.5", row["answer"]]}])
     (tmp_path / "data").mkdir()
-    pq.write_table(
-        pa.Table.from_pylist([{**table[0], "choices": ["0.5", table[0]["answer"]]}]),
-        tmp_path / "data" / "test.parquet",
-    )
+    pq.write_table(listed, tmp_path / "data" / "test.parquet")
     responses = _responses(tmp_path / "r.jsonl", [{"id": row["id"], "response": "\\boxed{B}"}])
     template = "{{ question }}{% for choice in choices %} ({{ 'AB'[loop.index0] }}) {{ choice }}{% endfor %}"
     values = []
