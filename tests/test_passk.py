@@ -120,6 +120,7 @@ def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
         ("generation_config.json", b"{", "its generation_config.json is no JSON"),
         ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is no token id"),
         ("chat_template.jinja", None, "its tokenizer has no chat template"),
+        ("chat_template.jinja", b"{% if %}", "no tokenizer and image processor"),
     ],
 )
 def test_a_damaged_model(fails: Fails, tmp_path: Path, name: str, content: bytes | None, told: str) -> None:

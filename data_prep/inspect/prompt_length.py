@@ -32,12 +32,6 @@ class PromptMeter:
             max_pixels=max_pixels,
             max_prompt_tokens=sys.maxsize,
         )
-        try:
-            tokenize_chat([user_message("a chat template is there")], self._encoder.tokenizer)
-        except ValueError as error:
-            raise UserError(
-                f"--model {model}: no tokenizer and image processor for chats ({error}); give a Qwen2.5-VL"
-            ) from error
         processor = self._encoder.image_processor
         self.budget = PixelBudget(min_pixels, max_pixels, processor.patch_size * processor.merge_size)
 

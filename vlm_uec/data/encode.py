@@ -73,6 +73,7 @@ class PromptEncoder:
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         if tokenizer.chat_template is None:
             raise UserError(f"{model_path}: its tokenizer has no chat template; give an instruct model")
+        _read(model_path, lambda: tokenize_chat([user_message("?")], tokenizer))  # a damaged template raises
         processor = _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
         return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens, cache_bytes)
 
