@@ -21,7 +21,6 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
 from vlm_uec.distributed import (
     gather_lists,
-    gather_objects,
     on_all_ranks,
     on_first_rank,
     rank,
@@ -83,7 +82,7 @@ class Evaluation:
         """Samples what the folder lacks; rank 0 writes and prints the results."""
         for reason, count in self.left_out.items():
             self.display.line(f"{self.settings.split}: left out {count} ({reason})")
-        about = gather_objects(self._about() if rank() == 0 else {})[0]
+        (about,) = gather_lists(lambda: [self._about()] if rank() == 0 else [])
         on_first_rank(lambda: self.store.check(_identity(about)))
         known, wanted = self._dealt()
         on_all_ranks(lambda: self._load() if wanted else None)
