@@ -24,9 +24,9 @@ from eval.mathvista import normalise, official_score
 from eval.responses import read_responses, read_testmini
 from eval.samples import Score
 from vlm_uec.one_line import plain
-from vlm_uec.rewards import lists_choices
+from vlm_uec.rewards import verdict_on
 from vlm_uec.types import Problem
-from vlm_uec.verifier import Verdict, verify
+from vlm_uec.verifier import Verdict
 
 GROUPS = ("task", "question_type", "answer_type", "source", "grade")
 
@@ -126,8 +126,7 @@ def _figures(entry: Mapping[str, Any]) -> tuple[float, int, int]:
 
 
 def _judge(problem: Problem, text: str) -> Judged:
-    choices = problem.choices if lists_choices(problem) else None
-    verdict = verify(text, problem.answer, choices=choices, precision=problem.precision)
+    verdict = verdict_on(text, problem, None)
     return Judged(problem, text, official_score(problem, text), verdict)
 
 

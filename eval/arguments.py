@@ -17,6 +17,7 @@ MAX_TOKENS = 1 << 17  # of a prompt or a response
 MAX_PIXELS = 1 << 26
 MAX_SLOTS = 1 << 14
 USUAL_K = (1, 4, 16, 64, 256)
+K_HELP = "1, 4, 16, 64 and 256 below --n, and --n itself, if not given"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--problems", type=int, help="the first so many; all if not given")
     # The launcher's own parser takes a lone --n for one of its options: behind `deepspeed`, --samples.
     parser.add_argument("--n", "--samples", dest="n", type=int, default=16, help="samples a problem")
-    parser.add_argument("--k", type=int, nargs="+", help="1, 4, 16, 64 and 256 up to --n if not given")
+    parser.add_argument("--k", type=int, nargs="+", help=K_HELP)
     parser.add_argument("--out", type=Path, help="directory for samples, summary, plots and page")
     parser.add_argument("--resume", action="store_true", help="go on where a run in --out stopped")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy, with --n 1")
@@ -75,15 +76,18 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UserError(
             f"--temperature 0 is greedy: all {arguments.n} samples would be equal; give --n 1 --k 1"
         )
-    if arguments.k is None:
-        arguments.k = [k for k in USUAL_K if k <= arguments.n]
-    arguments.k = sorted(set(arguments.k))
-    if wrong := [k for k in arguments.k if not 1 <= k <= arguments.n]:
-        raise UserError(f"--k {wrong[0]}: must be between 1 and --n {arguments.n}")
+    arguments.k = checked_ks(arguments.k, arguments.n)
     if os.environ.get("RANK", "0") == "0":  # ranks that probe at a time take each other's folder away
         check_writable(arguments.out, "--out")
     if SampleStore(arguments.out).taken and not arguments.resume:
         raise UserError(f"--out {arguments.out}: holds an evaluation; --resume goes on, or choose another")
+
+
+def checked_ks(ks: Sequence[int] | None, n: int) -> list[int]:
+    """In order; without any, the usual ones and n. Raises `UserError` on one that n samples do not allow."""
+    if wrong := [k for k in ks or () if not 1 <= k <= n]:
+        raise UserError(f"--k {wrong[0]}: must be from 1 to the {n} samples of a problem")
+    return sorted(set(ks or [*(k for k in USUAL_K if k < n), n]))
 
 
 def check_comparison(arguments: argparse.Namespace) -> None:

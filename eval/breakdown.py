@@ -11,12 +11,14 @@ from vlm_uec.types import Problem
 
 MAX_GROUPS = 40  # of one kind; what has more names problems, not kinds of problems
 MAX_NAME = 80  # characters
+# What people look for, first; then the others, as the data set has them.
+FIRST_KINDS = ("answer form", "task", "skills", "source", "grade")
 
 Groups = Mapping[str, Mapping[str, list[str]]]  # kind ("task"), group ("geometry …"), problem ids
 
 
 def groups_of(problems: Iterable[Problem]) -> Groups:
-    """Kinds with two groups or more, and with two problems a group on average; groups by name.
+    """Kinds with two groups or more, and two problems a group on average; FIRST_KINDS first, groups by name.
 
     Kinds are the answer's form, the question's and the answer's type, and every field of the metadata that
     holds a text, a truth value, a whole number or a list of texts. A problem with several values is in more
@@ -28,10 +30,13 @@ def groups_of(problems: Iterable[Problem]) -> Groups:
         for kind, value in _labels(problem):
             for name in dict.fromkeys(map(str, value if isinstance(value, list) else [value])):
                 found[kind][name[:MAX_NAME]].append(problem.id)
+    ranked = sorted(
+        found, key=lambda kind: FIRST_KINDS.index(kind) if kind in FIRST_KINDS else len(FIRST_KINDS)
+    )
     return {
-        kind: dict(sorted(groups.items()))
-        for kind, groups in found.items()
-        if 2 <= len(groups) <= min(MAX_GROUPS, len(problems) // 2)
+        kind: dict(sorted(found[kind].items()))
+        for kind in ranked
+        if 2 <= len(found[kind]) <= min(MAX_GROUPS, len(problems) // 2)
     }
 
 

@@ -9,8 +9,6 @@ from vlm_uec.one_line import plain
 
 MAX_ROWS = 12  # of a kind
 MAX_KINDS = 5
-# What people look for first; then the others, as the data set has them.
-FIRST_KINDS = ("answer form", "task", "skills", "source", "grade")
 
 
 def console_text(summary: Mapping[str, Any]) -> str:
@@ -48,10 +46,9 @@ def _responses(summary: Mapping[str, Any]) -> str:
 
 
 def _breakdown(summary: Mapping[str, Any]) -> list[str]:
-    kinds = summary["breakdown"]
-    ranked = sorted(kinds, key=lambda kind: FIRST_KINDS.index(kind) if kind in FIRST_KINDS else MAX_KINDS)
-    lines = [line for kind in ranked[:MAX_KINDS] for line in _kind(kind, kinds[kind], summary)]
-    if more := [plain(kind, 34) for kind in ranked[MAX_KINDS:]]:
+    kinds = list(summary["breakdown"].items())
+    lines = [line for kind, groups in kinds[:MAX_KINDS] for line in _kind(kind, groups, summary)]
+    if more := [plain(kind, 34) for kind, _ in kinds[MAX_KINDS:]]:
         lines += ["", f"  in summary.json also by {', '.join(more)}"]
     return lines
 

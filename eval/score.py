@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from eval.arguments import USUAL_K, check_seed
+from eval.arguments import K_HELP, check_seed, checked_ks
 from eval.mathvista import official_score
 from eval.outcome import write_outcome
 from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
@@ -40,9 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--split", default="test")
     parser.add_argument("--extractions", type=Path, help="MathVista's official extractions, by pid")
     parser.add_argument("--out", type=Path, required=True, help="directory for samples, summary and page")
-    parser.add_argument(
-        "--k", type=int, nargs="+", help="1, 4, 16, 64 and 256 up to their number if not given"
-    )
+    parser.add_argument("--k", type=int, nargs="+", help=K_HELP.replace("--n", "their number"))
     parser.add_argument("--template", help="format prompt they were sampled with, should it list choices")
     parser.add_argument("--reward", help="a third scorer: path/to/file.py:function, right where it gives 1")
     parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
@@ -58,9 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     given = read_responses(arguments.responses)
     known = {problem.id: problem for problem in _problems(arguments)}
     n = _each(given, known)
-    ks = sorted(set(arguments.k or [k for k in USUAL_K if k <= n]))
-    if wrong := [k for k in ks if not 1 <= k <= n]:
-        raise UserError(f"--k {wrong[0]}: must be between 1 and the {n} responses of a problem")
+    ks = checked_ks(arguments.k, n)
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
     samples = _scored(arguments, given, problems, shown)

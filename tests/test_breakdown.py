@@ -36,6 +36,16 @@ def test_by_every_field_that_names_kinds() -> None:
     }
 
 
+def test_kinds_that_people_look_for_come_first() -> None:
+    """Wherever the data set has them: the console and the page have room for some only."""
+    labels = {"zoo": "a", "grade": "b", "task": "c", "area": "d", "source": "e"}
+    problems = [
+        _problem(name, **{kind: value + str(name in "ab") for kind, value in labels.items()})
+        for name in "abcd"
+    ]
+    assert list(groups_of(problems)) == ["task", "source", "grade", "zoo", "area"]
+
+
 def test_what_is_the_same_for_all_or_another_for_each_is_no_kind() -> None:
     problems = [_problem(name, split="test", pid=name, half=name in "ab") for name in "abcdef"]
     assert groups_of(problems) == {"half": {"False": ["c", "d", "e", "f"], "True": ["a", "b"]}}

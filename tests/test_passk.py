@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from eval import arguments as arguments_module
 from eval import evaluation, passk
 from eval.arguments import check_arguments, parse_arguments
 from tests.launch import model_copy, synthetic_data
@@ -46,8 +47,8 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     ("options", "told"),
     [
         (["--n", "0"], "--n 0: give a whole number, from 1 to"),
-        (["--n", "4", "--k", "1", "5"], "--k 5: must be between 1 and --n 4"),
-        (["--n", "4", "--k", "0"], "--k 0: must be between 1 and --n 4"),
+        (["--n", "4", "--k", "1", "5"], "--k 5: must be from 1 to the 4 samples"),
+        (["--n", "4", "--k", "0"], "--k 0: must be from 1 to the 4 samples"),
         (["--n", "4", "--temperature", "0"], "--temperature 0 is greedy: all 4 samples would be equal"),
         (["--temperature", "nan"], "--temperature nan: give 0 (greedy), or a number from 0.01"),
         (["--temperature", "1e-40"], "--temperature 1e-40: give 0 (greedy), or a number from 0.01"),
@@ -232,17 +233,23 @@ def test_an_output_folder_that_cannot_be_is_told_before_any_model_loads(nowhere:
 
 def test_only_the_first_rank_looks(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranks that make and remove one folder at a time would find it gone."""
-    monkeypatch.setenv("RANK", "1")
-    _check(nowhere)
+    looked: list[Path] = []
+    monkeypatch.setattr(arguments_module, "check_writable", lambda out, _: looked.append(out))
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        _check(nowhere)
+        assert looked == ([nowhere] if rank == "0" else [])
 
 
 @pytest.mark.parametrize("option", ["--n", "--samples"])
 def test_the_number_of_samples_has_a_name_that_the_launcher_leaves_alone(tmp_path: Path, option: str) -> None:
-    with pytest.raises(UserError, match="--k 4: must be between 1 and --n 2"):
+    with pytest.raises(UserError, match="--k 4: must be from 1 to the 2 samples"):
         _check(tmp_path / "out", option, "2", "--k", "4")
 
 
-@pytest.mark.parametrize(("n", "ks"), [(1, [1]), (8, [1, 4]), (16, [1, 4, 16]), (300, [1, 4, 16, 64, 256])])
+@pytest.mark.parametrize(
+    ("n", "ks"), [(1, [1]), (8, [1, 4, 8]), (16, [1, 4, 16]), (300, [1, 4, 16, 64, 256, 300])]
+)
 def test_without_k_it_is_what_n_allows(tmp_path: Path, n: int, ks: list[int]) -> None:
     arguments = parse_arguments(
         ["--model", "m", "--data", "d", "--out", str(tmp_path / "out"), "--n", str(n)]

@@ -62,19 +62,26 @@ def on_all_ranks(work: Callable[[], None]) -> None:
 
 def _agreed(work: Callable[[], T]) -> list[T]:
     """What `work` gave on every rank. Where it raised on one, all know why before any of them ends."""
-    outcome: tuple[T | None, str | None] = None, None
+    value: T | None = None
     own: Exception | None = None
     try:
-        outcome = work(), None
+        value = work()
     except Exception as error:
-        own, outcome = error, (None, f"{type(error).__name__}: {error}")
-    outcomes = gather_objects((outcome, str(own) if isinstance(own, UserError) else None))
-    for _, told in outcomes:
-        if told is not None:
+        own = error
+    outcomes = gather_objects((value, None if own is None else _told(own)))
+    faults = {number: fault for number, (_, fault) in enumerate(outcomes) if fault is not None}
+    for is_users, told in faults.values():
+        if is_users:
             raise UserError(told) from own
     if own is not None:
         raise own
-    for number, ((_, fault), _) in enumerate(outcomes):
-        if fault is not None:
-            raise RuntimeError(f"rank {number} failed: {fault}")
-    return [value for (value, _), _ in outcomes]  # type: ignore[misc]
+    for number, (_, told) in faults.items():
+        raise RuntimeError(f"rank {number} failed: {told}")
+    return [value for value, _ in outcomes]  # type: ignore[misc]
+
+
+def _told(error: Exception) -> tuple[bool, str]:
+    """Whether it is the user's to mend, and what it says."""
+    if isinstance(error, UserError):
+        return True, str(error)
+    return False, f"{type(error).__name__}: {error}"
