@@ -29,6 +29,7 @@ from vlm_uec.types import Problem
 
 SOURCE = "mathvista"
 SPLIT = "test"
+PUBLISHED = {"dataset": SOURCE, "source_split": "testmini"}  # MathVista's own test split is another
 TABLE_SPLITS = {"testmini": "testmini", "test": "official test"}
 COLUMNS = (
     "pid", "question", "image", "decoded_image", "choices", "unit", "precision", "answer", "question_type",
@@ -74,7 +75,7 @@ def prepare(raw: Path, out: Path) -> dict[str, Any]:
     rows = raw_rows(raw / "testmini.json")
     pictures: Counter[str] = Counter()
     problems = _raw_problems(raw.resolve(), rows, pictures)
-    return write_dataset(out, {SPLIT: problems}, {"dataset": SOURCE, "layout": "raw"}, pictures)
+    return write_dataset(out, {SPLIT: problems}, {**PUBLISHED, "layout": "raw"}, pictures)
 
 
 def prepare_tables(source: sources.Source, out: Path) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def prepare_tables(source: sources.Source, out: Path) -> dict[str, Any]:
         )
     problems = sources.table_problems(SPLIT, tables, _table_problem, _name)
     counters = {LEFT_OUT: unanswered} if unanswered else {}
-    return write_dataset(out, {SPLIT: problems}, {"dataset": SOURCE, **source.settings}, counters)
+    return write_dataset(out, {SPLIT: problems}, {**PUBLISHED, **source.settings}, counters)
 
 
 def query(

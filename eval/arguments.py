@@ -45,24 +45,28 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--compare", type=Path, nargs="+", metavar="RUN", help="of two runs or more")
     parser.add_argument("--model", help="Hugging Face directory or Hub id")
     parser.add_argument("--data", help="directory written by data_prep, or Hub id")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", default="test", help="%(default)s if not given")
     parser.add_argument("--problems", type=int, help="the first so many; all if not given")
     # The launcher's own parser takes a lone --n for one of its options: behind `deepspeed`, --samples.
-    parser.add_argument("--n", "--samples", dest="n", type=int, default=16, help="samples a problem")
+    parser.add_argument(
+        "--n", "--samples", dest="n", type=int, default=16, help="samples a problem: %(default)s"
+    )
     parser.add_argument("--k", type=int, nargs="+", help=K_HELP)
     parser.add_argument("--out", type=Path, help="directory for samples, summary, plots and page")
     parser.add_argument("--resume", action="store_true", help="go on where a run in --out stopped")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy, with --n 1")
-    parser.add_argument("--top-p", type=float, default=1.0)
-    parser.add_argument("--max-tokens", type=int, default=2048, help="of a response")
-    parser.add_argument("--max-prompt-tokens", type=int, default=4096)
+    parser.add_argument("--temperature", type=float, default=1.0, help="%(default)s; 0 is greedy, with --n 1")
+    parser.add_argument("--top-p", type=float, default=1.0, help="%(default)s: all tokens")
+    parser.add_argument("--max-tokens", type=int, default=2048, help="of a response: %(default)s")
+    parser.add_argument(
+        "--max-prompt-tokens", type=int, default=4096, help="%(default)s; longer ones are left out"
+    )
     parser.add_argument("--min-pixels", type=int, help="of a picture; the model's own by default")
     parser.add_argument("--max-pixels", type=int, help="of a picture; the model's own by default")
-    parser.add_argument("--template", help="format prompt: jinja text or a .jinja file")
+    parser.add_argument("--template", help="format prompt, jinja text or a .jinja file; that of the recipes")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16 on a GPU, fp32 on a CPU")
     parser.add_argument("--slots", type=int, help="responses decoded at a time, a rank; as memory allows")
     parser.add_argument("--reward", help="a third scorer: path/to/file.py:function, right where it gives 1")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="%(default)s")
     parser.add_argument("--local_rank", type=int, help="set by the launcher")
     return parser.parse_args(arguments)
 

@@ -13,11 +13,12 @@ import numpy as np
 
 from eval.estimators import pass_at_k
 from eval.intervals import Interval, paired_intervals
-from eval.samples import SAMPLES, SUMMARY, Sample, read_samples
+from eval.samples import REWARD, SAMPLES, SUMMARY, Sample, read_samples
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
 
-_SAID_ELSEWHERE = ("n", "k", "split", "seed", "slots", "reward")
+# Of no effect on what is compared, or told where it is.
+_SAID_ELSEWHERE = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Contest:
 
     name: str
     scorer: str
-    unlike: tuple[str, ...]  # settings of sampling that are not the baseline's
+    unlike: tuple[str, ...]  # what else the runs differ in, in words
     won: int
     lost: int
     tied: int
@@ -82,9 +83,7 @@ def compare(runs: Sequence[Path], seed: int) -> Comparison:
     for name, other in zip(names[1:], others, strict=True):
         _check_same_problems(baseline, other)
         contests += [
-            _contest(name, scorer, baseline, other, seed)
-            for scorer in baseline.right
-            if scorer in other.right
+            _contest(name, scorer, baseline, other, seed) for scorer in _common_scorers(baseline, other)
         ]
     problems = len(next(iter(baseline.right.values())))
     return Comparison(names[0], baseline.split, problems, tuple(contests))
@@ -102,7 +101,7 @@ def _contest_lines(contest: Contest) -> Iterable[str]:
     yield ""
     yield f"{plain(contest.name)}, scored by {plain(contest.scorer)}"
     if contest.unlike:
-        yield f"  sampled otherwise than the baseline: {'; '.join(contest.unlike)}"
+        yield f"  unlike the baseline: {'; '.join(contest.unlike)}"
     yield f"  {'%':<10}{'baseline':>10}{'this run':>10}{'difference':>12}   95 % interval"
     for row in contest.differences:
         low, high = row.interval
@@ -125,7 +124,7 @@ def _contest(name: str, scorer: str, baseline: Run, other: Run, seed: int) -> Co
     return Contest(
         name,
         scorer,
-        _unlike(baseline.settings, other.settings),
+        _unlike(baseline, other),
         won=sum(lead > 0 for lead in leads),
         lost=sum(lead < 0 for lead in leads),
         tied=leads.count(0),
@@ -133,34 +132,52 @@ def _contest(name: str, scorer: str, baseline: Run, other: Run, seed: int) -> Co
     )
 
 
-def _unlike(baseline: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    names = [name for name in {**baseline, **other} if name not in _SAID_ELSEWHERE]
-    pairs = {name: (baseline.get(name), other.get(name)) for name in names}
-    return tuple(
+def _unlike(baseline: Run, other: Run) -> tuple[str, ...]:
+    settings = [name for name in {**baseline.settings, **other.settings} if name not in _SAID_ELSEWHERE]
+    pairs = {name: (baseline.settings.get(name), other.settings.get(name)) for name in settings}
+    told = [
         f"{plain(name)} {plain(str(before))}, here {plain(str(now))}"
         for name, (before, now) in pairs.items()
         if before != now
-    )
+    ]
+    if REWARD in baseline.right and REWARD in other.right and not _same_reward(baseline, other):
+        told.append("their rewards are two functions, and not compared")
+    return tuple(told)
 
 
 def _check_same_problems(baseline: Run, other: Run) -> None:
     if baseline.fingerprint != other.fingerprint:
         raise UserError(
-            f"--compare: {other.path} is of other data ({other.split}, {plain(other.fingerprint)}) than "
-            f"{baseline.path} ({baseline.split}, {plain(baseline.fingerprint)}); evaluate both on the same"
+            f"--compare: {other.path} is of other data ({_data(other)}) than {baseline.path} "
+            f"({_data(baseline)}); evaluate both on the same"
         )
-    scorers = baseline.right.keys() & other.right.keys()
+    scorers = _common_scorers(baseline, other)
     if not scorers:
         raise UserError(
             f"--compare: {other.path} was scored by {plain(', '.join(other.right))} and {baseline.path} by "
             f"{plain(', '.join(baseline.right))}; evaluate both with the same scorer"
         )
-    odd = baseline.right[min(scorers)].keys() ^ other.right[min(scorers)].keys()
+    odd = baseline.right[scorers[0]].keys() ^ other.right[scorers[0]].keys()
     if odd:
         raise UserError(
-            f"--compare: {len(odd)} problems, such as {plain(min(odd))}, are in only one of {baseline.path} "
-            f"and {other.path}; evaluate both with the same --problems and --max-prompt-tokens"
+            f"--compare: {len(odd)} problem{'s' * (len(odd) > 1)}, such as {plain(min(odd))}, in only one of "
+            f"{baseline.path} and {other.path}; give runs with responses to the same ones"
         )
+
+
+def _data(run: Run) -> str:
+    problems = len(next(iter(run.right.values())))
+    return f"{plain(run.split)}, {problems} problems, {plain(run.fingerprint[:12])}"
+
+
+def _common_scorers(baseline: Run, other: Run) -> list[str]:
+    """Those of both; two rewards are one scorer only where they are one function."""
+    same = _same_reward(baseline, other)
+    return [name for name in baseline.right if name in other.right and (same or name != REWARD)]
+
+
+def _same_reward(baseline: Run, other: Run) -> bool:
+    return baseline.settings.get("reward_fingerprint") == other.settings.get("reward_fingerprint")
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

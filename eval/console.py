@@ -13,7 +13,8 @@ MAX_KINDS = 5
 
 def console_text(summary: Mapping[str, Any]) -> str:
     """The main table, then what the responses were like, then the breakdown by the first scorer."""
-    return "\n".join([*_scores(summary), "", _responses(summary), *_breakdown(summary)])
+    left_out = _left_out(summary.get("data", {}))
+    return "\n".join([*_scores(summary), "", _responses(summary), *left_out, *_breakdown(summary)])
 
 
 def _scores(summary: Mapping[str, Any]) -> list[str]:
@@ -27,7 +28,7 @@ def _scores(summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {metric:<21}" + "".join(f"{cell:>26}" for cell in cells))
     unextracted = [summary["scores"][scorer].get("unextracted") for scorer in scorers]
     shares = ["-" if share is None else f"{100 * share:.2f}" for share in unextracted]
-    return [*lines, f"  {'no answer found':<21}" + "".join(f"{share:>26}" for share in shares)]
+    return [*lines, f"  {'nothing extracted':<21}" + "".join(f"{share:>26}" for share in shares)]
 
 
 def _with_interval(metric: Mapping[str, Any] | None) -> str:
@@ -42,7 +43,20 @@ def _responses(summary: Mapping[str, Any]) -> str:
     parts = [f"  {summary['problems']} problems, {summary['samples']} responses"]
     if "tokens_mean" in told:
         parts.append(f"{told['tokens_mean']:.1f} tokens on average, {told['tokens_max']} at most")
-    return ", ".join([*parts, f"{100 * told['truncated']:.2f} % truncated"])
+    if "truncated" in told:
+        parts.append(f"{100 * told['truncated']:.2f} % truncated")
+    return ", ".join(parts)
+
+
+def _left_out(data: Mapping[str, Any]) -> list[str]:
+    """What the numbers are not of: a part must not be taken for the whole."""
+    prepared = data.get("prepared", {}).get("left_out", {})
+    lines = []
+    for by, left in (("data_prep", prepared), ("this evaluation", data.get("left_out", {}))):
+        if left:
+            told = ", ".join(f"{count} ({plain(str(reason))})" for reason, count in left.items())
+            lines.append(f"  left out by {by}: {told}")
+    return lines
 
 
 def _breakdown(summary: Mapping[str, Any]) -> list[str]:
@@ -56,14 +70,16 @@ def _breakdown(summary: Mapping[str, Any]) -> list[str]:
 def _kind(kind: str, groups: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     scorers = list(summary["scores"])
     ks = summary["settings"]["k"]
-    columns = [(scorer, f"pass@{k}") for scorer in scorers for k in dict.fromkeys((ks[0], ks[-1]))]
+    # Several scorers have room for one column each.
+    shown = dict.fromkeys(ks[:1] if len(scorers) > 1 else (ks[0], ks[-1]))
+    columns = [(scorer, f"pass@{k}") for scorer in scorers for k in shown]
     heads = [f"{metric} {scorer}" if len(scorers) > 1 else metric for scorer, metric in columns]
-    lines = ["", f"  {plain(kind, 34):<36}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
+    lines = ["", f"  {plain(kind, 33):<35}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
     largest = sorted(groups.items(), key=lambda item: -item[1]["problems"])
     for name, group in largest[:MAX_ROWS]:
         values = [100 * group["scores"][scorer][metric] for scorer, metric in columns]
         cells = "".join(f"{value:>17.2f}" for value in values)
-        lines.append(f"  {plain(name, 34):<36}{group['problems']:>9}{cells}")
+        lines.append(f"  {plain(name, 33):<35}{group['problems']:>9}{cells}")
     if len(largest) > MAX_ROWS:
         lines.append(f"  … and {len(largest) - MAX_ROWS} smaller ones in summary.json")
     return lines

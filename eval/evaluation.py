@@ -13,8 +13,9 @@ import torch
 from eval.arguments import settings_of
 from eval.fingerprint import model_fingerprint
 from eval.outcome import write_outcome
+from eval.provenance import prepared
 from eval.samples import Sample
-from eval.scorers import score, scorers_for
+from eval.scorers import reward_fingerprint, score, scorers_for
 from eval.store import Identity, SampleStore, append
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.data.encode import PromptEncoder
@@ -40,7 +41,7 @@ from vlm_uec.writable import writing_to
 PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
 # Moved files are what they were, scoring is done anew, keys know nothing of slots, and the data's fingerprint
 # says which problems there are.
-MAY_CHANGE = ("path", "reward", "slots", "problems")
+MAY_CHANGE = ("path", "prepared", "reward", "reward_fingerprint", "slots", "problems")
 
 Wanted = dict[str, list[int]]  # sample indices by problem id
 
@@ -66,8 +67,12 @@ class Evaluation:
         problems = loaded.problems[: arguments.problems]
         self.prompts = prepare_prompts(problems, self.encoder)
         self.problems = self.prompts.problems
-        self.left_out = loaded.rejected + self.prompts.rejected
+        self.left_out = dict(loaded.rejected + self.prompts.rejected)
+        if rest := len(loaded.problems) - len(problems):
+            self.left_out[f"beyond the first {len(problems)}"] = rest
         self.fingerprint = data_fingerprint(problems)
+        whole = data_fingerprint(loaded.problems) if rest else self.fingerprint
+        self.prepared = prepared(arguments.data, arguments.split, whole)
         self.scorers = scorers_for(self.problems.values(), self.encoder.format_prompt, arguments.reward)
         self.store = SampleStore(arguments.out)
         self.engine: RolloutEngine | None = None
@@ -80,8 +85,6 @@ class Evaluation:
 
     def execute(self) -> None:
         """Samples what the folder lacks; rank 0 writes and prints the results."""
-        for reason, count in self.left_out.items():
-            self.display.line(f"{self.settings.split}: left out {count} ({reason})")
         (about,) = gather_lists(lambda: [self._about()] if rank() == 0 else [])
         on_first_rank(lambda: self.store.check(_identity(about)))
         known, wanted = self._dealt()
@@ -105,6 +108,7 @@ class Evaluation:
             "max_pixels": budget["longest_edge"],
             "template": self.encoder.format_prompt.source,
             "precision": self._precision(),
+            "reward_fingerprint": reward_fingerprint(self.settings.reward),
         }
         packages = {name: version(name) for name in PACKAGES}
         return {
@@ -117,7 +121,8 @@ class Evaluation:
                 "path": self.arguments.data,
                 "split": self.settings.split,
                 "fingerprint": self.fingerprint,
-                "left_out": dict(self.left_out),
+                "left_out": self.left_out,
+                "prepared": self.prepared,
             },
             "versions": {**packages, "device": "cuda" if torch.cuda.is_available() else "cpu"},
         }
@@ -146,8 +151,8 @@ class Evaluation:
         if self.engine is None:
             return samples
         settings = self.settings
-        share = f", rank 0's of {world_size()}" if world_size() > 1 else ""
-        self.display.doing(f"{len(wanted)} problems x {settings.n}{share}")
+        share = f" (rank 0's share of {world_size()})" if world_size() > 1 else ""
+        self.display.doing(f"sampling{share}")
         answers = sample_answers(
             self.engine,
             self.prompts,

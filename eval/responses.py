@@ -31,8 +31,16 @@ class GivenResponse:
     index: int  # from 0
     text: str
     extraction: str | None  # the final answer, where the file gives one
-    truncated: bool
+    truncated: bool | None  # None where the file does not say
     tokens: int | None
+
+
+@dataclass(frozen=True)
+class GivenExtraction:
+    """A final answer that somebody took out of a response."""
+
+    text: str
+    response: str | None  # None where the file does not hold it
 
 
 class _BadRow(ValueError):
@@ -64,21 +72,22 @@ def read_responses(path: Path) -> list[GivenResponse]:
     return list(found.values())
 
 
-def read_extractions(path: Path) -> dict[str, str]:
-    """The `extraction` of each problem id, from a file of either form; records without one are left out.
+def read_extractions(path: Path) -> dict[str, GivenExtraction]:
+    """Of each problem id, from a file of either form; records without an `extraction` are left out.
 
     Raises UserError where the file cannot be read, gives none, or gives two for one problem.
     """
-    found: dict[str, str] = {}
+    found: dict[str, GivenExtraction] = {}
     for where, row in _rows(path):
         try:
             extraction, name = _extraction(row), _problem_id(row)
+            response = row.get("response")
             if extraction is not None and name in found:
                 raise _BadRow(f"a second extraction for problem {plain(name)}; keep one")
         except _BadRow as error:
             raise UserError(f"{path}, {where}: {error}") from error
         if extraction is not None:
-            found[name] = extraction
+            found[name] = GivenExtraction(extraction, response if isinstance(response, str) else None)
     if not found:
         raise UserError(f"{path}: no record has an 'extraction'; run MathVista's extract_answer.py on it")
     return found
@@ -164,7 +173,7 @@ def _response(row: Mapping[str, Any], counts: Mapping[str, int]) -> GivenRespons
         index=counts.get(name, 0) if index is None else index,
         text=text,
         extraction=_extraction(row),
-        truncated=_flag(row, "unfinished") or _flag(row, "truncated"),
+        truncated=_truncated(row),
         tokens=_count(row, "tokens"),
     )
 
@@ -190,11 +199,16 @@ def _extraction(row: Mapping[str, Any]) -> str | None:
     return str(value)
 
 
-def _flag(row: Mapping[str, Any], field: str) -> bool:
+def _truncated(row: Mapping[str, Any]) -> bool | None:
+    flags = [flag for field in ("unfinished", "truncated") if (flag := _flag(row, field)) is not None]
+    return any(flags) if flags else None
+
+
+def _flag(row: Mapping[str, Any], field: str) -> bool | None:
     value = row.get(field)
     if value is not None and not isinstance(value, bool):
         raise _BadRow(f"'{field}' is {type(value).__name__}; write true or false")
-    return bool(value)
+    return value
 
 
 def _count(row: Mapping[str, Any], field: str) -> int | None:

@@ -33,7 +33,7 @@ class Sample:
     index: int
     text: str
     tokens: int | None  # None where others sampled and did not say
-    truncated: bool  # no end token before the length limit
+    truncated: bool | None  # no end token before the length limit; None as above
     scores: Mapping[str, Score]  # by the scorer's name: "verify", "official", "reward"
 
     @property
@@ -84,8 +84,8 @@ def _checked(sample: Sample) -> Sample:
         raise TypeError("index and tokens are whole numbers")
     if not (isinstance(sample.problem_id, str) and isinstance(sample.text, str)):
         raise TypeError("problem_id and text are texts")
-    if type(sample.truncated) is not bool:
-        raise TypeError("truncated is true or false")
+    if sample.truncated not in (None, True, False) or type(sample.truncated) is int:
+        raise TypeError("truncated is true, false or null")
     for score in sample.scores.values():
         words = [score.reason, score.rule, *([] if score.extracted is None else [score.extracted])]
         if type(score.correct) is not bool or not all(isinstance(word, str) for word in words):

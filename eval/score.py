@@ -18,9 +18,10 @@ from typing import Any
 from eval.arguments import K_HELP, check_seed, checked_ks
 from eval.mathvista import official_score
 from eval.outcome import write_outcome
+from eval.provenance import prepared
 from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
 from eval.samples import OFFICIAL, Sample
-from eval.scorers import Scorer, score, scorers_for
+from eval.scorers import Scorer, reward_fingerprint, score, scorers_for
 from eval.store import SampleStore
 from vlm_uec.command import exit_code_of
 from vlm_uec.data.chat import FormatPrompt
@@ -31,6 +32,7 @@ from vlm_uec.types import Problem
 from vlm_uec.writable import check_writable, writing_to
 
 _SETTINGS = ("seed", "template", "reward")
+Extractions = Mapping[tuple[str, int], str]  # by problem id and index
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -59,8 +61,12 @@ def run(arguments: argparse.Namespace) -> None:
     ks = checked_ks(arguments.k, n)
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
-    samples = _scored(arguments, given, problems, shown)
+    extractions = _extractions(arguments, given)
+    scorers = scorers_for(problems.values(), shown, arguments.reward)
+    samples = _scored(given, problems, scorers, extractions)
     about = _about(arguments, known, len(known) - len(problems), n, ks)
+    if OFFICIAL in scorers:
+        about["settings"]["extractions"] = _told(arguments, extractions, len(samples))
     with writing_to(arguments.out, "--out", "run it again"):
         arguments.out.mkdir(parents=True, exist_ok=True)
         SampleStore(arguments.out).finish(samples)
@@ -90,19 +96,49 @@ def _each(given: Sequence[GivenResponse], problems: Mapping[str, Problem]) -> in
     return n
 
 
+def _extractions(arguments: argparse.Namespace, given: Sequence[GivenResponse]) -> Extractions:
+    """Of the file named, else those that come with the responses: `official` judges them instead of ours.
+
+    Raises UserError where they are not of these responses.
+    """
+    if arguments.extractions is None:
+        return {_key(response): response.extraction for response in given if response.extraction is not None}
+    found = read_extractions(arguments.extractions)
+    if len(given) > len({response.problem_id for response in given}):
+        raise UserError("--extractions: they are by problem, and each has several responses; give one each")
+    used = {}
+    for response in given:
+        if (extraction := found.get(response.problem_id)) is None:
+            continue
+        if extraction.response not in (None, response.text):
+            name = plain(response.problem_id)
+            raise UserError(f"--extractions: {name} has another response there; give those of --responses")
+        used[_key(response)] = extraction.text
+    return used
+
+
+def _key(response: GivenResponse) -> tuple[str, int]:
+    return response.problem_id, response.index
+
+
+def _told(arguments: argparse.Namespace, extractions: Extractions, responses: int) -> dict[str, Any]:
+    """Which extractions `official` judged, for whom the number is to be traced to them."""
+    source = arguments.extractions or arguments.responses
+    return {
+        "path": str(source) if extractions else None,
+        "fingerprint": _sha256(source) if extractions else None,
+        "used": len(extractions),
+        "own": responses - len(extractions),
+    }
+
+
 def _scored(
-    arguments: argparse.Namespace,
     given: Sequence[GivenResponse],
     problems: Mapping[str, Problem],
-    shown: FormatPrompt | None,
+    scorers: Mapping[str, Scorer],
+    extractions: Extractions,
 ) -> list[Sample]:
-    """In order of problem and index; an extraction that comes with a response is what `official` judges."""
-    extractions = read_extractions(arguments.extractions) if arguments.extractions else {}
-    if extractions and len(given) > len(problems):
-        raise UserError(
-            "--extractions: they are by problem, and there are several responses to each; give one"
-        )
-    scorers = scorers_for(problems.values(), shown, arguments.reward)
+    """In order of problem and index."""
     place = {name: number for number, name in enumerate(problems)}
     return [
         _sample(response, problems[response.problem_id], scorers, extractions)
@@ -111,13 +147,10 @@ def _scored(
 
 
 def _sample(
-    response: GivenResponse,
-    problem: Problem,
-    scorers: Mapping[str, Scorer],
-    extractions: Mapping[str, str],
+    response: GivenResponse, problem: Problem, scorers: Mapping[str, Scorer], extractions: Extractions
 ) -> Sample:
     scores = score(scorers, response.text, problem)
-    extraction = extractions.get(problem.id, response.extraction)
+    extraction = extractions.get(_key(response))
     if OFFICIAL in scores and extraction is not None:
         scores[OFFICIAL] = official_score(problem, response.text, extraction)
     return Sample(problem.id, response.index, response.text, response.tokens, response.truncated, scores)
@@ -126,19 +159,33 @@ def _sample(
 def _about(
     arguments: argparse.Namespace, known: Mapping[str, Problem], unanswered: int, n: int, ks: Sequence[int]
 ) -> dict[str, Any]:
-    with arguments.responses.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    fingerprint = data_fingerprint(known.values())
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
     return {
-        "settings": {"n": n, "k": list(ks), **{name: getattr(arguments, name) for name in _SETTINGS}},
-        "model": {"path": f"responses of {arguments.responses}", "fingerprint": digest},
+        "settings": {
+            "n": n,
+            "k": list(ks),
+            **settings,
+            "reward_fingerprint": reward_fingerprint(arguments.reward),
+        },
+        "model": {
+            "path": f"responses of {arguments.responses}",
+            "fingerprint": _sha256(arguments.responses),
+        },
         "data": {
             "path": arguments.data,
             "split": arguments.split,
-            "fingerprint": data_fingerprint(known.values()),
+            "fingerprint": fingerprint,
             "left_out": {"no response": unanswered} if unanswered else {},
+            "prepared": prepared(arguments.data, arguments.split, fingerprint),
         },
-        "versions": {"vlm-uec": version("vlm-uec")},
+        "versions": {name: version(name) for name in ("numpy", "vlm-uec")},
     }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main() -> int:

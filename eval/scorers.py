@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from eval.mathvista import official_score
 from eval.samples import OFFICIAL, REWARD, VERIFY, Score
@@ -29,6 +31,14 @@ def scorers_for(problems: Iterable[Problem], shown: Shown | None, reward: str | 
     return scorers
 
 
+def reward_fingerprint(reward: str | None) -> str | None:
+    """Which function `scorers_for` was given: its name and the SHA-256 of its file, wherever that lies."""
+    if reward is None or reward == "accuracy":
+        return reward
+    file, _, name = reward.rpartition(":")
+    return f"{name} of {hashlib.sha256(Path(file).read_bytes()).hexdigest()}"
+
+
 def score(scorers: Mapping[str, Scorer], response: str, problem: Problem) -> dict[str, Score]:
     return {name: scorer(response, problem) for name, scorer in scorers.items()}
 
@@ -45,6 +55,6 @@ def _plug_in(function: RewardFunction) -> Scorer:
     def scored(response: str, problem: Problem) -> Score:
         reward = judge(response, problem, function, 0.0)
         # It gives no answer to vote with.
-        return Score(reward.accuracy == 1.0, None, reward.reason, "plug-in")
+        return Score(reward.accuracy == 1.0, None, f"gave {reward.accuracy:g}", "")
 
     return scored

@@ -49,6 +49,7 @@ def summarise(
             name: {**_with_intervals(metrics, groups, seed), **_unextracted(name, samples)}
             for name, metrics in estimates.items()
         },
+        "intervals": "95 %, BCa bootstrap over problems; all values are fractions of 1",
         "responses": _responses(samples),
         "breakdown": {
             kind: {group: _group(estimates, groups, ids) for group, ids in members.items()}
@@ -108,8 +109,11 @@ def _unextracted(scorer: str, samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _responses(samples: Sequence[Sample]) -> dict[str, float]:
-    """Of lengths only where all are known."""
-    told: dict[str, float] = {"truncated": mean(sample.truncated for sample in samples)}
+    """Of truncation and lengths, what is known of all."""
+    told: dict[str, float] = {}
+    truncated = [sample.truncated for sample in samples if sample.truncated is not None]
+    if len(truncated) == len(samples):
+        told["truncated"] = mean(truncated)
     tokens = [sample.tokens for sample in samples if sample.tokens is not None]
     if len(tokens) == len(samples):
         told |= {"tokens_mean": mean(tokens), "tokens_median": median(tokens), "tokens_max": max(tokens)}

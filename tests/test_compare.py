@@ -58,6 +58,26 @@ def test_a_sample_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         compare(pair, seed=3)
 
 
+def test_two_rewards_are_one_scorer_only_where_they_are_one_function(tmp_path: Path) -> None:
+    runs = [
+        _run(tmp_path / name, {"verify": [1, 0], "reward": right}, 2, [1])
+        for name, right in (("a", [2, 2]), ("b", [0, 0]))
+    ]
+    for run in runs:
+        _edit(run, "settings", "reward of 12ab", "reward_fingerprint")
+    assert [contest.scorer for contest in compare(runs, seed=3).contests] == ["verify", "reward"]
+    _edit(runs[1], "settings", "half of 12ab", "reward_fingerprint")
+    assert [contest.scorer for contest in compare(runs, seed=3).contests] == ["verify"]
+    assert "rewards are two functions" in comparison_table(compare(runs, seed=3))
+
+
+def test_another_number_of_samples_is_told(tmp_path: Path) -> None:
+    one = _run(tmp_path / "many", {"verify": [3, 1]}, n=4, ks=[1, 4])
+    other = _run(tmp_path / "greedy", {"verify": [1, 0]}, n=1, ks=[1])
+    (contest,) = compare([one, other], seed=3).contests
+    assert contest.unlike == ("n 4, here 1",)
+
+
 def test_other_ways_to_sample_are_told(tmp_path: Path) -> None:
     pair = _pair(tmp_path)
     _edit(pair[0], "settings", 1.0, "temperature")
@@ -65,9 +85,7 @@ def test_other_ways_to_sample_are_told(tmp_path: Path) -> None:
     _edit(pair[1], "settings", 7, "seed")
     (contest,) = compare(pair, seed=3).contests
     assert contest.unlike == ("temperature 1.0, here 0.5",)
-    assert "sampled otherwise than the baseline: temperature 1.0, here 0.5" in comparison_table(
-        compare(pair, 3)
-    )
+    assert "unlike the baseline: temperature 1.0, here 0.5" in comparison_table(compare(pair, 3))
 
 
 def test_two_runs_by_hand(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_record_becomes_a_problem(tmp_path: Path) -> None:
             "picture": "images/7.jpg",
         },
     )
-    assert manifest["settings"] == {"dataset": "mathvista", "layout": "raw"}
+    assert manifest["settings"] == {"dataset": "mathvista", "source_split": "testmini", "layout": "raw"}
 
 
 @pytest.mark.parametrize(

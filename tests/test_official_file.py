@@ -58,7 +58,8 @@ def test_it_is_read_back_by_our_own_reader(tmp_path: Path) -> None:
         ("mathvista-7", "\\boxed{B}"),
         ("mathvista-8", "\\boxed{1.26}"),
     ]
-    assert read_extractions(path) == {"mathvista-7": "B", "mathvista-8": "1.26"}
+    found = {name: (given.text, given.response) for name, given in read_extractions(path).items()}
+    assert found == {"mathvista-7": ("B", "\\boxed{B}"), "mathvista-8": ("1.26", "\\boxed{1.26}")}
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "mathvista" / "results"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
+from eval.responses import GivenExtraction, GivenResponse, read_extractions, read_responses, read_testmini
 from eval.samples import Sample, Score, sample_line
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
@@ -44,7 +44,7 @@ def _object(path: Path, table: Any) -> Path:
 
 def _given(problem_id: str, index: int, text: str, **fields: Any) -> GivenResponse:
     return GivenResponse(
-        problem_id, index, text, **{"extraction": None, "truncated": False, "tokens": None, **fields}
+        problem_id, index, text, **{"extraction": None, "truncated": None, "tokens": None, **fields}
     )
 
 
@@ -87,7 +87,7 @@ def test_our_own_samples_are_read_back(tmp_path: Path) -> None:
     file.write_bytes(b"".join(map(sample_line, samples)))
     assert read_responses(file) == [
         _given("p", 1, "é\u2028x", tokens=9, truncated=True),
-        _given("p", 0, "\ud800", tokens=4),
+        _given("p", 0, "\ud800", tokens=4, truncated=False),
     ]
 
 
@@ -97,12 +97,13 @@ def test_our_own_samples_are_read_back(tmp_path: Path) -> None:
 def test_extraction_is_taken_as_python_writes_it(tmp_path: Path, value: Any, text: str) -> None:
     file = _object(tmp_path, {"1": {"response": "x", "extraction": value}})
     assert read_responses(file)[0].extraction == text
-    assert read_extractions(file) == {"mathvista-1": text}
+    assert read_extractions(file) == {"mathvista-1": GivenExtraction(text, "x")}
 
 
 def test_records_without_extraction_are_left_out(tmp_path: Path) -> None:
     rows = {"1": {"response": "x"}, "2": {"extraction": "B"}, "3": {"extraction": None}}
-    assert read_extractions(_object(tmp_path, rows)) == {"mathvista-2": "B"}
+    found = read_extractions(_object(tmp_path, rows))
+    assert {name: given.text for name, given in found.items()} == {"mathvista-2": "B"}
 
 
 @pytest.mark.parametrize(

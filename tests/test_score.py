@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -66,6 +67,8 @@ def test_scored_in_the_form_of_an_evaluation(run: Run, tmp_path: Path) -> None:
         (problem.id, index) for problem in _problems() for index in range(2)
     ]
     assert (out / "index.html").is_file()
+    assert summary["data"]["prepared"]["problems"] == 4
+    assert "truncated" not in summary["responses"]
 
 
 def test_two_of_them_compare(run: Run, tmp_path: Path) -> None:
@@ -175,6 +178,35 @@ def test_extractions_from_another_file(run: Run, results: Path, tmp_path: Path) 
     ours, theirs = accuracies
     assert theirs == 348 / 1000
     assert ours < theirs
+
+
+def test_extractions_are_told_in_the_summary(run: Run, results: Path, tmp_path: Path) -> None:
+    """Ten of a thousand: the number is nearly that of our own extraction, and says so."""
+    records = json.loads((results / "output_bard.json").read_text(encoding="utf-8"))
+    bare = {pid: {"response": record["response"]} for pid, record in records.items()}
+    ten = {pid: {"extraction": record["extraction"]} for pid, record in list(records.items())[:10]}
+    for name, table in (("bare", bare), ("ten", ten)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(table), encoding="utf-8")
+    told = []
+    for number, extra in enumerate([(), ("--extractions", str(tmp_path / "ten.json"))]):
+        assert run(tmp_path / "bare.json", *extra, data=MATHVISTA / "testmini.json", out=str(number)) == 0
+        summary = json.loads((tmp_path / str(number) / "summary.json").read_text(encoding="utf-8"))
+        told.append(summary["settings"]["extractions"])
+    digest = hashlib.sha256((tmp_path / "ten.json").read_bytes()).hexdigest()
+    assert told == [
+        {"path": None, "fingerprint": None, "used": 0, "own": 1000},
+        {"path": str(tmp_path / "ten.json"), "fingerprint": digest, "used": 10, "own": 990},
+    ]
+
+
+def test_extractions_of_other_responses_are_refused(
+    run: Run, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bard's, for Qwen's answers."""
+    options = ("--extractions", str(results / "output_bard.json"))
+    qwen = results / "qwen2.5-vl-7b_testmini.jsonl"
+    assert run(qwen, *options, data=MATHVISTA / "testmini.json") == 2
+    assert "mathvista-1 has another response there; give those of --responses" in capsys.readouterr().err
 
 
 def test_extractions_for_several_responses_are_refused(

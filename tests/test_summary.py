@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eval.console import console_text
@@ -85,6 +87,22 @@ def test_lengths_that_nobody_knows_are_not_told() -> None:
     assert "tokens_mean" not in summary["breakdown"]["level"]["1"]
 
 
+def test_truncation_that_nobody_recorded_is_not_told() -> None:
+    samples = [replace(_sample(name, 0, "12"), truncated=None) for name in PROBLEMS]
+    summary = {"settings": {"k": [1]}, **summarise(PROBLEMS, samples, [1], seed=1)}
+    assert "truncated" not in summary["responses"]
+    assert "truncated" not in summary["breakdown"]["level"]["1"]
+    assert "truncated" not in console_text(summary)
+
+
+def test_a_part_is_not_taken_for_the_whole() -> None:
+    data = {"left_out": {"no response": 1}, "prepared": {"left_out": {"missing picture": 874}}}
+    summary = {"settings": {"k": [1, 4]}, "data": data, **summarise(PROBLEMS, _samples(), [1, 4], seed=1)}
+    text = console_text(summary)
+    assert "left out by data_prep: 874 (missing picture)" in text
+    assert "left out by this evaluation: 1 (no response)" in text
+
+
 def test_a_scorer_without_answers_has_no_majority() -> None:
     scores = {"verify": Score(True, "12", "", ""), "reward": Score(True, None, "", "")}
     samples = [Sample(name, index, "", 5, False, scores) for name in PROBLEMS for index in range(2)]
@@ -101,10 +119,15 @@ def test_the_console_shows_all_of_it() -> None:
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert "43.75  (" in lines["pass@1"]
     assert "75.00  (" in lines["pass@4"]
-    assert lines["no"].split() == ["no", "answer", "found", "25.00", "25.00"]
+    assert lines["nothing"].split() == ["nothing", "extracted", "25.00", "25.00"]
     assert "4 problems, 16 responses, 15.0 tokens on average, 30 at most, 25.00 % truncated" in text
     (level_two,) = [line.split() for line in text.splitlines() if line.startswith("  2 ")]
-    assert level_two == ["2", "2", "12.50", "50.00", "0.00", "0.00"]
+    assert level_two == ["2", "2", "12.50", "0.00"]  # two scorers have room for Pass@1 each
+    alone = [replace(sample, scores={"verify": sample.scores["verify"]}) for sample in _samples()]
+    text = console_text({"settings": {"k": [1, 2, 4]}, **summarise(PROBLEMS, alone, [1, 2, 4], seed=1)})
+    (level_two,) = [line.split() for line in text.splitlines() if line.startswith("  2 ")]
+    assert level_two == ["2", "2", "12.50", "50.00"]
+    assert max(map(len, text.partition("  level")[2].splitlines())) <= 80
 
 
 def test_the_console_shows_the_kinds_people_look_for_first() -> None:

@@ -20,4 +20,11 @@ def exit_code_of(work: Callable[[], None]) -> int:
             time.sleep(5)
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        forget_stdout()  # a result is printed last: who read along has seen enough of it
     return 0
+
+
+def forget_stdout() -> None:
+    """After a broken pipe: what is still to be flushed goes nowhere, instead of raising at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -66,7 +66,8 @@ def _by_problem(problems: Mapping[str, Problem], samples: Sequence[Sample]) -> d
 
 
 def _numbers(summary: Mapping[str, Any], samples: Sequence[Sample]) -> list[Html]:
-    charts = card(CURVE, pass_curve(summary)), card(LENGTHS, lengths(samples))
+    drawings = {CURVE: pass_curve(summary), LENGTHS: lengths(samples)}
+    charts = [card(title, drawing) for title, drawing in drawings.items() if drawing.parts]
     about, breakdown = about_tables(summary), breakdown_tables(summary)
     return [
         element("h2", text("Results")),

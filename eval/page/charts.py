@@ -15,8 +15,10 @@ CURVE, LENGTHS = "Pass@k, % with 95 % intervals", "Responses by length in tokens
 
 
 def pass_curve(summary: Mapping[str, Any]) -> Drawing:
-    """One line a scorer, in per cent over k; k on a logarithmic axis."""
+    """One line a scorer, in per cent over k, on a logarithmic axis; of a single k there is none."""
     ks = numbers_of(summary, "pass")
+    if len(ks) < 2:
+        return Drawing((), ())
     metrics = {
         scorer: [(log2(k), scores[f"pass@{k}"]) for k in ks] for scorer, scores in summary["scores"].items()
     }

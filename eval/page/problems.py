@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from eval.page.filters import DISAGREE, TRUNCATED, disagree
 from eval.page.room import cut, fair_share, written
 from eval.samples import Sample, Score
-from vlm_uec.data.chat import IMAGE_MARK
+from vlm_uec.data.faults import IMAGE_MARK
+from vlm_uec.rewards import lists_choices
 from vlm_uec.telemetry.html import Html, element, picture, text
 from vlm_uec.telemetry.thumbnail import MAX_BYTES, thumbnail
 from vlm_uec.types import Problem
@@ -35,12 +36,13 @@ def problem_cards(
     most_picture = min(MAX_BYTES, MAX_PICTURE_BYTES // max(1, pictures))
     cards = []
     for name, samples in groups.items():
+        images = problems[name].images
         card = element(
             "article",
-            _pictures(problems[name].images, most_picture),
+            *([_pictures(images, most_picture)] if images else []),
             _asked(problems[name], samples),
             _responses(shown[name], len(samples), most),
-            kind="card problem",
+            kind="card problem" if images else "card",
         )
         cards.append(element("li", card, kind=f"filtered {classes[name]}"))
     return cards
@@ -78,8 +80,9 @@ def _asked(problem: Problem, samples: Sequence[Sample]) -> Html:
     # The marks tell something only where there are several pictures.
     several = len(problem.images) > 1
     question = problem.question if several else problem.question.replace(IMAGE_MARK, "").strip()
-    lettered = [f"({chr(ord('A') + i)}) {cut(choice, 120)}" for i, choice in enumerate(problem.choices[:12])]
-    if len(problem.choices) > len(lettered):
+    told = () if lists_choices(problem) else problem.choices[:12]
+    lettered = [f"({chr(ord('A') + i)}) {cut(choice, 120)}" for i, choice in enumerate(told)]
+    if lettered and len(problem.choices) > len(lettered):
         lettered.append(f"… {len(problem.choices)} in all")
     parts = [
         element("p", text(cut(problem.id, 160)), kind="name"),
@@ -99,14 +102,15 @@ def _count(scorer: str, samples: Sequence[Sample]) -> Html:
 
 
 def _responses(shown: Sequence[Sample], of: int, most: int) -> Html:
-    told = f"{of} responses" if len(shown) == of else f"{len(shown)} of {of} responses"
+    name = "response" if of == 1 else "responses"
+    told = f"{of} {name}" if len(shown) == of else f"{len(shown)} of {of} {name}"
     body = (_response(sample, most) for sample in shown)
     return element("details", element("summary", text(told)), *body)
 
 
 def _response(sample: Sample, most: int) -> Html:
     plain = [f"response {sample.index}"] + [f"{sample.tokens} tokens"] * (sample.tokens is not None)
-    marked = [TRUNCATED] * sample.truncated + [DISAGREE] * disagree(sample)
+    marked = [TRUNCATED] * bool(sample.truncated) + [DISAGREE] * disagree(sample)
     chips = [element("span", text(fact)) for fact in plain]
     chips += [element("span", text(fact), kind="wrong") for fact in marked]
     verdicts = (_verdict(scorer, score) for scorer, score in sample.scores.items())
@@ -120,6 +124,7 @@ def _verdict(scorer: str, score: Score) -> Html:
     mark = element(
         "b", text(("✓ " if score.correct else "✗ ") + scorer), kind="right" if score.correct else "wrong"
     )
-    extracted = cut(score.extracted, 160) if score.extracted else "nothing extracted"
-    reason = f"\n{cut(score.reason, 200)}" + (f" (rule {cut(score.rule, 40)})" if score.rule else "")
-    return element("p", mark, element("span", text(f"  {extracted}")), text(reason))
+    # Where nothing was extracted, or the scorer extracts nothing, the reason says it.
+    extracted = [element("span", text(f"  {cut(score.extracted, 160)}"))] if score.extracted else []
+    rule = f" (rule {cut(score.rule, 40)})" if score.rule and score.rule != score.reason else ""
+    return element("p", mark, *extracted, text(f"\n{cut(score.reason, 200)}{rule}"))

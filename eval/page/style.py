@@ -1,8 +1,8 @@
 """How an evaluation's page looks, beyond what all pages share."""
 
 STYLE = """
-.results { display: grid; gap: 16px; align-items: start; margin-bottom: 16px;
-  grid-template-columns: minmax(0, 1.5fr) repeat(2, minmax(0, 1fr)); }
+.results { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; margin-bottom: 16px; }
+.results > * { flex: 1 1 300px; min-width: 0; } .results > .numbers { flex: 2 1 max-content; }
 .numbers td:first-child { min-width: 17ch; }
 .numbers th:not(:first-child) { white-space: normal; vertical-align: bottom; }
 .about td:first-child { width: 12ch; white-space: nowrap; color: var(--dim); }
@@ -32,7 +32,6 @@ STYLE = """
   overflow-y: auto; font: 12px/1.5 ui-monospace, monospace; unicode-bidi: plaintext; }
 .response p { font-size: 13px; } .response p > span { color: var(--ink); }
 .right { color: var(--right); } .wrong, .chips .wrong { color: var(--wrong); }
-@media (max-width: 1100px) { .results { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 800px) { .problem, .response { grid-template-columns: minmax(0, 1fr); }
   .filters { position: static; max-height: none; } }
 """

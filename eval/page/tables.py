@@ -32,7 +32,8 @@ def tiles(summary: Summary) -> Html:
         for k in dict.fromkeys((ks[0], ks[-1]))
     ]
     responses, problems = summary["responses"], summary["problems"]
-    shown.append(tile(f"{per_cent(responses['truncated'])} %", "truncated"))
+    if "truncated" in responses:
+        shown.append(tile(f"{per_cent(responses['truncated'])} %", "truncated"))
     if "tokens_mean" in responses:
         shown.append(tile(f"{responses['tokens_mean']:.0f}", "tokens a response, mean"))
     shown.append(tile(f"{problems} × {summary['samples'] // max(1, problems)}", "problems × samples"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TextIO
 
+from vlm_uec.command import forget_stdout
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
 
@@ -70,9 +71,18 @@ class Display:
     def line(self, text: str) -> None:
         if self._live:
             self._overwrite("")
-        if self._active:
-            print(text, file=self._stream, flush=True)
+        self._write(text + "\n")
 
     def _overwrite(self, text: str) -> None:
-        self._stream.write("\r\x1b[K" + text)
-        self._stream.flush()
+        self._write("\r\x1b[K" + text)
+
+    def _write(self, text: str) -> None:
+        if not self._active:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:
+            # Who read along has gone (`| head`): the work goes on.
+            self._active = self._live = False
+            forget_stdout()
