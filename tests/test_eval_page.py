@@ -117,6 +117,26 @@ def test_a_card_tells_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None
         assert told in card
 
 
+def test_without_a_picture_a_card_keeps_no_room_for_one(tmp_path: Path) -> None:
+    page = written_page(tmp_path, {"wrong": problem("wrong", images=())}, SAMPLES[:2])
+    assert 'class="pictures"' not in page
+    assert 'class="card problem"' in page
+
+
+def test_choices_are_told_where_the_question_does_not(tmp_path: Path) -> None:
+    """MathVista's questions list theirs."""
+    listed = Problem("wrong", "Which? (A) 6 (B) 8", "8", choices=("6", "8"))
+    page = written_page(tmp_path, {"wrong": listed}, SAMPLES[:2])
+    assert page.count("(B) 8") == 1
+
+
+def test_a_curve_needs_two_points(tmp_path: Path) -> None:
+    told = summary(SAMPLES)
+    told["scores"] = {"verify": {"pass@1": {"value": 0.5, "interval": [0.25, 0.75]}}}
+    write_plots(tmp_path, told, SAMPLES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["response_tokens.svg"]
+
+
 def test_filters_tell_how_many_they_keep(tmp_path: Path) -> None:
     first = re.search("<fieldset>.*?</fieldset>", written_page(tmp_path))
     assert first is not None

@@ -42,7 +42,7 @@ def problem_cards(
             *([_pictures(images, most_picture)] if images else []),
             _asked(problems[name], samples),
             _responses(shown[name], len(samples), most),
-            kind="card problem" if images else "card",
+            kind="card problem",
         )
         cards.append(element("li", card, kind=f"filtered {classes[name]}"))
     return cards

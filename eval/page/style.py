@@ -19,6 +19,7 @@ STYLE = """
 .shown::before { content: counter(shown) " shown"; }
 .problem { display: grid; grid-template-columns: 230px minmax(0, 1fr); gap: 4px 18px;
   content-visibility: auto; contain-intrinsic-size: auto 210px; }
+.problem:not(:has(> .pictures)) { grid-template-columns: minmax(0, 1fr); }
 .problem > .pictures { margin: 0; align-content: start; } .problem img { height: 170px; }
 .problem > details { grid-column: 1 / -1; margin: 6px 0 0; }
 .problem p { margin: 0 0 6px; white-space: pre-line; } .problem .said { color: var(--ink); font-size: 15px; }
