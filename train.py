@@ -27,12 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
         forecast(config)
         return
     # Heavy imports only now: a mistyped key should not take ten seconds to be told.
-    from vlm_uec.policy.zero import start_distributed, stop_distributed
-    from vlm_uec.run import Run
+    from vlm_uec.session import train
 
-    start_distributed()
-    Run(config).execute()
-    stop_distributed()
+    train(config)
 
 
 def forecast(config: Config) -> None:

@@ -29,6 +29,7 @@ from vlm_uec.data.schedule import Part, Schedule
 from vlm_uec.distributed import rank, world_size
 from vlm_uec.experience import Collector
 from vlm_uec.policy.build import build_policy, build_reference
+from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import end_ids
 from vlm_uec.policy.zero import start_distributed, stop_distributed
@@ -131,13 +132,13 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
         PromptTable(prompts.tokens, prompts.encode),
         config.loss,
         minibatch=config.optim.minibatch * config.rollout.n,
-        budget=config.optim.microbatch_tokens,
+        budget=PassBudget(config.optim.microbatch_tokens, lambda positions, why: print(why, positions)),
     )
     timer = PhaseTimer()
     display = Display(active=False, stream=StringIO())
     ids = tuple(sorted(prompts.problems))
     schedule = Schedule([Part("", ids, config.rollout.prompts)], config.train.seed)
-    trainer = Trainer(config, policy, collector, learner, schedule, timer, display)
+    trainer = Trainer(config, policy, collector, learner, schedule, timer, display, display.progress)
     return trainer, timer, prompts.tokens
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from eval.arguments import settings_of
-from eval.fingerprint import model_fingerprint
 from eval.outcome import write_outcome
 from eval.provenance import prepared
 from eval.samples import Sample
@@ -30,6 +29,7 @@ from vlm_uec.distributed import (
 )
 from vlm_uec.errors import UserError
 from vlm_uec.evaluate import sample_answers
+from vlm_uec.fingerprint import model_fingerprint
 from vlm_uec.one_line import plain
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, end_ids, load_model, read_model_config
@@ -115,7 +115,7 @@ class Evaluation:
             "settings": {**asdict(self.settings), **resolved},
             "model": {
                 "path": self.arguments.model,
-                "fingerprint": model_fingerprint(self.arguments.model, self.config),
+                "fingerprint": model_fingerprint(self.arguments.model, self.config, "--model"),
             },
             "data": {
                 "path": self.arguments.data,

@@ -11,8 +11,9 @@ from eval.official_file import OFFICIAL_FILE, official_records
 from eval.page import write_page, write_plots
 from eval.samples import SUMMARY, Sample
 from eval.scorers import Shown
-from eval.store import json_bytes, write_whole
+from eval.store import json_bytes
 from eval.summary import summarise
+from vlm_uec.durable import write_whole
 from vlm_uec.types import Problem
 
 PAGE = "index.html"

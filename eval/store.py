@@ -6,18 +6,17 @@ order of problem and index, and the parts go. `evaluation.json` says what the sa
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
+from vlm_uec.durable import write_whole
 from vlm_uec.errors import UserError
+from vlm_uec.locked import hold
 from vlm_uec.one_line import plain
 from vlm_uec.writable import writing_to
 
@@ -51,14 +50,7 @@ class SampleStore:
             self.out.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 write_whole(path, [json_bytes(identity)])
-            self._lock = path.open("rb")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"--out {self.out}: an evaluation is running in it; choose another") from error
-        except OSError as error:
-            # Some clusters' file systems have no locks: there, nothing keeps two runs apart.
-            warnings.warn(f"{self.out}: cannot be locked ({error.strerror})", stacklevel=2)
+            self._lock = hold(path, f"--out {self.out}: an evaluation is running in it; choose another")
         self.check(identity)
 
     def known(self) -> list[Sample]:
@@ -94,16 +86,6 @@ def append(file: BinaryIO, sample: Sample) -> None:
 def json_bytes(value: Mapping[str, Any]) -> bytes:
     """Indented, for people to read."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-
-
-def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
-    """The file is there with all of the pieces, or as it was before."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _refuse_another(path: Path, identity: Identity) -> None:

@@ -177,7 +177,7 @@ class NotingLearner:
 
 def make_stats(**values: Any) -> UpdateStats:
     plain: dict[str, Any] = dict.fromkeys(UpdateStats.__dataclass_fields__, 0.0)
-    return UpdateStats(**{**plain, "covariance": {}, **values})
+    return UpdateStats(**{**plain, "covariance": {}, "suspects": (), **values})
 
 
 def scripted_judge(text: str, problem: Problem) -> Reward:
@@ -207,7 +207,15 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     collector, learner = make_collector(config, scripts, policy), NotingLearner(policy)
     display = Display(active=False, steps=1, stream=StringIO())
     schedule = Schedule([Part("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
-    parts = (cast(Any, policy), collector, cast(Any, learner), schedule, PhaseTimer(), display)
+    parts = (
+        cast(Any, policy),
+        collector,
+        cast(Any, learner),
+        schedule,
+        PhaseTimer(),
+        display,
+        display.progress,
+    )
     trainer = Trainer(config, *parts)
     return trainer, learner
 

@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from tests.hurt_passes import bad_numbers, too_little_memory
 from tests.tiny import encoded, noise_picture
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.distributed import rank, world_size
 from vlm_uec.policy.build import build_policy, build_reference
+from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
-from vlm_uec.policy.zero import start_distributed, stop_distributed
+from vlm_uec.policy.zero import ZeroPolicy, start_distributed, stop_distributed
 from vlm_uec.storage import load_scored
-from vlm_uec.types import Problem
+from vlm_uec.types import Problem, ScoredTrajectory
 
 ROOT = Path(__file__).resolve().parents[1]
 MINIBATCH = 9  # of 16 trajectories: the second holds the rest
@@ -75,7 +78,12 @@ def main(directory: Path) -> None:
     policy = build_policy(config, encoder.tokenizer)
     reference = build_reference(config, encoder.tokenizer)
     learner = Learner(
-        policy, reference, table, config.loss, minibatch=MINIBATCH, budget=config.optim.microbatch_tokens
+        policy,
+        reference,
+        table,
+        config.loss,
+        minibatch=MINIBATCH,
+        budget=PassBudget(config.optim.microbatch_tokens, lambda positions, why: None),
     )
     batch = load_scored(directory / "batch")
     trajectories = [item.trajectory for item in batch]
@@ -84,14 +92,33 @@ def main(directory: Path) -> None:
     policy.export(directory / f"export-{world_size()}")
     # An update that finds its old log-probs itself, with the weights just exported.
     updated, _ = learner.update(trajectories[:MINIBATCH], old[:MINIBATCH], reference_scores[:MINIBATCH])
+    resharded = _resharded(policy, learner, batch[MINIBATCH:], directory)
+    numbers = bad_numbers(policy, learner, trajectories[:MINIBATCH])
+    memory = {}
+    if world_size() == 1:
+        memory = too_little_memory(policy, learner, trajectories[:MINIBATCH], directory)
     if rank() == 0:
         results = {
+            "resharded": resharded,
+            "bad_numbers": numbers,
+            "too_little_memory": memory,
             "stats": [{**asdict(update), "covariance": dict(update.covariance)} for update in stats],
             "old": [None if piece is None else piece.tolist() for piece in old],
             "reference": [piece.tolist() for piece in reference_scores if piece is not None],
             "updated": [item.old_logprobs.tolist() for item in updated],
         }
         (directory / f"results-{world_size()}.json").write_text(json.dumps(results), encoding="utf-8")
+
+
+def _resharded(
+    policy: ZeroPolicy, learner: Learner, batch: Sequence[ScoredTrajectory], directory: Path
+) -> dict[str, float]:
+    """Losses and norm of the update that follows the state as two ranks saved it; one rank loads it first."""
+    if world_size() == 1:
+        policy.load(directory / "zero-2", 2, directory / "scratch")
+    policy.save(directory / f"zero-{world_size()}")
+    (stats,) = learner.replay(batch)
+    return {"policy_loss": stats.policy_loss, "kl_loss": stats.kl_loss or 0.0, "grad_norm": stats.grad_norm}
 
 
 if __name__ == "__main__":

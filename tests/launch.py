@@ -165,6 +165,15 @@ def metrics(run_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def told(run_dir: Path) -> list[dict[str, Any]]:
+    """Metrics without those of the clock, and of the allocator's high-water mark."""
+    measured = ("time/", "tokens_per_second", "memory/")
+    return [
+        {name: value for name, value in row.items() if not name.startswith(measured)}
+        for row in metrics(run_dir)
+    ]
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -16,8 +16,7 @@ import pytest
 
 import train
 from tests.launch import BUNDLED_MODEL, ROOT, execute, free_port, synthetic_data
-from vlm_uec import run, writable
-from vlm_uec.policy import zero
+from vlm_uec import run, session, writable
 from vlm_uec.telemetry.display import Display
 
 RECIPE = "configs/tiny_cpu.yaml"
@@ -73,7 +72,7 @@ def fails_here(
         run_dir = tmp_path / "run"
         paths = [f"model.path={BUNDLED_MODEL}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
         monkeypatch.setattr(sys, "argv", ["train.py", "--config", str(ROOT / RECIPE), *paths, argument])
-        monkeypatch.setattr(zero, "start_distributed", lambda: None)
+        monkeypatch.setattr(session, "start_distributed", lambda timeout: None)
         # Its default stream is that of the import, which a test before this one may have closed.
         monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
         capsys.readouterr()

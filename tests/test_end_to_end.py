@@ -140,7 +140,10 @@ def test_checkpoints_and_latest(run_dir: Path) -> None:
     root = run_dir / "checkpoints"
     names = sorted(path.name for path in root.iterdir())
     keep = load_config(run_dir / "config.yaml").train.keep
-    assert names == ["latest", *[f"step_{step:06d}" for step in range(1, STEPS + 1)][-keep:]]
+    assert [name for name in names if name != "best"] == [
+        "latest",
+        *[f"step_{step:06d}" for step in range(1, STEPS + 1)][-keep:],
+    ]
     assert (root / "latest").read_text(encoding="utf-8").strip() == "step_000004"
     assert len(list((root / "step_000004" / "zero").glob("*rank_*"))) >= 2
 

@@ -11,6 +11,7 @@ import torch
 from tests.tiny import random_prompt, random_response, tiny_policy
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
+from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.types import EncodedPrompt, Response, Reward, ScoredTrajectory, Source, Trajectory
@@ -106,13 +107,24 @@ def _batch() -> list[Trajectory]:
     ]
 
 
+def _no_halving(positions: int, why: str) -> None:
+    raise AssertionError(why)
+
+
 def _learner(
     policy: PlainPolicy, reference: Policy | None = None, *, budget: int = 40, **loss: Any
 ) -> Learner:
     table = PromptTable({name: prompt.length for name, prompt in PROMPTS.items()}, PROMPTS.__getitem__)
     config = LossConfig(**{"kl_coef": 0.0, **loss})
     frozen = None if reference is None else PlainReference(reference)
-    return Learner(cast(Any, policy), cast(Any, frozen), table, config, minibatch=MINIBATCH, budget=budget)
+    return Learner(
+        cast(Any, policy),
+        cast(Any, frozen),
+        table,
+        config,
+        minibatch=MINIBATCH,
+        budget=PassBudget(budget, _no_halving),
+    )
 
 
 def _update(learner: Learner, batch: Sequence[Trajectory]) -> tuple[list[ScoredTrajectory], list[Any]]:

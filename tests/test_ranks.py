@@ -23,6 +23,7 @@ from tests.launch import execute, launch, model_copy
 from vlm_uec.config import Config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.policy.load import VISION_TOKENS
+from vlm_uec.policy.zero_files import convert, restricted_pickles
 from vlm_uec.storage import save_scored
 from vlm_uec.types import EncodedPrompt, Response, Reward, ScoredTrajectory, Trajectory
 
@@ -154,6 +155,7 @@ def ranks(plain: object, directory: Path) -> dict[int, dict[str, Any]]:
 def test_every_number_of_an_update_is_the_same_on_two_ranks(ranks: dict[int, dict[str, Any]]) -> None:
     assert len(ranks[1]["stats"]) == 2
     for one, two in zip(ranks[1]["stats"], ranks[2]["stats"], strict=True):
+        assert one.pop("suspects") == two.pop("suspects") == []
         assert one.pop("covariance") == pytest.approx(two.pop("covariance"), rel=1e-4)
         assert one == pytest.approx(two, rel=1e-4, abs=1e-7)
 
@@ -222,3 +224,65 @@ def test_weights_end_where_plain_pytorch_puts_them(
         step = (plain["after"][name] - plain["before"][name]).norm()
         assert (weight - plain["after"][name]).norm() <= 0.01 * step, name
         assert step > 0, name
+
+
+def test_the_state_of_two_ranks_is_loaded_by_one_to_the_last_bit(
+    ranks: object, directory: Path, tmp_path: Path
+) -> None:
+    """Both are brought into DeepSpeed's universal form: fp32 weights, both moments and the step, by name."""
+    for count in (1, 2):
+        with restricted_pickles(directory):
+            convert(directory / f"zero-{count}" / "zero", tmp_path / str(count))
+    files = sorted(path.relative_to(tmp_path / "2") for path in (tmp_path / "2").rglob("*/fp32.pt"))
+    assert len(files) > 50
+    for name in files:
+        for file in (name, name.with_name("exp_avg.pt"), name.with_name("exp_avg_sq.pt")):
+            one, two = (torch.load(tmp_path / count / file, weights_only=True) for count in "12")
+            assert torch.equal(one, two), file
+            assert two.abs().sum() > 0 or "exp" not in file.name
+    steps = [_adam_step(tmp_path / count) for count in "12"]
+    assert steps[0] == steps[1] > 1
+
+
+def _adam_step(converted: Path) -> float:
+    with restricted_pickles(converted):
+        state = torch.load(converted / "zero" / "zero" / "optimizer_state.pt", weights_only=False)
+    return float(state["optimizer_state_dict"]["state"][0]["step"])
+
+
+def test_the_next_update_is_the_same_on_one_rank_as_it_would_be_on_two(
+    ranks: dict[int, dict[str, Any]],
+) -> None:
+    assert ranks[1]["resharded"] == pytest.approx(ranks[2]["resharded"], rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("fault", ["nan_loss", "nan_gradient"])
+def test_an_update_that_is_not_finite_changes_nothing_on_any_rank(
+    ranks: dict[int, dict[str, Any]], count: int, fault: str
+) -> None:
+    """One pass of the last rank went bad: its problems are named, or all, where only the gradient tells."""
+    report = ranks[count]["bad_numbers"]
+    assert report[fault]["skipped"]
+    assert report[fault]["after"] == report[fault]["before"]
+    assert report[fault]["scored"] == 0
+    assert report[fault]["suspects"] == report["hurt" if fault == "nan_loss" else "all"]
+    assert report["hurt"] != report["all"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_update_after_a_skipped_one_is_sound(ranks: dict[int, dict[str, Any]], count: int) -> None:
+    sound = ranks[count]["bad_numbers"]["sound"]
+    assert not sound["skipped"] and sound["scored"] == MINIBATCH
+    assert all(after != before for after, before in zip(sound["after"], sound["before"], strict=True))
+
+
+@pytest.mark.parametrize("place", ["before_the_pass", "in_forward", "in_backward"])
+def test_out_of_memory_anywhere_in_a_pass_is_an_update_with_half_the_budget(
+    ranks: dict[int, dict[str, Any]], place: str
+) -> None:
+    """To the last bit of weights and moments: nothing of the pass that was cut off is left."""
+    report = ranks[1]["too_little_memory"]
+    assert report[place].pop("told") == [[80, "rank 0 is out of memory (CUDA out of memory)"]]
+    assert {**report["half_budget"], "told": None} == {**report[place], "told": None}
+    assert report[place]["after"] != report[place]["before"]

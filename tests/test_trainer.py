@@ -201,7 +201,7 @@ def test_a_restored_trainer_goes_on_as_if_never_stopped() -> None:
     _steps(whole, 8)
     first, first_learner = make_trainer(SEVEN_A_STEP, *options)
     _steps(first, 5)
-    state = first.state(5, "data")
+    state = first.state(5, {}, finished=True)
     assert state.pending and state.replay
     second, second_learner = make_trainer(SEVEN_A_STEP, *options)
     second.restore(state)

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one line of a `UserError`."""
+"""How a command ends: its exit code, and its one line."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import sys
 import time
 from collections.abc import Callable
 
-from vlm_uec.errors import UserError
+from vlm_uec.errors import RunEnd, Stopped
 
 
 def exit_code_of(work: Callable[[], None]) -> int:
-    """0, or 2 where `work` raised a `UserError`, which is told on stderr, by one rank."""
+    """0, or that of the `RunEnd` that `work` raised, which is told on stderr, by one rank."""
     try:
         work()
-    except UserError as error:
+    except Stopped as stop:
+        return stop.exit_code  # told where it was noticed
+    except RunEnd as error:
         if os.environ.get("RANK", "0") != "0":
             # Where rank 0 fails too, the launcher ends this rank first and the line is told once.
             time.sleep(5)
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except BrokenPipeError:
         forget_stdout()  # a result is printed last: who read along has seen enough of it
     return 0

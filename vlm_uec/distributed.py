@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch.distributed as dist
 
-from vlm_uec.errors import UserError
+from vlm_uec.errors import RunEnd, Stopped
 
 T = TypeVar("T")
 
@@ -45,18 +45,18 @@ def ranks_here() -> list[int]:
 def gather_lists(work: Callable[[], Sequence[T]]) -> list[T]:
     """What `work` gives on every rank, concatenated in rank order, on every rank.
 
-    A `UserError` on one rank is raised on all, so that none waits for it or falls over its absence.
+    An error on one rank is raised on all, so that none waits for it or falls over its absence.
     """
     return list(chain.from_iterable(_agreed(work)))
 
 
 def on_first_rank(work: Callable[[], None]) -> None:
-    """Rank 0 does it, and its `UserError` is raised on all; every rank calls it."""
+    """Rank 0 does it, and its error is raised on all; every rank calls it."""
     on_all_ranks(lambda: work() if rank() == 0 else None)
 
 
 def on_all_ranks(work: Callable[[], None]) -> None:
-    """Every rank does it, and goes on when all have; a `UserError` on one is raised on all."""
+    """Every rank does it, and goes on when all have; an error on one is raised on all."""
     _agreed(work)
 
 
@@ -70,18 +70,20 @@ def _agreed(work: Callable[[], T]) -> list[T]:
         own = error
     outcomes = gather_objects((value, None if own is None else _told(own)))
     faults = {number: fault for number, (_, fault) in enumerate(outcomes) if fault is not None}
-    for is_users, told in faults.values():
-        if is_users:
-            raise UserError(told) from own
-    if own is not None:
+    for fault in faults.values():
+        if isinstance(fault, RunEnd) and not isinstance(fault, Stopped):
+            raise fault from own
+    if own is not None and not isinstance(own, Stopped):
         raise own
-    for number, (_, told) in faults.items():
-        raise RuntimeError(f"rank {number} failed: {told}")
+    for number, fault in faults.items():
+        if isinstance(fault, str):
+            raise RuntimeError(f"rank {number} failed: {fault}")
+    for fault in faults.values():
+        if isinstance(fault, Stopped):
+            raise fault
     return [value for value, _ in outcomes]  # type: ignore[misc]
 
 
-def _told(error: Exception) -> tuple[bool, str]:
-    """Whether it is the user's to mend, and what it says."""
-    if isinstance(error, UserError):
-        return True, str(error)
-    return False, f"{type(error).__name__}: {error}"
+def _told(error: Exception) -> RunEnd | str:
+    """The error as other ranks can take it: only our own are sure to survive the way."""
+    return error if isinstance(error, RunEnd) else f"{type(error).__name__}: {error}"

@@ -1,9 +1,37 @@
-"""The one error that means "mend your input": bad arguments, config or data."""
+"""Ends that are nobody's bug: each is told in one line, without a traceback, and has its own exit code."""
+
+from __future__ import annotations
 
 
-class UserError(Exception):
-    """Shown as one line (what, where, how to mend) and exit code 2; never with a traceback."""
+class RunEnd(Exception):
+    """A message of one line and the exit code that goes with it."""
+
+    exit_code: int = 1
 
     def __init__(self, message: str) -> None:
         # It may quote a library or a user's own code, which say more than a line.
         super().__init__(" ".join(message.split()))
+
+
+class UserError(RunEnd):
+    """Bad arguments, config or data: what, where, how to mend."""
+
+    exit_code = 2
+
+
+class RunFailed(RunEnd):
+    """A sound run that cannot go on: a lost rank, numbers gone bad, memory that does not suffice."""
+
+    exit_code = 1
+
+
+class Stopped(RunEnd):
+    """A signal asked for the end, and the run left what a resume needs."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by signal {signum}")
+        self.signum = signum
+        self.exit_code = 128 + signum  # the shell's: 143 for SIGTERM, 130 for SIGINT
+
+    def __reduce__(self) -> tuple[type[Stopped], tuple[int]]:
+        return Stopped, (self.signum,)  # ranks send it to each other

@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from signal import Signals
 
-from eval.estimators import mean_pass_at_k
-from vlm_uec.checkpoint import find_checkpoint, load_state, save_checkpoint
+from vlm_uec.budget import FILE, remember_budget, remembered_budget
+from vlm_uec.checkpoint import Contents, load_state, save_checkpoint
+from vlm_uec.checkpoint.directory import Keep
+from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.config import Config, dump_config
 from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.mixture import load_mixture
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.data.schedule import Schedule, parts_of
-from vlm_uec.distributed import barrier, gather_lists, on_first_rank, rank, world_size
-from vlm_uec.errors import UserError
-from vlm_uec.evaluate import sample_answers
+from vlm_uec.distributed import gather_lists, on_first_rank, rank, world_size
+from vlm_uec.entry import enter
+from vlm_uec.errors import Stopped, UserError
 from vlm_uec.experience import Collector
+from vlm_uec.fingerprint import model_fingerprint
 from vlm_uec.policy.build import build_policy, build_reference
+from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import end_ids, read_model_config
 from vlm_uec.preflight import preflight
+from vlm_uec.recorder import Recorder
 from vlm_uec.rewards import judge, load_reward_function, try_out
-from vlm_uec.rollout.engine import Sampling
+from vlm_uec.rollout.engine import Progress
 from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.stopping import StopRequest
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens, step_metrics
 from vlm_uec.telemetry.mfu import update_mfu
 from vlm_uec.telemetry.phases import advice
-from vlm_uec.telemetry.report import write_report
+from vlm_uec.telemetry.samples import sample_rows
 from vlm_uec.telemetry.timers import PhaseTimer
-from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.trainer import StepOutcome, Trainer
+from vlm_uec.validation import Validation
+from vlm_uec.watch import RankWatch
 from vlm_uec.writable import writing_to
-
-SAMPLES_A_SOURCE = 64  # of each source, written a step: enough to read, small enough to keep
 
 
 class Run:
     """Everything a run holds on one rank."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, request: StopRequest, watch: RankWatch | None = None) -> None:
+        """`request`: somebody's wish to stop; `watch` tells the other ranks what this one does."""
+        self.config, self.request = config, request
         self.run_dir = Path(config.train.run_dir)
-        self.checkpoint = find_checkpoint(self.run_dir, config.resume)
-        read_model_config(config.model.path)  # asked for its refusals, before anything else
+        self.display = Display(active=rank() == 0, steps=config.train.steps, watch=watch)
+        self.model_config = read_model_config(config.model.path)  # for its refusals, before anything else
         preflight(config, world_size())
+        self.entry = enter(config)
+        for line in self.entry.changed:
+            self.display.line(f"goes on with another setting: {line}")
         function = load_reward_function(config.reward.function)
         self.encoder = PromptEncoder.from_pretrained(
             config.model.path,
@@ -64,13 +74,16 @@ class Run:
             format_weight=config.reward.format_weight,
             prompt=self.encoder.format_prompt,
         )
-        self.display = Display(active=rank() == 0, steps=config.train.steps)
         self.prompts, self.schedule = self._training()
-        self.validation = self._validation() if config.train.eval_every else None
+        held_out = self._held_out() if config.train.eval_every else None
         first = next(iter(self.prompts.problems.values()))
         on_first_rank(lambda: try_out(function, first))
         self.timer = PhaseTimer()
-        self._build_policy()
+        self.origin = Origin(
+            data=data_fingerprint(list(self.prompts.problems.values())), model=self._model_fingerprint()
+        )
+        self.state = self._saved_state()
+        self._build_policy(held_out)
 
     def _training(self) -> tuple[PromptSet, Schedule]:
         config = self.config
@@ -79,7 +92,7 @@ class Run:
         usable = {path: [name for name in ids[path] if name in prompts.problems] for path in weights}
         return prompts, Schedule(parts_of(usable, weights, config.rollout.prompts), config.train.seed)
 
-    def _validation(self) -> PromptSet:
+    def _held_out(self) -> PromptSet:
         data = self.config.data
         return self._prompts([data.validation_path or str(data.path)], data.validation_split)[0]
 
@@ -91,16 +104,17 @@ class Run:
         self.display.line(f"{split}: {len(prompts.problems)} problems")
         return prompts, loaded.ids
 
-    def _build_policy(self) -> None:
+    def _build_policy(self, held_out: PromptSet | None) -> None:
         config = self.config
+        self.display.doing("loading the model")
         ends = end_ids(config.model.path, self.encoder.tokenizer)
         self.policy = build_policy(config, self.encoder.tokenizer)
         reference = build_reference(config, self.encoder.tokenizer)
-        sets = [self.prompts] if self.validation is None else [self.prompts, self.validation]
+        sets = [self.prompts] if held_out is None else [self.prompts, held_out]
         longest = max(max(prompts.tokens.values()) for prompts in sets)
-        self.engine = NativeEngine(self.policy.policy, ends, config.rollout.slots, longest)
+        engine = NativeEngine(self.policy.policy, ends, config.rollout.slots, longest)
         collector = Collector(
-            self.engine,
+            engine,
             self.prompts,
             self.encoder.tokenizer,
             self.judge,
@@ -114,69 +128,149 @@ class Run:
             PromptTable(self.prompts.tokens, self.prompts.encode),
             config.loss,
             minibatch=config.optim.minibatch * config.rollout.n,
-            budget=config.optim.microbatch_tokens,
+            budget=self._budget(),
         )
         self.trainer = Trainer(
-            config, self.policy, collector, learner, self.schedule, self.timer, self.display
+            config,
+            self.policy,
+            collector,
+            learner,
+            self.schedule,
+            self.timer,
+            self.display,
+            self._progress,
         )
         self.collector = collector
+        self.validation = None
+        if held_out is not None:
+            self.validation = Validation(config, held_out, engine, self.encoder.tokenizer, self.judge)
 
-    def execute(self) -> None:
-        """Trains to the last step, from the checkpoint where there is one; exports at the end."""
-        self.fingerprint = data_fingerprint(list(self.prompts.problems.values()))
-        done = self._resume()
-        writer = self._writer(done)
+    def _budget(self) -> PassBudget:
+        """What the config says, or what an earlier start of this run found to fit."""
+        configured = self.config.optim.microbatch_tokens
+        found = remembered_budget(self.run_dir, configured)
+        if found < configured:
+            self.display.line(
+                f"micro-batches are of {found} positions: more did not fit ({self.run_dir / FILE})"
+            )
+
+        def remember(positions: int, why: str) -> None:
+            print(f"{why}: micro-batches are of {positions} positions from now on", file=sys.stderr)
+            remember_budget(self.run_dir, positions, why)
+
+        return PassBudget(found, remember)
+
+    def execute(self) -> int | None:
+        """Trains to the last step, from the checkpoint where there is one, and exports.
+
+        Where somebody asks for an end before that: leaves a checkpoint, and returns the signal's number.
+        """
+        try:
+            self.request.check_together()
+            self._begin()
+            while not self.finished or self.step < self.config.train.steps:
+                if self.finished:
+                    self._train_step()
+                self._finish_step()
+                self.request.check_together()
+        except Stopped as stop:
+            self._leave(stop.signum)
+            return stop.signum
+        self._export()
+        if self.spent:
+            self.display.line(advice(self.spent))
+        self.display.line(f"report: {self.recorder.finish()}")
+        return None
+
+    def _begin(self) -> None:
+        """From the checkpoint, or from the start."""
+        if self.entry.checkpoint:
+            self._resume(self.entry.checkpoint)
+        state = self.state
+        self.step, self.finished, self.values = state.step, state.finished, dict(state.metrics)
+        self.saved = (state.step, state.finished) if self.entry.is_latest else None
+        self.outcome: StepOutcome | None = None
+        # resume=auto also takes up a run that died before its first checkpoint, from the start.
+        self.recorder = Recorder(self.config, state, fresh=self.config.resume == "never")
+        self.spent: defaultdict[str, float] = defaultdict(float)
         self.timer.finish()
-        spent: defaultdict[str, float] = defaultdict(float)
-        for step in range(done + 1, self.config.train.steps + 1):
-            outcome = self.trainer.step(step)
-            values = {**step_metrics(step, outcome), **self._buffers()}
-            last = step == self.config.train.steps
-            if _due(step, self.config.train.eval_every) or (last and self.validation):
-                values |= self._validate(step)
-            if _due(step, self.config.train.save_every) or last:
-                self._save(step)
-            times = self.timer.finish()
-            for name, seconds in times.items():
-                spent[name] += seconds
-            values |= self._speed(outcome, times)
-            self.display.step(step, values)
-            if writer:
-                with self._writing():
-                    writer.metrics(step, values)
-                    writer.samples(step, self._sample_rows(outcome))
-        with self._writing():
-            self._export()
-        if spent:
-            self.display.line(advice(spent))
-        if writer:
-            with self._writing():
-                writer.close()
-                self.display.line(f"report: {write_report(self.run_dir)}")
 
-    def _resume(self) -> int:
-        if self.checkpoint is None:
-            return 0
-        state = load_state(self.checkpoint, self.fingerprint)
+    def _model_fingerprint(self) -> str:
+        path = self.config.model.path
+        told = gather_lists(
+            lambda: [model_fingerprint(path, self.model_config, "model.path")] if rank() == 0 else []
+        )
+        return told[0]
+
+    def _saved_state(self) -> TrainState:
+        """The checkpoint's, verified, before a model is loaded for it."""
+        checkpoint = self.entry.checkpoint
+        if checkpoint is None:
+            return TrainState()
+        state = load_state(checkpoint, self.origin)
         if self.config.loss.kl_coef and any(item.reference_logprobs is None for item in state.replay):
             raise UserError(
-                f"{self.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start afresh"
+                f"{checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start afresh"
             )
-        self.policy.load(self.checkpoint)
-        self.trainer.restore(state)
-        self.display.line(f"resumed from {self.checkpoint} after step {state.step}")
-        return state.step
+        return state
 
-    def _writer(self, done: int) -> RunWriter | None:
-        if rank() != 0:
-            return None
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
-        # resume=auto also takes up a run that died before its first checkpoint, from the start.
-        return RunWriter(self.run_dir, None if self.config.resume == "never" else done)
+    def _resume(self, checkpoint: Path) -> None:
+        saved_by = self.entry.saved_by or world_size()
+        scratch = self.run_dir / "checkpoints" / ".writing-universal"
+        with writing_to(self.run_dir, "train.run_dir"):
+            self.policy.load(checkpoint, saved_by, scratch)
+        if saved_by != world_size():
+            self.display.line(f"written on {saved_by} rank(s), goes on on {world_size()}: equal to rounding")
+        self.trainer.restore(self.state)
+        self.display.line(f"resumed from {checkpoint} after step {self.state.step}")
 
-    def _writing(self) -> AbstractContextManager[None]:
-        return writing_to(self.run_dir, "train.run_dir")
+    def _train_step(self) -> None:
+        """Rollouts and updates of the next step. `Stopped` leaves everything as it was before."""
+        outcome = self.trainer.step(self.step + 1)
+        self.step, self.finished, self.outcome = self.step + 1, False, outcome
+        self.values = {**step_metrics(self.step, outcome), **self._buffers()}
+        self.recorder.samples(self.step, sample_rows(outcome, self.collector.text))
+
+    def _finish_step(self) -> None:
+        """Validation, checkpoint and metrics of a step that is trained."""
+        step, last = self.step, self.step == self.config.train.steps
+        if self.validation and (_due(step, self.config.train.eval_every) or last):
+            self.display.doing(f"step {step}: validation")
+            with self.timer.phase("eval"), self.policy.gathered():
+                self.values |= self.validation.measure(self._progress)
+        self.values |= self.recorder.alarms(self.values, self.display.line)
+        self.finished = True
+        if _due(step, self.config.train.save_every) or last:
+            self._save()
+        times = self.timer.finish()
+        for name, seconds in times.items():
+            self.spent[name] += seconds
+        values = {**self.values, **self._speed(times)}
+        self.display.step(step, values)
+        self.recorder.metrics(step, values)
+
+    def _save(self) -> None:
+        self.display.doing(f"step {self.step}: checkpoint")
+        train = self.config.train
+        with self.timer.phase("checkpoint"), writing_to(self.run_dir, "train.run_dir"):
+            self.recorder.sync()
+            state = self.trainer.state(self.step, self.values, finished=self.finished)
+            contents = Contents(state, self.origin, dump_config(self.config))
+            save_checkpoint(self.run_dir, contents, self.policy.save, Keep(train.keep, train.keep_best))
+        self.saved = (self.step, self.finished)
+
+    def _leave(self, signum: int) -> None:
+        name = Signals(signum).name
+        if not hasattr(self, "recorder"):
+            self.display.line(f"{name}: stopped before the first step")
+            return
+        if self.saved != (self.step, self.finished):
+            self._save()
+        self.display.line(f"{name}: stopped after step {self.step}; resume=auto goes on")
+
+    def _progress(self, progress: Progress) -> None:
+        self.display.progress(progress)
+        self.request.check()
 
     def _buffers(self) -> dict[str, float]:
         values: dict[str, float] = {"uec/pending": len(self.trainer.pending), "lr": self.policy.lr}
@@ -184,85 +278,33 @@ class Run:
             values["uec/replay_size"] = len(self.trainer.replay)
         return values
 
-    def _validate(self, step: int) -> dict[str, float]:
-        config, prompts = self.config.evaluation, self.validation
-        if prompts is None:
-            return {}
-        self.display.doing(f"step {step}: validation")
-        sampling = Sampling(config.temperature, self.config.rollout.top_p, self.config.rollout.max_tokens)
-        ids = list(prompts.problems)[: config.problems]
-
-        def judged() -> list[tuple[str, bool]]:
-            answers = sample_answers(
-                self.engine,
-                prompts,
-                self.encoder.tokenizer,
-                dict.fromkeys(ids[rank() :: world_size()], range(config.n)),
-                n=config.n,
-                sampling=sampling,
-                seed=self.config.train.seed,
-                on_progress=self.display.progress,
-            )
-            return [
-                (a.problem_id, self.judge(a.text, prompts.problems[a.problem_id]).accuracy == 1.0)
-                for a in answers
-            ]
-
-        with self.timer.phase("eval"), self.policy.gathered():
-            right = Counter(name for name, correct in gather_lists(judged) if correct)
-        counts = [(config.n, right[name]) for name in ids]
-        return {f"eval/pass@{k}": mean_pass_at_k(counts, k) for k in sorted({1, config.n})}
-
-    def _save(self, step: int) -> None:
-        self.display.doing(f"step {step}: checkpoint")
-        with self.timer.phase("checkpoint"), self._writing():
-            state = self.trainer.state(step, self.fingerprint)
-            config = dump_config(self.config)
-            save_checkpoint(self.run_dir, state, self.policy.save, config, self.config.train.keep)
-
-    def _speed(self, outcome: StepOutcome, times: dict[str, float]) -> dict[str, float]:
-        experience = outcome.experience
+    def _speed(self, times: dict[str, float]) -> dict[str, float]:
+        values = {**times, "memory/peak_gib": peak_memory_gib()}
+        if self.outcome is None:
+            return values  # the step's rollout was another process's
+        experience = self.outcome.experience
         tokens = sampled_tokens([*experience.regular, *experience.explored], self.prompts.tokens)
-        values = {
-            **times,
-            "tokens_per_second": tokens / times["time/step"],
-            "memory/peak_gib": peak_memory_gib(),
-        }
-        stats = [*outcome.update.stats, *outcome.replay.stats]
+        values["tokens_per_second"] = tokens / times["time/step"]
+        stats = [*self.outcome.update.stats, *self.outcome.replay.stats]
         seconds = times.get("time/update", 0.0) + times.get("time/replay", 0.0)
         unique = sum(update.unique_tokens for update in stats)
         mfu = update_mfu(self.policy.parameters, unique, seconds, world_size())
         return values if mfu is None else {**values, "mfu": mfu}
 
-    def _sample_rows(self, outcome: StepOutcome) -> Iterator[dict[str, Any]]:
-        for source, trajectories in (
-            ("regular", outcome.experience.regular),
-            ("exploration", outcome.experience.explored),
-            ("replay", outcome.replay.trajectories),
-        ):
-            for trajectory in trajectories[:SAMPLES_A_SOURCE]:
-                reward = trajectory.reward
-                yield {
-                    "problem_id": trajectory.response.problem_id,
-                    "source": source,
-                    "index": trajectory.response.index,
-                    "response": self.collector.text(trajectory.response),
-                    "reward": reward.total,
-                    "reward/accuracy": reward.accuracy,
-                    "reward/format": reward.format,
-                    "reason": reward.reason,
-                    "advantage": trajectory.advantage,
-                    "truncated": trajectory.response.truncated,
-                    "sampled_at": trajectory.step,
-                }
-
     def _export(self) -> None:
-        directory = self.run_dir / "export"
-        self.policy.export(directory)
-        if rank() == 0:
-            self.encoder.save_pretrained(directory)
-        barrier()
-        self.display.line(f"exported to {directory}")
+        self.display.doing("export")
+        final, beside = self.run_dir / "export", self.run_dir / ".export.new"
+        with writing_to(self.run_dir, "train.run_dir"):
+            self.policy.export(beside)
+            on_first_rank(lambda: _publish(self.encoder, beside, final))
+        self.display.line(f"exported to {final}")
+
+
+def _publish(encoder: PromptEncoder, beside: Path, final: Path) -> None:
+    """A folder of that name is a whole model."""
+    encoder.save_pretrained(beside)
+    shutil.rmtree(final, ignore_errors=True)
+    beside.rename(final)
 
 
 def _due(step: int, every: int) -> bool:

@@ -7,18 +7,21 @@ are part of the checkpoint; both log-probs of a sampled token are kept.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vlm_uec.algorithm.pending import PendingQueue
 from vlm_uec.algorithm.replay import ReplayBuffer
 from vlm_uec.algorithm.retention import drop_overlong, retain_exploration, retain_regular
-from vlm_uec.checkpoint import TrainState
+from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import Config
 from vlm_uec.data.schedule import Schedule
 from vlm_uec.experience import Collector, Experience
+from vlm_uec.guard import UpdateGuard
 from vlm_uec.keys import keyed_generator
 from vlm_uec.policy.learner import Learner, UpdateStats
 from vlm_uec.policy.zero import ZeroPolicy
+from vlm_uec.rollout.engine import OnProgress
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.types import Trajectory
@@ -53,7 +56,7 @@ class StepOutcome:
 
 
 class Trainer:
-    """The loop's state between steps: the pending queue and the replay buffer; weights are the policy's."""
+    """The loop's state between steps: queue, replay buffer, skipped updates; weights are the policy's."""
 
     def __init__(
         self,
@@ -64,10 +67,13 @@ class Trainer:
         schedule: Schedule,
         timer: PhaseTimer,
         display: Display,
+        on_progress: OnProgress,
     ) -> None:
+        """`on_progress` hears of a rollout while it runs, and may raise to abandon it."""
         self.config, self.policy, self.collector, self.learner = config, policy, collector, learner
         self.schedule, self.timer, self.display = schedule, timer, display
-        self.restore(TrainState(0, (), (), ""))
+        self.on_progress = on_progress
+        self.restore(TrainState())
 
     def restore(self, state: TrainState) -> None:
         """Goes on where a checkpoint stopped."""
@@ -75,10 +81,12 @@ class Trainer:
         self.pending = PendingQueue(state.pending)
         capacity = round(stabilizer.capacity * self.config.unit)
         self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, state.replay)
+        self.guard = UpdateGuard(self.config.guard.bad_updates, state.bad_updates)
 
-    def state(self, step: int, data: str) -> TrainState:
+    def state(self, step: int, metrics: Mapping[str, float | None], *, finished: bool) -> TrainState:
         """What a checkpoint after `step` must hold besides the weights."""
-        return TrainState(step, self.pending.items(), self.replay.items(), data)
+        pending, replay = self.pending.items(), self.replay.items()
+        return TrainState(step, pending, replay, metrics, finished, self.guard.in_a_row)
 
     def step(self, step: int) -> StepOutcome:
         """One trainer step; every rank calls it."""
@@ -93,7 +101,7 @@ class Trainer:
         problems = self.schedule.step(step)
         self.display.doing(f"step {step}: rollout")
         with self.timer.phase("rollout"), self.policy.gathered():
-            return self.collector.collect(problems, step, self.timer, self.display.progress)
+            return self.collector.collect(problems, step, self.timer, self.on_progress)
 
     def _retain(self, experience: Experience) -> Retained:
         rules = self.config.retention
@@ -120,6 +128,7 @@ class Trainer:
             reference = self.learner.reference_logprobs(batch)
         with self.timer.phase("update"):
             scored, stats = self.learner.update(batch, old, reference)
+        self.guard.see(step, stats, self.display.line)
         if self.config.stabilizer.enabled:
             self.replay.add(scored)
         return Update(tuple(batch), tuple(stats))
@@ -135,4 +144,5 @@ class Trainer:
         self.display.doing(f"step {step}: replay of {len(replayed)} trajectories")
         with self.timer.phase("replay"):
             stats = self.learner.replay(replayed)
+        self.guard.see(step, stats, self.display.line)
         return Update(tuple(item.trajectory for item in replayed), tuple(stats))

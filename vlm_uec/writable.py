@@ -29,7 +29,7 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        free = disk_usage(directory).free
+        check_room(directory, setting, room)
     except OSError as error:
         raise UserError(
             f"{setting} {directory}: cannot be written ({error.strerror}); make room or choose another"
@@ -38,6 +38,11 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def check_room(directory: Path, setting: str, room: float) -> None:
+    """Raises `UserError` where fewer than `room` bytes, a checkpoint's, are free."""
+    free = disk_usage(directory).free
     if free < room:
         raise UserError(
             f"{setting} {directory}: {_size(free)} are free there and a checkpoint takes {_size(room)}; make "
@@ -65,4 +70,10 @@ def _size(count: float) -> str:
 
 def _unwritable(directory: Path, setting: str, error: Exception, then: str) -> UserError:
     reason = getattr(error, "strerror", None) or str(error)[:200]
+    if isinstance(error, RuntimeError):
+        reason = "the file of weights ends early: a full disk, or a quota"
+    if not isinstance(error, PermissionError) and not directory.exists():
+        return UserError(
+            f"{setting} {directory}: was deleted or moved ({reason}); nothing was written elsewhere"
+        )
     return UserError(f"{setting} {directory}: cannot be written ({reason}); make room, then {then}")

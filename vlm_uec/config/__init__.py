@@ -262,7 +262,42 @@ class TrainConfig(Section):
     keep: int = Field(
         2, ge=1, description="Newest checkpoints kept; one has 12 bytes a trained weight (7B: 100 GB)."
     )
+    keep_best: int = Field(
+        1,
+        ge=0,
+        description="Best checkpoints by eval/pass@1, kept besides; `checkpoints/best` names the best.",
+    )
     run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
+
+
+class GuardConfig(Section):
+    """What is watched while a run goes on, and when it is too much; see docs/reliability.md."""
+
+    bad_updates: int = Field(
+        3,
+        ge=1,
+        description="Updates in a row with a loss or gradient that is not finite, after which the run ends. "
+        "Each of them is skipped.",
+    )
+    entropy_low: float = Field(
+        0.2, ge=0, lt=1, description="Alarm (collapse) below this share of the first steps' entropy; 0: none."
+    )
+    entropy_high: float = Field(
+        3.0, gt=1, description="Alarm (explosion) above this multiple of the first steps' entropy."
+    )
+    entropy_window: int = Field(10, ge=1, description="Steps whose mean entropy is compared, first and last.")
+    rank_timeout: float = Field(
+        120,
+        ge=2,
+        description="Seconds without a sign of life from a rank, after which the others end. A dead one is "
+        "noticed at once on its own machine.",
+    )
+    stall_timeout: float = Field(
+        3600,
+        ge=10,
+        description="Seconds in which no rank gets from one phase to the next, or on in a rollout, until all "
+        "end: longer than the longest update or checkpoint.",
+    )
 
 
 class Config(Section):
@@ -286,6 +321,7 @@ class Config(Section):
     deepspeed: DeepSpeedConfig = DeepSpeedConfig()
     evaluation: EvalConfig = EvalConfig()
     train: TrainConfig
+    guard: GuardConfig = GuardConfig()
     resume: Name = Field(
         "never",
         description='"never" refuses a run_dir in use, "auto" goes on from its newest checkpoint if there is '

@@ -7,8 +7,11 @@ tokens staying in the denominator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 
@@ -24,11 +27,13 @@ from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
 from vlm_uec.distributed import gather_objects, rank, world_size
+from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.plan import MicroBatch, filler_of, plan_minibatch
 from vlm_uec.policy.sums import PassSums
 from vlm_uec.policy.zero import ZeroPolicy, ZeroReference
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 
+T = TypeVar("T")
 LogProbs = torch.Tensor | None
 TrajectoryKey = tuple[int, str, int]
 SOURCES = ("regular", "exploration")
@@ -46,7 +51,7 @@ class PromptTable:
 class UpdateStats:
     """One mini-batch's optimizer step, over all ranks. Shares and means are over the tokens read."""
 
-    grad_norm: float
+    grad_norm: float  # NaN where the step was skipped
     policy_loss: float
     kl_loss: float | None  # None where there is no reference
     kl: float | None  # mean a token
@@ -58,6 +63,11 @@ class UpdateStats:
     trajectories: int
     tokens: int  # prompt and response tokens of every trajectory
     unique_tokens: int  # those read, with each row's prompt counted once
+    suspects: tuple[str, ...] = ()  # problem ids, where loss or gradient was not finite and nothing was done
+
+    @property
+    def skipped(self) -> bool:
+        return bool(self.suspects)
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,9 @@ class Learner:
         loss: LossConfig,
         *,
         minibatch: int,
-        budget: int,
+        budget: PassBudget,
     ) -> None:
-        """`minibatch` in trajectories; `budget` in packed positions of a forward pass."""
+        """`minibatch` in trajectories; `budget` of a forward pass."""
         self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
         self.minibatch, self.budget = minibatch, budget
 
@@ -104,7 +114,10 @@ class Learner:
     def update(
         self, batch: Sequence[Trajectory], old: Sequence[LogProbs], reference: Sequence[LogProbs]
     ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
-        """One optimizer step a mini-batch, in FIFO order; the trajectories it read, with their log-probs."""
+        """One optimizer step a mini-batch, in FIFO order; the trajectories it read, with their log-probs.
+
+        A mini-batch whose loss or gradient is not finite changes nothing and gives no trajectories.
+        """
         items = [_Item(*terms) for terms in zip(batch, old, reference, strict=True)]
         done = [self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)]
         return [scored for part, _ in done for scored in part], [stats for _, stats in done]
@@ -123,17 +136,37 @@ class Learner:
         mine: dict[TrajectoryKey, torch.Tensor] = {}
         for part in minibatches(batch, self.minibatch):
             active = [trajectory for trajectory in part if self._has_gradient(trajectory)]
-            # The same rows as in the update, so that an unchanged policy's ratio is 1.
-            plan = self._plan(active) if active else []
-            for micro, packed in self._packed(plan, active):
-                scored = score(packed)
-                if not micro.filler:
-                    mine |= _by_key([active[member] for member in micro.members], scored)
+            if active:
+                mine |= self._fitting(active, partial(self._score_minibatch, active, score))
         together = _union(mine)
         return [together.get(trajectory.key) for trajectory in batch]
 
+    def _score_minibatch(
+        self, active: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
+    ) -> dict[TrajectoryKey, torch.Tensor]:
+        mine: dict[TrajectoryKey, torch.Tensor] = {}
+        # The same rows as in the update, so that an unchanged policy's ratio is 1.
+        for micro, packed in self._packed(self._plan(active), active):
+            scored = score(packed)
+            if not micro.filler:
+                mine |= _by_key([active[member] for member in micro.members], scored)
+        return mine
+
+    def _fitting(self, trajectories: Sequence[Trajectory], passes: Callable[[], T]) -> T:
+        """Runs passes over the trajectories; where one does not fit into memory, all of them once more with
+        half the budget. Raises `RunFailed` where that cannot be."""
+        while True:
+            try:
+                return passes()
+            except torch.OutOfMemoryError as error:
+                fault = error.with_traceback(None)  # whose frames hold on to the pass's tensors
+            self.budget.halve(trajectories, self.prompts.tokens, fault)
+            self.policy.abandon_pass()
+            if self.reference is not None:
+                self.reference.abandon_pass()
+
     def _plan(self, trajectories: Sequence[Trajectory]) -> list[MicroBatch]:
-        return plan_minibatch(trajectories, self.prompts.tokens, world_size(), self.budget)[rank()]
+        return plan_minibatch(trajectories, self.prompts.tokens, world_size(), self.budget.positions)[rank()]
 
     def _packed(
         self, plan: Sequence[MicroBatch], trajectories: Sequence[Trajectory]
@@ -164,18 +197,33 @@ class Learner:
         # Without any gradient ranks still step together: weight decay and momentum go on.
         work = active or items
         read = [item.trajectory for item in work]
-        plan = self._plan(read) if active else [filler_of(read, self.prompts.tokens)]
+        passes = partial(self._accumulate, work, [] if active else [filler_of(read, self.prompts.tokens)])
+        new, sums = self._fitting(read, partial(passes, replayed=replayed))
+        total, suspects = sums.over_ranks()
+        grad_norm = None
+        if suspects:
+            self.policy.discard()
+        elif (grad_norm := self.policy.step()) is None:
+            suspects = sorted({trajectory.response.problem_id for trajectory in read})
+        stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
+        if stats.skipped:
+            return [], stats
         first = any(item.old is None for item in active)
+        return _scored(active, _union(new) if first else {}), stats
+
+    def _accumulate(
+        self, work: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
+    ) -> tuple[dict[TrajectoryKey, torch.Tensor], PassSums]:
+        """Forward and backward over a mini-batch, or over `fillers`; new log-probs of this rank's share."""
+        read = [item.trajectory for item in work]
         sums = PassSums()
         new: dict[TrajectoryKey, torch.Tensor] = {}
-        for micro, packed in self._packed(plan, read):
+        for micro, packed in self._packed(fillers or self._plan(read), read):
             members = [work[member] for member in micro.members]
             logprobs = self._micro_batch(packed, members, micro, sums, replayed=replayed)
-            if first and not micro.filler:
+            if not micro.filler:
                 new |= _by_key([item.trajectory for item in members], logprobs)
-        grad_norm = self.policy.step()
-        stats = self._stats(sums, grad_norm, trajectories, replayed=replayed)
-        return _scored(active, _union(new) if first else {}), stats
+        return new, sums
 
     def _micro_batch(
         self,
@@ -194,6 +242,7 @@ class Learner:
         policy_loss, kl_loss = (surrogate.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
         self.policy.backward((policy_loss + kl_loss) * world_size())
         if not micro.filler:
+            sums.watch(policy_loss + kl_loss, (row.problem_id for row in micro.rows))
             covariance = covariance_terms(logprobs.detach(), entropy.detach(), terms.advantage)
             sums.add("policy_loss", policy_loss)
             sums.add("kl_loss", kl_loss)
@@ -225,16 +274,21 @@ class Learner:
         return surrogate, KL_ESTIMATORS[self.loss.kl_estimator](logprobs, terms.reference)
 
     def _stats(
-        self, sums: PassSums, grad_norm: float, trajectories: Sequence[Trajectory], *, replayed: bool
+        self,
+        total: Mapping[str, float],
+        grad_norm: float | None,
+        trajectories: Sequence[Trajectory],
+        suspects: Sequence[str],
+        *,
+        replayed: bool,
     ) -> UpdateStats:
-        total = sums.over_ranks()
         read = max(total["read"], 1.0)
         tokens = dict.fromkeys((*SOURCES, "replay"), 0)
         for trajectory in trajectories:
             source = "replay" if replayed else trajectory.response.source
             tokens[source] += len(trajectory.response.tokens)
         return UpdateStats(
-            grad_norm=grad_norm,
+            grad_norm=math.nan if grad_norm is None else grad_norm,
             policy_loss=total["policy_loss"],
             kl_loss=None if self.reference is None else total["kl_loss"],
             kl=None if self.reference is None else total["kl"] / read,
@@ -250,6 +304,7 @@ class Learner:
             tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories)
             + sum(tokens.values()),
             unique_tokens=int(total["unique_tokens"]),
+            suspects=tuple(suspects),
         )
 
 

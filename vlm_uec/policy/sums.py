@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import torch
 
@@ -16,6 +17,7 @@ class PassSums:
         self._sums: dict[str, torch.Tensor] = {}
         self._peaks: dict[str, torch.Tensor] = {}
         self._counts: dict[str, float] = defaultdict(float)
+        self._watched: list[tuple[torch.Tensor, tuple[str, ...]]] = []
 
     def add(self, name: str, values: torch.Tensor) -> None:
         """Adds up a tensor of any shape, in double precision: millions of tokens come together here."""
@@ -29,18 +31,38 @@ class PassSums:
     def count(self, name: str, number: float) -> None:
         self._counts[name] += number
 
-    def over_ranks(self) -> dict[str, float]:
-        """Everything, over all ranks; a name that nobody used is 0. Every rank calls it."""
-        mine = (_numbers(self._sums), dict(self._counts), _numbers(self._peaks))
+    def watch(self, value: torch.Tensor, names: Iterable[str]) -> None:
+        """A number that must be finite, and whose it is."""
+        self._watched.append((value.detach(), tuple(names)))
+
+    def over_ranks(self) -> tuple[dict[str, float], list[str]]:
+        """Everything, over all ranks; a name that nobody used is 0. Whose watched numbers are not finite.
+
+        Every rank calls it.
+        """
+        mine = (_numbers(self._sums), dict(self._counts), _numbers(self._peaks), self._suspects())
         total: dict[str, float] = defaultdict(float)
         highest: dict[str, float] = {}
-        for sums, counts, peaks in gather_objects(mine):
+        suspects: list[str] = []
+        for sums, counts, peaks, names in gather_objects(mine):
+            suspects += names
             for name, value in (*sums.items(), *counts.items()):
                 total[name] += value
             for name, value in peaks.items():
                 highest[name] = max(highest.get(name, value), value)
         total.update(highest)
-        return total
+        return total, sorted(set(suspects))
+
+    def _suspects(self) -> list[str]:
+        if not self._watched:
+            return []
+        finite = torch.stack([value for value, _ in self._watched]).isfinite().tolist()
+        return [
+            name
+            for (_, names), sound in zip(self._watched, finite, strict=True)
+            if not sound
+            for name in names
+        ]
 
 
 def _numbers(values: dict[str, torch.Tensor]) -> dict[str, float]:

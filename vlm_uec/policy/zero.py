@@ -20,11 +20,12 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from vlm_uec.config import OptimConfig
 from vlm_uec.data.collator import PackedBatch
-from vlm_uec.distributed import gather_objects
+from vlm_uec.distributed import gather_objects, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.host_memory import keep_freed_memory
 from vlm_uec.policy.optimizer import make_optimizer
+from vlm_uec.policy.zero_files import restricted_pickles, universal_copy
 from vlm_uec.types import EncodedPrompt
 
 ZERO_TAG = "zero"
@@ -101,18 +102,30 @@ class ZeroPolicy:
         """Accumulates gradients. DeepSpeed averages over ranks: scale a global sum by the world size."""
         self._engine.backward(loss)
 
-    def step(self) -> float:
+    def step(self) -> float | None:
         """One optimizer step over everything accumulated; the gradient norm before clipping.
 
-        Raises `RuntimeError` on a norm that is not finite: the weights are no longer to be trusted.
+        None where the norm is not finite, on all ranks: DeepSpeed then drops the gradient, and weights and
+        moments stay as they are.
         """
         self._engine.step()
         norm = float(self._engine.get_global_grad_norm())
-        if not math.isfinite(norm):
-            raise RuntimeError(
-                f"gradient norm is {norm}: resume from the last checkpoint with a lower optim.lr"
-            )
-        return norm
+        return norm if math.isfinite(norm) else None
+
+    def discard(self) -> None:
+        """Drops everything accumulated since the last step; every rank calls it."""
+        self._engine.zero_grad()  # what a pass that was cut off had not handed on yet
+        self._engine.optimizer._overflow_clean_up(None)  # as DeepSpeed does with a gradient of no use
+
+    def abandon_pass(self) -> None:
+        """After a pass that an error cut off: drops what is accumulated, lets gathered weights go.
+
+        Every rank calls it, also those whose pass was whole.
+        """
+        for bucket in self._engine.optimizer.ipg_buckets.values():
+            bucket.clear_params()  # gradients that waited to be reduced together
+        self.discard()
+        _release_weights(self._engine.optimizer, self._engine.optimizer.parameter_offload)
 
     @property
     def freeze_vision(self) -> bool:
@@ -157,8 +170,23 @@ class ZeroPolicy:
         """Every rank's ZeRO state under `directory`; all ranks call it."""
         self._engine.save_checkpoint(str(directory), tag=ZERO_TAG, save_latest=False)
 
-    def load(self, directory: Path) -> None:
-        """Restores what `save` wrote at the same world size; all ranks call it."""
+    def load(self, directory: Path, saved_by: int, scratch: Path) -> None:
+        """Restores what `save` wrote on `saved_by` ranks, however many there are now; all ranks call it.
+
+        `scratch`: a directory that may be made for it, where their number is another.
+        """
+        with restricted_pickles(directory):
+            if saved_by == world_size():
+                self._load(directory)
+                return
+            with universal_copy(directory / ZERO_TAG, scratch) as copy:
+                self._engine._config.load_universal_checkpoint = True
+                try:
+                    self._load(copy)
+                finally:
+                    self._engine._config.load_universal_checkpoint = False
+
+    def _load(self, directory: Path) -> None:
         loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
         if loaded is None:
             raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")
@@ -192,6 +220,22 @@ class ZeroReference:
         device = torch.device(get_accelerator().current_device_name())
         with torch.no_grad():
             return self._engine(batch.to(device))[0]
+
+    def abandon_pass(self) -> None:
+        """After a pass that an error cut off: lets weights go that it gathered; every rank calls it."""
+        _release_weights(self._engine.optimizer, self._engine.optimizer)
+
+
+def _release_weights(optimizer: Any, offload: Any) -> None:
+    coordinator = offload.get_param_coordinator()
+    if not coordinator.is_invalid_trace():
+        # The order in which modules ask for weights was recorded only in part.
+        coordinator._invalidate_trace()
+    offload.partition_all_parameters()
+    kept = offload.persistent_parameters
+    if kept:
+        kept[0].all_gather(kept)
+    get_accelerator().empty_cache()
 
 
 def hold_zero_init(config: dict[str, Any]) -> HfDeepSpeedConfig:

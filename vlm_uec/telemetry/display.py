@@ -11,6 +11,7 @@ from typing import TextIO
 from vlm_uec.command import forget_stdout
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
+from vlm_uec.watch import RankWatch
 
 PLAIN_EVERY_S = 30.0
 SHOWN = {
@@ -29,9 +30,12 @@ SHOWN = {
 
 
 class Display:
-    """Prints on rank 0; silent elsewhere."""
+    """Prints on rank 0; silent elsewhere. The rank's watch hears everything, on every rank."""
 
-    def __init__(self, *, active: bool, steps: int = 0, stream: TextIO = sys.stdout) -> None:
+    def __init__(
+        self, *, active: bool, steps: int = 0, stream: TextIO = sys.stdout, watch: RankWatch | None = None
+    ) -> None:
+        self._watch = watch
         self._active, self._steps, self._stream = active, steps, stream
         self._live = active and stream.isatty()
         self._doing = ""
@@ -39,6 +43,8 @@ class Display:
 
     def doing(self, what: str) -> None:
         """Names the phase that starts now."""
+        if self._watch:
+            self._watch.doing(what)
         self._doing = what
         self._since = self._said = time.monotonic()
         if self._live:
@@ -46,6 +52,8 @@ class Display:
 
     def progress(self, progress: Progress) -> None:
         """How far a rollout is, how fast, and what time is left at that speed."""
+        if self._watch:
+            self._watch.moved()
         now = time.monotonic()
         seconds = max(now - self._since, 1e-9)
         line = (
@@ -61,11 +69,12 @@ class Display:
             self.line(line)
             self._said = now
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def step(self, step: int, values: Mapping[str, float | None]) -> None:
         """The line that stays."""
-        shown = [form.format(values[name]) for name, form in SHOWN.items() if name in values]
-        if WHOLE in values:
-            shown.append(f"({shares_line(values)})")
+        numbers = {name: value for name, value in values.items() if value is not None}
+        shown = [form.format(numbers[name]) for name, form in SHOWN.items() if name in numbers]
+        if WHOLE in numbers:
+            shown.append(f"({shares_line(numbers)})")
         self.line(f"step {step}/{self._steps}  " + "  ".join(shown))
 
     def line(self, text: str) -> None:

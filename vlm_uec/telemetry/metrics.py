@@ -58,10 +58,20 @@ def _verdict_shares(trajectories: Sequence[Trajectory]) -> dict[str, float]:
 
 
 def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
-    """Means over the step's optimizer steps; nothing for a step that only generated."""
+    """Means over the step's optimizer steps; nothing for a step that only generated.
+
+    Skipped ones, whose numbers are not finite, are only counted.
+    """
+    skipped = [update for update in updates if update.skipped]
+    updates = [update for update in updates if not update.skipped]
+    told: dict[str, float] = {}
+    if skipped:
+        told["update/skipped"] = len(skipped)
+        told["update/skipped_trajectories"] = sum(update.trajectories for update in skipped)
     if not updates:
-        return {}
+        return told
     return {
+        **told,
         "loss/policy": fmean(update.policy_loss for update in updates),
         "clip_fraction/low": fmean(update.clipped_low for update in updates),
         "clip_fraction/high": fmean(update.clipped_high for update in updates),

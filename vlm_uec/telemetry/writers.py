@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vlm_uec.durable import write_whole
 from vlm_uec.errors import UserError
 
 METRICS = "metrics.jsonl"
@@ -18,11 +20,12 @@ METRICS = "metrics.jsonl"
 class RunWriter:
     """Appends to a run directory; on resume, forgets what the run did after its checkpoint.
 
-    `resume_step` is the checkpoint's step: later lines are cut, so that no step is told twice. None starts
-    afresh and refuses a directory that already holds metrics (UserError).
+    `resume_step` is the last step whose line is there to stay: later ones are cut, so that none is told
+    twice. None starts afresh and refuses a directory that already holds metrics (UserError). `sampled`: the
+    last step whose samples stay; `resume_step` if None.
     """
 
-    def __init__(self, run_dir: Path, resume_step: int | None):
+    def __init__(self, run_dir: Path, resume_step: int | None, sampled: int | None = None):
         # TensorBoard takes seconds to import and the report needs only this module's reader.
         from torch.utils.tensorboard import SummaryWriter
 
@@ -30,29 +33,38 @@ class RunWriter:
         self._run_dir = run_dir
         path = run_dir / METRICS
         if resume_step is not None:
-            _write_atomically(path, [row for row in read_jsonl(path) if _step(row) <= resume_step])
+            _write_rows(path, [row for row in read_jsonl(path) if _step(row) <= resume_step])
+            for samples in (run_dir / "samples").glob("step_*.jsonl"):
+                if int(samples.stem.removeprefix("step_")) > (resume_step if sampled is None else sampled):
+                    samples.unlink()
         elif path.exists() and path.stat().st_size:
             raise UserError(f"{path} is of an earlier run: resume it or choose another directory")
         purge = None if resume_step is None else resume_step + 1
         self._metrics = path.open("a", encoding="utf-8")
         self._tensorboard = SummaryWriter(str(run_dir / "tensorboard"), purge_step=purge)
 
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+    def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
         """One line for `step`. NaN and infinities become null: JSON has no word for them."""
+        if not _is_file(self._run_dir / METRICS, self._metrics.fileno()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), METRICS)
         self._metrics.write(
             to_json({"step": step, **{k: v for k, v in values.items() if k != "step"}}) + "\n"
         )
         self._metrics.flush()
         for name, value in values.items():
-            if name != "step":
+            if name != "step" and value is not None:
                 self._tensorboard.add_scalar(name, float(value), step)
         self._tensorboard.flush()
+
+    def sync(self) -> None:
+        """Returns when every line is on the disk."""
+        os.fsync(self._metrics.fileno())
 
     def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> Path:
         """Write `samples/step_000010.jsonl`, whole or not at all; returns its path."""
         path = self._run_dir / "samples" / f"step_{step:06d}.jsonl"
         path.parent.mkdir(exist_ok=True)
-        _write_atomically(path, rows)
+        _write_rows(path, rows)
         return path
 
     def close(self) -> None:
@@ -105,10 +117,10 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _write_atomically(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(to_json(row) + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    write_whole(path, ((to_json(row) + "\n").encode("utf-8", "replace") for row in rows))
+
+
+def _is_file(path: Path, descriptor: int) -> bool:
+    """Whether the open file has that name still: a deleted one takes what is written, and keeps nothing."""
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))

@@ -1,0 +1,72 @@
+"""Entropy alarms, in numbers worked out by hand. Windows of two; the band is from a fifth to three times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
+
+BAND = EntropyBand(low=0.2, high=3.0, window=2)
+
+
+def _lines(entropies: Sequence[float | None]) -> dict[int, str]:
+    """What was said, by step."""
+    alarm = EntropyAlarm(BAND)
+    lines = {step: alarm.see({"entropy/exact": value})[1] for step, value in enumerate(entropies, start=1)}
+    return {step: line for step, line in lines.items() if line}
+
+
+def test_a_steady_run_has_no_alarm() -> None:
+    assert _lines([1.0, 2.0, 1.5, 1.2, 0.9, 0.7, 0.6]) == {}
+
+
+def test_collapse_is_told_once_when_the_mean_of_the_last_falls_below() -> None:
+    """The first two: mean 1. At step 5 (0.3 + 0.2) / 2 = 0.25; at 6 (0.2 + 0.1) / 2 = 0.15."""
+    lines = _lines([1.2, 0.8, 0.5, 0.3, 0.2, 0.1, 0.1])
+    assert list(lines) == [6]
+    assert lines[6].startswith(
+        "ALARM: entropy collapse: 0.15 of what it was at the start, outside of 0.2 to 3"
+    )
+
+
+def test_explosion_and_its_end() -> None:
+    """The mean of the last two: 2.5 at step 3, 4 at step 4, 2.5 at step 5."""
+    lines = _lines([1.0, 1.0, 4.0, 4.0, 1.0])
+    assert {step: line[:25] for step, line in lines.items()} == {
+        4: "ALARM: entropy explosion:",
+        5: "entropy is back in its ba",
+    }
+
+
+def test_one_odd_step_is_no_alarm() -> None:
+    assert _lines([1.0, 1.0, 1.0, 0.0, 1.0, 4.9, 1.0]) == {}
+
+
+def test_nothing_is_said_before_there_are_two_windows() -> None:
+    assert _lines([1.0, 1.0, 0.0]) == {}
+
+
+def test_a_run_without_entropy_at_its_start_has_no_reference() -> None:
+    assert _lines([0.0, 0.0, 5.0, 5.0]) == {}
+
+
+def test_a_step_without_entropy_is_left_out() -> None:
+    assert list(_lines([1.0, None, 1.0, 0.1, None, 0.1])) == [6]
+
+
+@pytest.mark.parametrize("cut", range(8))
+def test_a_run_that_goes_on_has_the_alarms_of_one_that_never_stopped(cut: int) -> None:
+    rows = [{"entropy/exact": value} for value in (1.0, 1.0, 0.5, 0.1, 0.1, 0.1, 2.0, 9.0)]
+    whole = EntropyAlarm(BAND)
+    told = [whole.see(row) for row in rows]
+    resumed = EntropyAlarm(BAND, rows[:cut])
+    assert [resumed.see(row) for row in rows[cut:]] == told[cut:]
+
+
+def test_the_metrics_say_which() -> None:
+    alarm = EntropyAlarm(BAND, [{"entropy/exact": 1.0}] * 2)
+    alarm.see({"entropy/exact": 0.1})
+    metrics, _ = alarm.see({"entropy/exact": 0.1})
+    assert metrics == {"alarm/entropy_collapse": 1.0, "alarm/entropy_explosion": 0.0}

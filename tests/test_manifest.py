@@ -1,0 +1,83 @@
+"""A checkpoint's files are those that were written, or it is refused before anything reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vlm_uec.checkpoint.manifest import entries, read_manifest, verify, write_manifest
+from vlm_uec.errors import UserError
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    (tmp_path / "zero").mkdir()
+    for name in ("zero/a.pt", "zero/b.pt", "state.json"):
+        (tmp_path / name).write_bytes(name.encode())
+    write_manifest(tmp_path, entries(tmp_path, [p for p in tmp_path.rglob("*") if p.is_file()]))
+    return tmp_path
+
+
+def test_what_was_written_is_accepted(checkpoint: Path) -> None:
+    verify(checkpoint, read_manifest(checkpoint))
+
+
+def _flip(checkpoint: Path) -> None:
+    (checkpoint / "zero/b.pt").write_bytes(b"zero/c.pt")
+
+
+def _cut(checkpoint: Path) -> None:
+    (checkpoint / "zero/b.pt").write_bytes(b"zero")
+
+
+def _remove(checkpoint: Path) -> None:
+    (checkpoint / "zero/b.pt").unlink()
+
+
+def _slip_in(checkpoint: Path) -> None:
+    (checkpoint / "zero/z.pt").touch()
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (_flip, r"zero/b\.pt: another content"),
+        (_cut, r"zero/b\.pt: 4 bytes instead of 9"),
+        (_remove, r"zero/b\.pt: missing"),
+        (_slip_in, r"zero/z\.pt: not of this checkpoint"),
+    ],
+)
+def test_a_file_that_differs_is_named(checkpoint: Path, harm: Callable[[Path], None], told: str) -> None:
+    harm(checkpoint)
+    with pytest.raises(UserError, match=told):
+        verify(checkpoint, read_manifest(checkpoint))
+
+
+def test_ranks_share_the_hashing(checkpoint: Path) -> None:
+    """Sorted: state.json, zero/a.pt, zero/b.pt. Of two ranks the first has the first and the last."""
+    _flip(checkpoint)
+    files = read_manifest(checkpoint)
+    verify(checkpoint, files, slice(1, None, 2))
+    with pytest.raises(UserError, match=r"b\.pt"):
+        verify(checkpoint, files, slice(0, None, 2))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        None,
+        [],
+        {"files": []},
+        {"files": {"a": {}}},
+        {"files": {"../a": {"bytes": 1, "sha256": ""}}},
+        {"files": {"/a": {"bytes": 1, "sha256": ""}}},
+    ],
+)
+def test_a_damaged_manifest_is_no_whole_checkpoint(tmp_path: Path, table: object) -> None:
+    if table is not None:
+        (tmp_path / "manifest.json").write_text(json.dumps(table), encoding="utf-8")
+    with pytest.raises(UserError, match="no whole checkpoint"):
+        read_manifest(tmp_path)

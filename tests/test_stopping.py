@@ -1,0 +1,121 @@
+"""Signals: the first asks, repeats are one with it, a later one ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.fakes import on_ranks
+from vlm_uec import stopping
+from vlm_uec.errors import Stopped
+from vlm_uec.stopping import StopRequest, listening
+
+
+class Process:
+    """A rank's clock and its end."""
+
+    def __init__(self) -> None:
+        self.now, self.codes = 100.0, list[int]()
+        self.request = StopRequest(lambda: self.now, self.codes.append)
+
+    def gets(self, signum: int, after: float = 0) -> list[int]:
+        self.now += after
+        self.request.ask(signum)
+        return self.codes
+
+
+def test_the_first_signal_only_asks() -> None:
+    process = Process()
+    process.request.check()
+    assert process.gets(signal.SIGTERM) == []
+    with pytest.raises(Stopped) as stop:
+        process.request.check()
+    assert stop.value.exit_code == 143
+
+
+def test_repeats_within_five_seconds_are_the_same_signal() -> None:
+    process = Process()
+    process.gets(signal.SIGINT)
+    assert process.gets(signal.SIGTERM, after=4.9) == []
+    assert process.request.signum == signal.SIGINT
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_later_one_ends_at_once(signum: int, code: int) -> None:
+    process = Process()
+    process.gets(signal.SIGTERM)
+    assert process.gets(signum, after=5.1) == [code]
+
+
+def test_what_another_rank_was_asked_is_no_first_signal_of_ones_own_twice() -> None:
+    """The launcher passes a signal on a second after its sender: still one."""
+    process = Process()
+    process.request.hear(signal.SIGTERM)
+    assert process.gets(signal.SIGTERM, after=1) == []
+
+
+def test_all_ranks_stop_where_one_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(rank: int) -> int:
+        request = StopRequest()
+        if rank == 1:
+            request.hear(signal.SIGINT)
+        try:
+            request.check_together()
+        except Stopped as stop:
+            return stop.exit_code
+        return 0
+
+    assert on_ranks(monkeypatch, 3, work, stopping) == [130, 130, 130]
+
+
+def test_nobody_stops_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(rank: int) -> None:
+        StopRequest().check_together()
+
+    assert on_ranks(monkeypatch, 2, work, stopping) == [None, None]
+
+
+def test_a_signal_arrives_while_listening_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    request = StopRequest()
+    with listening(request):
+        os.kill(os.getpid(), signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while request.signum is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert request.signum == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
+
+
+DEAF = """
+import ctypes, sys
+from vlm_uec.stopping import StopRequest, listening
+import vlm_uec.stopping
+vlm_uec.stopping.REPEAT_S = 0.5
+with listening(StopRequest()):
+    print("ready", flush=True)
+    # A wait in C, as for a collective: interrupted by a signal it goes on, and no Python handler runs.
+    libc = ctypes.CDLL(None)
+    while True:
+        libc.sleep(100)
+        for _ in range(20):
+            libc.usleep(500_000)
+"""
+
+
+def test_a_second_signal_ends_a_rank_whose_main_thread_waits_in_a_library() -> None:
+    process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.8)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143

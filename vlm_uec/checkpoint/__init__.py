@@ -1,0 +1,144 @@
+"""Checkpoints that are whole or absent: written beside, synced, listed with hashes, renamed, pointed to.
+
+A checkpoint holds everything a step depends on: ZeRO-3 state, the pending queue, the replay buffer, the
+step's number and its metrics. Prompt order and random numbers are functions of (seed, step), so there is
+nothing else to save.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_uec.checkpoint.continuation import CONFIG
+from vlm_uec.checkpoint.directory import CheckpointDirectory, Keep
+from vlm_uec.checkpoint.manifest import (
+    MANIFEST,
+    Files,
+    entries,
+    read_manifest,
+    verify,
+    write_manifest,
+)
+from vlm_uec.checkpoint.state import RECORD, Origin, TrainState, read_record, read_state, save_state
+from vlm_uec.distributed import barrier, gather_lists, on_all_ranks, on_first_rank, rank, world_size
+from vlm_uec.durable import sync
+from vlm_uec.errors import UserError
+from vlm_uec.writable import check_room
+
+ZERO = "zero"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a checkpoint is made of besides the weights."""
+
+    state: TrainState
+    origin: Origin
+    config: str  # YAML
+
+
+def save_checkpoint(
+    run_dir: Path, contents: Contents, save_weights: Callable[[Path], None], keep: Keep
+) -> None:
+    """Writes `checkpoints/step_000010`; every rank calls it. `save_weights` fills a directory `zero`."""
+    directory = CheckpointDirectory(run_dir)
+    temporary = directory.writing(contents.state.step)
+    on_first_rank(lambda: _begin(run_dir, temporary))
+    try:
+        save_weights(temporary)
+        barrier()
+        written = gather_lists(lambda: list(entries(temporary, _own_files(temporary / ZERO)).items()))
+        on_first_rank(lambda: _finish(temporary, contents, dict(written)))
+    except BaseException:
+        # Half a checkpoint is of no use, and its room may be what is missing. Others may still write theirs.
+        mine = [temporary] if rank() == 0 else _own_files(temporary / ZERO)
+        for path in mine:
+            _remove(path)
+        raise
+    on_first_rank(lambda: _publish(directory, contents.state.step, keep))
+
+
+def load_state(checkpoint: Path, origin: Origin) -> TrainState:
+    """Reads the state back, once every file of the checkpoint has been verified; every rank calls it.
+
+    Raises `UserError` where a file is damaged, or the checkpoint is of other data or another model.
+    """
+    record = read_record(checkpoint)
+    if record.origin.model != origin.model:
+        raise UserError(f"{checkpoint}: training started from another model; give the same model.path")
+    if record.origin.data != origin.data:
+        raise UserError(
+            f"{checkpoint}: was trained on other problems; give the same data.path or data.mixture (in the "
+            "same order and spelling) and the same limits"
+        )
+    files = read_manifest(checkpoint)
+    on_all_ranks(lambda: verify(checkpoint, files, slice(rank(), None, world_size())))
+    return read_state(checkpoint)
+
+
+def find_checkpoint(run_dir: Path, resume: str) -> Path | None:
+    """The checkpoint that `resume` (never, auto or a path) names; None to start afresh.
+
+    Raises `UserError` when the run directory is taken and `never` was asked, or the path holds none.
+    """
+    if resume == "never":
+        if run_dir.is_dir() and any(run_dir.iterdir()):
+            raise UserError(f"train.run_dir {run_dir} exists: set resume=auto, or choose another directory")
+        return None
+    if resume == "auto":
+        return CheckpointDirectory(run_dir).latest()
+    path = Path(resume)
+    if not (path / RECORD).is_file():
+        raise UserError(f"resume {resume}: no checkpoint there; give a .../checkpoints/step_... directory")
+    return path
+
+
+def _begin(run_dir: Path, temporary: Path) -> None:
+    if not run_dir.is_dir():
+        raise UserError(f"train.run_dir {run_dir}: was deleted or moved while the run went on")
+    before = CheckpointDirectory(run_dir).latest()
+    if before is not None and (before / MANIFEST).is_file():
+        needed = sum(entry.bytes for entry in read_manifest(before).values())
+        check_room(run_dir, "train.run_dir", needed)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+
+
+def _own_files(zero: Path) -> list[Path]:
+    """The files that this rank wrote, by DeepSpeed's names; rank 0 sees to those without a rank in theirs."""
+    files = [path for path in zero.rglob("*") if path.is_file()]
+    numbers = {path: _rank_of(path.name) for path in files}
+    return [path for path in files if numbers[path] == rank()]
+
+
+def _rank_of(name: str) -> int:
+    """zero_pp_rank_3_mp_rank_00_model_states.pt, bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt: 3."""
+    _, found, rest = name.partition("zero_pp_rank_")
+    digits = rest.partition("_")[0]
+    return int(digits) if found and digits.isdigit() else 0
+
+
+def _finish(temporary: Path, contents: Contents, written: Files) -> None:
+    save_state(temporary, contents.state, contents.origin, world_size())
+    (temporary / CONFIG).write_text(contents.config, encoding="utf-8")
+    ours = [path for path in temporary.iterdir() if path.is_file()]
+    write_manifest(temporary, {**written, **entries(temporary, ours)})
+    for path in (temporary / ZERO, temporary):
+        sync(path)
+
+
+def _publish(directory: CheckpointDirectory, step: int, keep: Keep) -> None:
+    directory.publish(step)
+    directory.prune(keep)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):  # rank 0 may have been here
+            path.unlink()

@@ -1,0 +1,69 @@
+"""Which settings a run may change when it goes on from a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlm_uec.config import Config
+from vlm_uec.config.file import read_config_file
+from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+
+CONFIG = "config.yaml"
+_STATE = "the saved weights and optimizer states are laid out for it"
+_ORDER = "the order of the problems follows from it"
+_PROMPTS = "waiting responses were sampled for prompts made with it"
+_REWARD = "waiting responses were judged with it"
+# What a checkpoint's state depends on, and how.
+FIXED = {
+    "model.precision": _STATE,
+    "model.freeze_vision": _STATE,
+    "data.mixture": _ORDER,
+    "rollout.prompts": _ORDER,
+    "train.seed": _ORDER,
+    "data.min_pixels": _PROMPTS,
+    "data.max_pixels": _PROMPTS,
+    "prompt.template": _PROMPTS,
+    "reward.function": _REWARD,
+    "reward.format_weight": _REWARD,
+}
+# Names and places; the model and the data themselves have fingerprints.
+_FREE = {"resume", "model.path", "data.path", "train.run_dir"}
+_UNSET = object()
+
+
+def check_continuation(checkpoint: Path, config: Config) -> list[str]:
+    """What differs from the checkpoint's settings and may: "optim.lr 1e-06 -> 5e-07".
+
+    Raises `UserError` where something else differs.
+    """
+    before, now = dict(_flat(read_config_file(checkpoint / CONFIG))), dict(_flat(config.model_dump()))
+    changed = []
+    for key in sorted(before.keys() | now.keys()):
+        was, now_is = before.get(key, _UNSET), now.get(key, _UNSET)
+        if was == now_is or key in _FREE:
+            continue
+        if key in FIXED:
+            raise UserError(
+                f"{checkpoint}: was written with {key}={_told(was)} and this run has {_told(now_is)}: "
+                f"{FIXED[key]}; set it back, or start a run from the exported model"
+            )
+        changed.append(f"{key} {_told(was)} -> {_told(now_is)}")
+    return changed
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys as they are written on a command line; a mixture's data sets are one value."""
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and key != "data.mixture":
+            yield from _flat(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def _told(value: Any) -> str:
+    return "nothing" if value is _UNSET else plain(json.dumps(value, ensure_ascii=False), 60)

@@ -1,0 +1,83 @@
+"""DeepSpeed's ZeRO files: read without running what a pickle says, cut anew for another number of ranks."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import torch
+from deepspeed.checkpoint import ds_to_universal
+from deepspeed.runtime.fp16.loss_scaler import LossScaler
+from deepspeed.runtime.zero.config import ZeroStageEnum
+
+from vlm_uec.distributed import barrier, on_first_rank, rank
+from vlm_uec.errors import UserError
+from vlm_uec.one_line import plain
+
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+# All that ZeRO-3 files of ours hold besides tensors and plain containers: data without behaviour.
+_CLASSES = [LossScaler, ZeroStageEnum]
+
+
+@contextmanager
+def restricted_pickles(directory: Path) -> Iterator[None]:
+    """Meanwhile `torch.load` takes tensors and two known classes, though DeepSpeed asks it to take anything.
+
+    Raises `UserError` where a file holds anything else.
+    """
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = "1"
+    try:
+        with torch.serialization.safe_globals(_CLASSES):
+            yield
+    except (pickle.UnpicklingError, EOFError) as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        reason = plain(asked[1] if asked else str(error), 160)
+        raise UserError(
+            f"{directory}: its ZeRO files hold more than weights ({reason}); resume=PATH picks another"
+        ) from error
+    finally:
+        if before is None:
+            del os.environ[_FORCE]
+        else:
+            os.environ[_FORCE] = before
+
+
+@contextmanager
+def universal_copy(zero: Path, scratch: Path) -> Iterator[Path]:
+    """DeepSpeed's universal checkpoint of the ZeRO files in `zero`, which any number of ranks can load.
+
+    Rank 0 makes it in the directory `scratch`, which must be one that all ranks see, and takes it away again:
+    it holds each weight's fp32 value and moments in a file. While it is made, all are there twice.
+    """
+    on_first_rank(lambda: convert(zero, scratch))
+    try:
+        yield scratch
+        barrier()
+    finally:
+        if rank() == 0:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def convert(zero: Path, scratch: Path) -> None:
+    """Makes the universal checkpoint of the ZeRO files in `zero`, as `scratch`/zero."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    settings = Namespace(
+        input_folder=str(zero),
+        output_folder=str(scratch / zero.name),
+        num_extract_workers=1,
+        num_merge_workers=1,
+        keep_temp_folder=False,
+        strict=True,
+        inject_missing_state=False,
+    )
+    # It prints its progress; what it raises says enough.
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        ds_to_universal.main(settings)

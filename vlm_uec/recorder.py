@@ -1,0 +1,87 @@
+"""What a run writes into its directory step by step. Rank 0 writes; its faults are everybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlm_uec.checkpoint.state import TrainState
+from vlm_uec.config import Config, dump_config
+from vlm_uec.distributed import on_first_rank, rank
+from vlm_uec.durable import write_whole
+from vlm_uec.entry import claim
+from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
+from vlm_uec.telemetry.report import write_report
+from vlm_uec.telemetry.writers import METRICS, RunWriter, read_jsonl
+from vlm_uec.writable import writing_to
+
+Metrics = Mapping[str, float | None]
+
+
+class Recorder:
+    """Metrics, samples, alarms and report of a run; every rank calls every method."""
+
+    def __init__(self, config: Config, state: TrainState, *, fresh: bool) -> None:
+        """Goes on behind `state`; `fresh`: nothing may be there."""
+        self.run_dir = Path(config.train.run_dir)
+        self._writer: RunWriter | None = None
+        guard = config.guard
+        self._alarm = EntropyAlarm(EntropyBand(guard.entropy_low, guard.entropy_high, guard.entropy_window))
+
+        def begin() -> None:
+            claim(self.run_dir)
+            write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
+            told = state.step if state.finished else state.step - 1
+            self._writer = RunWriter(self.run_dir, None if fresh else max(told, 0), state.step)
+            rows = read_jsonl(self.run_dir / METRICS)
+            if state.finished and state.step and not any(row["step"] == state.step for row in rows):
+                # It died between the checkpoint and its line.
+                self._writer.metrics(state.step, state.metrics)
+                rows.append(dict(state.metrics))
+            for row in rows:
+                self._alarm.see(row)
+
+        self._write(begin)
+
+    def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._write(lambda: self._open().samples(step, rows))
+
+    def alarms(self, values: Metrics, say: Callable[[str], None]) -> dict[str, float]:
+        """The step's `alarm/...` metrics, on rank 0; `say` is told of one that begins or ends."""
+        if rank() != 0:
+            return {}
+        told, line = self._alarm.see(values)
+        if line:
+            say(line)
+        return told
+
+    def metrics(self, step: int, values: Metrics) -> None:
+        self._write(lambda: self._open().metrics(step, values))
+
+    def sync(self) -> None:
+        """Returns when the metrics of every step are on the disk."""
+        self._write(lambda: self._open().sync())
+
+    def finish(self) -> Path:
+        """Closes the files and writes the report; its path."""
+        report = self.run_dir / "report.html"
+
+        def close() -> None:
+            self._open().close()
+            write_report(self.run_dir)
+
+        self._write(close)
+        return report
+
+    def _write(self, work: Callable[[], object]) -> None:
+        def guarded() -> None:
+            with writing_to(self.run_dir, "train.run_dir"):
+                work()
+
+        on_first_rank(guarded)
+
+    def _open(self) -> RunWriter:
+        if self._writer is None:
+            raise RuntimeError("only rank 0 writes")
+        return self._writer

@@ -1,0 +1,28 @@
+"""A rank's life around its run: signals, the process group, and the watch over the other ranks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from vlm_uec.config import Config
+from vlm_uec.errors import Stopped
+from vlm_uec.policy.zero import start_distributed, stop_distributed
+from vlm_uec.run import Run
+from vlm_uec.stopping import StopRequest, listening
+from vlm_uec.watch import RankWatch
+from vlm_uec.watchman import Limits
+
+
+def train(config: Config) -> None:
+    """Trains as `config` says; every rank calls it. Raises `Stopped` where a signal ended it early."""
+    guard, request = config.guard, StopRequest()
+    # The watch ends a run that waits in vain: collectives themselves must not be less patient.
+    start_distributed(timedelta(seconds=2 * guard.stall_timeout))
+    # Before this there is nothing to leave in order: a signal ends the process.
+    with listening(request):
+        watch = RankWatch(Limits(guard.rank_timeout, guard.stall_timeout), request)
+        with watch.guarding():
+            signum = Run(config, request, watch).execute()
+        stop_distributed()
+    if signum is not None:
+        raise Stopped(signum)

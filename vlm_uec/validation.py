@@ -1,0 +1,56 @@
+"""Validation during training: Pass@k on held-out problems, with the evaluator's sampling and estimator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+from transformers import PreTrainedTokenizerBase
+
+from eval.estimators import mean_pass_at_k
+from vlm_uec.config import Config
+from vlm_uec.data.prompts import PromptSet
+from vlm_uec.distributed import gather_lists, rank, world_size
+from vlm_uec.evaluate import sample_answers
+from vlm_uec.experience import Judge
+from vlm_uec.rollout.engine import OnProgress, Sampling
+from vlm_uec.rollout.native import NativeEngine
+
+
+class Validation:
+    """A run's held-out problems, and how they are sampled and judged."""
+
+    def __init__(
+        self,
+        config: Config,
+        prompts: PromptSet,
+        engine: NativeEngine,
+        tokenizer: PreTrainedTokenizerBase,
+        judge: Judge,
+    ) -> None:
+        self.settings, self.prompts, self.judge = config.evaluation, prompts, judge
+        rollout = config.rollout
+        self.ids = list(prompts.problems)[: self.settings.problems]
+        self._answers = partial(
+            sample_answers,
+            engine,
+            prompts,
+            tokenizer,
+            n=self.settings.n,
+            sampling=Sampling(self.settings.temperature, rollout.top_p, rollout.max_tokens),
+            seed=config.train.seed,
+        )
+
+    def measure(self, on_progress: OnProgress) -> dict[str, float]:
+        """`eval/pass@1`, and `eval/pass@n`; every rank calls it, with whole weights."""
+        right = Counter(name for name, correct in gather_lists(lambda: self._judged(on_progress)) if correct)
+        n = self.settings.n
+        counts = [(n, right[name]) for name in self.ids]
+        return {f"eval/pass@{k}": mean_pass_at_k(counts, k) for k in sorted({1, n})}
+
+    def _judged(self, on_progress: OnProgress) -> list[tuple[str, bool]]:
+        mine = dict.fromkeys(self.ids[rank() :: world_size()], range(self.settings.n))
+        return [
+            (a.problem_id, self.judge(a.text, self.prompts.problems[a.problem_id]).accuracy == 1.0)
+            for a in self._answers(mine, on_progress=on_progress)
+        ]

@@ -1,0 +1,181 @@
+"""Ranks that watch each other: one that died, hangs or failed is named, and the others end.
+
+A rank that waits in a collective for a dead one waits for ever, or for the library's half hour. So each
+tells the others, over a key-value store beside the collectives, that it lives and what it is doing, and looks
+at what they tell. Four things end the run:
+
+* a rank's process is gone (seen at once on the same machine),
+* a rank has not been heard of for `rank_timeout` seconds (stopped, cut off, or its machine is gone),
+* a rank said that it failed,
+* nobody got on for `stall_timeout` seconds: alive, but waiting for each other.
+
+Requests to stop travel the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Protocol
+
+import psutil
+import torch.distributed as dist
+
+from vlm_uec.distributed import gather_objects, rank, world_size
+from vlm_uec.errors import RunEnd, Stopped, UserError
+from vlm_uec.one_line import plain
+from vlm_uec.stopping import StopRequest
+from vlm_uec.watchman import Limits, Sign, Verdict, Watchman
+
+TICK_S = 1.0
+STORE_TIMEOUT = timedelta(seconds=10)
+STOP = "stop"
+
+
+class Store(Protocol):
+    """What the watch needs of `torch.distributed.Store`; every call may raise `RuntimeError`."""
+
+    def set(self, key: str, value: str) -> None: ...
+    def get(self, key: str) -> bytes: ...
+    def check(self, keys: list[str]) -> bool: ...
+
+
+class RankWatch:
+    """This rank's end of the watch. A run of one rank has nobody to watch."""
+
+    def __init__(
+        self, limits: Limits, request: StopRequest, leave: Callable[[int], object] = os._exit
+    ) -> None:
+        """`leave` ends this process with an exit code. Every rank makes its watch at the same time."""
+        self._limits, self._request, self._leave = limits, request, leave
+        self._period = min(TICK_S, limits.rank_timeout / 4)
+        self._sign = Sign(0, 0, "its start", socket.gethostname(), os.getpid())
+        self._watchman = Watchman(rank(), world_size(), limits, time.monotonic())
+        self._changing, self._news, self._closing = threading.Lock(), threading.Event(), threading.Event()
+        self._exchanger = threading.Thread(target=self._exchange_signs, name="signs", daemon=True)
+        if world_size() > 1:
+            self._store = _common_store()
+            self._exchanger.start()
+            threading.Thread(target=self._look, name="watch", daemon=True).start()
+
+    def doing(self, what: str) -> None:
+        """Names what the main thread does from now on."""
+        with self._changing:
+            self._sign = replace(self._sign, doing=what, moves=self._sign.moves + 1)
+        self._news.set()  # a rank that is lost in its first moment there should be told of as there
+
+    def moved(self) -> None:
+        """The main thread got on with it."""
+        with self._changing:
+            self._sign = replace(self._sign, moves=self._sign.moves + 1)
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Tells the others how this rank's work ended, so that none waits for it.
+
+        An error that a lost rank caused here is left to the thread, which names the lost one and ends.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if self._exchanger.is_alive() and not isinstance(error, RunEnd):
+                time.sleep(4 * self._period)
+            self._close(error)
+            raise
+        self._close(None)
+
+    def _close(self, error: BaseException | None) -> None:
+        sound = error is None or isinstance(error, Stopped)
+        ended = "" if sound else plain(f"{_kind(error)}{error}", 300)
+        code = error.exit_code if isinstance(error, RunEnd) else 1
+        with self._changing:
+            self._sign = replace(self._sign, ended=ended, code=code)
+        self._closing.set()
+        self._news.set()
+        if self._exchanger.is_alive():
+            self._exchanger.join(STORE_TIMEOUT.total_seconds())
+
+    def _exchange_signs(self) -> None:
+        """Apart from `_look`, because a store whose owner is stopped never returns from a call."""
+        while True:
+            self._news.wait(self._period)
+            self._news.clear()
+            closing = self._closing.is_set()
+            try:
+                self._exchange()
+            except RuntimeError:
+                # The store went with its owner, for good: `_look` will find it gone, or silent too long.
+                return
+            if closing:
+                return
+
+    def _exchange(self) -> None:
+        with self._changing:
+            self._sign = replace(self._sign, tick=self._sign.tick + 1)
+        self._store.set(_key(rank()), json.dumps(asdict(self._sign)))
+        if self._request.signum is not None:
+            self._store.set(STOP, str(self._request.signum))
+        elif self._store.check([STOP]):
+            self._request.hear(int(self._store.get(STOP)))
+        for number in range(world_size()):
+            if self._store.check([_key(number)]):
+                sign = Sign(**json.loads(self._store.get(_key(number))))
+                self._watchman.hear(number, sign, time.monotonic())
+
+    def _look(self) -> None:
+        before: Verdict | None = None
+        slept_from = time.monotonic()
+        while not self._closing.wait(self._period):
+            now = time.monotonic()
+            if now - slept_from > self._period + self._limits.rank_timeout / 2:
+                self._watchman.woke(now)
+            verdict = self._watchman.verdict(now, _is_alive)
+            # Twice: a rank that failed of what all are told of is not the reason why this one ends.
+            if verdict and before:
+                self._end(verdict)
+            before, slept_from = verdict, time.monotonic()
+
+    def _end(self, verdict: Verdict) -> None:
+        told = f"error: rank {rank()} ends in {self._sign.doing}: {verdict.message}"
+        print(f"{told}; resume=auto goes on from the last checkpoint", file=sys.stderr, flush=True)
+        self._leave(verdict.exit_code)
+
+
+def _common_store() -> Store:
+    """Rank 0's store, on a port of its own, to which all ranks have a connection."""
+    host = os.environ["MASTER_ADDR"]
+
+    def connect(port: int, *, is_master: bool) -> dist.TCPStore:
+        return dist.TCPStore(
+            host, port, world_size(), is_master, timeout=STORE_TIMEOUT, wait_for_workers=False
+        )
+
+    own = connect(0, is_master=True) if rank() == 0 else None
+    port = gather_objects(own.port if own else 0)[0]
+    return own or connect(port, is_master=False)
+
+
+def _key(number: int) -> str:
+    return f"sign/{number}"
+
+
+def _kind(error: BaseException | None) -> str:
+    return "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+
+
+def _is_alive(sign: Sign) -> bool:
+    """False only where a process of this machine has ended; of others nothing is known."""
+    if sign.host != socket.gethostname():
+        return True
+    try:
+        return psutil.Process(sign.pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
