@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
         forecast(config)
         return
     # Heavy imports only now: a mistyped key should not take ten seconds to be told.
-    from vlm_uec.session import train
+    from vlm_uec.run.session import train
 
     train(config)
 

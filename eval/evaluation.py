@@ -29,6 +29,7 @@ from vlm_uec.distributed import (
 )
 from vlm_uec.errors import UserError
 from vlm_uec.evaluate import sample_answers
+from vlm_uec.files.writable import writing_to
 from vlm_uec.fingerprint import model_fingerprint
 from vlm_uec.one_line import plain
 from vlm_uec.policy.forward import Policy
@@ -36,7 +37,6 @@ from vlm_uec.policy.load import banned_ids, end_ids, load_model, read_model_conf
 from vlm_uec.rollout.engine import RolloutEngine, Sampling
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
-from vlm_uec.writable import writing_to
 
 PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
 # Moved files are what they were, scoring is done anew, keys know nothing of slots, and the data's fingerprint

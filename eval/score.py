@@ -27,9 +27,9 @@ from vlm_uec.command import exit_code_of
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.errors import UserError
+from vlm_uec.files.writable import check_writable, writing_to
 from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
-from vlm_uec.writable import check_writable, writing_to
 
 _SETTINGS = ("seed", "template", "reward")
 Extractions = Mapping[tuple[str, int], str]  # by problem id and index

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
-from vlm_uec.durable import write_whole
 from vlm_uec.errors import UserError
-from vlm_uec.locked import hold
+from vlm_uec.files.durable import write_whole
+from vlm_uec.files.locked import hold
+from vlm_uec.files.writable import writing_to
 from vlm_uec.one_line import plain
-from vlm_uec.writable import writing_to
 
 IDENTITY = "evaluation.json"
 PARTIAL = "partial"

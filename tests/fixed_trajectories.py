@@ -2,8 +2,8 @@
 
     deepspeed --num_accelerators 2 tests/fixed_trajectories.py DIRECTORY     (or plain python: one rank)
 
-DIRECTORY holds `batch` (see `vlm_uec.storage`) and `model`; `results-RANKS.json` and `export-RANKS` are
-written beside them.
+DIRECTORY holds `batch` (see `vlm_uec.checkpoint.storage`) and `model`; `results-RANKS.json` and
+`export-RANKS` are written beside them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 from tests.hurt_passes import bad_numbers, too_little_memory
 from tests.tiny import encoded, noise_picture
+from vlm_uec.checkpoint.storage import load_scored
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.distributed import rank, world_size
@@ -25,7 +26,6 @@ from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.zero import ZeroPolicy, start_distributed, stop_distributed
-from vlm_uec.storage import load_scored
 from vlm_uec.types import Problem, ScoredTrajectory
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -302,8 +302,13 @@ def test_a_misspelt_section_is_told_before_the_one_that_is_missing(tmp_path: Pat
 )
 def test_a_value_out_of_bounds_is_named(file: Path, overrides: list[str], parts: list[str]) -> None:
     message = _refusal(file, *overrides)
-    assert str(file) in message
+    assert message.startswith("command line: ")
     assert all(part in message for part in parts), message
+
+
+def test_a_fault_of_the_file_is_told_as_the_files(file: Path) -> None:
+    file.write_text(file.read_text(encoding="utf-8") + "\nloss: {clip_low: 2}\n", encoding="utf-8")
+    assert _refusal(file, "rollout.n=4").startswith(f"{file}: loss.clip_low = 2")
 
 
 @pytest.mark.parametrize("missing", ["model.path", "data.path", "train.steps", "train.run_dir"])

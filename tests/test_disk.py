@@ -18,7 +18,7 @@ from vlm_uec.checkpoint.directory import Keep
 from vlm_uec.checkpoint.manifest import read_manifest, verify
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
-from vlm_uec.writable import writing_to
+from vlm_uec.files.writable import writing_to
 
 MIB = 1 << 20
 

@@ -11,10 +11,10 @@ import pytest
 from tests.fakes import make_config
 from tests.test_checkpoint import _save
 from vlm_uec.config import dump_config
-from vlm_uec.entry import claim, enter
 from vlm_uec.errors import UserError
+from vlm_uec.run.entry import claim, enter
 
-CLAIM = "import sys; from pathlib import Path; from vlm_uec.entry import claim; claim(Path(sys.argv[1]))"
+CLAIM = "import sys; from pathlib import Path; from vlm_uec.run.entry import claim; claim(Path(sys.argv[1]))"
 
 
 def _checkpoint(run_dir: Path, step: int) -> Path:

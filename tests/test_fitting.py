@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.fakes import make_trajectory
-from vlm_uec.budget import remember_budget, remembered_budget
 from vlm_uec.errors import RunFailed, UserError
 from vlm_uec.policy import fitting
 from vlm_uec.policy.fitting import PassBudget
+from vlm_uec.run.budget import remember_budget, remembered_budget
 
 ERROR = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
 PROMPTS = {"a": 10}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -128,6 +129,27 @@ def test_the_run_ends_with_the_numbers_of_one_left_in_peace(run_dir: Path, whole
         assert (run_dir / last).read_bytes() == (whole / last).read_bytes()
     name = "export/model.safetensors"
     assert (run_dir / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_two_ranks_to_one_and_back(whole: Path) -> None:
+    """From the second step of the run above: its third step is one rank's, its fourth two ranks' again."""
+    run_dir = Path(shutil.copytree(whole, workspace() / "reshaped", ignore=shutil.ignore_patterns("export")))
+    second = run_dir / "checkpoints" / "step_000002"
+    with Ranks(run_dir, synthetic_data(), *OPTIONS, "train.steps=3", f"resume={second}", ranks=1) as one:
+        assert one.codes() == [0], one.output
+        assert "written on 2 rank(s), goes on on 1" in one.output
+    with Ranks(run_dir, synthetic_data(), *OPTIONS) as two:
+        assert two.codes() == [0, 0], two.output
+        assert "written on 1 rank(s), goes on on 2" in two.output
+    rows = told(run_dir)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert rows[:2] == told(whole)[:2]
+    # The same weights, prompts and random numbers, up to rounding: nearly every token falls the same way.
+    assert rows[2]["entropy/exact"] == pytest.approx(told(whole)[2]["entropy/exact"], rel=0.2)
+    retained = sum(row["uec/retained_regular"] + row["uec/retained_exploration"] for row in rows)
+    trained = sum(row.get("update/trajectories", 0) for row in rows)
+    assert retained == trained + rows[-1]["uec/pending"]
+    assert [path.name for path in (run_dir / "checkpoints").glob(".writing*")] == []
 
 
 def test_there_was_something_to_lose(whole: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.errors import UserError
-from vlm_uec.locked import hold
+from vlm_uec.files.locked import hold
 
 HOLDER = """
 import sys
 from pathlib import Path
-from vlm_uec.locked import hold
+from vlm_uec.files.locked import hold
 held = hold(Path(sys.argv[1]), "")
 print("held", flush=True)
 sys.stdin.read()

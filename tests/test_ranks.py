@@ -20,11 +20,11 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from tests.fixed_trajectories import MINIBATCH, PROBLEMS, fixed_config, fixed_encoder
 from tests.launch import execute, launch, model_copy
+from vlm_uec.checkpoint.storage import save_scored
 from vlm_uec.config import Config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.policy.load import VISION_TOKENS
 from vlm_uec.policy.zero_files import convert, restricted_pickles
-from vlm_uec.storage import save_scored
 from vlm_uec.types import EncodedPrompt, Response, Reward, ScoredTrajectory, Trajectory
 
 pytestmark = pytest.mark.end_to_end

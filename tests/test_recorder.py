@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import make_config
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.errors import UserError
-from vlm_uec.recorder import Recorder
+from vlm_uec.run.recorder import Recorder
 
 LINE = {"step": 3, "grad_norm": 0.5}
 

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from tests.fakes import on_ranks
-from vlm_uec import stopping
 from vlm_uec.errors import Stopped
-from vlm_uec.stopping import StopRequest, listening
+from vlm_uec.ranks import stopping
+from vlm_uec.ranks.stopping import StopRequest, listening
 
 
 class Process:
@@ -96,9 +96,9 @@ def test_a_signal_arrives_while_listening_and_handlers_come_back() -> None:
 
 DEAF = """
 import ctypes, sys
-from vlm_uec.stopping import StopRequest, listening
-import vlm_uec.stopping
-vlm_uec.stopping.REPEAT_S = 0.5
+from vlm_uec.ranks.stopping import StopRequest, listening
+import vlm_uec.ranks.stopping
+vlm_uec.ranks.stopping.REPEAT_S = 0.5
 with listening(StopRequest()):
     print("ready", flush=True)
     # A wait in C, as for a collective: interrupted by a signal it goes on, and no Python handler runs.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import make_trajectory
-from vlm_uec.storage import load_scored, load_trajectories, save_scored, save_trajectories
+from vlm_uec.checkpoint.storage import load_scored, load_trajectories, save_scored, save_trajectories
 from vlm_uec.types import ScoredTrajectory, Trajectory
 
 TENSORS = ("tokens", "behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vlm_uec.watchman import Limits, Sign, Watchman
+from vlm_uec.ranks.watchman import Limits, Sign, Watchman
 
 LIMITS = Limits(rank_timeout=10, stall_timeout=100)
 SIGN = Sign(tick=0, moves=0, doing="step 3: rollout", host="here", pid=1)

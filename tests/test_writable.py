@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.errors import UserError
-from vlm_uec.writable import check_writable, writing_to
+from vlm_uec.files.writable import check_writable, writing_to
 
 # Files of over 64 KiB cannot be written in this process: the system says so in the middle of a file.
 WRITE_TOO_MUCH = """
@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 
 from vlm_uec.errors import UserError
-from vlm_uec.writable import writing_to
+from vlm_uec.files.writable import writing_to
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 folder, large = Path(sys.argv[1]), torch.zeros(1 << 20)

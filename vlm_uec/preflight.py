@@ -8,10 +8,10 @@ from vlm_uec.config import Config
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.distributed import barrier, on_first_rank
 from vlm_uec.errors import UserError
+from vlm_uec.files.writable import check_writable
 from vlm_uec.forecast.memory import checkpoint_bytes
 from vlm_uec.forecast.shape import model_shape
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
-from vlm_uec.writable import check_writable
 
 
 def preflight(config: Config, ranks: int, *, room: bool = True) -> None:

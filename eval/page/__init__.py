@@ -15,7 +15,7 @@ from eval.page.room import cut
 from eval.page.style import STYLE
 from eval.page.tables import about_tables, breakdown_tables, main_table, tiles
 from eval.samples import Sample
-from vlm_uec.durable import write_whole
+from vlm_uec.files.durable import write_whole
 from vlm_uec.telemetry.charts import card, figure
 from vlm_uec.telemetry.filters import filter_bar, filter_style
 from vlm_uec.telemetry.html import Html, element, page, text

@@ -25,9 +25,9 @@ from vlm_uec.checkpoint.manifest import (
 )
 from vlm_uec.checkpoint.state import RECORD, Origin, TrainState, read_record, read_state, save_state
 from vlm_uec.distributed import barrier, gather_lists, on_all_ranks, on_first_rank, rank, world_size
-from vlm_uec.durable import sync
 from vlm_uec.errors import UserError
-from vlm_uec.writable import check_room
+from vlm_uec.files.durable import sync
+from vlm_uec.files.writable import check_room
 
 ZERO = "zero"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlm_uec.checkpoint.state import read_record
-from vlm_uec.durable import sync, write_whole
 from vlm_uec.errors import UserError
+from vlm_uec.files.durable import sync, write_whole
 
 LATEST, BEST = "latest", "best"
 _NAME = re.compile(r"step_\d{6,}")

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vlm_uec.durable import sync, write_whole
 from vlm_uec.errors import UserError
+from vlm_uec.files.durable import sync, write_whole
 
 MANIFEST = "manifest.json"
 Files = Mapping[str, "FileEntry"]  # by path within the checkpoint

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlm_uec.checkpoint.storage import load_scored, load_trajectories, save_scored, save_trajectories
 from vlm_uec.errors import UserError
-from vlm_uec.storage import load_scored, load_trajectories, save_scored, save_trajectories
 from vlm_uec.telemetry.writers import to_json
 from vlm_uec.types import ScoredTrajectory, Trajectory
 

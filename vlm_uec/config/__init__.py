@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vlm_uec.config.errors import explain
+from vlm_uec.config.errors import explain, faults_of
 from vlm_uec.config.fields import config_keys
 from vlm_uec.config.file import merge, read_arguments, read_config_file, write_tree
 from vlm_uec.config.rules import contradiction
@@ -356,11 +356,23 @@ def preset(algorithm: object) -> dict[str, Any]:
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads, merges and checks; raises `UserError` naming the key, its value and the way out."""
-    given = merge(read_config_file(Path(path)), read_arguments(overrides, config_keys(Config)))
+    arguments = read_arguments(overrides, config_keys(Config))
+    given = merge(read_config_file(Path(path)), arguments)
     try:
         return Config.model_validate(merge(preset(given.get("algorithm", "uec")), given))
     except ValidationError as error:
-        raise UserError(f"{plain(str(path), 200)}: {explain(error, Config)}") from None
+        of_argument = _holds(arguments, faults_of(error)[0]["loc"])
+        source = "command line" if of_argument else plain(str(path), 200)
+        raise UserError(f"{source}: {explain(error, Config)}") from None
+
+
+def _holds(tree: Any, keys: Sequence[int | str]) -> bool:
+    """Whether the tree has a value at that key, or below it."""
+    for key in keys:
+        if not isinstance(tree, dict) or key not in tree:
+            return False
+        tree = tree[key]
+    return bool(keys)
 
 
 def dump_config(config: Config) -> str:

@@ -38,10 +38,14 @@ _ELSEWHERE = {
 _TEXT_FAULTS = ("string_too_short", "string_pattern_mismatch")
 
 
+def faults_of(error: ValidationError) -> list[Any]:
+    """Its faults, the one to be told first; a misspelt key before the missing one that it was meant to be."""
+    return sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
+
+
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """The first fault of the tree below `root`, and how many more there are."""
-    # A misspelt key is told before the missing one that it was meant to be.
-    faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
+    faults = faults_of(error)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     first = faults[0]
     name = ".".join(map(str, first["loc"]))

@@ -86,7 +86,7 @@ def check_rotary(rotary: Any) -> None:
 def _load_with_report(path: str, dtype: torch.dtype) -> Any:
     """The model, and which weights were missing or misshapen."""
     try:
-        with _loading_untold():
+        with progress_untold():
             return Qwen2_5_VLForConditionalGeneration.from_pretrained(
                 path,
                 dtype=dtype,
@@ -107,8 +107,8 @@ def _load_with_report(path: str, dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def _loading_untold() -> Iterator[None]:
-    """A progress bar a rank, and a table of the missing weights that we refuse in one line."""
+def progress_untold() -> Iterator[None]:
+    """Without a progress bar a rank, and a table of the missing weights that we refuse in one line."""
     logger = logging.getLogger("transformers")
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
     logger.setLevel(logging.ERROR)

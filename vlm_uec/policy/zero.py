@@ -24,6 +24,7 @@ from vlm_uec.distributed import gather_objects, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.host_memory import keep_freed_memory
+from vlm_uec.policy.load import progress_untold
 from vlm_uec.policy.optimizer import make_optimizer
 from vlm_uec.policy.zero_files import restricted_pickles, universal_copy
 from vlm_uec.types import EncodedPrompt
@@ -204,7 +205,8 @@ class ZeroPolicy:
             # `model.model.layers`; with none remembered it writes the published names.
             model: Any = self.policy.model
             model._weight_conversions = None
-            model.save_pretrained(directory, state_dict=ours)
+            with progress_untold():
+                model.save_pretrained(directory, state_dict=ours)
 
 
 class ZeroReference:

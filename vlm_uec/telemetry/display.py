@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import TextIO
 
 from vlm_uec.command import forget_stdout
+from vlm_uec.ranks.watch import RankWatch
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
-from vlm_uec.watch import RankWatch
 
 PLAIN_EVERY_S = 30.0
 SHOWN = {

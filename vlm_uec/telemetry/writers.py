@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vlm_uec.durable import write_whole
 from vlm_uec.errors import UserError
+from vlm_uec.files.durable import write_whole
 
 METRICS = "metrics.jsonl"
 

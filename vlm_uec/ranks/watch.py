@@ -32,8 +32,8 @@ import torch.distributed as dist
 from vlm_uec.distributed import gather_objects, rank, world_size
 from vlm_uec.errors import RunEnd, Stopped, UserError
 from vlm_uec.one_line import plain
-from vlm_uec.stopping import StopRequest
-from vlm_uec.watchman import Limits, Sign, Verdict, Watchman
+from vlm_uec.ranks.stopping import StopRequest
+from vlm_uec.ranks.watchman import Limits, Sign, Verdict, Watchman
 
 TICK_S = 1.0
 STORE_TIMEOUT = timedelta(seconds=10)

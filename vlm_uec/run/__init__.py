@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from signal import Signals
 
-from vlm_uec.budget import FILE, remember_budget, remembered_budget
 from vlm_uec.checkpoint import Contents, load_state, save_checkpoint
 from vlm_uec.checkpoint.directory import Keep
 from vlm_uec.checkpoint.state import Origin, TrainState
@@ -21,20 +20,24 @@ from vlm_uec.data.mixture import load_mixture
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.data.schedule import Schedule, parts_of
 from vlm_uec.distributed import gather_lists, on_first_rank, rank, world_size
-from vlm_uec.entry import enter
 from vlm_uec.errors import Stopped, UserError
 from vlm_uec.experience import Collector
+from vlm_uec.files.writable import writing_to
 from vlm_uec.fingerprint import model_fingerprint
 from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import end_ids, read_model_config
 from vlm_uec.preflight import preflight
-from vlm_uec.recorder import Recorder
+from vlm_uec.ranks.stopping import StopRequest
+from vlm_uec.ranks.watch import RankWatch
 from vlm_uec.rewards import judge, load_reward_function, try_out
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.rollout.native import NativeEngine
-from vlm_uec.stopping import StopRequest
+from vlm_uec.run.budget import FILE, remember_budget, remembered_budget
+from vlm_uec.run.entry import enter
+from vlm_uec.run.recorder import Recorder
+from vlm_uec.run.validation import Validation
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens, step_metrics
 from vlm_uec.telemetry.mfu import update_mfu
@@ -42,9 +45,6 @@ from vlm_uec.telemetry.phases import advice
 from vlm_uec.telemetry.samples import sample_rows
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.trainer import StepOutcome, Trainer
-from vlm_uec.validation import Validation
-from vlm_uec.watch import RankWatch
-from vlm_uec.writable import writing_to
 
 
 class Run:

@@ -7,10 +7,10 @@ from datetime import timedelta
 from vlm_uec.config import Config
 from vlm_uec.errors import Stopped
 from vlm_uec.policy.zero import start_distributed, stop_distributed
+from vlm_uec.ranks.stopping import StopRequest, listening
+from vlm_uec.ranks.watch import RankWatch
+from vlm_uec.ranks.watchman import Limits
 from vlm_uec.run import Run
-from vlm_uec.stopping import StopRequest, listening
-from vlm_uec.watch import RankWatch
-from vlm_uec.watchman import Limits
 
 
 def train(config: Config) -> None:

@@ -12,8 +12,8 @@ from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.config import Config
 from vlm_uec.distributed import gather_lists, rank
-from vlm_uec.locked import hold
-from vlm_uec.writable import writing_to
+from vlm_uec.files.locked import hold
+from vlm_uec.files.writable import writing_to
 
 LOCK = ".lock"
 _held: dict[Path, BinaryIO] = {}  # locks, until this process ends

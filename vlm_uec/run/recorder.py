@@ -9,12 +9,12 @@ from typing import Any
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import Config, dump_config
 from vlm_uec.distributed import on_first_rank, rank
-from vlm_uec.durable import write_whole
-from vlm_uec.entry import claim
+from vlm_uec.files.durable import write_whole
+from vlm_uec.files.writable import writing_to
+from vlm_uec.run.entry import claim
 from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
 from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.writers import METRICS, RunWriter, read_jsonl
-from vlm_uec.writable import writing_to
 
 Metrics = Mapping[str, float | None]
 

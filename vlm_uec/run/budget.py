@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vlm_uec.durable import write_whole
 from vlm_uec.errors import UserError
+from vlm_uec.files.durable import write_whole
 
 FILE = "microbatch_tokens.json"
 
