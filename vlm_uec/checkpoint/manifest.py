@@ -15,6 +15,7 @@ from typing import Any
 
 from vlm_uec.errors import UserError
 from vlm_uec.files.durable import sync, write_whole
+from vlm_uec.files.small import read_json
 
 MANIFEST = "manifest.json"
 Files = Mapping[str, "FileEntry"]  # by path within the checkpoint
@@ -43,7 +44,7 @@ def write_manifest(directory: Path, files: Files) -> None:
 def read_manifest(directory: Path) -> dict[str, FileEntry]:
     """Raises `UserError` where there is none, or it names files outside of the directory."""
     try:
-        table = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"]
+        table = read_json(directory / MANIFEST)["files"]
         return {
             _inside(name): FileEntry(int(row["bytes"]), str(row["sha256"])) for name, row in table.items()
         }

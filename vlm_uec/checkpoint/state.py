@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from vlm_uec.checkpoint.storage import load_scored, load_trajectories, save_scored, save_trajectories
 from vlm_uec.errors import UserError
+from vlm_uec.files.small import read_json
 from vlm_uec.telemetry.writers import to_json
 from vlm_uec.types import ScoredTrajectory, Trajectory
 
@@ -76,7 +76,7 @@ def save_state(directory: Path, state: TrainState, origin: Origin, world_size: i
 def read_record(checkpoint: Path) -> Record:
     """Raises `UserError` where there is none, or one of another shape."""
     try:
-        row = json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
+        row = read_json(checkpoint / RECORD)
         return Record(
             step=_whole(row["step"]),
             world_size=_whole(row["world_size"]),

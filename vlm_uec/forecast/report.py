@@ -127,8 +127,13 @@ def _memory_lines(
     return [
         *lines,
         *_cache_note(config, shape, prompt, memory[0]),
-        f"  On disk: {disk:.1f} {name} a checkpoint, {config.train.keep} of them kept.",
+        f"  On disk: {disk:.1f} {name} a checkpoint, {_kept(config)} of them kept, one more in writing.",
     ]
+
+
+def _kept(config: Config) -> int:
+    """The newest, and the best by validation where there is one."""
+    return config.train.keep + (config.train.keep_best if config.train.eval_every else 0)
 
 
 def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory: RankMemory) -> list[str]:

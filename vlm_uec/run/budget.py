@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlm_uec.errors import UserError
 from vlm_uec.files.durable import write_whole
+from vlm_uec.files.small import read_json
 
 FILE = "microbatch_tokens.json"
 
@@ -21,6 +22,6 @@ def remembered_budget(run_dir: Path, configured: int) -> int:
     if not path.is_file():
         return configured
     try:
-        return min(configured, max(1, int(json.loads(path.read_text(encoding="utf-8"))["positions"])))
+        return min(configured, max(1, int(read_json(path)["positions"])))
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error!r}); remove it") from error
