@@ -38,6 +38,7 @@ from vlm_uec.telemetry.writers import read_jsonl
 SETTINGS = (
     *SHORT,
     f"guard.rank_timeout={RANK_TIMEOUT_S}",
+    f"guard.start_timeout={RANK_TIMEOUT_S}",
     "train.eval_every=2",
     "evaluation.n=2",
     "evaluation.temperature=0.5",

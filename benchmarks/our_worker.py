@@ -33,6 +33,7 @@ from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import end_ids
 from vlm_uec.policy.zero import start_distributed, stop_distributed
+from vlm_uec.ranks.meeting import meet
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens
@@ -165,7 +166,7 @@ def answer(
 
 def main() -> None:
     spec, port = json.loads(Path(sys.argv[-2]).read_text(encoding="utf-8")), int(sys.argv[-1])
-    start_distributed()
+    start_distributed(meet())
     torch.set_num_threads(spec["threads"])
     trainer, timer, prompt_tokens = build(spec)
     weights = text_weights(trainer.policy.policy.model)

@@ -30,9 +30,10 @@ def run(arguments: argparse.Namespace) -> None:
     # Heavy imports only now: a mistyped number should not take ten seconds to be told.
     from eval.evaluation import Evaluation
     from vlm_uec.policy.zero import start_distributed, stop_distributed
+    from vlm_uec.ranks.meeting import meet
 
     if "MASTER_ADDR" in os.environ:  # under the launcher
-        start_distributed(MAX_WAIT)
+        start_distributed(meet(), MAX_WAIT)
     Evaluation(arguments).execute()
     stop_distributed()
 

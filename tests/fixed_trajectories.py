@@ -26,6 +26,7 @@ from vlm_uec.policy.build import build_policy, build_reference
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.zero import ZeroPolicy, start_distributed, stop_distributed
+from vlm_uec.ranks.meeting import meet
 from vlm_uec.types import Problem, ScoredTrajectory
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +71,7 @@ def fixed_encoder(config: Config) -> PromptEncoder:
 
 def main(directory: Path) -> None:
     torch.set_num_threads(1)
-    start_distributed()
+    start_distributed(meet())
     config = fixed_config(directory)
     encoder = fixed_encoder(config)
     prompts = {name: encoder(problem) for name, problem in PROBLEMS.items()}

@@ -18,6 +18,7 @@ import train
 from tests.launch import BUNDLED_MODEL, ROOT, execute, free_port, synthetic_data
 from vlm_uec import run
 from vlm_uec.files import writable
+from vlm_uec.ranks.meeting import Meeting
 from vlm_uec.run import session
 from vlm_uec.telemetry.display import Display
 
@@ -74,7 +75,8 @@ def fails_here(
         run_dir = tmp_path / "run"
         paths = [f"model.path={BUNDLED_MODEL}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
         monkeypatch.setattr(sys, "argv", ["train.py", "--config", str(ROOT / RECIPE), *paths, argument])
-        monkeypatch.setattr(session, "start_distributed", lambda timeout: None)
+        monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
+        monkeypatch.setattr(session, "meet", lambda timeout: Meeting(None, 0, 1))
         # Its default stream is that of the import, which a test before this one may have closed.
         monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
         capsys.readouterr()

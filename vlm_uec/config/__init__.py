@@ -286,6 +286,9 @@ class GuardConfig(Section):
         3.0, gt=1, description="Alarm (explosion) above this multiple of the first steps' entropy."
     )
     entropy_window: int = Field(10, ge=1, description="Steps whose mean entropy is compared, first and last.")
+    start_timeout: float = Field(
+        600, ge=5, description="Seconds that ranks wait for each other to start, libraries imported."
+    )
     rank_timeout: float = Field(
         120,
         ge=2,

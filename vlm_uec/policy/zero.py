@@ -27,36 +27,38 @@ from vlm_uec.policy.host_memory import keep_freed_memory
 from vlm_uec.policy.load import progress_untold
 from vlm_uec.policy.optimizer import make_optimizer
 from vlm_uec.policy.zero_files import restricted_pickles, universal_copy
+from vlm_uec.ranks.meeting import Meeting
 from vlm_uec.types import EncodedPrompt
 
 ZERO_TAG = "zero"
+DEFAULT_TIMEOUT = timedelta(minutes=30)
 
 
-def start_distributed(timeout: timedelta | None = None) -> None:
-    """Joins the launcher's process group; a process started alone makes a group of one.
-
-    `timeout`: how long a rank may wait for another; DeepSpeed's own if None.
-    """
-    if get_accelerator().device_name() == "cpu":
+def start_distributed(meeting: Meeting, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+    """Makes the ranks that met a process group; `timeout`: how long a collective waits for one of them."""
+    device = get_accelerator().device_name()
+    bound = {}
+    if device == "cpu":
         keep_freed_memory()
-    alone = {
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "WORLD_SIZE": "1",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "0",
-    }
-    if "RANK" not in os.environ:
-        os.environ.update(alone)
-    if get_accelerator().device_name() != "cpu":
+    else:
         # Collectives of objects go over the current device, and start before any model is on it.
-        get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
+        local = int(os.environ["LOCAL_RANK"])
+        get_accelerator().set_device(local)
+        if device == "cuda" and meeting.ranks > 1:
+            bound = {"device_id": get_accelerator().device(local)}
     # DeepSpeed calls collectives by names that torch 2.13 renames: one warning a rank and name, no harm.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     # Its compilation takes a minute and fails without a compiler; gloo and NCCL do without.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    waiting = {} if timeout is None else {"timeout": timeout}
-    deepspeed.init_distributed(verbose=False, **waiting)
+    torch.distributed.init_process_group(
+        get_accelerator().communication_backend_name(),
+        store=meeting.store,
+        rank=meeting.rank,
+        world_size=meeting.ranks,
+        timeout=timeout,
+        **bound,
+    )
+    deepspeed.init_distributed(verbose=False, timeout=timeout)
 
 
 def stop_distributed() -> None:

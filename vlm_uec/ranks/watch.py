@@ -24,14 +24,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import Protocol
 
 import psutil
 import torch.distributed as dist
 
-from vlm_uec.distributed import gather_objects, rank, world_size
 from vlm_uec.errors import RunEnd, Stopped, UserError
 from vlm_uec.one_line import plain
+from vlm_uec.ranks.meeting import Meeting
 from vlm_uec.ranks.stopping import StopRequest
 from vlm_uec.ranks.watchman import Limits, Sign, Verdict, Watchman
 
@@ -40,29 +39,28 @@ STORE_TIMEOUT = timedelta(seconds=10)
 STOP = "stop"
 
 
-class Store(Protocol):
-    """What the watch needs of `torch.distributed.Store`; every call may raise `RuntimeError`."""
-
-    def set(self, key: str, value: str) -> None: ...
-    def get(self, key: str) -> bytes: ...
-    def check(self, keys: list[str]) -> bool: ...
-
-
 class RankWatch:
     """This rank's end of the watch. A run of one rank has nobody to watch."""
 
     def __init__(
-        self, limits: Limits, request: StopRequest, leave: Callable[[int], object] = os._exit
+        self,
+        meeting: Meeting,
+        limits: Limits,
+        request: StopRequest,
+        leave: Callable[[int], object] = os._exit,
     ) -> None:
-        """`leave` ends this process with an exit code. Every rank makes its watch at the same time."""
+        """`leave` ends this process with an exit code."""
+        self._rank, self._ranks = meeting.rank, meeting.ranks
         self._limits, self._request, self._leave = limits, request, leave
         self._period = min(TICK_S, limits.rank_timeout / 4)
         self._sign = Sign(0, 0, "its start", socket.gethostname(), os.getpid())
-        self._watchman = Watchman(rank(), world_size(), limits, time.monotonic())
+        self._watchman = Watchman(self._rank, self._ranks, limits, time.monotonic())
         self._changing, self._news, self._closing = threading.Lock(), threading.Event(), threading.Event()
         self._exchanger = threading.Thread(target=self._exchange_signs, name="signs", daemon=True)
-        if world_size() > 1:
-            self._store = _common_store()
+        if self._ranks > 1:
+            # A connection of its own: a call of another thread may wait in the other one.
+            self._store = dist.PrefixStore("watch", meeting.store.clone())
+            self._store.set_timeout(STORE_TIMEOUT)
             self._exchanger.start()
             threading.Thread(target=self._look, name="watch", daemon=True).start()
 
@@ -120,12 +118,12 @@ class RankWatch:
     def _exchange(self) -> None:
         with self._changing:
             self._sign = replace(self._sign, tick=self._sign.tick + 1)
-        self._store.set(_key(rank()), json.dumps(asdict(self._sign)))
+        self._store.set(_key(self._rank), json.dumps(asdict(self._sign)))
         if self._request.signum is not None:
             self._store.set(STOP, str(self._request.signum))
         elif self._store.check([STOP]):
             self._request.hear(int(self._store.get(STOP)))
-        for number in range(world_size()):
+        for number in range(self._ranks):
             if self._store.check([_key(number)]):
                 sign = Sign(**json.loads(self._store.get(_key(number))))
                 self._watchman.hear(number, sign, time.monotonic())
@@ -144,23 +142,9 @@ class RankWatch:
             before, slept_from = verdict, time.monotonic()
 
     def _end(self, verdict: Verdict) -> None:
-        told = f"error: rank {rank()} ends in {self._sign.doing}: {verdict.message}"
+        told = f"error: rank {self._rank} ends in {self._sign.doing}: {verdict.message}"
         print(f"{told}; resume=auto goes on from the last checkpoint", file=sys.stderr, flush=True)
         self._leave(verdict.exit_code)
-
-
-def _common_store() -> Store:
-    """Rank 0's store, on a port of its own, to which all ranks have a connection."""
-    host = os.environ["MASTER_ADDR"]
-
-    def connect(port: int, *, is_master: bool) -> dist.TCPStore:
-        return dist.TCPStore(
-            host, port, world_size(), is_master, timeout=STORE_TIMEOUT, wait_for_workers=False
-        )
-
-    own = connect(0, is_master=True) if rank() == 0 else None
-    port = gather_objects(own.port if own else 0)[0]
-    return own or connect(port, is_master=False)
 
 
 def _key(number: int) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from vlm_uec.config import Config
 from vlm_uec.errors import Stopped
 from vlm_uec.policy.zero import start_distributed, stop_distributed
+from vlm_uec.ranks.meeting import meet
 from vlm_uec.ranks.stopping import StopRequest, listening
 from vlm_uec.ranks.watch import RankWatch
 from vlm_uec.ranks.watchman import Limits
@@ -16,13 +17,14 @@ from vlm_uec.run import Run
 def train(config: Config) -> None:
     """Trains as `config` says; every rank calls it. Raises `Stopped` where a signal ended it early."""
     guard, request = config.guard, StopRequest()
-    # The watch ends a run that waits in vain: collectives themselves must not be less patient.
-    start_distributed(timedelta(seconds=2 * guard.stall_timeout))
-    # Before this there is nothing to leave in order: a signal ends the process.
-    with listening(request):
-        watch = RankWatch(Limits(guard.rank_timeout, guard.stall_timeout), request)
-        with watch.guarding():
+    meeting = meet(guard.start_timeout)
+    watch = RankWatch(meeting, Limits(guard.rank_timeout, guard.stall_timeout), request)
+    with watch.guarding():
+        # The watch ends a run that waits in vain: collectives themselves must not be less patient.
+        start_distributed(meeting, timedelta(seconds=2 * guard.stall_timeout))
+        # Before this there is nothing to leave in order: a signal ends the process.
+        with listening(request):
             signum = Run(config, request, watch).execute()
-        stop_distributed()
+    stop_distributed()
     if signum is not None:
         raise Stopped(signum)

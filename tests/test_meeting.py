@@ -1,0 +1,52 @@
+"""Ranks find each other, or say that one is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.launch import free_port
+from vlm_uec.errors import RunFailed
+from vlm_uec.ranks.meeting import meet
+
+
+def test_a_process_started_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # so that what `meet` sets is taken back
+        monkeypatch.delenv(name)
+    meeting = meet(5)
+    assert (meeting.rank, meeting.ranks) == (0, 1)
+
+
+OTHER = """
+import time
+from vlm_uec.ranks.meeting import meet
+meeting = meet(20)
+meeting.store.set("said", "hello")
+time.sleep(60)
+"""
+
+
+def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for name, value in {**environment, "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER], env={**environment, "RANK": "1", "PYTHONPATH": "."}
+    ) as other:
+        meeting = meet(20)
+        assert meeting.store.get("said") == b"hello"
+        other.kill()
+
+
+def test_a_rank_that_does_not_come_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    start = time.monotonic()
+    with pytest.raises(RunFailed, match="rank 0 waited 1 s for all 2 ranks to start"):
+        meet(1)
+    assert time.monotonic() - start < 10

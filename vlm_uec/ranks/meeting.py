@@ -1,0 +1,48 @@
+"""Where a run's ranks find each other: a key-value store that all of them reach, before anything else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+
+from vlm_uec.errors import RunFailed
+
+START_S = 600.0
+_ALONE = {
+    "RANK": "0",
+    "LOCAL_RANK": "0",
+    "WORLD_SIZE": "1",
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "0",
+}
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """This rank among the others."""
+
+    store: Any  # torch.distributed.Store, whose `clone` its types do not know
+    rank: int
+    ranks: int
+
+
+def meet(timeout_s: float = START_S) -> Meeting:
+    """Waits for all ranks that the launcher's environment speaks of; a process started alone is one of one.
+
+    Raises `RunFailed` where they are not there after `timeout_s` seconds.
+    """
+    if "RANK" not in os.environ:
+        os.environ.update(_ALONE)
+    ranks = os.environ["WORLD_SIZE"]
+    try:
+        store, rank, world = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
+    except RuntimeError as error:
+        raise RunFailed(
+            f"rank {os.environ['RANK']} waited {timeout_s:g} s for all {ranks} ranks to start: one died, or "
+            "cannot reach MASTER_ADDR:MASTER_PORT"
+        ) from error
+    return Meeting(store, rank, world)
