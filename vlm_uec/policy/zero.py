@@ -27,6 +27,7 @@ from vlm_uec.policy.host_memory import keep_freed_memory
 from vlm_uec.policy.load import progress_untold
 from vlm_uec.policy.optimizer import make_optimizer
 from vlm_uec.policy.zero_files import restricted_pickles, universal_copy
+from vlm_uec.policy.zero_state import loading
 from vlm_uec.ranks.meeting import Meeting
 from vlm_uec.types import EncodedPrompt
 
@@ -190,7 +191,8 @@ class ZeroPolicy:
                     self._engine._config.load_universal_checkpoint = False
 
     def _load(self, directory: Path) -> None:
-        loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
+        with loading(self._engine.optimizer.optimizer):
+            loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
         if loaded is None:
             raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")
 

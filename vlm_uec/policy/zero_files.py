@@ -57,8 +57,8 @@ def universal_copy(zero: Path, scratch: Path) -> Iterator[Path]:
     Rank 0 makes it in the directory `scratch`, which must be one that all ranks see, and takes it away again:
     it holds each weight's fp32 value and moments in a file. While it is made, all are there twice.
     """
-    on_first_rank(lambda: convert(zero, scratch))
     try:
+        on_first_rank(lambda: convert(zero, scratch))
         yield scratch
         barrier()
     finally:
@@ -79,5 +79,5 @@ def convert(zero: Path, scratch: Path) -> None:
         inject_missing_state=False,
     )
     # It prints its progress; what it raises says enough.
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with restricted_pickles(zero), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         ds_to_universal.main(settings)
