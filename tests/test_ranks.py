@@ -231,8 +231,7 @@ def test_the_state_of_two_ranks_is_loaded_by_one_to_the_last_bit(
 ) -> None:
     """Both are brought into DeepSpeed's universal form: fp32 weights, both moments and the step, by name."""
     for count in (1, 2):
-        with restricted_pickles(directory):
-            convert(directory / f"zero-{count}" / "zero", tmp_path / str(count))
+        convert(directory / f"zero-{count}" / "zero", tmp_path / str(count))
     files = sorted(path.relative_to(tmp_path / "2") for path in (tmp_path / "2").rglob("*/fp32.pt"))
     assert len(files) > 50
     for name in files:

@@ -94,8 +94,8 @@ def _third_steps(directory: Path) -> dict[str, Any]:
         _update(saved)
     saved.save_checkpoint(str(directory), tag="zero", save_latest=False)
     results = {"uninterrupted": _third_step(saved)}
+    convert(directory / "zero", directory / "universal")
     with restricted_pickles(directory):
-        convert(directory / "zero", directory / "universal")
         for universal in (False, True):
             source = directory / "universal" if universal else directory
             results[f"universal={universal}, bare"] = _third_step(

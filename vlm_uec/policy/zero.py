@@ -179,19 +179,18 @@ class ZeroPolicy:
 
         `scratch`: a directory that may be made for it, where their number is another.
         """
-        with restricted_pickles(directory):
-            if saved_by == world_size():
-                self._load(directory)
-                return
-            with universal_copy(directory / ZERO_TAG, scratch) as copy:
-                self._engine._config.load_universal_checkpoint = True
-                try:
-                    self._load(copy)
-                finally:
-                    self._engine._config.load_universal_checkpoint = False
+        if saved_by == world_size():
+            self._load(directory)
+            return
+        with universal_copy(directory / ZERO_TAG, scratch) as copy:
+            self._engine._config.load_universal_checkpoint = True
+            try:
+                self._load(copy)
+            finally:
+                self._engine._config.load_universal_checkpoint = False
 
     def _load(self, directory: Path) -> None:
-        with loading(self._engine.optimizer.optimizer):
+        with restricted_pickles(directory), loading(self._engine.optimizer.optimizer):
             loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
         if loaded is None:
             raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")

@@ -30,7 +30,7 @@ _CLASSES = [LossScaler, ZeroStageEnum]
 def restricted_pickles(directory: Path) -> Iterator[None]:
     """Meanwhile `torch.load` takes tensors and two known classes, though DeepSpeed asks it to take anything.
 
-    Raises `UserError` where a file holds anything else.
+    Raises `UserError` where a file holds anything else. Not to be nested: the end of one ends them all.
     """
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
