@@ -1,7 +1,7 @@
 """One run through everything that clusters do to it, and its numbers are those of a run left in peace.
 
-Each stage takes up where the one before it ended. The launcher and the ranks are real processes, and signals
-go to real process groups.
+On a CPU in fp32 they are equal to the last bit, so this is the test of reruns, too. Each stage takes up where
+the one before it ended. The launcher and the ranks are real processes, signals go to real process groups.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from tests.launch import (
 )
 from tests.rank_processes import Ranks
 from vlm_uec.checkpoint.manifest import read_manifest, verify
+from vlm_uec.data.dataset import data_fingerprint, load_problems
+from vlm_uec.fingerprint import model_fingerprint
 
 pytestmark = pytest.mark.end_to_end
 
@@ -124,8 +126,9 @@ def test_the_run_ends_with_the_numbers_of_one_left_in_peace(run_dir: Path, whole
     for step in range(1, 5):
         name = f"samples/step_{step:06d}.jsonl"
         assert (run_dir / name).read_bytes() == (whole / name).read_bytes()
-    for name in ("pending", "replay", "replay-scores"):
-        last = f"checkpoints/step_000004/{name}.safetensors"
+    names = [f"{name}.{kind}" for name in ("pending", "replay") for kind in ("safetensors", "json")]
+    for name in (*names, "replay-scores.safetensors"):
+        last = f"checkpoints/step_000004/{name}"
         assert (run_dir / last).read_bytes() == (whole / last).read_bytes()
     name = "export/model.safetensors"
     assert (run_dir / name).read_bytes() == (whole / name).read_bytes()
@@ -156,3 +159,11 @@ def test_there_was_something_to_lose(whole: Path) -> None:
     """Else the test above would pass with buffers that are lost."""
     for name in ("pending", "replay"):
         assert json.loads((whole / "checkpoints/step_000002" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_a_checkpoint_belongs_to_its_problems_and_model(whole: Path) -> None:
+    record = json.loads((whole / "checkpoints/step_000004/state.json").read_text(encoding="utf-8"))
+    problems = load_problems(str(synthetic_data()), "train").problems
+    assert record["data"] == data_fingerprint(problems)
+    assert record["model"] == model_fingerprint(str(model_copy()), None, "model.path")
+    assert (record["step"], record["world_size"], record["finished"]) == (4, 2, True)

@@ -125,7 +125,6 @@ def test_what_it_leaves(data: Path, uninterrupted: Path) -> None:
     assert {"torch", "transformers", "device"} <= set(summary["versions"])
 
 
-@pytest.mark.parametrize("data", ["synthetic"], indirect=True)
 def test_a_finished_one_is_summed_up_anew_without_the_model(
     data: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
