@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -63,6 +64,11 @@ def test_a_run_that_goes_on_has_the_alarms_of_one_that_never_stopped(cut: int) -
     told = [whole.see(row) for row in rows]
     resumed = EntropyAlarm(BAND, rows[:cut])
     assert [resumed.see(row) for row in rows[cut:]] == told[cut:]
+
+
+def test_an_entropy_that_is_not_finite_is_left_out() -> None:
+    """As metrics.jsonl, which writes null for it, is read by a run that goes on."""
+    assert list(_lines([1.0, math.nan, 1.0, 0.1, math.inf, 0.1])) == [6]
 
 
 def test_the_metrics_say_which() -> None:

@@ -17,7 +17,7 @@ from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
 from vlm_uec.types import ScoredTrajectory
 
-ORIGIN = Origin(data="data", model="model")
+ORIGIN = Origin(data="data", model="model", layout="layout")
 TWO = Keep(2, 0)
 
 
@@ -178,8 +178,12 @@ def test_room_is_looked_for_before_anything_is_written(
 @pytest.mark.parametrize(
     ("origin", "told"),
     [
-        (Origin("other", "model"), r"step_000010.*other problems.*data\.path"),
-        (Origin("data", "other"), r"step_000010.*another model.*model\.path"),
+        (Origin("other", "model", "layout"), r"step_000010.*other problems.*data\.path"),
+        (Origin("data", "other", "layout"), r"step_000010.*another model.*model\.path"),
+        (
+            Origin("data", "model", "other"),
+            r"step_000010.*laid out by layout, and .* says other",
+        ),
     ],
 )
 def test_another_origin_is_refused(tmp_path: Path, origin: Origin, told: str) -> None:
@@ -192,6 +196,7 @@ GOOD = {
     "world_size": 1,
     "data": "data",
     "model": "model",
+    "layout": "layout",
     "metrics": {},
     "finished": True,
     "bad_updates": 0,
@@ -254,4 +259,48 @@ def test_a_fresh_or_empty_run_directory_starts_afresh(tmp_path: Path) -> None:
 def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
     first = _save(tmp_path, 10)
     _save(tmp_path, 20)
-    assert find_checkpoint(tmp_path / "elsewhere", str(first)) == first
+    for run_dir in (tmp_path, tmp_path / "elsewhere"):
+        assert find_checkpoint(run_dir, str(first)) == first
+
+
+def test_another_runs_checkpoint_is_not_mixed_into_a_run(tmp_path: Path) -> None:
+    other = _save(tmp_path / "other", 10)
+    _save(tmp_path / "mine", 5)
+    with pytest.raises(UserError, match=r"mine has checkpoints of its own"):
+        find_checkpoint(tmp_path / "mine", str(other))
+
+
+def test_a_copy_under_another_name_is_refused(tmp_path: Path) -> None:
+    """Its name would be written into `latest`."""
+    copy = shutil.copytree(_save(tmp_path, 10), tmp_path / "checkpoints" / "step_000010.bak")
+    with pytest.raises(UserError, match=r"not called step_"):
+        find_checkpoint(tmp_path, str(copy))
+
+
+def test_without_a_pointer_the_newest_is_taken(tmp_path: Path) -> None:
+    """It died between the first checkpoint's name and the pointer, or the pointer was not copied along."""
+    _save(tmp_path, 10)
+    newest = _save(tmp_path, 20)
+    (tmp_path / "checkpoints" / "latest").unlink()
+    assert find_checkpoint(tmp_path, "auto") == newest
+
+
+@pytest.mark.parametrize("harm", ["record", "manifest", "all"])
+def test_a_damaged_older_checkpoint_does_not_keep_a_run_from_writing(tmp_path: Path, harm: str) -> None:
+    older = _save(tmp_path, 10)
+    if harm == "all":
+        shutil.rmtree(older)
+    else:
+        (older / {"record": "state.json", "manifest": "manifest.json"}[harm]).write_text("{")
+    assert load_state(_save(tmp_path, 20, Keep(1, 1), 0.5), ORIGIN).step == 20
+
+
+def test_best_names_what_is_there(tmp_path: Path) -> None:
+    best = tmp_path / "checkpoints" / "best"
+    _save(tmp_path, 10, Keep(1, 1), 0.5)
+    assert best.read_text(encoding="utf-8") == "step_000010\n"
+    _save(tmp_path, 20, Keep(1, 0), 0.25)
+    assert not best.exists()
+    _save(tmp_path, 30, Keep(3, 1), 0.9)
+    _save(tmp_path, 15, Keep(3, 1), 0.1)  # back in time: the best of a future given up is none
+    assert best.read_text(encoding="utf-8") == "step_000015\n"

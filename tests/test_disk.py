@@ -31,7 +31,7 @@ def _save(run_dir: Path, step: int, weights: int) -> Path:
         (directory / "zero" / "weights").write_bytes(os.urandom(weights))
 
     with writing_to(run_dir, "train.run_dir"):
-        save_checkpoint(run_dir, Contents(TrainState(step), Origin("d", "m"), ""), write, Keep(9, 0))
+        save_checkpoint(run_dir, Contents(TrainState(step), Origin("d", "m", "l"), ""), write, Keep(9, 0))
     return run_dir / "checkpoints" / f"step_{step:06d}"
 
 

@@ -63,6 +63,20 @@ def test_a_step_stopped_before_its_validation_has_no_line_yet_but_its_samples(tm
     assert _steps(tmp_path) == [1, 2, 3]
 
 
+def test_damage_behind_the_checkpoint_is_cut_with_what_is_there(tmp_path: Path) -> None:
+    """A machine that lost power leaves zeros and halves; only what is to stay must be whole."""
+    _write(tmp_path, {"step": 1}, {"step": 2}, torn='\0\0\0\n[]\n{"loss": 1}\n{"step": 3}\n')
+    (tmp_path / "samples" / "step_000009.orig.jsonl").touch()
+    _recorder(tmp_path, TrainState(2, metrics={"step": 2}))
+    assert _steps(tmp_path) == [1, 2]
+
+
+def test_damage_before_the_checkpoint_is_told(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n\0\n{"step": 3}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"metrics\.jsonl, line 2"):
+        _recorder(tmp_path, TrainState(3, metrics={"step": 3}))
+
+
 def test_a_run_that_died_before_its_first_checkpoint_starts_its_metrics_again(tmp_path: Path) -> None:
     _write(tmp_path, {"step": 1}, {"step": 2})
     _recorder(tmp_path, TrainState())

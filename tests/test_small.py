@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from vlm_uec.files import small
 from vlm_uec.files.small import read_json
 
 
@@ -16,11 +15,10 @@ def test_a_small_file_is_read(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a") == {"a": [1, None, "ä"]}
 
 
-def test_a_file_over_the_bound_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(small, "MAX_BYTES", 1 << 20)
+def test_a_file_over_the_bound_is_not(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1" + " " * (1 << 20), encoding="utf-8")
     with pytest.raises(ValueError, match="over 1 MiB"):
-        read_json(tmp_path / "a")
+        read_json(tmp_path / "a", 1 << 20)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"nul"])

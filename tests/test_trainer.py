@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from tests.fakes import NotingLearner, make_trainer
+from tests.fakes import NotingLearner, make_trainer, make_trajectory
+from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.telemetry.metrics import step_metrics
 from vlm_uec.trainer import StepOutcome, Trainer
 from vlm_uec.types import ScoredTrajectory, Trajectory
@@ -193,6 +195,17 @@ def test_old_and_reference_are_taken_before_the_update_for_the_batch_it_trains_o
     assert (old, reference, update) == ("old", "reference", "update")
     assert olds == references == [item.trajectory for item in scored]
     assert all(isinstance(item, ScoredTrajectory) for item in scored)
+
+
+def test_a_run_that_goes_on_without_kl_forgets_the_reference_of_its_buffer() -> None:
+    """Old items with log-probs of it beside new ones without could be neither saved nor trained on."""
+    trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS, "loss.kl_coef=0")
+    item = ScoredTrajectory(make_trajectory(), torch.zeros(1), torch.zeros(1))
+    trainer.restore(TrainState(1, replay=(item,)))
+    assert [kept.reference_logprobs for kept in trainer.replay.items()] == [None]
+    trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS, "loss.kl_coef=0.1")
+    trainer.restore(TrainState(1, replay=(item,)))
+    assert trainer.replay.items() == (item,)
 
 
 def test_a_restored_trainer_goes_on_as_if_never_stopped() -> None:

@@ -69,7 +69,7 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: str) -> None:
 def test_a_broken_line_elsewhere_is_named(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
     with pytest.raises(UserError, match="line 2"):
-        RunWriter(tmp_path, 1)
+        RunWriter(tmp_path, 2)
     assert "nonsense" in (tmp_path / "metrics.jsonl").read_text()
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from vlm_uec.errors import RunEnd, Stopped
 
@@ -25,6 +26,12 @@ def exit_code_of(work: Callable[[], None]) -> int:
     except BrokenPipeError:
         forget_stdout()  # a result is printed last: who read along has seen enough of it
     return 0
+
+
+def tell(text: str) -> None:
+    """A line on the process's own stderr, from any thread: a reader who left must not stop what follows."""
+    with suppress(OSError):
+        print(text, file=sys.__stderr__, flush=True)
 
 
 def forget_stdout() -> None:

@@ -17,7 +17,7 @@ from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 def preflight(config: Config, ranks: int, *, room: bool = True) -> None:
     """Raises `UserError` where a file that the config names is of no use, or the run cannot write.
 
-    `room`: for a checkpoint, too. Every rank calls it, once it knows what is in the run directory.
+    `room`: for a checkpoint, too. Every rank calls it, after what a dead run left was cleared away.
     """
     read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     FormatPrompt(config.prompt.template)

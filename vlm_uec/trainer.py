@@ -8,7 +8,7 @@ are part of the checkpoint; both log-probs of a sampled token are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vlm_uec.algorithm.pending import PendingQueue
 from vlm_uec.algorithm.replay import ReplayBuffer
@@ -80,7 +80,11 @@ class Trainer:
         stabilizer = self.config.stabilizer
         self.pending = PendingQueue(state.pending)
         capacity = round(stabilizer.capacity * self.config.unit)
-        self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, state.replay)
+        replay = state.replay
+        if self.config.loss.kl_coef == 0:
+            # Of a run that had a reference until now: all have its log-probs, or none.
+            replay = tuple(replace(item, reference_logprobs=None) for item in replay)
+        self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, replay)
         self.guard = UpdateGuard(self.config.guard.bad_updates, state.bad_updates)
 
     def state(self, step: int, metrics: Mapping[str, float | None], *, finished: bool) -> TrainState:

@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from vlm_uec.checkpoint.continuation import CONFIG
 from vlm_uec.checkpoint.directory import CheckpointDirectory, Keep
 from vlm_uec.checkpoint.manifest import (
-    MANIFEST,
     Files,
     entries,
     read_manifest,
@@ -70,6 +71,11 @@ def load_state(checkpoint: Path, origin: Origin) -> TrainState:
     record = read_record(checkpoint)
     if record.origin.model != origin.model:
         raise UserError(f"{checkpoint}: training started from another model; give the same model.path")
+    if record.origin.layout != origin.layout:
+        raise UserError(
+            f"{checkpoint}: its optimizer state is laid out by {record.origin.layout}, and deepspeed.config "
+            f"says {origin.layout}; set it back"
+        )
     if record.origin.data != origin.data:
         raise UserError(
             f"{checkpoint}: was trained on other problems; give the same data.path or data.mixture (in the "
@@ -77,7 +83,12 @@ def load_state(checkpoint: Path, origin: Origin) -> TrainState:
         )
     files = read_manifest(checkpoint)
     on_all_ranks(lambda: verify(checkpoint, files, slice(rank(), None, world_size())))
-    return read_state(checkpoint)
+    try:
+        return read_state(checkpoint)
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"{checkpoint}: its buffers are damaged ({error!r}); resume=PATH picks another"
+        ) from error
 
 
 def find_checkpoint(run_dir: Path, resume: str) -> Path | None:
@@ -94,18 +105,33 @@ def find_checkpoint(run_dir: Path, resume: str) -> Path | None:
     path = Path(resume)
     if not (path / RECORD).is_file():
         raise UserError(f"resume {resume}: no checkpoint there; give a .../checkpoints/step_... directory")
+    directory = CheckpointDirectory(run_dir)
+    if directory.holds(path) != directory.names(path):
+        raise UserError(
+            f"resume {resume}: is not called step_...; move it out of the run's checkpoints, or rename it"
+        )
+    if not directory.holds(path) and directory.latest():
+        raise UserError(
+            f"resume {resume}: train.run_dir {run_dir} has checkpoints of its own; choose another directory"
+        )
     return path
 
 
 def _begin(run_dir: Path, temporary: Path) -> None:
     if not run_dir.is_dir():
         raise UserError(f"train.run_dir {run_dir}: was deleted or moved while the run went on")
-    before = CheckpointDirectory(run_dir).latest()
-    if before is not None and (before / MANIFEST).is_file():
-        needed = sum(entry.bytes for entry in read_manifest(before).values())
-        check_room(run_dir, "train.run_dir", needed)
+    check_room(run_dir, "train.run_dir", _size_before(run_dir))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
+
+
+def _size_before(run_dir: Path) -> int:
+    """Bytes of the last checkpoint; 0 where there is none to be read, which is no reason not to write one."""
+    try:
+        before = CheckpointDirectory(run_dir).latest()
+        return sum(entry.bytes for entry in read_manifest(before).values()) if before else 0
+    except UserError:
+        return 0
 
 
 def _own_files(zero: Path) -> list[Path]:

@@ -48,25 +48,39 @@ class CheckpointDirectory:
 
     def prune(self, keep: Keep) -> None:
         """Removes what neither rule keeps, and points `best` to the best."""
-        latest = self.pointed(LATEST)
-        scores = {path.name: read_record(path).score for path in self._whole()}
-        if ranked := ranking(scores):
-            self.point(BEST, ranked[0])
-        for name in sorted(set(scores) - staying(scores, latest or _name(0), keep)):
+        latest = self.pointed(LATEST) or _name(0)
+        scores = {path.name: _score(path) for path in self._whole()}
+        best = ranking({name: score for name, score in scores.items() if _step(name) <= _step(latest)})[
+            : keep.best
+        ]
+        if best:
+            self.point(BEST, best[0])
+        else:
+            (self.path / BEST).unlink(missing_ok=True)
+        for name in sorted(set(scores) - staying(scores, latest, keep)):
             # Renamed first: a checkpoint that is there by its name is whole.
             self._put_away(self.path / name)
-            shutil.rmtree(self._old(self.path / name))
+            shutil.rmtree(self._old(self.path / name), ignore_errors=True)
 
     def latest(self) -> Path | None:
         """The newest whole checkpoint; None before the first. Raises `UserError` where it is gone."""
         name = self.pointed(LATEST)
         if name is None:
-            return None
+            # It was not pointed to yet, or the pointer was not copied along.
+            return max(self._whole(), key=lambda path: _step(path.name), default=None)
         if not (self.path / name).is_dir():
             raise UserError(
                 f"{self.path / LATEST} names {name}, which is not there; resume=PATH picks another"
             )
         return self.path / name
+
+    def holds(self, checkpoint: Path) -> bool:
+        """Whether it lies in this directory."""
+        return checkpoint.resolve().parent == self.path.resolve()
+
+    def names(self, checkpoint: Path) -> bool:
+        """Whether it lies in this directory, under a checkpoint's name."""
+        return self.holds(checkpoint) and _NAME.fullmatch(checkpoint.resolve().name) is not None
 
     def recover(self) -> None:
         """Takes away what a run that died left half written or half removed."""
@@ -76,7 +90,7 @@ class CheckpointDirectory:
             self._old(self.path / latest).rename(self.path / latest)
         for pattern in (f"{_WRITING}*", f"{_OLD}*"):
             for path in self.path.glob(pattern):
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)  # a rank that dies slowly may still write there
 
     def point(self, pointer: str, name: str) -> None:
         write_whole(self.path / pointer, [f"{name}\n".encode()])
@@ -101,6 +115,13 @@ class CheckpointDirectory:
 
     def _old(self, path: Path) -> Path:
         return self.path / f"{_OLD}{path.name}"
+
+
+def _score(checkpoint: Path) -> float | None:
+    try:
+        return read_record(checkpoint).score
+    except UserError:
+        return None  # damaged: no reason to end a run that has just written a whole one
 
 
 def ranking(scores: Scores) -> list[str]:

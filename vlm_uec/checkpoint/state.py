@@ -23,6 +23,7 @@ class Origin:
 
     data: str  # fingerprint of the training problems
     model: str  # of the model that training started from
+    layout: str  # how DeepSpeed cuts the optimizer state into pieces
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def save_state(directory: Path, state: TrainState, origin: Origin, world_size: i
         "world_size": world_size,
         "data": origin.data,
         "model": origin.model,
+        "layout": origin.layout,
         "metrics": state.metrics,
         "finished": state.finished,
         "bad_updates": state.bad_updates,
@@ -80,7 +82,7 @@ def read_record(checkpoint: Path) -> Record:
         return Record(
             step=_whole(row["step"]),
             world_size=_whole(row["world_size"]),
-            origin=Origin(str(row["data"]), str(row["model"])),
+            origin=Origin(str(row["data"]), str(row["model"]), str(row["layout"])),
             metrics={str(name): _number(value) for name, value in row["metrics"].items()},
             finished=row["finished"] is True,
             bad_updates=_whole(row["bad_updates"]),

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from vlm_uec.files.small import read_json
 from vlm_uec.types import Response, Reward, ScoredTrajectory, Trajectory
 
+MAX_ROWS_BYTES = 1 << 30  # some 300 bytes a trajectory
 _RESPONSE_TENSORS = ("tokens", "behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass")
 
 
@@ -28,7 +30,7 @@ def save_trajectories(stem: Path, trajectories: Sequence[Trajectory]) -> None:
 
 def load_trajectories(stem: Path) -> list[Trajectory]:
     """Reads what `save_trajectories` wrote."""
-    rows = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
+    rows = read_json(stem.with_suffix(".json"), MAX_ROWS_BYTES)
     tensors = load_file(stem.with_suffix(".safetensors"))
     lengths = [row["length"] for row in rows]
     pieces = {name: tensors[name].split(lengths) if lengths else () for name in _RESPONSE_TENSORS}
@@ -43,6 +45,10 @@ def save_scored(stem: Path, scored: Sequence[ScoredTrajectory]) -> None:
     save_trajectories(stem, [item.trajectory for item in scored])
     tensors = {"old": torch.cat([item.old_logprobs for item in scored] or [torch.zeros(0)])}
     references = [item.reference_logprobs for item in scored if item.reference_logprobs is not None]
+    if len(references) not in (0, len(scored)):
+        raise ValueError(
+            f"{len(references)} of {len(scored)} trajectories have reference log-probs: all, or none"
+        )
     if references:
         tensors["reference"] = torch.cat(references)
     save_file(tensors, _scores_path(stem))

@@ -15,7 +15,7 @@ def hold(path: Path, refusal: str) -> BinaryIO:
 
     Raises `UserError` with `refusal` where another process holds it.
     """
-    file = path.open("rb")
+    file = path.open("r+b")  # network file systems lock exclusively only what is open for writing
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -9,10 +9,10 @@ from typing import Any
 MAX_BYTES = 64 << 20
 
 
-def read_json(path: Path) -> Any:
-    """Raises ValueError where it is no JSON or over `MAX_BYTES`, RecursionError where it nests too deep."""
+def read_json(path: Path, most: int = MAX_BYTES) -> Any:
+    """Raises ValueError where it is no JSON or over `most` bytes, RecursionError where it nests too deep."""
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"over {MAX_BYTES >> 20} MiB")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"over {most >> 20} MiB")
     return json.loads(content)

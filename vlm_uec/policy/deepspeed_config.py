@@ -22,6 +22,11 @@ _NOT_HERE = {
 }
 
 
+def layout(settings: dict[str, Any]) -> str:
+    """What of the settings decides how ZeRO cuts the optimizer state, and so which checkpoints fit."""
+    return f"zero_optimization.sub_group_size={int(settings['zero_optimization'].get('sub_group_size', 1e9))}"
+
+
 def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict[str, Any]:
     """The JSON with what the run's own config decides filled in.
 

@@ -80,6 +80,10 @@ class _Item:
     weight: float = 0.0  # of each of its tokens; its mini-batch says
 
 
+def _nothing() -> None:
+    """Of a pass that nobody waits for."""
+
+
 class Learner:
     """Runs score and update passes over the ranks; every rank calls every method with the same batch."""
 
@@ -92,10 +96,11 @@ class Learner:
         *,
         minibatch: int,
         budget: PassBudget,
+        on_pass: Callable[[], None] = _nothing,
     ) -> None:
-        """`minibatch` in trajectories; `budget` of a forward pass."""
+        """`minibatch` in trajectories; `budget` of a forward pass, each of which `on_pass` hears of."""
         self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
-        self.minibatch, self.budget = minibatch, budget
+        self.minibatch, self.budget, self.on_pass = minibatch, budget, on_pass
 
     def old_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
         """Log-probs [R] of each trajectory under the policy as it stands, t = 1.
@@ -186,6 +191,7 @@ class Learner:
             ]
             features = None if known is None else [known[row.problem_id] for row in micro.rows]
             yield micro, pack(rows, features)
+            self.on_pass()
 
     def _update_minibatch(
         self, part: Sequence[_Item], *, replayed: bool

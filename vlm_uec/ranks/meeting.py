@@ -41,6 +41,11 @@ def meet(timeout_s: float = START_S) -> Meeting:
     try:
         store, rank, world = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
     except RuntimeError as error:
+        if "address already in use" in str(error).lower():
+            raise RunFailed(
+                f"port {os.environ['MASTER_PORT']} is in use on {os.environ['MASTER_ADDR']}: choose another, "
+                "with the launcher's --master_port"
+            ) from error
         raise RunFailed(
             f"rank {os.environ['RANK']} waited {timeout_s:g} s for all {ranks} ranks to start: one died, or "
             "cannot reach MASTER_ADDR:MASTER_PORT"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from vlm_uec.command import tell
 from vlm_uec.distributed import gather_objects
 from vlm_uec.errors import Stopped
 
@@ -32,14 +32,16 @@ class StopRequest:
     ) -> None:
         """`clock`: seconds, never running backwards; `leave`: ends the process with an exit code."""
         self._clock, self._leave = clock, leave
-        self._since = 0.0
+        self._since: float | None = None  # of this rank's own first signal
         self.signum: int | None = None
 
     def ask(self, signum: int) -> None:
         """Takes a signal that was sent to this rank; the second one, later than `REPEAT_S`, ends it."""
         now = self._clock()
-        if self.signum is None:
-            self.signum, self._since = signum, now
+        if self._since is None:
+            self._since = now
+            if self.signum is None:
+                self.signum = signum
             self._say(f"{_name(signum)}: stopping at the next safe point; once more ends at once")
         elif now - self._since > REPEAT_S:
             self._say(f"{_name(signum)} once more: ending at once")
@@ -48,7 +50,7 @@ class StopRequest:
     def hear(self, signum: int) -> None:
         """Takes another rank's request; it is no second signal."""
         if self.signum is None:
-            self.signum, self._since = signum, self._clock()
+            self.signum = signum
 
     def check(self) -> None:
         """Raises `Stopped` where this rank knows of a request."""
@@ -63,7 +65,7 @@ class StopRequest:
 
     @staticmethod
     def _say(text: str) -> None:
-        print(f"rank {os.environ.get('RANK', '0')}: {text}", file=sys.stderr, flush=True)
+        tell(f"rank {os.environ.get('RANK', '0')}: {text}")
 
 
 @contextmanager

@@ -17,17 +17,19 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 
 import psutil
 import torch.distributed as dist
 
+from vlm_uec.command import tell
 from vlm_uec.errors import RunEnd, Stopped, UserError
 from vlm_uec.one_line import plain
 from vlm_uec.ranks.meeting import Meeting
@@ -53,9 +55,10 @@ class RankWatch:
         self._rank, self._ranks = meeting.rank, meeting.ranks
         self._limits, self._request, self._leave = limits, request, leave
         self._period = min(TICK_S, limits.rank_timeout / 4)
-        self._sign = Sign(0, 0, "its start", socket.gethostname(), os.getpid())
+        self._sign = Sign(0, 0, "its start", _machine(), os.getpid())
         self._watchman = Watchman(self._rank, self._ranks, limits, time.monotonic())
         self._changing, self._news, self._closing = threading.Lock(), threading.Event(), threading.Event()
+        self._met: set[int] = set()  # ranks that have given a sign
         self._exchanger = threading.Thread(target=self._exchange_signs, name="signs", daemon=True)
         if self._ranks > 1:
             # A connection of its own: a call of another thread may wait in the other one.
@@ -79,13 +82,13 @@ class RankWatch:
     def guarding(self) -> Iterator[None]:
         """Tells the others how this rank's work ended, so that none waits for it.
 
-        An error that a lost rank caused here is left to the thread, which names the lost one and ends.
+        An error of a collective is another rank's, most likely: the thread has time to find and name it.
         """
         try:
             yield
         except BaseException as error:
-            if self._exchanger.is_alive() and not isinstance(error, RunEnd):
-                time.sleep(4 * self._period)
+            if self._ranks > 1 and _is_of_network(error):
+                time.sleep(self._limits.rank_timeout + 4 * self._period)
             self._close(error)
             raise
         self._close(None)
@@ -123,10 +126,15 @@ class RankWatch:
             self._store.set(STOP, str(self._request.signum))
         elif self._store.check([STOP]):
             self._request.hear(int(self._store.get(STOP)))
-        for number in range(self._ranks):
-            if self._store.check([_key(number)]):
-                sign = Sign(**json.loads(self._store.get(_key(number))))
-                self._watchman.hear(number, sign, time.monotonic())
+        there = [
+            number
+            for number in range(self._ranks)
+            if number in self._met or self._store.check([_key(number)])
+        ]
+        self._met.update(there)
+        signs = self._store.multi_get([_key(number) for number in there])
+        for number, sign in zip(there, signs, strict=True):
+            self._watchman.hear(number, Sign(**json.loads(sign)), time.monotonic())
 
     def _look(self) -> None:
         before: Verdict | None = None
@@ -143,7 +151,7 @@ class RankWatch:
 
     def _end(self, verdict: Verdict) -> None:
         told = f"error: rank {self._rank} ends in {self._sign.doing}: {verdict.message}"
-        print(f"{told}; resume=auto goes on from the last checkpoint", file=sys.stderr, flush=True)
+        tell(f"{told}; resume=auto goes on from the last checkpoint")
         self._leave(verdict.exit_code)
 
 
@@ -151,13 +159,29 @@ def _key(number: int) -> str:
     return f"sign/{number}"
 
 
+def _is_of_network(error: BaseException) -> bool:
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))
+
+
 def _kind(error: BaseException | None) -> str:
     return "" if isinstance(error, UserError) else f"{type(error).__name__}: "
 
 
+@cache
+def _machine() -> str:
+    """What has process numbers of its own: two containers may share a host's name, but not these."""
+    told = [socket.gethostname()]
+    for path in (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")):
+        with suppress(OSError):
+            told.append(
+                str(path.readlink()) if path.is_symlink() else path.read_text(encoding="utf-8").strip()
+            )
+    return " ".join(told)
+
+
 def _is_alive(sign: Sign) -> bool:
     """False only where a process of this machine has ended; of others nothing is known."""
-    if sign.host != socket.gethostname():
+    if sign.host != _machine():
         return True
     try:
         return psutil.Process(sign.pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)

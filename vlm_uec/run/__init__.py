@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,8 +10,9 @@ from pathlib import Path
 from signal import Signals
 
 from vlm_uec.checkpoint import Contents, load_state, save_checkpoint
-from vlm_uec.checkpoint.directory import Keep
+from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory, Keep
 from vlm_uec.checkpoint.state import Origin, TrainState
+from vlm_uec.command import tell
 from vlm_uec.config import Config, dump_config
 from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
@@ -22,9 +22,11 @@ from vlm_uec.data.schedule import Schedule, parts_of
 from vlm_uec.distributed import gather_lists, on_first_rank, rank, world_size
 from vlm_uec.errors import Stopped, UserError
 from vlm_uec.experience import Collector
+from vlm_uec.files.durable import replace_directory
 from vlm_uec.files.writable import writing_to
 from vlm_uec.fingerprint import model_fingerprint
 from vlm_uec.policy.build import build_policy, build_reference
+from vlm_uec.policy.deepspeed_config import layout, read_deepspeed_config
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import end_ids, read_model_config
@@ -56,8 +58,8 @@ class Run:
         self.run_dir = Path(config.train.run_dir)
         self.display = Display(active=rank() == 0, steps=config.train.steps, watch=watch)
         self.model_config = read_model_config(config.model.path)  # for its refusals, before anything else
-        preflight(config, world_size())
         self.entry = enter(config)
+        preflight(config, world_size(), room=self.entry.trained < config.train.steps)
         for line in self.entry.changed:
             self.display.line(f"goes on with another setting: {line}")
         function = load_reward_function(config.reward.function)
@@ -80,7 +82,11 @@ class Run:
         on_first_rank(lambda: try_out(function, first))
         self.timer = PhaseTimer()
         self.origin = Origin(
-            data=data_fingerprint(list(self.prompts.problems.values())), model=self._model_fingerprint()
+            data=data_fingerprint(list(self.prompts.problems.values())),
+            model=self._model_fingerprint(),
+            layout=layout(
+                read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
+            ),
         )
         self.state = self._saved_state()
         self._build_policy(held_out)
@@ -129,6 +135,7 @@ class Run:
             config.loss,
             minibatch=config.optim.minibatch * config.rollout.n,
             budget=self._budget(),
+            on_pass=self.display.moved,
         )
         self.trainer = Trainer(
             config,
@@ -148,15 +155,18 @@ class Run:
     def _budget(self) -> PassBudget:
         """What the config says, or what an earlier start of this run found to fit."""
         configured = self.config.optim.microbatch_tokens
-        found = remembered_budget(self.run_dir, configured)
+        found = gather_lists(lambda: [remembered_budget(self.run_dir, configured)] if rank() == 0 else [])[0]
         if found < configured:
             self.display.line(
                 f"micro-batches are of {found} positions: more did not fit ({self.run_dir / FILE})"
             )
 
         def remember(positions: int, why: str) -> None:
-            print(f"{why}: micro-batches are of {positions} positions from now on", file=sys.stderr)
-            remember_budget(self.run_dir, positions, why)
+            tell(f"{why}: micro-batches are of {positions} positions from now on")
+            try:
+                remember_budget(self.run_dir, positions, why)
+            except OSError as error:
+                tell(f"{FILE}: cannot be written ({error.strerror}); lower optim.microbatch_tokens")
 
         return PassBudget(found, remember)
 
@@ -188,7 +198,7 @@ class Run:
             self._resume(self.entry.checkpoint)
         state = self.state
         self.step, self.finished, self.values = state.step, state.finished, dict(state.metrics)
-        self.saved = (state.step, state.finished) if self.entry.is_latest else None
+        self.saved = (state.step, state.finished) if self.entry.own else None
         self.outcome: StepOutcome | None = None
         # resume=auto also takes up a run that died before its first checkpoint, from the start.
         self.recorder = Recorder(self.config, state, fresh=self.config.resume == "never")
@@ -215,14 +225,21 @@ class Run:
         return state
 
     def _resume(self, checkpoint: Path) -> None:
-        saved_by = self.entry.saved_by or world_size()
+        saved_by = self.entry.saved_by
         scratch = self.run_dir / "checkpoints" / ".writing-universal"
         with writing_to(self.run_dir, "train.run_dir"):
             self.policy.load(checkpoint, saved_by, scratch)
         if saved_by != world_size():
             self.display.line(f"written on {saved_by} rank(s), goes on on {world_size()}: equal to rounding")
         self.trainer.restore(self.state)
+        if self.entry.own:
+            on_first_rank(lambda: self._point(checkpoint))
         self.display.line(f"resumed from {checkpoint} after step {self.state.step}")
+
+    def _point(self, checkpoint: Path) -> None:
+        """Only now: a checkpoint that was refused is no newest one."""
+        with writing_to(self.run_dir, "train.run_dir"):
+            CheckpointDirectory(self.run_dir).point(LATEST, checkpoint.resolve().name)
 
     def _train_step(self) -> None:
         """Rollouts and updates of the next step. `Stopped` leaves everything as it was before."""
@@ -295,6 +312,7 @@ class Run:
         self.display.doing("export")
         final, beside = self.run_dir / "export", self.run_dir / ".export.new"
         with writing_to(self.run_dir, "train.run_dir"):
+            on_first_rank(lambda: shutil.rmtree(beside, ignore_errors=True))
             self.policy.export(beside)
             on_first_rank(lambda: _publish(self.encoder, beside, final))
         self.display.line(f"exported to {final}")
@@ -303,8 +321,7 @@ class Run:
 def _publish(encoder: PromptEncoder, beside: Path, final: Path) -> None:
     """A folder of that name is a whole model."""
     encoder.save_pretrained(beside)
-    shutil.rmtree(final, ignore_errors=True)
-    beside.rename(final)
+    replace_directory(final, beside)
 
 
 def _due(step: int, every: int) -> bool:

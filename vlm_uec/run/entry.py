@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from vlm_uec.checkpoint import find_checkpoint
 from vlm_uec.checkpoint.continuation import check_continuation
-from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory
+from vlm_uec.checkpoint.directory import CheckpointDirectory
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.config import Config
-from vlm_uec.distributed import gather_lists, rank
+from vlm_uec.distributed import gather_lists, rank, world_size
+from vlm_uec.errors import UserError
 from vlm_uec.files.locked import hold
 from vlm_uec.files.writable import writing_to
 
 LOCK = ".lock"
+SEEN_WITHIN_S = 30.0  # network file systems remember for a while that a file was not there
 _held: dict[Path, BinaryIO] = {}  # locks, until this process ends
 
 
@@ -24,8 +28,9 @@ class Entry:
     """Where a run starts."""
 
     checkpoint: Path | None
-    is_latest: bool  # the checkpoint is this directory's newest: it need not be written again
-    saved_by: int | None  # how many ranks wrote it
+    own: bool  # the checkpoint lies in this run's directory
+    saved_by: int  # how many ranks wrote it
+    trained: int  # steps
     changed: tuple[str, ...]  # settings that differ from the checkpoint's, and may
 
 
@@ -37,28 +42,47 @@ def enter(config: Config) -> Entry:
     return gather_lists(lambda: [_enter(config)] if rank() == 0 else [])[0]
 
 
-def claim(run_dir: Path) -> None:
-    """Makes the directory this process's, until that ends. Raises `UserError` where it is another's."""
+def claim(run_dir: Path) -> str:
+    """Makes the directory this process's, until that ends; what its lock file says now.
+
+    Raises `UserError` where it is another's.
+    """
     with writing_to(run_dir, "train.run_dir"):
         run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / LOCK).touch()
-    if run_dir not in _held:
-        refusal = f"train.run_dir {run_dir}: a run is going on in it; choose another"
-        _held[run_dir] = hold(run_dir / LOCK, refusal)
+        lock = run_dir / LOCK
+        if run_dir not in _held:
+            lock.touch()
+            refusal = f"train.run_dir {run_dir}: a run is going on in it; choose another"
+            _held[run_dir] = hold(lock, refusal)
+        token = secrets.token_hex(8)
+        lock.write_text(token, encoding="utf-8")
+        return token
+
+
+def check_shared(run_dir: Path, token: str) -> None:
+    """Raises `UserError` where this rank does not see what rank 0 wrote when it claimed the directory."""
+    lock = run_dir / LOCK
+    deadline = time.monotonic() + SEEN_WITHIN_S
+    while not (lock.is_file() and lock.read_text(encoding="utf-8", errors="replace") == token):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"train.run_dir {run_dir}: rank {rank()} does not see what rank 0 wrote there; choose a "
+                "directory on a file system that all machines share"
+            )
+        time.sleep(0.2)
 
 
 def _enter(config: Config) -> Entry:
     run_dir = Path(config.train.run_dir)
-    directory = CheckpointDirectory(run_dir)
     if config.resume != "never" and run_dir.is_dir():
         # A fresh one is claimed when there is something to write: a slip of the user's leaves no folder.
         claim(run_dir)
-        directory.recover()
+        with writing_to(run_dir, "train.run_dir"):
+            CheckpointDirectory(run_dir).recover()
     checkpoint = find_checkpoint(run_dir, config.resume)
     if checkpoint is None:
-        return Entry(None, is_latest=False, saved_by=None, changed=())
+        return Entry(None, own=False, saved_by=world_size(), trained=0, changed=())
     changed = check_continuation(checkpoint, config)
-    here = checkpoint.resolve().parent == directory.path.resolve()
-    if here:
-        directory.point(LATEST, checkpoint.resolve().name)
-    return Entry(checkpoint, here, read_record(checkpoint).world_size, tuple(changed))
+    record = read_record(checkpoint)
+    own = CheckpointDirectory(run_dir).holds(checkpoint)
+    return Entry(checkpoint, own, record.world_size, record.step, tuple(changed))

@@ -8,10 +8,10 @@ from typing import Any
 
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import Config, dump_config
-from vlm_uec.distributed import on_first_rank, rank
+from vlm_uec.distributed import gather_lists, on_all_ranks, on_first_rank, rank
 from vlm_uec.files.durable import write_whole
 from vlm_uec.files.writable import writing_to
-from vlm_uec.run.entry import claim
+from vlm_uec.run.entry import check_shared, claim
 from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
 from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.writers import METRICS, RunWriter, read_jsonl
@@ -30,7 +30,6 @@ class Recorder:
         self._alarm = EntropyAlarm(EntropyBand(guard.entropy_low, guard.entropy_high, guard.entropy_window))
 
         def begin() -> None:
-            claim(self.run_dir)
             write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
             told = state.step if state.finished else state.step - 1
             self._writer = RunWriter(self.run_dir, None if fresh else max(told, 0), state.step)
@@ -42,6 +41,8 @@ class Recorder:
             for row in rows:
                 self._alarm.see(row)
 
+        token = gather_lists(lambda: [claim(self.run_dir)] if rank() == 0 else [])[0]
+        on_all_ranks(lambda: check_shared(self.run_dir, token))
         self._write(begin)
 
     def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ the last `window` is compared with it, so that one odd step is no alarm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -36,7 +37,7 @@ class EntropyAlarm:
     def see(self, row: Mapping[str, float | None]) -> tuple[dict[str, float], str | None]:
         """The step's `alarm/...` metrics, and a line where an alarm begins or ends."""
         entropy = row.get(ENTROPY)
-        if entropy is not None:
+        if entropy is not None and math.isfinite(entropy):
             self._entropies.append(entropy)
         before, self._state = self._state, self._judge()
         told = {

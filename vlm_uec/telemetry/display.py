@@ -50,10 +50,14 @@ class Display:
         if self._live:
             self._overwrite(self._doing)
 
-    def progress(self, progress: Progress) -> None:
-        """How far a rollout is, how fast, and what time is left at that speed."""
+    def moved(self) -> None:
+        """The work got on, with nothing to show for it."""
         if self._watch:
             self._watch.moved()
+
+    def progress(self, progress: Progress) -> None:
+        """How far a rollout is, how fast, and what time is left at that speed."""
+        self.moved()
         now = time.monotonic()
         seconds = max(now - self._since, 1e-9)
         line = (

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +34,10 @@ class RunWriter:
         self._run_dir = run_dir
         path = run_dir / METRICS
         if resume_step is not None:
-            _write_rows(path, [row for row in read_jsonl(path) if _step(row) <= resume_step])
+            _write_rows(path, _rows_until(path, resume_step))
             for samples in (run_dir / "samples").glob("step_*.jsonl"):
-                if int(samples.stem.removeprefix("step_")) > (resume_step if sampled is None else sampled):
+                number = samples.stem.removeprefix("step_")
+                if number.isdecimal() and int(number) > (resume_step if sampled is None else sampled):
                     samples.unlink()
         elif path.exists() and path.stat().st_size:
             raise UserError(f"{path} is of an earlier run: resume it or choose another directory")
@@ -90,21 +92,45 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
     Raises UserError, naming the line, where any other line is no JSON object.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else [""]
-    rows = []
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last line end is torn, or nothing
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: {error}; remove that line") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: not a JSON object; remove that line")
-        rows.append(row)
+    return [_row(path, number, line) for number, line in enumerate(_lines(path), start=1)]
+
+
+def _lines(path: Path) -> list[str]:
+    """Whole ones: what follows the last line end is torn, or nothing."""
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else []
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path}, line {number}: {error}; remove that line") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{path}, line {number}: not a JSON object; remove that line")
+    return row
+
+
+def _row_or_none(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _rows_until(path: Path, last: int) -> list[dict[str, Any]]:
+    """Rows of steps up to `last`. What comes after that step may be damaged: it is cut anyway."""
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(_lines(path), start=1):
+        row = _row(path, number, line) if len(rows) < last else _row_or_none(line)
+        if row is not None and _step(row) <= last:
+            rows.append(row)
     return rows
 
 
 def _step(row: Mapping[str, Any]) -> int:
-    return int(row["step"])
+    step = row.get("step")
+    return step if isinstance(step, int) else sys.maxsize
 
 
 def _finite(value: Any) -> Any:
