@@ -88,6 +88,7 @@ class RankWatch:
             yield
         except BaseException as error:
             if self._ranks > 1 and _is_of_network(error):
+                tell(f"rank {self._rank}: {plain(str(error), 160)}; looking for the rank that caused it")
                 time.sleep(self._limits.rank_timeout + 4 * self._period)
             self._close(error)
             raise
