@@ -11,6 +11,7 @@ import torch
 from tests.tiny import random_prompt, random_response, tiny_policy
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
+from vlm_uec.policy import learner as learner_module
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.learner import Learner, PromptTable
@@ -167,6 +168,28 @@ def test_the_first_minibatchs_old_logprobs_are_its_own_new_ones() -> None:
             expected, _ = _alone(before, item.trajectory)
         torch.testing.assert_close(item.old_logprobs, expected, rtol=0, atol=1e-5)
         assert not item.old_logprobs.requires_grad
+
+
+def test_log_probs_come_to_the_cpu_only_where_they_become_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time waits for a GPU: not in a later mini-batch, whose old ones are known, nor in a replay."""
+    brought: list[int] = []
+    by_key = learner_module._by_key
+
+    def noting(trajectories: Sequence[Trajectory], values: torch.Tensor) -> Any:
+        brought.append(len(trajectories))
+        return by_key(trajectories, values)
+
+    monkeypatch.setattr(learner_module, "_by_key", noting)
+    batch = _batch()
+    learner = _learner(PlainPolicy(tiny_policy()))
+    old, reference = learner.old_logprobs(batch), learner.reference_logprobs(batch)
+    brought.clear()
+    scored, _ = learner.update(batch, old, reference)
+    taught = [trajectory for trajectory in batch[:MINIBATCH] if trajectory.advantage]
+    assert sum(brought) == len(taught)
+    brought.clear()
+    learner.replay(scored)
+    assert brought == []
 
 
 def test_a_later_minibatchs_old_logprobs_are_of_the_policy_before_any_step() -> None:

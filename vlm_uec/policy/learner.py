@@ -214,20 +214,23 @@ class Learner:
         stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
         if stats.skipped:
             return [], stats
-        first = any(item.old is None for item in active)
-        return _scored(active, _union(new) if first else {}), stats
+        return _scored(active, _union(new) if _wants_new(active) else {}), stats
 
     def _accumulate(
         self, work: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
     ) -> tuple[dict[TrajectoryKey, torch.Tensor], PassSums]:
-        """Forward and backward over a mini-batch, or over `fillers`; new log-probs of this rank's share."""
+        """Forward and backward over a mini-batch, or over `fillers`.
+
+        Gives this rank's new log-probs where they are wanted: bringing them to the CPU stalls a GPU.
+        """
         read = [item.trajectory for item in work]
+        wanted = _wants_new(work)
         sums = PassSums()
         new: dict[TrajectoryKey, torch.Tensor] = {}
         for micro, packed in self._packed(fillers or self._plan(read), read):
             members = [work[member] for member in micro.members]
             logprobs = self._micro_batch(packed, members, micro, sums, replayed=replayed)
-            if not micro.filler:
+            if wanted and not micro.filler:
                 new |= _by_key([item.trajectory for item in members], logprobs)
         return new, sums
 
@@ -352,6 +355,11 @@ class _TokenTerms:
         if source == "replay":
             return True
         return self.explored if source == "exploration" else ~self.explored
+
+
+def _wants_new(items: Sequence[_Item]) -> bool:
+    """Whether the new log-probs are to serve as somebody's old ones."""
+    return any(item.old is None for item in items)
 
 
 def _by_key(trajectories: Sequence[Trajectory], values: torch.Tensor) -> dict[TrajectoryKey, torch.Tensor]:

@@ -36,7 +36,7 @@ class PassSums:
         self._watched.append((value.detach(), tuple(names)))
 
     def over_ranks(self) -> tuple[dict[str, float], list[str]]:
-        """Everything, over all ranks; a name that nobody used is 0. Whose watched numbers are not finite.
+        """Totals over all ranks (a name that nobody used is 0), and whose watched numbers are not finite.
 
         Every rank calls it.
         """

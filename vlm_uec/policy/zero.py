@@ -122,10 +122,7 @@ class ZeroPolicy:
         self._engine.optimizer._overflow_clean_up(None)  # as DeepSpeed does with a gradient of no use
 
     def abandon_pass(self) -> None:
-        """After a pass that an error cut off: drops what is accumulated, lets gathered weights go.
-
-        Every rank calls it, also those whose pass was whole.
-        """
+        """After a pass that an error cut off on the only rank: drops what is accumulated, lets weights go."""
         for bucket in self._engine.optimizer.ipg_buckets.values():
             bucket.clear_params()  # gradients that waited to be reduced together
         self.discard()
@@ -227,7 +224,7 @@ class ZeroReference:
             return self._engine(batch.to(device))[0]
 
     def abandon_pass(self) -> None:
-        """After a pass that an error cut off: lets weights go that it gathered; every rank calls it."""
+        """After a pass that an error cut off on the only rank: lets weights go that it gathered."""
         _release_weights(self._engine.optimizer, self._engine.optimizer)
 
 
