@@ -58,7 +58,7 @@ def test_another_runs_checkpoint_is_not_this_ones_newest(tmp_path: Path) -> None
 
 def test_what_a_dead_run_left_half_done_is_taken_away(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
-    for name in (".writing-step_000020", ".writing-universal", ".old-step_000005"):
+    for name in (".writing-step_000020", ".writing-scratch", ".old-step_000005"):
         (tmp_path / "checkpoints" / name / "zero").mkdir(parents=True)
     enter(make_config(f"train.run_dir={tmp_path}", "resume=auto"))
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["latest", "step_000010"]

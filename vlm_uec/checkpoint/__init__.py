@@ -16,7 +16,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from vlm_uec.checkpoint.continuation import CONFIG
-from vlm_uec.checkpoint.directory import CheckpointDirectory, Keep
+from vlm_uec.checkpoint.directory import CheckpointDirectory, Keep, is_name
 from vlm_uec.checkpoint.manifest import (
     Files,
     entries,
@@ -25,12 +25,10 @@ from vlm_uec.checkpoint.manifest import (
     write_manifest,
 )
 from vlm_uec.checkpoint.state import RECORD, Origin, TrainState, read_record, read_state, save_state
-from vlm_uec.distributed import barrier, gather_lists, on_all_ranks, on_first_rank, rank, world_size
+from vlm_uec.distributed import gather_lists, on_all_ranks, on_first_rank, rank, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.files.durable import sync
 from vlm_uec.files.writable import check_room
-
-ZERO = "zero"
 
 
 @dataclass(frozen=True)
@@ -45,18 +43,17 @@ class Contents:
 def save_checkpoint(
     run_dir: Path, contents: Contents, save_weights: Callable[[Path], None], keep: Keep
 ) -> None:
-    """Writes `checkpoints/step_000010`; every rank calls it. `save_weights` fills a directory `zero`."""
+    """Writes `checkpoints/step_000010`; every rank calls it. `save_weights` writes into a given directory."""
     directory = CheckpointDirectory(run_dir)
     temporary = directory.writing(contents.state.step)
     on_first_rank(lambda: _begin(run_dir, temporary))
     try:
         save_weights(temporary)
-        barrier()
-        written = gather_lists(lambda: list(entries(temporary, _own_files(temporary / ZERO)).items()))
+        written = gather_lists(lambda: list(entries(temporary, _own_files(temporary)).items()))
         on_first_rank(lambda: _finish(temporary, contents, dict(written)))
     except BaseException:
         # Half a checkpoint is of no use, and its room may be what is missing. Others may still write theirs.
-        mine = [temporary] if rank() == 0 else _own_files(temporary / ZERO)
+        mine = [temporary] if rank() == 0 else _own_files(temporary)
         for path in mine:
             _remove(path)
         raise
@@ -106,11 +103,12 @@ def find_checkpoint(run_dir: Path, resume: str) -> Path | None:
     if not (path / RECORD).is_file():
         raise UserError(f"resume {resume}: no checkpoint there; give a .../checkpoints/step_... directory")
     directory = CheckpointDirectory(run_dir)
-    if directory.holds(path) != directory.names(path):
+    own = directory.holds(path)
+    if own and not is_name(path.resolve().name):
         raise UserError(
             f"resume {resume}: is not called step_...; move it out of the run's checkpoints, or rename it"
         )
-    if not directory.holds(path) and directory.latest():
+    if not own and directory.latest():
         raise UserError(
             f"resume {resume}: train.run_dir {run_dir} has checkpoints of its own; choose another directory"
         )
@@ -134,11 +132,9 @@ def _size_before(run_dir: Path) -> int:
         return 0
 
 
-def _own_files(zero: Path) -> list[Path]:
+def _own_files(directory: Path) -> list[Path]:
     """The files that this rank wrote, by DeepSpeed's names; rank 0 sees to those without a rank in theirs."""
-    files = [path for path in zero.rglob("*") if path.is_file()]
-    numbers = {path: _rank_of(path.name) for path in files}
-    return [path for path in files if numbers[path] == rank()]
+    return [path for path in directory.rglob("*") if path.is_file() and _rank_of(path.name) == rank()]
 
 
 def _rank_of(name: str) -> int:
@@ -151,10 +147,11 @@ def _rank_of(name: str) -> int:
 def _finish(temporary: Path, contents: Contents, written: Files) -> None:
     save_state(temporary, contents.state, contents.origin, world_size())
     (temporary / CONFIG).write_text(contents.config, encoding="utf-8")
-    ours = [path for path in temporary.iterdir() if path.is_file()]
+    ours = [path for path in temporary.iterdir() if path.is_file() and path.name not in written]
     write_manifest(temporary, {**written, **entries(temporary, ours)})
-    for path in (temporary / ZERO, temporary):
-        sync(path)
+    for path in temporary.rglob("*"):
+        if path.is_dir():
+            sync(path)
 
 
 def _publish(directory: CheckpointDirectory, step: int, keep: Keep) -> None:

@@ -36,7 +36,11 @@ class CheckpointDirectory:
         """Where a checkpoint is until it is whole."""
         return self.path / f"{_WRITING}{_name(step)}"
 
-    def publish(self, step: int) -> Path:
+    def scratch(self) -> Path:
+        """A place for what is of use while a checkpoint is loaded."""
+        return self.path / f"{_WRITING}scratch"
+
+    def publish(self, step: int) -> None:
         """Gives a whole checkpoint its name and points `latest` to it."""
         final = self.path / _name(step)
         self._put_away(final)
@@ -44,16 +48,12 @@ class CheckpointDirectory:
         sync(self.path)
         self.point(LATEST, final.name)
         shutil.rmtree(self._old(final), ignore_errors=True)
-        return final
 
     def prune(self, keep: Keep) -> None:
         """Removes what neither rule keeps, and points `best` to the best."""
         latest = self.pointed(LATEST) or _name(0)
         scores = {path.name: _score(path) for path in self._whole()}
-        best = ranking({name: score for name, score in scores.items() if _step(name) <= _step(latest)})[
-            : keep.best
-        ]
-        if best:
+        if best := ranking(_reached(scores, latest))[: keep.best]:
             self.point(BEST, best[0])
         else:
             (self.path / BEST).unlink(missing_ok=True)
@@ -78,10 +78,6 @@ class CheckpointDirectory:
         """Whether it lies in this directory."""
         return checkpoint.resolve().parent == self.path.resolve()
 
-    def names(self, checkpoint: Path) -> bool:
-        """Whether it lies in this directory, under a checkpoint's name."""
-        return self.holds(checkpoint) and _NAME.fullmatch(checkpoint.resolve().name) is not None
-
     def recover(self) -> None:
         """Takes away what a run that died left half written or half removed."""
         latest = self.pointed(LATEST)
@@ -101,12 +97,12 @@ class CheckpointDirectory:
         if not path.is_file():
             return None
         name = path.read_text(encoding="utf-8", errors="replace").strip()
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise UserError(f"{path}: names no checkpoint; write step_... into it, or resume=PATH")
         return name
 
     def _whole(self) -> list[Path]:
-        return sorted(path for path in self.path.glob("step_*") if _NAME.fullmatch(path.name))
+        return sorted(path for path in self.path.glob("step_*") if is_name(path.name))
 
     def _put_away(self, path: Path) -> None:
         shutil.rmtree(self._old(path), ignore_errors=True)
@@ -135,9 +131,18 @@ def staying(scores: Scores, latest: str, keep: Keep) -> set[str]:
 
     Later ones are of a future that a resume from an earlier step gave up: neither new nor old.
     """
-    reached = sorted((name for name in scores if _step(name) <= _step(latest)), key=_step)
-    later = scores.keys() - set(reached)
-    return later | set(reached[-keep.newest :]) | set(ranking({n: scores[n] for n in reached})[: keep.best])
+    reached = _reached(scores, latest)
+    newest = sorted(reached, key=_step)[-keep.newest :]
+    return (scores.keys() - reached.keys()) | {*newest, *ranking(reached)[: keep.best]}
+
+
+def is_name(name: str) -> bool:
+    """Whether a checkpoint may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
+def _reached(scores: Scores, latest: str) -> Scores:
+    return {name: score for name, score in scores.items() if _step(name) <= _step(latest)}
 
 
 def _name(step: int) -> str:

@@ -92,7 +92,7 @@ def read_record(checkpoint: Path) -> Record:
 
 
 def read_state(checkpoint: Path) -> TrainState:
-    """Reads what `save_state` wrote; only of files that were verified, or a damaged one is a traceback."""
+    """Reads what `save_state` wrote; a damaged tensor file raises whatever its reader does."""
     record = read_record(checkpoint)
     return TrainState(
         step=record.step,

@@ -226,9 +226,8 @@ class Run:
 
     def _resume(self, checkpoint: Path) -> None:
         saved_by = self.entry.saved_by
-        scratch = self.run_dir / "checkpoints" / ".writing-universal"
         with writing_to(self.run_dir, "train.run_dir"):
-            self.policy.load(checkpoint, saved_by, scratch)
+            self.policy.load(checkpoint, saved_by, CheckpointDirectory(self.run_dir).scratch())
         if saved_by != world_size():
             self.display.line(f"written on {saved_by} rank(s), goes on on {world_size()}: equal to rounding")
         self.trainer.restore(self.state)
