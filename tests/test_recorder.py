@@ -78,7 +78,7 @@ def test_damage_before_the_checkpoint_is_told(tmp_path: Path) -> None:
 
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_its_metrics_again(tmp_path: Path) -> None:
-    _write(tmp_path, {"step": 1}, {"step": 2})
+    _write(tmp_path, {"step": 1}, {"step": 2}, torn="\0\n")
     _recorder(tmp_path, TrainState())
     assert _steps(tmp_path) == []
 

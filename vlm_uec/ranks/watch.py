@@ -30,7 +30,7 @@ import psutil
 import torch.distributed as dist
 
 from vlm_uec.command import tell
-from vlm_uec.errors import RunEnd, Stopped, UserError
+from vlm_uec.errors import RunEnd, Stopped
 from vlm_uec.one_line import plain
 from vlm_uec.ranks.meeting import Meeting
 from vlm_uec.ranks.stopping import StopRequest
@@ -165,7 +165,7 @@ def _is_of_network(error: BaseException) -> bool:
 
 
 def _kind(error: BaseException | None) -> str:
-    return "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return "" if isinstance(error, RunEnd) else f"{type(error).__name__}: "
 
 
 @cache

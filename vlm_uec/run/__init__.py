@@ -177,7 +177,11 @@ class Run:
         """
         try:
             self.request.check_together()
-            self._begin()
+        except Stopped as stop:
+            self.display.line(f"{Signals(stop.signum).name}: stopped before the first step")
+            return stop.signum
+        self._begin()
+        try:
             while not self.finished or self.step < self.config.train.steps:
                 if self.finished:
                     self._train_step()
@@ -196,7 +200,7 @@ class Run:
         """From the checkpoint, or from the start."""
         if self.entry.checkpoint:
             self._resume(self.entry.checkpoint)
-        state = self.state
+        state, self.state = self.state, TrainState()  # its buffers are the trainer's from here on
         self.step, self.finished, self.values = state.step, state.finished, dict(state.metrics)
         self.saved = (state.step, state.finished) if self.entry.own else None
         self.outcome: StepOutcome | None = None
@@ -276,13 +280,9 @@ class Run:
         self.saved = (self.step, self.finished)
 
     def _leave(self, signum: int) -> None:
-        name = Signals(signum).name
-        if not hasattr(self, "recorder"):
-            self.display.line(f"{name}: stopped before the first step")
-            return
         if self.saved != (self.step, self.finished):
             self._save()
-        self.display.line(f"{name}: stopped after step {self.step}; resume=auto goes on")
+        self.display.line(f"{Signals(signum).name}: stopped after step {self.step}; resume=auto goes on")
 
     def _progress(self, progress: Progress) -> None:
         self.display.progress(progress)

@@ -27,23 +27,21 @@ class Recorder:
         self.run_dir = Path(config.train.run_dir)
         self._writer: RunWriter | None = None
         guard = config.guard
-        self._alarm = EntropyAlarm(EntropyBand(guard.entropy_low, guard.entropy_high, guard.entropy_window))
-
-        def begin() -> None:
-            write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
-            told = state.step if state.finished else state.step - 1
-            self._writer = RunWriter(self.run_dir, None if fresh else max(told, 0), state.step)
-            rows = read_jsonl(self.run_dir / METRICS)
-            if state.finished and state.step and not any(row["step"] == state.step for row in rows):
-                # It died between the checkpoint and its line.
-                self._writer.metrics(state.step, state.metrics)
-                rows.append(dict(state.metrics))
-            for row in rows:
-                self._alarm.see(row)
-
+        self._band = EntropyBand(guard.entropy_low, guard.entropy_high, guard.entropy_window)
         token = gather_lists(lambda: [claim(self.run_dir)] if rank() == 0 else [])[0]
         on_all_ranks(lambda: check_shared(self.run_dir, token))
-        self._write(begin)
+        self._write(lambda: self._begin(config, state, fresh=fresh))
+
+    def _begin(self, config: Config, state: TrainState, *, fresh: bool) -> None:
+        write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
+        told = state.step if state.finished else state.step - 1
+        self._writer = RunWriter(self.run_dir, None if fresh else max(told, 0), state.step)
+        rows: list[Metrics] = [*read_jsonl(self.run_dir / METRICS)]
+        if state.finished and state.step and not any(row["step"] == state.step for row in rows):
+            # It died between the checkpoint and its line.
+            self._writer.metrics(state.step, state.metrics)
+            rows.append(state.metrics)
+        self._alarm = EntropyAlarm(self._band, rows)
 
     def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
         self._write(lambda: self._open().samples(step, rows))

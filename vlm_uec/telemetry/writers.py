@@ -110,20 +110,14 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     return row
 
 
-def _row_or_none(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
-
-
 def _rows_until(path: Path, last: int) -> list[dict[str, Any]]:
     """Rows of steps up to `last`. What comes after that step may be damaged: it is cut anyway."""
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(_lines(path), start=1):
-        row = _row(path, number, line) if len(rows) < last else _row_or_none(line)
-        if row is not None and _step(row) <= last:
+        if last == (_step(rows[-1]) if rows else 0):
+            break
+        row = _row(path, number, line)
+        if _step(row) <= last:
             rows.append(row)
     return rows
 
