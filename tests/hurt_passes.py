@@ -46,7 +46,7 @@ def too_little_memory(
     whole = learner.budget.positions
     injuries = {
         "half_budget": nullcontext(),
-        "before_the_pass": _forward(policy, _out_of_memory),
+        "before_the_pass": _forward(policy, None),
         "in_forward": _in_layer(policy, backward=False),
         "in_backward": _in_layer(policy, backward=True),
     }
@@ -97,9 +97,6 @@ def _times_nan(logprobs: torch.Tensor) -> torch.Tensor:
 def _nan_gradient(logprobs: torch.Tensor) -> torch.Tensor:
     logprobs.register_hook(lambda gradient: gradient * math.nan)
     return logprobs
-
-
-_out_of_memory = None
 
 
 @contextmanager

@@ -15,7 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import train
-from tests.launch import BUNDLED_MODEL, ROOT, execute, free_port, synthetic_data
+from tests.launch import (
+    BUNDLED_MODEL,
+    ROOT,
+    SHORT,
+    execute,
+    free_port,
+    model_copy,
+    synthetic_data,
+    synthetic_run,
+)
 from vlm_uec import run
 from vlm_uec.files import writable
 from vlm_uec.ranks.meeting import Meeting
@@ -65,6 +74,13 @@ def test_a_missing_model(tmp_path: Path) -> None:
     assert line.startswith(f"error: model.path {tmp_path}/no_model: ")
 
 
+def _start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
+    monkeypatch.setattr(session, "meet", lambda timeout: Meeting(None, 0, 1))
+    # Its default stream is that of the import, which a test before this one may have closed.
+    monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
+
+
 @pytest.fixture
 def fails_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -75,10 +91,7 @@ def fails_here(
         run_dir = tmp_path / "run"
         paths = [f"model.path={BUNDLED_MODEL}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
         monkeypatch.setattr(sys, "argv", ["train.py", "--config", str(ROOT / RECIPE), *paths, argument])
-        monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
-        monkeypatch.setattr(session, "meet", lambda timeout: Meeting(None, 0, 1))
-        # Its default stream is that of the import, which a test before this one may have closed.
-        monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
+        _start_nothing(monkeypatch)
         capsys.readouterr()
         assert train.main() == 2
         assert not run_dir.exists()
@@ -148,6 +161,30 @@ def test_a_reward_plug_in_that_raises_in_the_middle_of_a_run(tmp_path: Path) -> 
     assert f"reward function {file}:score, problem " in line
     assert "it raised KeyError: 'boom'" in line
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.end_to_end
+def test_a_damaged_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a model is loaded for it, and before anything of it is unpickled."""
+    run_dir = Path(shutil.copytree(synthetic_run(), tmp_path / "run"))
+    weights = next((run_dir / "checkpoints" / "step_000004" / "zero").glob("*rank_1*optim_states.pt"))
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    paths = [f"model.path={model_copy()}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
+    settings = ["--config", str(ROOT / RECIPE), *SHORT, *paths, "train.steps=5", "resume=auto"]
+    monkeypatch.setattr(sys, "argv", ["train.py", *settings])
+    _start_nothing(monkeypatch)
+    monkeypatch.setattr(run, "build_policy", _no_model)
+    assert train.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {weights}: another content than was written; resume=PATH picks another checkpoint"
+
+
+def _no_model(*_: object) -> None:
+    raise AssertionError("a model was loaded")
 
 
 def test_a_run_folder_that_cannot_be_made(fails_here: Callable[[str], str], tmp_path: Path) -> None:

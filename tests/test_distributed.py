@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from tests.fakes import on_ranks
 from vlm_uec import distributed
 from vlm_uec.distributed import gather_lists, on_first_rank
-from vlm_uec.errors import UserError
+from vlm_uec.errors import RunEnd, RunFailed, Stopped, UserError
 
 
 def test_lists_of_all_ranks_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +63,40 @@ def test_the_first_rank_works_and_all_hear_of_its_fault(monkeypatch: pytest.Monk
 
     assert on_ranks(monkeypatch, 2, work, distributed) == ["no", "no"]
     assert did == [0]
+
+
+def _raised(monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> list[str]:
+    """What `gather_lists` raises on each rank where its work raised these."""
+
+    def work(rank: int) -> str:
+        def give() -> list[int]:
+            if (error := errors[rank]) is not None:
+                raise error
+            return [rank]
+
+        try:
+            return str(gather_lists(give))
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    return on_ranks(monkeypatch, len(errors), work, distributed)
+
+
+def test_a_stop_on_one_rank_is_a_stop_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _raised(monkeypatch, None, Stopped(15)) == ["Stopped: stopped by signal 15"] * 2
+
+
+def test_a_fault_goes_before_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _raised(monkeypatch, Stopped(15), UserError("no room")) == ["UserError: no room"] * 2
+    assert _raised(monkeypatch, Stopped(15), RunFailed("no memory")) == ["RunFailed: no memory"] * 2
+    told = _raised(monkeypatch, Stopped(15), ValueError("a bug"))
+    assert told == ["RuntimeError: rank 1 failed: ValueError: a bug", "ValueError: a bug"]
+
+
+@pytest.mark.parametrize("error", [UserError("no room"), RunFailed("no memory"), Stopped(2)])
+def test_ends_survive_the_way_to_another_rank(error: RunEnd) -> None:
+    arrived = pickle.loads(pickle.dumps(error))
+    assert (type(arrived), str(arrived), arrived.exit_code) == (type(error), str(error), error.exit_code)
 
 
 def test_alone_it_is_plain() -> None:

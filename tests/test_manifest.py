@@ -22,7 +22,13 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_accepted(checkpoint: Path) -> None:
-    verify(checkpoint, read_manifest(checkpoint))
+    files = read_manifest(checkpoint)
+    verify(checkpoint, files)
+    assert {name: entry.bytes for name, entry in files.items()} == {
+        "state.json": 10,
+        "zero/a.pt": 9,
+        "zero/b.pt": 9,
+    }
 
 
 def _flip(checkpoint: Path) -> None:

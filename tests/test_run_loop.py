@@ -48,7 +48,7 @@ class Scene:
 
 
 def _run(scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None = None) -> Run:
-    """Three steps, validated at the second and the last, saved at the last; from `state`, which is its own."""
+    """Three steps, validated at the second and the last, saved at the last; from `state`, its own."""
     run = cast(Run, object.__new__(Run))
     run.config = make_config(f"train.steps={STEPS}", "train.eval_every=2", "train.save_every=9")
     run.request, run.display, run.timer = (

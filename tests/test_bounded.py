@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlm_uec.files.small import read_json
+from vlm_uec.files.bounded import read_json
 
 
 def test_a_small_file_is_read(tmp_path: Path) -> None:
