@@ -133,6 +133,7 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
         PromptTable(prompts.tokens, prompts.encode),
         config.loss,
         minibatch=config.optim.minibatch * config.rollout.n,
+        max_tokens=config.rollout.max_tokens,
         budget=PassBudget(config.optim.microbatch_tokens, lambda positions, why: print(why, positions)),
     )
     timer = PhaseTimer()

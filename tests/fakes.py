@@ -177,7 +177,8 @@ class NotingLearner:
 
 def make_stats(**values: Any) -> UpdateStats:
     plain: dict[str, Any] = dict.fromkeys(UpdateStats.__dataclass_fields__, 0.0)
-    return UpdateStats(**{**plain, "covariance": {}, "suspects": (), **values})
+    untold = {"covariance": {}, "suspects": (), "entropy_change": None, "entropy_predicted": None}
+    return UpdateStats(**{**plain, **untold, **values})
 
 
 def scripted_judge(text: str, problem: Problem) -> Reward:

@@ -84,6 +84,7 @@ def main(directory: Path) -> None:
         table,
         config.loss,
         minibatch=MINIBATCH,
+        max_tokens=config.rollout.max_tokens,
         budget=PassBudget(config.optim.microbatch_tokens, lambda positions, why: None),
     )
     batch = load_scored(directory / "batch")

@@ -13,7 +13,7 @@ from tests.launch import SHORT
 from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.config import Config, OptimConfig, dump_config, load_config
 from vlm_uec.config.fields import config_keys
-from vlm_uec.config.rules import largest_advantage
+from vlm_uec.config.rules import largest_advantage, largest_deviation
 from vlm_uec.errors import UserError
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 
@@ -124,6 +124,54 @@ def test_the_defaults_are_the_reference_settings(file: Path) -> None:
 
 
 # --- presets and precedence -------------------------------------------------------------------------------
+
+
+# What each objective's authors set beside it, where that differs from GRPO in the reference settings.
+OBJECTIVES: dict[str, dict[str, object]] = {
+    "grpo": {},
+    "dr_grpo": {"advantage.scaled": False, "loss.aggregation": "constant", "loss.kl_coef": 0.0},
+    "dapo": {
+        "loss.clip_high": 0.28,
+        "loss.kl_coef": 0.0,
+        "reward.overlong_buffer": 0.2,
+        "retention.mixed_groups": True,
+        "pending.enabled": True,
+    },
+    "gspo": {
+        "loss.name": "gspo",
+        "loss.clip_low": 3e-4,
+        "loss.clip_high": 4e-4,
+        "loss.aggregation": "sequence_mean",
+        "loss.kl_coef": 0.0,
+    },
+    "cispo": {"loss.name": "cispo", "loss.clip_low": 1.0, "loss.clip_high": 0.28, "loss.kl_coef": 0.0},
+    "sapo": {"loss.name": "sapo", "loss.aggregation": "sequence_mean", "loss.kl_coef": 0.0},
+    "entropy_bonus": {"loss.entropy_coef": 1e-3},
+    "kl_cov": {"loss.kl_cov_coef": 1.0, "loss.kl_coef": 0.0},
+}
+
+
+def _differences(config: Config, other: Config) -> dict[str, object]:
+    keys = set(config_keys(Config)) - {"algorithm"}
+    return {key: _at(config, key) for key in keys if _at(config, key) != _at(other, key)}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_an_objective_sets_what_its_authors_did(file: Path, objective: str) -> None:
+    config = load_config(file, [f"algorithm={objective}"])
+    assert _differences(config, load_config(file, ["algorithm=grpo"])) == OBJECTIVES[objective]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_uec_on_top_of_an_objective_turns_its_switches_and_leaves_the_objective(
+    file: Path, objective: str
+) -> None:
+    """R - mean is at most 7 / 8 of one, so A0 = 1 would let nothing be replayed: a half is as rare."""
+    alone = load_config(file, [f"algorithm={objective}"])
+    on_top = load_config(file, ["algorithm=uec" if objective == "grpo" else f"algorithm={objective}+uec"])
+    added = dict.fromkeys(set(SWITCHES) - set(OBJECTIVES[objective]), True)
+    own_bound = {"stabilizer.min_advantage": 0.5} if objective == "dr_grpo" else {}
+    assert _differences(on_top, alone) == added | own_bound
 
 
 @pytest.mark.parametrize(("algorithm", "on"), [("uec", True), ("grpo", False)])
@@ -281,7 +329,7 @@ def test_a_misspelt_section_is_told_before_the_one_that_is_missing(tmp_path: Pat
         (["rollout.top_p=1.5"], ["rollout.top_p = 1.5", "number > 0 and <= 1", "the default is 0.99"]),
         (["rollout.temperature=0"], ["rollout.temperature = 0"]),
         (["rollout.slots=7"], ["rollout.slots = 7", "whole number >= 8 and <= 4096 or null"]),
-        (["loss.clip_low=1"], ["loss.clip_low = 1"]),
+        (["loss.clip_low=1.1"], ["loss.clip_low = 1.1"]),
         (["loss.kl_estimator=k4"], ["loss.kl_estimator = 'k4'", '"k1", "k2" or "k3"']),
         (["model.precision=fp16"], ["model.precision = 'fp16'", '"fp32" or "bf16"']),
         (["train.steps=many"], ["train.steps = 'many'", "a whole number"]),
@@ -291,7 +339,7 @@ def test_a_misspelt_section_is_told_before_the_one_that_is_missing(tmp_path: Pat
         (["model.freeze_vision=1"], ["model.freeze_vision = 1", "true or false"]),
         (["optim.lr=.nan"], ["optim.lr = nan"]),
         (["optim.lr=1e400"], ["optim.lr = inf"]),
-        (["algorithm=ppo"], ["algorithm = 'ppo'", '"grpo" or "uec"']),
+        (["algorithm=ppo"], ["algorithm = 'ppo'", '"grpo", "uec", "dr_grpo"']),
         (["rollout=5"], ["rollout = 5", "a section of keys: engine, prompts"]),
         (["exploration=null"], ["exploration = null", "enabled, n, temperature"]),
         (["model.path=[a, b]"], ["model.path = a list of 2", "text"]),
@@ -380,6 +428,7 @@ def test_a_contradiction_is_told_with_its_arithmetic(
         ["exploration.temperature=0.5", "exploration.enabled=false"],
         ["loss.dual_clip=1.21"],
         ["loss.dual_clip=null", "loss.clip_high=5"],
+        ["algorithm=cispo", "loss.clip_high=5"],
         ["evaluation.n=4", "evaluation.temperature=0"],
         ["train.eval_every=1", "evaluation.n=1", "evaluation.temperature=0"],
     ],
@@ -395,6 +444,32 @@ def test_every_switch_can_be_turned_alone(file: Path, algorithm: str, switch: st
     on = algorithm == "grpo"
     config = load_config(file, [f"algorithm={algorithm}", f"{switch}={str(on).lower()}"])
     assert {key: _at(config, key) for key in SWITCHES} == {**dict.fromkeys(SWITCHES, not on), switch: on}
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=40))
+def test_no_unscaled_group_exceeds_the_largest_deviation(rewards: list[float]) -> None:
+    bound = largest_deviation(len(rewards), spread=2.0)
+    assert max(map(abs, group_advantages(rewards, scaled=False))) <= bound + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            ["retention.threshold=0.875"],
+            "no advantage in a group of rollout.n = 8 exceeds 1 x (8 - 1) / 8 = 0.875",
+        ),
+        (
+            ["stabilizer.min_advantage=0.95", "exploration.n=20"],
+            "exploration.n = 20 exceeds 1 x (20 - 1) / 20",
+        ),
+    ],
+)
+def test_unscaled_advantages_have_bounds_of_their_own(file: Path, overrides: list[str], told: str) -> None:
+    settings = ["algorithm=dr_grpo+uec", "rollout.n=8"]
+    assert told in _refusal(file, *settings, *overrides)
+    # A reward that falls by up to 1 for its length spreads over 2.
+    assert load_config(file, [*settings, *overrides, "reward.overlong_buffer=0.1"])
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=40))

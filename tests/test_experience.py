@@ -85,6 +85,30 @@ def test_advantages_are_normalised_apart_in_regular_and_exploration_groups() -> 
     assert experience.regular[6].advantage == pytest.approx(0.6 / 0.27**0.5, abs=1e-4)
 
 
+def test_unscaled_advantages_are_what_a_reward_is_above_the_mean() -> None:
+    """a: 0.9, 0, 0."""
+    collector = _collector()
+    collector.scaled = False
+    advantages = [t.advantage for t in _collect(collector).regular if t.response.problem_id == "a"]
+    assert advantages == pytest.approx([0.6, -0.3, -0.3])
+
+
+def test_a_response_that_nears_its_limit_earns_less_and_is_as_right_as_before() -> None:
+    """Scripted responses are of one token: of a limit of one with a buffer of all of it, the last."""
+    plain, punished = _collector(), _collector()
+    punished.overlong_buffer = 1.0
+    punished.rollout = punished.rollout.model_copy(update={"max_tokens": 1})
+    before, after = _collect(plain), _collect(punished)
+    assert {len(t.response.tokens) for t in after.regular} == {1}
+    assert [t.reward.total - 1 for t in before.regular] == [t.reward.total for t in after.regular]
+    assert [t.reward.accuracy for t in before.regular] == [t.reward.accuracy for t in after.regular]
+    assert _names(before.explored) == _names(after.explored)
+
+
+def test_sampled_tokens_are_those_of_all_responses() -> None:
+    assert _collect(_collector()).response_tokens == 15 + 8
+
+
 def test_every_trajectory_carries_its_step() -> None:
     experience = _collect(_collector(), step=7)
     assert {t.step for t in (*experience.regular, *experience.explored)} == {7}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -36,6 +37,7 @@ class PlainPolicy:
     def __init__(self, policy: Policy, lr: float = LR) -> None:
         self.policy = policy
         self.device = torch.device("cpu")
+        self.lr = lr
         self.optimizer = torch.optim.SGD([p for p in policy.parameters() if p.requires_grad], lr=lr)
         self.scored: list[PackedBatch] = []
         self.read: list[PackedBatch] = []
@@ -124,6 +126,7 @@ def _learner(
         table,
         config,
         minibatch=MINIBATCH,
+        max_tokens=20,
         budget=PassBudget(budget, _no_halving),
     )
 
@@ -367,3 +370,98 @@ def test_covariances_are_means_over_all_of_a_sources_tokens() -> None:
 def test_a_source_that_is_not_there_has_no_covariance() -> None:
     _, (stats,) = _update(_learner(PlainPolicy(tiny_policy())), _batch()[:MINIBATCH])
     assert set(stats.covariance) == {"regular"}
+
+
+# --- the family -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["grpo", "gspo", "cispo", "sapo"])
+def test_on_the_policy_that_sampled_every_objective_takes_the_same_step(name: str) -> None:
+    """In several passes, so that a response's lengths go with its tokens."""
+    policy, plain = PlainPolicy(tiny_policy()), PlainPolicy(tiny_policy())
+    batch = _batch()[:MINIBATCH]
+    _update(_learner(plain, budget=1000), batch)
+    _update(_learner(policy, budget=30, name=name), batch)
+    assert len(policy.read) > len(plain.read)
+    _assert_weights(policy.policy, _weights(plain.policy))
+
+
+def test_gspo_weighs_a_response_by_its_own_mean_ratio() -> None:
+    """Old log-probs 0.2 and 0.4 below the policy's: ratios e^0.2 and e^0.4, the second beyond 1 + 0.3."""
+    policy = PlainPolicy(tiny_policy())
+    batch = [_trajectory("a", 0, 5, 1.0), _trajectory("c", 0, 2, 1.0)]
+    with torch.no_grad():
+        stored = [
+            ScoredTrajectory(t, _alone(policy.policy, t)[0] - gap, None)
+            for t, gap in zip(batch, (torch.tensor([0.0, 0.4, 0.2, 0.1, 0.3]), 0.4), strict=True)
+        ]
+    loss = {"name": "gspo", "clip_high": 0.3, "aggregation": "sequence_mean"}
+    (stats,) = _learner(policy, **loss).replay(stored)
+    assert stats.ratio_mean == pytest.approx((5 * 1.221403 + 2 * 1.491825) / 7, abs=1e-4)
+    assert stats.clipped_high == pytest.approx(2 / 7)
+    assert stats.policy_loss == pytest.approx(-(1.221403 + 1.3) / 2, abs=1e-4)
+
+
+def test_an_entropy_bonus_reads_everything_and_raises_entropy() -> None:
+    policy, brute = PlainPolicy(tiny_policy()), tiny_policy()
+    batch = [t for t in _batch() if not t.advantage]
+    tokens = sum(len(t.response.tokens) for t in batch)
+    total = -sum(_alone(brute, t)[1].sum() for t in batch) * 0.5 / tokens
+    total.backward()
+    expected = {
+        name: weight.detach() - LR * (0 if weight.grad is None else weight.grad)
+        for name, weight in brute.named_parameters()
+    }
+    learner = _learner(policy, entropy_coef=0.5)
+    learner.measure_entropy = True
+    _, (stats,) = _update(learner, batch)
+    _assert_weights(policy.policy, expected)
+    assert stats.entropy_change > 0
+
+
+def test_kl_cov_holds_the_tokens_that_lead_in_covariance_to_the_old_policy() -> None:
+    """Covariances 0.9 * 1, -1 * -0.4 and 0.1 * -0.6: the first leads. Off by 0.3, it pays 2 * 0.3 / 3."""
+    policy = PlainPolicy(tiny_policy())
+    stored = []
+    for name, advantage, sampled, gap in (
+        ("a", 1.0, -0.1, 0.3),
+        ("c", -0.4, -2.0, 9.0),
+        ("b", -0.6, -0.9, 9.0),
+    ):
+        t = _trajectory(name, 0, 1, advantage)
+        t = replace(t, response=replace(t.response, policy_logprobs=torch.tensor([sampled])))
+        with torch.no_grad():
+            stored.append(ScoredTrajectory(t, _alone(policy.policy, t)[0] - gap, None))
+    losses = []
+    for coef in (0.0, 2.0):
+        plain = PlainPolicy(tiny_policy())
+        _learner(plain, kl_cov_coef=coef, kl_cov_fraction=0.34, dual_clip=None).replay(stored)
+        losses.append(sum(plain.losses))
+    assert losses[1] - losses[0] == pytest.approx(2.0 * 0.3 / 3, abs=1e-3)
+
+
+# --- what theory says of a step ---------------------------------------------------------------------------
+
+
+def test_a_steps_change_of_entropy_is_measured_on_the_tokens_it_read() -> None:
+    policy, before = PlainPolicy(tiny_policy()), tiny_policy()
+    batch = _batch()[:MINIBATCH]
+    learner = _learner(policy, budget=30)
+    learner.measure_entropy = True
+    _, (stats,) = _update(learner, batch)
+    read = [t for t in batch if t.advantage]
+    with torch.no_grad():
+        entropies = [torch.cat([_alone(model, t)[1] for t in read]) for model in (before, policy.policy)]
+        force = torch.cat([(sum(_alone(before, t)) * t.advantage) for t in read]).mean()
+    assert stats.entropy_change == pytest.approx(float((entropies[1] - entropies[0]).mean()), abs=1e-5)
+    assert stats.entropy_predicted == pytest.approx(-LR * float(force), abs=1e-6)
+
+
+def test_it_is_not_measured_unless_asked_for_or_where_nothing_was_read() -> None:
+    policy = PlainPolicy(tiny_policy())
+    _, (stats,) = _update(_learner(policy), _batch()[:MINIBATCH])
+    assert (stats.entropy_change, stats.entropy_predicted, policy.scored) == (None, None, [])
+    learner = _learner(policy)
+    learner.measure_entropy = True
+    _, (stats,) = _update(learner, [t for t in _batch() if not t.advantage])
+    assert (stats.entropy_change, stats.entropy_predicted, policy.scored) == (None, None, [])

@@ -179,32 +179,34 @@ def test_truncated_importance_weights() -> None:
 
 
 def test_token_weights_table() -> None:
-    assert token_weights([2, 3, 5], "token_mean") == pytest.approx([0.1, 0.1, 0.1])
+    assert token_weights([2, 3, 5], "token_mean", 20) == pytest.approx([0.1, 0.1, 0.1])
     # 1 / (3 * 2), 1 / (3 * 3), 1 / (3 * 5)
-    assert token_weights([2, 3, 5], "sequence_mean") == pytest.approx([1 / 6, 1 / 9, 1 / 15])
-    assert token_weights([], "token_mean") == token_weights([], "sequence_mean") == []
+    assert token_weights([2, 3, 5], "sequence_mean", 20) == pytest.approx([1 / 6, 1 / 9, 1 / 15])
+    assert token_weights([2, 3, 5], "constant", 20) == pytest.approx([1 / 60, 1 / 60, 1 / 60])
+    assert token_weights([], "token_mean", 20) == token_weights([], "sequence_mean", 20) == []
 
 
 def test_weighted_sums_are_the_named_means() -> None:
     losses = [[1.0, 3.0], [5.0]]
 
     def weighted(aggregation: Any) -> float:
-        weights = token_weights([2, 1], aggregation)
+        weights = token_weights([2, 1], aggregation, limit=4)
         return sum(weight * sum(tokens) for weight, tokens in zip(weights, losses, strict=True))
 
     assert weighted("token_mean") == pytest.approx(3.0)  # (1 + 3 + 5) / 3
     assert weighted("sequence_mean") == pytest.approx(3.5)  # ((1 + 3) / 2 + 5) / 2
+    assert weighted("constant") == pytest.approx(1.125)  # ((1 + 3) / 4 + 5 / 4) / 2
 
 
 @given(st.lists(st.integers(1, 4096), min_size=1, max_size=40))
 def test_token_weights_sum_to_one(lengths: list[int]) -> None:
     for aggregation in ("token_mean", "sequence_mean"):
-        weights = token_weights(lengths, aggregation)
+        weights = token_weights(lengths, aggregation, limit=4096)
         assert sum(w * n for w, n in zip(weights, lengths, strict=True)) == pytest.approx(1.0)
 
 
 def test_bad_token_weights_are_errors() -> None:
     with pytest.raises(ValueError, match="trajectory 1 has 0 tokens"):
-        token_weights([3, 0], "token_mean")
+        token_weights([3, 0], "token_mean", 4)
     with pytest.raises(ValueError, match="'sum'"):
-        token_weights([3], "sum")  # type: ignore[arg-type]
+        token_weights([3], "sum", 4)  # type: ignore[arg-type]

@@ -172,3 +172,16 @@ def test_throughput_counts_a_prompt_with_each_of_its_responses() -> None:
         for name, length in (("a", 3), ("a", 1), ("b", 2))
     ]
     assert sampled_tokens(trajectories, {"a": 10, "b": 7}) == 33
+
+
+def test_measured_and_predicted_changes_of_entropy_are_told_of_updates_and_replays_apart() -> None:
+    """Means of the optimizer steps that measured; -0.5 / 4 and 2 are exact in binary."""
+    measured = [
+        make_stats(entropy_change=-0.5, entropy_predicted=1.0),
+        make_stats(entropy_change=0.25, entropy_predicted=3.0),
+        make_stats(entropy_change=None, entropy_predicted=None),
+    ]
+    update, replay = update_metrics(measured), replay_metrics(measured)
+    assert (update["update/entropy_change"], update["update/entropy_predicted"]) == (-0.125, 2.0)
+    assert (replay["replay/entropy_change"], replay["replay/entropy_predicted"]) == (-0.125, 2.0)
+    assert "update/entropy_change" not in update_metrics(measured[2:])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_uec.algorithm.retention import drop_overlong, retain_exploration, retain_regular
+from vlm_uec.algorithm.retention import (
+    drop_overlong,
+    retain_exploration,
+    retain_mixed_groups,
+    retain_regular,
+)
 from vlm_uec.types import Response, Reward, Trajectory
 
 
@@ -32,6 +39,17 @@ def test_regular_keeps_both_signs_above_the_threshold() -> None:
 
 def test_regular_with_threshold_zero_drops_only_zero() -> None:
     assert kept(retain_regular(trajectories(0.0, 1e-9, -0.0, -1e-9), 0.0)) == [1, 3]
+
+
+def test_mixed_groups_are_those_with_right_and_wrong_answers_whatever_their_advantages() -> None:
+    """All of a are wrong, of different lengths, so of different advantages; all of c are right."""
+    told = [("a", 0, 0.7), ("b", 0, 0.0), ("c", 1, 0.3), ("a", 0, -0.7), ("b", 1, 1.2), ("c", 1, -0.3)]
+    ts = [
+        replace(one, response=replace(one.response, problem_id=name), reward=Reward(0.0, accuracy, 0.0, ""))
+        for index, (name, accuracy, advantage) in enumerate(told)
+        for one in [trajectory(index, advantage)]
+    ]
+    assert kept(retain_mixed_groups(ts)) == [1, 4]
 
 
 @pytest.mark.parametrize(

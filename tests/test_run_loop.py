@@ -47,10 +47,12 @@ class Scene:
         self.did.append(what)
 
 
-def _run(scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None = None) -> Run:
+def _run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None = None, *overrides: str
+) -> Run:
     """Three steps, validated at the second and the last, saved at the last; from `state`, its own."""
     run = cast(Run, object.__new__(Run))
-    run.config = make_config(f"train.steps={STEPS}", "train.eval_every=2", "train.save_every=9")
+    run.config = make_config(f"train.steps={STEPS}", "train.eval_every=2", "train.save_every=9", *overrides)
     run.request, run.display, run.timer = (
         scene.request,
         Display(active=False, stream=StringIO()),
@@ -63,7 +65,7 @@ def _run(scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None
     def step(number: int) -> Any:
         scene.enters(f"rollout {number}")
         scene.enters(f"update {number}")
-        return SimpleNamespace()
+        return SimpleNamespace(experience=SimpleNamespace(response_tokens=100))
 
     @contextmanager
     def gathered() -> Iterator[None]:
@@ -107,15 +109,15 @@ def _run(scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None
 WHOLE = [
     "rollout 1",
     "update 1",
-    "line 1 ['reward']",
+    "line 1 ['response_tokens/total', 'reward']",
     "rollout 2",
     "update 2",
     "validation 2",
-    "line 2 ['eval/pass@1', 'reward']",
+    "line 2 ['eval/pass@1', 'response_tokens/total', 'reward']",
     "rollout 3",
     "update 3",
     "validation 3",
-    "line 3 ['eval/pass@1', 'reward']",
+    "line 3 ['eval/pass@1', 'response_tokens/total', 'reward']",
     "export",
     "report",
 ]
@@ -126,6 +128,25 @@ def test_a_run_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _run(scene, monkeypatch).execute() is None
     assert scene.did == WHOLE
     assert [(state.step, state.finished) for state in scene.saved] == [(3, True)]
+
+
+@pytest.mark.parametrize(("bound", "last"), [(1, 1), (100, 1), (101, 2), (1000, 3)])
+def test_a_bound_of_sampled_tokens_ends_a_run_as_its_last_step_does(
+    monkeypatch: pytest.MonkeyPatch, bound: int, last: int
+) -> None:
+    """A step samples 100: the one that reaches the bound is validated, saved and exported."""
+    scene = Scene()
+    assert _run(scene, monkeypatch, None, f"train.max_response_tokens={bound}").execute() is None
+    assert [state.metrics["response_tokens/total"] for state in scene.saved] == [100 * last]
+    assert f"validation {last}" in scene.did
+    assert scene.did[-2:] == ["export", "report"]
+
+
+def test_sampled_tokens_count_on_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = TrainState(1, metrics={"response_tokens/total": 100})
+    scene = Scene()
+    assert _run(scene, monkeypatch, state, "train.max_response_tokens=200").execute() is None
+    assert [(one.step, one.metrics["response_tokens/total"]) for one in scene.saved] == [(2, 200)]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,8 @@ def test_truncated_right_answers_are_dropped_and_truncated_wrong_ones_are_not() 
         ("retention.regular=false", {"a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3", "b4"}),
         ("retention.exploration=false", {"a0", "a1", "a2", "a3", "b4", "b5", "b6"}),
         ("exploration.enabled=false", {"a0", "a1", "a2", "a3"}),
+        # Regular ones of b are all wrong.
+        ("retention={regular: false, mixed_groups: true}", {"a0", "a1", "a2", "a3", "b4"}),
         # b: rewards 0.9, 0, 0 have advantages 1.15 and -0.58.
         ("retention={retain: magnitude, magnitude: 0.5}", {"a0", "a1", "a2", "a3", "b4", "b5", "b6"}),
         ("retention={retain: magnitude, magnitude: 1.0}", {"a0", "a1", "a2", "a3", "b4"}),

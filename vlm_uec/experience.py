@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.algorithm.exploration import is_difficult
+from vlm_uec.algorithm.overlong import overlong_penalty
 from vlm_uec.config import ExplorationConfig, RolloutConfig
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.distributed import gather_lists, rank, world_size
@@ -45,6 +46,11 @@ class Experience:
         return _ordered(trajectories, self.problem_ids)
 
     @property
+    def response_tokens(self) -> int:
+        """Tokens sampled, exploration included."""
+        return sum(len(t.response.tokens) for t in (*self.regular, *self.explored))
+
+    @property
     def difficult_prompts(self) -> int:
         """Prompts on which every regular rollout failed, whether they were explored or not."""
         accuracies: dict[str, list[float]] = defaultdict(list)
@@ -71,7 +77,12 @@ class Collector:
         exploration: ExplorationConfig,
         *,
         seed: int,
+        scaled: bool = True,
+        overlong_buffer: float | None = None,
     ) -> None:
+        """`scaled`: advantages in units of the group's deviation; `overlong_buffer`: the last share of
+        `rollout.max_tokens`, in which a reward falls."""
+        self.scaled, self.overlong_buffer = scaled, overlong_buffer
         self.engine, self.prompts, self.tokenizer, self.judge = engine, prompts, tokenizer, judge
         self.rollout, self.exploration, self.seed = rollout, exploration, seed
 
@@ -126,10 +137,18 @@ class Collector:
     def _sampling(self, temperature: float) -> Sampling:
         return Sampling(temperature, self.rollout.top_p, self.rollout.max_tokens)
 
+    def _judge(self, response: Response, problem: Problem) -> Reward:
+        reward = self.judge(self.text(response), problem)
+        if self.overlong_buffer is None:
+            return reward
+        limit = self.rollout.max_tokens
+        penalty = overlong_penalty(len(response.tokens), limit, self.overlong_buffer * limit)
+        return replace(reward, total=reward.total + penalty)
+
     def _judge_group(self, group: Group, step: int) -> list[Trajectory]:
         problem = self.prompts.problems[group.prompt.problem_id]
-        rewards = [self.judge(self.text(response), problem) for response in group.responses]
-        advantages = group_advantages([reward.total for reward in rewards])
+        rewards = [self._judge(response, problem) for response in group.responses]
+        advantages = group_advantages([reward.total for reward in rewards], scaled=self.scaled)
         return [
             Trajectory(response, reward, advantage, step)
             for response, reward, advantage in zip(group.responses, rewards, advantages, strict=True)

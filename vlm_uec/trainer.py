@@ -12,7 +12,12 @@ from dataclasses import dataclass, replace
 
 from vlm_uec.algorithm.pending import PendingQueue
 from vlm_uec.algorithm.replay import ReplayBuffer
-from vlm_uec.algorithm.retention import drop_overlong, retain_exploration, retain_regular
+from vlm_uec.algorithm.retention import (
+    drop_overlong,
+    retain_exploration,
+    retain_mixed_groups,
+    retain_regular,
+)
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import Config
 from vlm_uec.data.schedule import Schedule
@@ -110,6 +115,8 @@ class Trainer:
     def _retain(self, experience: Experience) -> Retained:
         rules = self.config.retention
         regular, explored = list(experience.regular), list(experience.explored)
+        if rules.mixed_groups:
+            regular = retain_mixed_groups(regular)
         if rules.regular:
             regular = retain_regular(regular, rules.threshold)
         if rules.exploration:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 _STD_FLOOR = 1e-6
 
 
-def group_advantages(rewards: Sequence[float]) -> list[float]:
+def group_advantages(rewards: Sequence[float], *, scaled: bool = True) -> list[float]:
     """Rewards of one group, (R - mean) / (std + 1e-6), with the sample standard deviation (ddof = 1).
 
+    Not `scaled`: R - mean, so that easy and hard problems do not weigh more than those between them
+    (Dr. GRPO, arXiv 2503.20783).
     Computed in float64. Exactly 0.0 for every member where all rewards are equal or the group has one.
     Raises ValueError for a reward that is not finite: it would make the whole group NaN.
     """
@@ -20,6 +22,8 @@ def group_advantages(rewards: Sequence[float]) -> list[float]:
         return [0.0] * len(rewards)
     # fsum rounds once, so a response's advantage cannot depend on its place in the group.
     mean = math.fsum(rewards) / len(rewards)
+    if not scaled:
+        return [reward - mean for reward in rewards]
     variance = math.fsum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)
     return [(reward - mean) / (math.sqrt(variance) + _STD_FLOOR) for reward in rewards]
 

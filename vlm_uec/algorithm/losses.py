@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-Aggregation = Literal["token_mean", "sequence_mean"]
+Aggregation = Literal["token_mean", "sequence_mean", "constant"]
 KLEstimator = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _MAX_LOG_RATIO = 20.0
@@ -42,7 +42,7 @@ def clipped_surrogate(
     """
     if dual_clip is not None and dual_clip <= 1:
         raise ValueError(f"dual_clip must be above 1, or None for no such bound; got {dual_clip}")
-    ratio = _bounded_exp(logprobs - old_logprobs)
+    ratio = bounded_exp(logprobs - old_logprobs)
     loss = torch.maximum(-ratio * advantages, -ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
     if dual_clip is not None:
         loss = torch.where(advantages < 0, torch.minimum(loss, -advantages * dual_clip), loss)
@@ -55,7 +55,7 @@ def clipped_surrogate(
     )
 
 
-def _bounded_exp(log_ratio: torch.Tensor) -> torch.Tensor:
+def bounded_exp(log_ratio: torch.Tensor) -> torch.Tensor:
     # exp overflows, an infinite ratio times an advantage of zero is NaN, and one NaN token spoils every
     # gradient. Beyond e^20 a token's gradient is noise; the clamp gives it none.
     return torch.exp(log_ratio.clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO))
@@ -94,16 +94,17 @@ def truncated_importance_weights(
     ratio starts from. Truncated importance sampling: Ionides 2008; per token as in IMPALA's rho
     (arXiv 1802.01561, section 4.1).
     """
-    return _bounded_exp((old_logprobs - behaviour_logprobs).detach()).clamp(max=cap)
+    return bounded_exp((old_logprobs - behaviour_logprobs).detach()).clamp(max=cap)
 
 
-def token_weights(lengths: Sequence[int], aggregation: Aggregation) -> list[float]:
+def token_weights(lengths: Sequence[int], aggregation: Aggregation, limit: int) -> list[float]:
     """The weight of each token of each trajectory: sum of weight * token loss is the mini-batch's loss.
 
     `lengths` are those of the whole mini-batch, of every rank, because a mean of the ranks' means would
     weigh tokens by where they lie. "token_mean": 1 / total (DAPO, arXiv 2503.14476, section 3.3);
-    "sequence_mean": 1 / (n * length) (GRPO, arXiv 2402.03300, equation 3).
-    Raises ValueError for a length below 1 or an unknown aggregation.
+    "sequence_mean": 1 / (n * length) (GRPO, arXiv 2402.03300, equation 3); "constant": 1 / (n * limit), so
+    that no response's length weighs its tokens (Dr. GRPO, arXiv 2503.20783). `limit`: tokens that a response
+    may have. Raises ValueError for a length below 1 or an unknown aggregation.
     """
     for index, length in enumerate(lengths):
         if length < 1:
@@ -113,4 +114,6 @@ def token_weights(lengths: Sequence[int], aggregation: Aggregation) -> list[floa
         return [1 / total for _ in lengths]
     if aggregation == "sequence_mean":
         return [1 / (len(lengths) * length) for length in lengths]
-    raise ValueError(f"unknown aggregation {aggregation!r}; use 'token_mean' or 'sequence_mean'")
+    if aggregation == "constant":
+        return [1 / (len(lengths) * limit) for _ in lengths]
+    raise ValueError(f"unknown aggregation {aggregation!r}; use token_mean, sequence_mean or constant")

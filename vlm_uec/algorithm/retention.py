@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +14,18 @@ RetentionRule = Literal["positive", "magnitude"]
 def retain_regular(ts: Sequence[Trajectory], threshold: float) -> list[Trajectory]:
     """Regular trajectories with |advantage| > threshold, both signs (reference threshold 0.05)."""
     return [t for t in ts if abs(t.advantage) > threshold]
+
+
+def retain_mixed_groups(ts: Sequence[Trajectory]) -> list[Trajectory]:
+    """Trajectories of prompts with right and wrong ones among `ts`: a group all alike teaches nothing.
+
+    DAPO's dynamic sampling (arXiv 2503.14476, section 3.2). By accuracy, because a punishment for length
+    tells even wrong answers apart.
+    """
+    accuracies: dict[str, set[float]] = defaultdict(set)
+    for t in ts:
+        accuracies[t.response.problem_id].add(t.reward.accuracy)
+    return [t for t in ts if len(accuracies[t.response.problem_id]) > 1]
 
 
 def retain_exploration(ts: Sequence[Trajectory], rule: RetentionRule, threshold: float) -> list[Trajectory]:

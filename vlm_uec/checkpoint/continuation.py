@@ -29,6 +29,8 @@ FIXED = {
     "prompt.template": _PROMPTS,
     "reward.function": _REWARD,
     "reward.format_weight": _REWARD,
+    "reward.overlong_buffer": _REWARD,
+    "advantage.scaled": _REWARD,
 }
 # Names and places; the model and the data themselves have fingerprints.
 _FREE = {"resume", "model.path", "data.path", "train.run_dir"}

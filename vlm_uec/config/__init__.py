@@ -23,6 +23,26 @@ from vlm_uec.one_line import plain
 Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
 
 
+Algorithm = Literal[
+    "grpo",
+    "uec",
+    "dr_grpo",
+    "dr_grpo+uec",
+    "dapo",
+    "dapo+uec",
+    "gspo",
+    "gspo+uec",
+    "cispo",
+    "cispo+uec",
+    "sapo",
+    "sapo+uec",
+    "entropy_bonus",
+    "entropy_bonus+uec",
+    "kl_cov",
+    "kl_cov+uec",
+]
+
+
 class Section(BaseModel):
     # Strict: `true` is no number, "5" no whole number, and 1 no switch.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -129,6 +149,10 @@ class RetentionConfig(Section):
 
     regular: bool = Field(False, description="Keep regular trajectories only by the rule of threshold.")
     threshold: float = Field(0.05, ge=0, description="Of regular ones, keep those of |advantage| above it.")
+    mixed_groups: bool = Field(
+        False,
+        description="Keep regular trajectories only of prompts with right and wrong ones (DAPO).",
+    )
     exploration: bool = Field(False, description="Keep exploration trajectories only by the rule of retain.")
     retain: Literal["positive", "magnitude"] = Field(
         "positive",
@@ -168,29 +192,56 @@ class StabilizerConfig(Section):
     min_advantage: float = Field(1.0, description="A0: only trajectories of an advantage above it are kept.")
 
 
-class LossConfig(Section):
-    """The clipped policy objective and its distance to the reference policy."""
+class AdvantageConfig(Section):
+    """How a group's rewards become advantages."""
 
-    name: Literal["grpo"] = Field("grpo", description="Objective: PPO's clipped surrogate.")
+    scaled: bool = Field(
+        True, description="Divide by the group's standard deviation (GRPO); off: R - mean (Dr. GRPO)."
+    )
+
+
+class LossConfig(Section):
+    """The policy objective, and what is added to it."""
+
+    name: Literal["grpo", "gspo", "cispo", "sapo"] = Field(
+        "grpo",
+        description="PPO's clip of each token's ratio, of a response's (gspo), of a weight without gradient "
+        "(cispo), or a soft gate (sapo).",
+    )
     clip_low: float = Field(
         0.2,
         gt=0,
-        lt=1,
-        description="Ratios below 1 - clip_low have no gradient where the advantage is negative.",
+        le=1,
+        description="Ratios below 1 - clip_low have no gradient where the advantage is negative; cispo: they "
+        "weigh as much as that bound, and 1 is no bound.",
     )
     clip_high: float = Field(
         0.2,
         gt=0,
-        description="Ratios above 1 + clip_high have no gradient where the advantage is positive.",
+        description="Ratios above 1 + clip_high have no gradient where the advantage is positive; cispo: "
+        "they weigh as much as that bound.",
     )
     dual_clip: float | None = Field(
         3.0,
         gt=1,
-        description="Ratios above it have no gradient where the advantage is negative; null: no bound.",
+        description="grpo: ratios above it have no gradient where the advantage is < 0; null: none.",
     )
-    aggregation: Literal["token_mean", "sequence_mean"] = Field(
-        "token_mean", description="Over a mini-batch: every token weighs alike, or every response does."
+    tau_positive: float = Field(1.0, gt=0, description="sapo: how fast the gate closes, advantage > 0.")
+    tau_negative: float = Field(1.05, gt=0, description="sapo: how fast the gate closes, advantage < 0.")
+    aggregation: Literal["token_mean", "sequence_mean", "constant"] = Field(
+        "token_mean",
+        description="Over a mini-batch: every token weighs alike, or every response does, or every token "
+        "as one of a response of rollout.max_tokens (constant).",
     )
+    entropy_coef: float = Field(
+        0.0, ge=0, description="Weight of the policy's entropy, which is added to the objective; 0: none."
+    )
+    kl_cov_coef: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of |log p - log old| on the tokens of largest covariance (KL-Cov); 0: none.",
+    )
+    kl_cov_fraction: float = Field(2e-3, gt=0, le=1, description="KL-Cov: which share of tokens that is.")
     kl_coef: float = Field(
         1e-2, ge=0, description="Weight of the KL to the starting policy; 0: none is held or run."
     )
@@ -230,6 +281,13 @@ class RewardConfig(Section):
     format_weight: float = Field(
         0.0, ge=0, lt=1, description="Share w of the format: the reward is (1 - w) accuracy + w format."
     )
+    overlong_buffer: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Last share of rollout.max_tokens in which a response's reward falls, by 1 at the end; "
+        "null: none.",
+    )
 
 
 class DeepSpeedConfig(Section):
@@ -252,6 +310,12 @@ class TrainConfig(Section):
     """Length, randomness and files of the run."""
 
     steps: int = Field(ge=1, description="Trainer steps, those that only generate included.")
+    max_response_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Sampled tokens, exploration included, with which the run ends before `steps`: for "
+        "comparisons at equal cost; null: no bound.",
+    )
     seed: int = Field(1, ge=0, description="Of prompt order, sampling and replay.")
     eval_every: int = Field(
         0, ge=0, description="Steps from one validation to the next, and one after the last step; 0: never."
@@ -266,6 +330,11 @@ class TrainConfig(Section):
         1,
         ge=0,
         description="Best checkpoints by eval/pass@1, kept besides; `checkpoints/best` names the best.",
+    )
+    measure_entropy: bool = Field(
+        False,
+        description="After an optimizer step, one more pass over its tokens: how far it moved their entropy, "
+        "beside what theory predicts.",
     )
     run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
 
@@ -306,8 +375,10 @@ class GuardConfig(Section):
 class Config(Section):
     """One run."""
 
-    algorithm: Literal["grpo", "uec"] = Field(
-        "uec", description="Preset of the switches; what a file or an argument says of one goes first."
+    algorithm: Algorithm = Field(
+        "uec",
+        description="Preset: an objective, and with +uec all that UEC-RL adds to it; uec is grpo+uec. What "
+        "a file or an argument says of a key goes first.",
     )
     model: ModelConfig
     data: DataConfig
@@ -318,6 +389,7 @@ class Config(Section):
     pending: PendingConfig = PendingConfig()
     overlong_filter: OverlongFilterConfig = OverlongFilterConfig()
     stabilizer: StabilizerConfig = StabilizerConfig()
+    advantage: AdvantageConfig = AdvantageConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     reward: RewardConfig = RewardConfig()
@@ -343,6 +415,33 @@ class Config(Section):
         return self
 
 
+# What an objective's authors set beside it, where that is not ours by default.
+_OBJECTIVES: dict[str, dict[str, Any]] = {
+    "grpo": {},
+    "dr_grpo": {"advantage": {"scaled": False}, "loss": {"aggregation": "constant", "kl_coef": 0.0}},
+    "dapo": {
+        "loss": {"clip_high": 0.28, "kl_coef": 0.0},
+        "reward": {"overlong_buffer": 0.2},
+        # Dynamic sampling: groups all right or all wrong are left out, and a batch waits until it is full.
+        "retention": {"mixed_groups": True},
+        "pending": {"enabled": True},
+    },
+    "gspo": {
+        "loss": {
+            "name": "gspo",
+            "clip_low": 3e-4,
+            "clip_high": 4e-4,
+            "aggregation": "sequence_mean",
+            "kl_coef": 0.0,
+        }
+    },
+    "cispo": {"loss": {"name": "cispo", "clip_low": 1.0, "clip_high": 0.28, "kl_coef": 0.0}},
+    "sapo": {"loss": {"name": "sapo", "aggregation": "sequence_mean", "kl_coef": 0.0}},
+    "entropy_bonus": {"loss": {"entropy_coef": 1e-3}},
+    "kl_cov": {"loss": {"kl_cov_coef": 1.0, "kl_coef": 0.0}},
+}
+# Where UEC-RL's own numbers do not fit an objective's advantages: R - mean stays below 1.
+_UEC_BESIDE: dict[str, dict[str, Any]] = {"dr_grpo": {"stabilizer": {"min_advantage": 0.5}}}
 _SWITCHES = {
     "exploration": ("enabled",),
     "retention": ("regular", "exploration"),
@@ -353,8 +452,13 @@ _SWITCHES = {
 
 
 def preset(algorithm: object) -> dict[str, Any]:
-    """The switches an algorithm stands for: all on (uec) or all off (grpo)."""
-    return {section: dict.fromkeys(keys, algorithm == "uec") for section, keys in _SWITCHES.items()}
+    """The keys an algorithm stands for: its objective's, and UEC-RL's switches, all on or all off."""
+    objective, uec = ("grpo", True) if algorithm == "uec" else str(algorithm).partition("+")[::2]
+    switches = {section: dict.fromkeys(keys, bool(uec)) for section, keys in _SWITCHES.items()}
+    own = _OBJECTIVES.get(objective, {})
+    if not uec:
+        return merge(switches, own)
+    return merge(merge(own, switches), _UEC_BESIDE.get(objective, {}))
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:

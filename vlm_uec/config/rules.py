@@ -28,6 +28,11 @@ def largest_advantage(n: int) -> float:
     return (n - 1) / math.sqrt(n)
 
 
+def largest_deviation(n: int, spread: float) -> float:
+    """What no reward of `n` is above their mean, where they differ by up to `spread`: one is high."""
+    return spread * (n - 1) / n
+
+
 def _data(config: Config) -> str | None:
     """Exactly one of `data.path` and `data.mixture` is given."""
     data = config.data
@@ -75,9 +80,9 @@ def _weight_decay(config: Config) -> str | None:
 
 
 def _dual_clip(config: Config) -> str | None:
-    """`loss.dual_clip` > 1 + `loss.clip_high`."""
+    """`loss.dual_clip` > 1 + `loss.clip_high`, where the loss is grpo."""
     bound, ceiling = config.loss.dual_clip, 1 + config.loss.clip_high
-    if bound is None or bound > ceiling:
+    if config.loss.name != "grpo" or bound is None or bound > ceiling:
         return None
     return (
         f"loss.dual_clip {bound:g} is not above 1 + loss.clip_high = {ceiling:g}: it would cut off "
@@ -99,10 +104,10 @@ def _hotter(config: Config) -> str | None:
 def _regular_threshold(config: Config) -> str | None:
     """With `retention.regular`, a group of `rollout.n` can exceed `retention.threshold`."""
     threshold, n = config.retention.threshold, config.rollout.n
-    if not config.retention.regular or threshold < largest_advantage(n):
+    if not config.retention.regular or threshold < _largest(config, n):
         return None
     return (
-        f"retention.threshold {threshold:g} keeps no regular response: {_reach('rollout', n)}; "
+        f"retention.threshold {threshold:g} keeps no regular response: {_reach(config, 'rollout', n)}; "
         "lower it (the default is 0.05)"
     )
 
@@ -111,11 +116,11 @@ def _exploration_magnitude(config: Config) -> str | None:
     """With `retention.retain: magnitude`, a group of `exploration.n` can exceed `retention.magnitude`."""
     rules, explored = config.retention, config.exploration
     used = explored.enabled and rules.exploration and rules.retain == "magnitude"
-    if not used or rules.magnitude < largest_advantage(explored.n):
+    if not used or rules.magnitude < _largest(config, explored.n):
         return None
     return (
         f"retention.magnitude {rules.magnitude:g} keeps no exploration response: "
-        f"{_reach('exploration', explored.n)}; lower it (the default is 1.0)"
+        f"{_reach(config, 'exploration', explored.n)}; lower it (the default is 1.0)"
     )
 
 
@@ -125,9 +130,9 @@ def _min_advantage(config: Config) -> str | None:
     if config.exploration.enabled:
         groups["exploration"] = config.exploration.n
     least = config.stabilizer.min_advantage
-    if not config.stabilizer.enabled or least < max(map(largest_advantage, groups.values())):
+    if not config.stabilizer.enabled or least < max(_largest(config, n) for n in groups.values()):
         return None
-    reach = ", and ".join(_reach(section, n) for section, n in groups.items())
+    reach = ", and ".join(_reach(config, section, n) for section, n in groups.items())
     return (
         f"stabilizer.min_advantage {least:g} lets nothing be replayed: {reach}; "
         "lower it, or set stabilizer.enabled=false"
@@ -156,11 +161,22 @@ def _greedy(config: Config) -> str | None:
     )
 
 
-def _reach(section: str, n: int) -> str:
-    return (
-        f"no advantage in a group of {section}.n = {n} exceeds "
-        f"({n} - 1) / sqrt({n}) = {largest_advantage(n):.3f}"
-    )
+def _largest(config: Config, n: int) -> float:
+    if config.advantage.scaled:
+        return largest_advantage(n)
+    return largest_deviation(n, _spread(config))
+
+
+def _spread(config: Config) -> float:
+    """From the lowest reward to the highest: 0 to 1, and down by up to 1 for its length."""
+    return 1.0 if config.reward.overlong_buffer is None else 2.0
+
+
+def _reach(config: Config, section: str, n: int) -> str:
+    formula = f"({n} - 1) / sqrt({n})"
+    if not config.advantage.scaled:
+        formula = f"{_spread(config):g} x ({n} - 1) / {n}"
+    return f"no advantage in a group of {section}.n = {n} exceeds {formula} = {_largest(config, n):.3f}"
 
 
 RULES: tuple[Rule, ...] = (

@@ -15,18 +15,19 @@ from typing import TypeVar
 
 import torch
 
-from vlm_uec.algorithm.entropy import covariance_terms
+from vlm_uec.algorithm.entropy import covariance_terms, predicted_entropy_change
 from vlm_uec.algorithm.losses import (
     KL_ESTIMATORS,
     SurrogateTerms,
-    clipped_surrogate,
     token_weights,
     truncated_importance_weights,
 )
+from vlm_uec.algorithm.objectives import covariance_selection
 from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
 from vlm_uec.distributed import gather_objects, rank, world_size
+from vlm_uec.policy import objective
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.plan import MicroBatch, filler_of, plan_minibatch
 from vlm_uec.policy.sums import PassSums
@@ -60,6 +61,8 @@ class UpdateStats:
     ratio_mean: float
     ratio_max: float
     covariance: Mapping[str, float]  # by source: mean of (log pi + H) * advantage, over all of its tokens
+    entropy_change: float | None  # nats, of the tokens read, by this step; None where it was not measured
+    entropy_predicted: float | None  # what theory says of it: -lr * covariance of the same tokens
     trajectories: int
     tokens: int  # prompt and response tokens of every trajectory
     unique_tokens: int  # those read, with each row's prompt counted once
@@ -78,6 +81,7 @@ class _Item:
     old: LogProbs  # None: the new ones, with their gradient stopped
     reference: LogProbs
     weight: float = 0.0  # of each of its tokens; its mini-batch says
+    leading: torch.Tensor | None = None  # [R] bool: tokens that lead in covariance in their mini-batch
 
 
 def _nothing() -> None:
@@ -95,12 +99,16 @@ class Learner:
         loss: LossConfig,
         *,
         minibatch: int,
+        max_tokens: int,
         budget: PassBudget,
         on_pass: Callable[[], None] = _nothing,
+        measure_entropy: bool = False,
     ) -> None:
-        """`minibatch` in trajectories; `budget` of a forward pass, each of which `on_pass` hears of."""
+        """`minibatch` in trajectories, `max_tokens` of a response; `budget` of a forward pass, each of which
+        `on_pass` hears of. `measure_entropy`: one more pass after a step says how far that moved entropy."""
         self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
-        self.minibatch, self.budget, self.on_pass = minibatch, budget, on_pass
+        self.minibatch, self.max_tokens = minibatch, max_tokens
+        self.budget, self.on_pass, self.measure_entropy = budget, on_pass, measure_entropy
 
     def old_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
         """Log-probs [R] of each trajectory under the policy as it stands, t = 1.
@@ -133,7 +141,8 @@ class Learner:
         return [self._update_minibatch(part, replayed=True)[1] for part in minibatches(items, self.minibatch)]
 
     def _has_gradient(self, trajectory: Trajectory) -> bool:
-        return trajectory.advantage != 0 or self.loss.kl_coef > 0
+        loss = self.loss
+        return trajectory.advantage != 0 or max(loss.kl_coef, loss.entropy_coef, loss.kl_cov_coef) > 0
 
     def _score(
         self, batch: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
@@ -197,8 +206,13 @@ class Learner:
         self, part: Sequence[_Item], *, replayed: bool
     ) -> tuple[list[ScoredTrajectory], UpdateStats]:
         trajectories = [item.trajectory for item in part]
-        weights = token_weights([len(t.response.tokens) for t in trajectories], self.loss.aggregation)
-        items = [replace(item, weight=weight) for item, weight in zip(part, weights, strict=True)]
+        lengths = [len(t.response.tokens) for t in trajectories]
+        weights = token_weights(lengths, self.loss.aggregation, self.max_tokens)
+        leading = self._leading(trajectories)
+        items = [
+            replace(item, weight=weight, leading=tokens)
+            for item, weight, tokens in zip(part, weights, leading, strict=True)
+        ]
         active = [item for item in items if self._has_gradient(item.trajectory)]
         # Without any gradient ranks still step together: weight decay and momentum go on.
         work = active or items
@@ -211,10 +225,35 @@ class Learner:
             self.policy.discard()
         elif (grad_norm := self.policy.step()) is None:
             suspects = sorted({trajectory.response.problem_id for trajectory in read})
+        elif self.measure_entropy and active:
+            total["entropy_after"] = self._fitting(read, partial(self._entropy, read))
         stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
         if stats.skipped:
             return [], stats
         return _scored(active, _union(new) if _wants_new(active) else {}), stats
+
+    def _entropy(self, read: Sequence[Trajectory]) -> float:
+        """Summed over the tokens of every rank, under the policy as it stands."""
+        sums = PassSums()
+        for micro, packed in self._packed(self._plan(read), read):
+            entropy = self.policy.score(packed)[1]
+            if not micro.filler:
+                sums.add("entropy", entropy)
+        return sums.over_ranks()[0]["entropy"]
+
+    def _leading(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
+        """Each trajectory's tokens that lead in covariance, over the whole mini-batch, as they were sampled.
+
+        The authors' code takes each micro-batch's new log-probs; this does not depend on the packing.
+        """
+        if not self.loss.kl_cov_coef:
+            return [None] * len(trajectories)
+        lengths = [len(t.response.tokens) for t in trajectories]
+        advantages = torch.tensor([t.advantage for t in trajectories]).repeat_interleave(
+            torch.tensor(lengths)
+        )
+        logprobs = torch.cat([t.response.policy_logprobs for t in trajectories])
+        return covariance_selection(logprobs, advantages, self.loss.kl_cov_fraction).split(lengths)
 
     def _accumulate(
         self, work: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
@@ -249,14 +288,16 @@ class Learner:
         surrogate, kl = self._terms(logprobs, terms)
         share = terms.weight * (0.0 if micro.filler else 1.0)
         policy_loss, kl_loss = (surrogate.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
-        self.policy.backward((policy_loss + kl_loss) * world_size())
+        loss = policy_loss + kl_loss + (self._added(logprobs, entropy, terms) * share).sum()
+        self.policy.backward(loss * world_size())
         if not micro.filler:
-            sums.watch(policy_loss + kl_loss, (row.problem_id for row in micro.rows))
+            sums.watch(loss, (row.problem_id for row in micro.rows))
             covariance = covariance_terms(logprobs.detach(), entropy.detach(), terms.advantage)
             sums.add("policy_loss", policy_loss)
             sums.add("kl_loss", kl_loss)
             sums.add("kl", kl)
             sums.add("ratio", surrogate.ratio)
+            sums.add("entropy", entropy)
             sums.add("clipped_low", surrogate.clipped_low)
             sums.add("clipped_high", surrogate.clipped_high)
             for source in ["replay"] if replayed else SOURCES:
@@ -266,15 +307,19 @@ class Learner:
             sums.count("unique_tokens", sum(row.length for row in micro.rows) + len(items))
         return logprobs.detach()
 
+    def _added(
+        self, logprobs: torch.Tensor, entropy: torch.Tensor, terms: _TokenTerms
+    ) -> torch.Tensor | float:
+        """What entropy baselines put beside the objective, [T]: a bonus, a KL to the old policy (KL-Cov)."""
+        added: torch.Tensor | float = 0.0
+        if self.loss.entropy_coef:
+            added = added - self.loss.entropy_coef * entropy
+        if terms.leading is not None:
+            added = added + self.loss.kl_cov_coef * (logprobs - terms.old).abs() * terms.leading
+        return added
+
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
-        surrogate = clipped_surrogate(
-            logprobs,
-            terms.old,
-            terms.advantage,
-            clip_low=self.loss.clip_low,
-            clip_high=self.loss.clip_high,
-            dual_clip=self.loss.dual_clip,
-        )
+        surrogate = objective.surrogate(self.loss, logprobs, terms.old, terms.advantage, terms.lengths)
         if self.loss.importance_cap is not None:
             importance = truncated_importance_weights(terms.old, terms.behaviour, self.loss.importance_cap)
             surrogate = SurrogateTerms(**{**vars(surrogate), "loss": surrogate.loss * importance})
@@ -296,6 +341,9 @@ class Learner:
         for trajectory in trajectories:
             source = "replay" if replayed else trajectory.response.source
             tokens[source] += len(trajectory.response.tokens)
+        measured = "entropy_after" in total
+        change = (total["entropy_after"] - total["entropy"]) / read
+        forces = sum(total[f"covariance/{source}"] for source in (*SOURCES, "replay")) / read
         return UpdateStats(
             grad_norm=math.nan if grad_norm is None else grad_norm,
             policy_loss=total["policy_loss"],
@@ -309,6 +357,8 @@ class Learner:
             covariance={
                 source: total[f"covariance/{source}"] / count for source, count in tokens.items() if count
             },
+            entropy_change=change if measured else None,
+            entropy_predicted=predicted_entropy_change(self.policy.lr, forces) if measured else None,
             trajectories=len(trajectories),
             tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories)
             + sum(tokens.values()),
@@ -327,6 +377,8 @@ class _TokenTerms:
     behaviour: torch.Tensor
     reference: torch.Tensor | None
     explored: torch.Tensor  # bool
+    leading: torch.Tensor | None  # bool
+    lengths: tuple[int, ...]  # of the responses, in order
 
     @classmethod
     def of(cls, items: Sequence[_Item], logprobs: torch.Tensor) -> _TokenTerms:
@@ -340,6 +392,7 @@ class _TokenTerms:
         known = [item.old for item in items if item.old is not None]
         references = [item.reference for item in items if item.reference is not None]
         behaviour = [item.trajectory.response.behaviour_logprobs for item in items]
+        leading = [item.leading for item in items if item.leading is not None]
         explored = [float(item.trajectory.response.source == "exploration") for item in items]
         return cls(
             advantage=spread([item.trajectory.advantage for item in items]),
@@ -348,6 +401,8 @@ class _TokenTerms:
             behaviour=torch.cat(behaviour).to(device),
             reference=torch.cat(references).to(device) if references else None,
             explored=spread(explored) == 1,
+            leading=torch.cat(leading).to(device) if leading else None,
+            lengths=tuple(counts.tolist()),
         )
 
     def of_source(self, source: str) -> torch.Tensor | bool:

@@ -48,6 +48,8 @@ from vlm_uec.telemetry.samples import sample_rows
 from vlm_uec.telemetry.timers import PhaseTimer
 from vlm_uec.trainer import StepOutcome, Trainer
 
+TOKENS = "response_tokens/total"  # sampled since the first step, on all ranks, exploration included
+
 
 class Run:
     """Everything a run holds on one rank."""
@@ -127,6 +129,8 @@ class Run:
             config.rollout,
             config.exploration,
             seed=config.train.seed,
+            scaled=config.advantage.scaled,
+            overlong_buffer=config.reward.overlong_buffer,
         )
         learner = Learner(
             self.policy,
@@ -134,8 +138,10 @@ class Run:
             PromptTable(self.prompts.tokens, self.prompts.encode),
             config.loss,
             minibatch=config.optim.minibatch * config.rollout.n,
+            max_tokens=config.rollout.max_tokens,
             budget=self._budget(),
             on_pass=self.display.moved,
+            measure_entropy=config.train.measure_entropy,
         )
         self.trainer = Trainer(
             config,
@@ -182,7 +188,7 @@ class Run:
             return stop.signum
         self._begin()
         try:
-            while not self.finished or self.step < self.config.train.steps:
+            while not self.finished or not self._at_end():
                 if self.finished:
                     self._train_step()
                 self._finish_step()
@@ -248,12 +254,17 @@ class Run:
         """Rollouts and updates of the next step. `Stopped` leaves everything as it was before."""
         outcome = self.trainer.step(self.step + 1)
         self.step, self.finished, self.outcome = self.step + 1, False, outcome
-        self.values = {**step_metrics(self.step, outcome), **self._buffers()}
+        before = self.values.get(TOKENS) or 0
+        self.values = {
+            **step_metrics(self.step, outcome),
+            **self._buffers(),
+            TOKENS: before + outcome.experience.response_tokens,
+        }
         self.recorder.samples(self.step, sample_rows(outcome, self.collector.text))
 
     def _finish_step(self) -> None:
         """Validation, checkpoint and metrics of a step that is trained."""
-        step, last = self.step, self.step == self.config.train.steps
+        step, last = self.step, self._at_end()
         if self.validation and (_due(step, self.config.train.eval_every) or last):
             self.display.doing(f"step {step}: validation")
             with self.timer.phase("eval"), self.policy.gathered():
@@ -268,6 +279,12 @@ class Run:
         values = {**self.values, **self._speed(times)}
         self.display.step(step, values)
         self.recorder.metrics(step, values)
+
+    def _at_end(self) -> bool:
+        """After the last step, or after the one that reached the bound of sampled tokens."""
+        train = self.config.train
+        tokens, bound = self.values.get(TOKENS) or 0, train.max_response_tokens
+        return self.step >= train.steps or (bound is not None and tokens >= bound)
 
     def _save(self) -> None:
         self.display.doing(f"step {self.step}: checkpoint")

@@ -81,6 +81,7 @@ def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
         "update/optimizer_steps": len(updates),
         "update/trajectories": sum(update.trajectories for update in updates),
         **_kl(updates),
+        **_entropy_changes(updates),
         **_covariances(updates),
     }
 
@@ -89,6 +90,14 @@ def _kl(updates: Sequence[UpdateStats]) -> dict[str, float]:
     losses = [update.kl_loss for update in updates if update.kl_loss is not None]
     means = [update.kl for update in updates if update.kl is not None]
     return {"loss/kl": fmean(losses), "kl/reference": fmean(means)} if losses else {}
+
+
+def _entropy_changes(updates: Sequence[UpdateStats]) -> dict[str, float]:
+    measured = [update.entropy_change for update in updates if update.entropy_change is not None]
+    predicted = [update.entropy_predicted for update in updates if update.entropy_predicted is not None]
+    if not measured:
+        return {}
+    return {"update/entropy_change": fmean(measured), "update/entropy_predicted": fmean(predicted)}
 
 
 def replay_metrics(replays: Sequence[UpdateStats]) -> dict[str, float]:
