@@ -12,8 +12,11 @@ import pytest
 from data_prep.__main__ import COMMANDS, parser_for
 from eval.passk import check_arguments, parse_arguments
 from tests.launch import ROOT
+from vlm_uec.config import load_config, preset
+from vlm_uec.config.file import merge
 
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
+OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "sapo", "entropy_bonus", "kl_cov")
 each_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 
 
@@ -33,9 +36,20 @@ def _commands(recipe: Path, program: str) -> list[list[str]]:
 @each_recipe
 def test_the_head_says_what_it_is_how_to_run_it_on_what_and_what_to_expect(recipe: Path) -> None:
     head = _head(recipe)
-    assert head.startswith((" UEC-RL of ", " GRPO of "))
+    assert re.match(r" [^\n]+ of (the bundled tiny )?Qwen2\.5-VL", head)
     assert re.search(r"^ Hardware: ", head, re.M)
     assert re.search(r"^ (Published|Measured)\b", head, re.M)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_has_a_7b_recipe_that_differs_from_its_preset_in_nothing(objective: str) -> None:
+    """So that a recipe run with `algorithm=NAME+uec`, or another's name, is what that says."""
+    recipe = ROOT / "configs" / f"geometry3k_qwen2.5_vl_7b_{objective}.yaml"
+    written, grpo = (
+        load_config(path).model_dump(exclude={"train": {"run_dir"}})
+        for path in (recipe, recipe.with_name("geometry3k_qwen2.5_vl_7b_grpo.yaml"))
+    )
+    assert written == merge(grpo, preset(objective) | {"algorithm": objective})
 
 
 @each_recipe

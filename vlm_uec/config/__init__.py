@@ -1,12 +1,13 @@
 """The run's configuration: one typed tree, checked before any model loads.
 
-Order of precedence: the algorithm preset's switches, the YAML file, `dotted.key=value` arguments.
+Order of precedence: the file's algorithm, the file, an algorithm given as an argument, other arguments.
 docs/config.md is made of this file: section docstrings, bounds, defaults and descriptions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -378,7 +379,7 @@ class Config(Section):
     algorithm: Algorithm = Field(
         "uec",
         description="Preset: an objective, and with +uec all that UEC-RL adds to it; uec is grpo+uec. What "
-        "a file or an argument says of a key goes first.",
+        "else an argument says of a key goes first.",
     )
     model: ModelConfig
     data: DataConfig
@@ -415,8 +416,8 @@ class Config(Section):
         return self
 
 
-# What an objective's authors set beside it, where that is not ours by default.
-_OBJECTIVES: dict[str, dict[str, Any]] = {
+# What an objective's authors set, where that is not the default.
+OBJECTIVES: dict[str, dict[str, Any]] = {
     "grpo": {},
     "dr_grpo": {"advantage": {"scaled": False}, "loss": {"aggregation": "constant", "kl_coef": 0.0}},
     "dapo": {
@@ -442,7 +443,7 @@ _OBJECTIVES: dict[str, dict[str, Any]] = {
 }
 # Where UEC-RL's own numbers do not fit an objective's advantages: R - mean stays below 1.
 _UEC_BESIDE: dict[str, dict[str, Any]] = {"dr_grpo": {"stabilizer": {"min_advantage": 0.5}}}
-_SWITCHES = {
+SWITCHES = {
     "exploration": ("enabled",),
     "retention": ("regular", "exploration"),
     "pending": ("enabled",),
@@ -452,21 +453,40 @@ _SWITCHES = {
 
 
 def preset(algorithm: object) -> dict[str, Any]:
-    """The keys an algorithm stands for: its objective's, and UEC-RL's switches, all on or all off."""
+    """All keys that tell algorithms apart, as this one has them: its objective's, and UEC-RL's switches."""
     objective, uec = ("grpo", True) if algorithm == "uec" else str(algorithm).partition("+")[::2]
-    switches = {section: dict.fromkeys(keys, bool(uec)) for section, keys in _SWITCHES.items()}
-    own = _OBJECTIVES.get(objective, {})
+    switches = {section: dict.fromkeys(keys, bool(uec)) for section, keys in SWITCHES.items()}
+    own = OBJECTIVES.get(objective, {})
+    plain = reduce(merge, map(_defaults, OBJECTIVES.values()))
     if not uec:
-        return merge(switches, own)
-    return merge(merge(own, switches), _UEC_BESIDE.get(objective, {}))
+        return merge(merge(plain, switches), own)
+    return merge(merge(merge(plain, own), switches), _UEC_BESIDE.get(objective, {}))
+
+
+def _defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """The same keys with the values that they have where nobody sets them."""
+    return {
+        section: {key: Config.model_fields[section].default.model_dump()[key] for key in keys}
+        for section, keys in tree.items()
+    }
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads, merges and checks; raises `UserError` naming the key, its value and the way out."""
     arguments = read_arguments(overrides, config_keys(Config))
-    given = merge(read_config_file(Path(path)), arguments)
+    written = read_config_file(Path(path))
+    if "algorithm" in arguments:
+        # A section that is no tree is a fault to be told, not to be covered up.
+        whole = {
+            name: keys
+            for name, keys in preset(arguments["algorithm"]).items()
+            if isinstance(written.get(name, {}), dict)
+        }
+        given = merge(merge(written, whole), arguments)
+    else:
+        given = merge(merge(preset(written.get("algorithm", "uec")), written), arguments)
     try:
-        return Config.model_validate(merge(preset(given.get("algorithm", "uec")), given))
+        return Config.model_validate(given)
     except ValidationError as error:
         of_argument = _holds(arguments, faults_of(error)[0]["loc"])
         source = "command line" if of_argument else plain(str(path), 200)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from vlm_uec.config import Config, preset
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vlm_uec.config import OBJECTIVES, SWITCHES, Config
 from vlm_uec.config.fields import ConfigKey, config_keys, section_of
 from vlm_uec.config.file import MAX_BYTES
 from vlm_uec.config.rules import RULES
@@ -24,14 +28,25 @@ is a config file itself. Defaults are the paper's reference settings (Geometry3K
 
 ## Presets, and what goes before what
 
-`algorithm` is a preset of six switches: everything that UEC-RL does and plain GRPO does not.
+`algorithm` is a preset: `uec`, an objective of the family, or `NAME+uec`, which is UEC-RL on top of it.
 
-{presets}
+| algorithm | what it sets; the rest are defaults |
+|---|---|
+{objectives}
 
-With `grpo`, every step trains on all \\|B\\| x G trajectories, those of zero advantage included.
+UEC-RL is six switches, on in `uec` and every `NAME+uec`, and off elsewhere but where the table above says
+otherwise:
 
-Of a key that is set in several places the last of these counts: preset, file, command line (left to right).
-So each part can be tried alone: `algorithm=grpo exploration.enabled=true`, or `stabilizer.enabled=false`.
+| switch | on |
+|---|---|
+{switches}
+
+Without them, every step trains on all \\|B\\| x G trajectories, those of zero advantage included.
+
+What goes before what: an argument goes before the file, and the file before its own `algorithm`. So each part
+can be tried alone: `algorithm=grpo exploration.enabled=true`, or `stabilizer.enabled=false`. An `algorithm`
+given as an argument is that algorithm in full, whatever the file says of these keys: with any recipe, or the
+config.yaml of a run, one argument compares two algorithms.
 
 ## How values are written
 
@@ -58,7 +73,7 @@ def config_page() -> str:
     """The whole page, Markdown."""
     keys = config_keys(Config)
     rules = "\n".join(f"- {rule.__doc__}" for rule in RULES)
-    head = _HEAD.format(presets=_presets(), rules=rules, kib=MAX_BYTES // 2**10)
+    head = _HEAD.format(objectives=_objectives(), switches=_switches(), rules=rules, kib=MAX_BYTES // 2**10)
     top = _section(
         "Top level",
         "Two keys stand outside of the sections.",
@@ -72,22 +87,25 @@ def config_page() -> str:
     return "\n".join([head, top, *sections])
 
 
-def _presets() -> str:
+def _objectives() -> str:
+    rows = []
+    for name, keys in OBJECTIVES.items():
+        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(keys)]
+        rows.append(f"| `{name}` | {', '.join(settings) or 'nothing'} |")
+    return "\n".join(rows)
+
+
+def _switches() -> str:
     keys = config_keys(Config)
-    rows = [
-        f"| `{name}` | {_state('grpo', name)} | {_state('uec', name)} | {_cell(keys[name].description)} |"
-        for name in _switches()
-    ]
-    return "\n".join(["| switch | `grpo` | `uec` | on |", "|---|---|---|---|", *rows])
+    return "\n".join(f"| `{name}` | {_cell(keys[name].description)} |" for name in _switch_names())
 
 
-def _switches() -> list[str]:
-    return [f"{section}.{name}" for section, values in preset("uec").items() for name in values]
+def _switch_names() -> list[str]:
+    return [f"{section}.{key}" for section, switches in SWITCHES.items() for key in switches]
 
 
-def _state(algorithm: str, switch: str) -> str:
-    section, key = switch.split(".")
-    return "on" if preset(algorithm)[section][key] else "off"
+def _flat(tree: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    return [(f"{section}.{key}", value) for section, keys in tree.items() for key, value in keys.items()]
 
 
 def _section(title: str, sentence: str, keys: list[ConfigKey]) -> str:
@@ -98,7 +116,7 @@ def _section(title: str, sentence: str, keys: list[ConfigKey]) -> str:
 
 def _row(key: ConfigKey) -> str:
     default = "must be given" if key.default is None else f"`{key.default}`"
-    if key.name in _switches():
+    if key.name in _switch_names():
         default = "`algorithm`'s"
     return f"| `{key.name}` | {key.takes} | {default} | {_cell(key.description)} |"
 
