@@ -28,7 +28,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from assets.tiny_reading import Lessons, teach_reading
 from assets.tiny_scores import Score, evaluate, table
 from assets.tiny_tokenizer import GEOMETRY_WORDING, train_tokenizer
-from assets.tiny_training import Recipe, response_text, train
+from assets.tiny_training import Recipe, response_text, train, training_stream
 from data_prep.synthetic import generate
 from data_prep.synthetic.kinds import LEVELS
 from vlm_uec.data.chat import FormatPrompt
@@ -128,7 +128,9 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [vocabulary["<|im_end|>"], vocabulary["<|endoftext|>"]]
 
 
-def save_model(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, out: Path) -> None:
+def save_model(
+    model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, out: Path
+) -> None:
     ends = end_tokens(tokenizer)
     model.generation_config = GenerationConfig(
         bos_token_id=ends[1], eos_token_id=ends, pad_token_id=ends[1], do_sample=True, temperature=1.0
@@ -149,7 +151,8 @@ def build(out: Path, recipe: Recipe) -> None:
     encoder = load_encoder(out)
     model = random_model(tiny_config(tokenizer), recipe.seed)
     teach_reading(model.model.visual, encoder.image_processor, recipe.seed, Lessons())
-    train(Policy(model, banned_ids(VOCABULARY, tokenizer), freeze_vision=False), encoder, recipe)
+    policy = Policy(model, banned_ids(VOCABULARY, tokenizer), freeze_vision=False)
+    train(policy, encoder, recipe, training_stream(recipe))
     save_model(model, tokenizer, out)
 
 

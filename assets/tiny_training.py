@@ -84,14 +84,13 @@ def collate(samples: Sequence[tuple[EncodedPrompt, torch.Tensor]], pad: int) -> 
     return Batch(input_ids, positions, labels, patches, torch.cat([prompt.grid for prompt, _ in samples]))
 
 
-def batches(recipe: Recipe, encoder: PromptEncoder) -> Iterator[Batch]:
+def batches(recipe: Recipe, encoder: PromptEncoder, problems: Iterator[SyntheticProblem]) -> Iterator[Batch]:
     """Mostly bare questions at first: with half the tokens, as much is learned in half the time. A switch at
     the end alone would cost what was learned, as the format prompt moves every response's position."""
     tokenizer = encoder.tokenizer
     bare = PromptEncoder(
         tokenizer, encoder.image_processor, FormatPrompt("{{ question }}"), encoder.max_prompt_tokens, 0
     )
-    problems = training_stream(recipe)
     for step in range(recipe.steps):
         is_bare = step < recipe.bare_share * recipe.steps and step % recipe.full_every != 0
         encode = bare if is_bare else encoder
@@ -132,11 +131,13 @@ def _optimizer(policy: Policy, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
 
 
-def train(policy: Policy, encoder: PromptEncoder, recipe: Recipe) -> None:
+def train(
+    policy: Policy, encoder: PromptEncoder, recipe: Recipe, problems: Iterator[SyntheticProblem]
+) -> None:
     optimizer = _optimizer(policy, recipe)
     started, running = time.monotonic(), 0.0
     policy.train()
-    for step, batch in enumerate(batches(recipe, encoder)):
+    for step, batch in enumerate(batches(recipe, encoder, problems)):
         for group in optimizer.param_groups:
             group["lr"] = group["lr_scale"] * learning_rate(recipe, step)
         loss = response_loss(policy, batch)

@@ -1,0 +1,157 @@
+"""Does entropy control work, and when? GRPO, DAPO, an entropy bonus, UEC and UEC without each of its parts.
+
+    python benchmarks/entropy_study.py --out runs/entropy_study
+
+Makes a base model and problems (study_base.py, study_tasks.py), trains every arm with every seed until it
+has sampled as many tokens as the others, probes which way each source pushes entropy (study_probe.py), prints
+the tables, and writes study.json and figures. Stopped and started again it goes on. As many runs go on at a
+time as there are cores or GPUs; five seeds take two cores some hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+
+import transformers
+
+from benchmarks.step import machine
+from benchmarks.study_base import make_base, make_data
+from benchmarks.study_figures import draw
+from benchmarks.study_probe import by_source, probe_all
+from benchmarks.study_results import (
+    K,
+    Outcome,
+    estimate,
+    of_arm,
+    outcome_of,
+    paired,
+    record,
+    relative_gain,
+)
+from benchmarks.study_runs import ARMS, SETTINGS, Inputs, places, run_all, study_runs, training
+from vlm_uec.telemetry.writers import to_json
+
+TOKENS = 1_000_000
+NUMBERS = {
+    "pass_1": "Pass@1",
+    "pass_k": f"Pass@{K}",
+    "entropy_first": "entropy, first",
+    "entropy_last": "entropy, last",
+}
+
+
+def prepare(out: Path) -> tuple[Path, Path]:
+    """Base model and data, made once."""
+    model, data = out / "base", out / "data"
+    if not (data / "manifest.json").exists():
+        make_data(data)
+    if not (model / "model.safetensors").exists():
+        make_base(model)
+    return model, data
+
+
+def base_scores(model: Path, data: Path, out: Path) -> dict[str, float]:
+    """The base model's Pass@1 and Pass@K on the problems that runs are validated on."""
+    if not (out / "summary.json").exists():
+        options = ["--split", "validation", "--samples", str(K), "--k", "1", str(K), "--max-tokens", "64"]
+        pixels = ["--min-pixels", "3136", "--max-pixels", "7056", "--template", "{{ question }}", "--resume"]
+        places = ["--model", str(model), "--data", str(data), "--out", str(out)]
+        subprocess.run([sys.executable, "eval/passk.py", *places, *options, *pixels], check=True)
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    scores = next(iter(summary["scores"].values()))
+    return {"pass_1": scores["pass@1"]["value"], "pass_k": scores[f"pass@{K}"]["value"]}
+
+
+def print_tables(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> None:
+    print(f"base model: Pass@1 {base['pass_1']:.3f}, Pass@{K} {base['pass_k']:.3f}\n")
+    print(
+        f"{'arm':<22}" + "".join(f"{name:>26}" for name in NUMBERS.values()) + f"{'rescued':>9}{'steps':>7}"
+    )
+    for arm in arms:
+        cells = [str(estimate(list(of_arm(outcomes, arm, number).values()))) for number in NUMBERS]
+        rescued, steps = (
+            fmean(of_arm(outcomes, arm, name).values()) for name in ("rescued", "optimizer_steps")
+        )
+        print(f"{arm:<22}" + "".join(f"{cell:>26}" for cell in cells) + f"{rescued:>9.0f}{steps:>7.0f}")
+
+
+def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
+    """Differences to GRPO, paired by seed; gains over the base model; what is left of the entropy."""
+    told: dict[str, Any] = {}
+    for arm in arms:
+        if arm != "GRPO" and "GRPO" in arms:
+            told[f"{arm} - GRPO"] = {
+                name: vars(paired(outcomes, arm, "GRPO", name)) for name in ("pass_1", "pass_k")
+            }
+            told[f"gain of {arm} / gain of GRPO"] = relative_gain(outcomes, arm, "GRPO", base["pass_1"])
+    for arm in arms:
+        first, last = (of_arm(outcomes, arm, f"entropy_{end}") for end in ("first", "last"))
+        told[f"{arm}: entropy, last / first"] = vars(
+            estimate([last[seed] / first[seed] for seed in sorted(first)])
+        )
+        found = [value for value in of_arm(outcomes, arm, "prediction").values() if value is not None]
+        if found:
+            told[f"{arm}: correlation of predicted with measured entropy change"] = vars(estimate(found))
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/entropy_study"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="sampled by each run (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=places(), help="runs at a time (%(default)s)")
+    parser.add_argument("--probes", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="passed to every run")
+    arguments = parser.parse_intermixed_args()
+    out: Path = arguments.out
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{(time.monotonic() - started) / 60:6.1f} min  {line}", flush=True)
+
+    model, data = prepare(out)
+    say("base model and data are there")
+    base = base_scores(model, data, out / "base_passk")
+    inputs = Inputs(model, data, arguments.tokens, tuple(arguments.overrides))
+    runs = study_runs(out, arguments.arms, arguments.seeds)
+    run_all([training(run, inputs) for run in runs], arguments.jobs, say)
+    outcomes = [outcome_of(run) for run in runs]
+    probes = (
+        probe_all(out / "probes", inputs, arguments.seeds, arguments.jobs, say) if arguments.probes else []
+    )
+    print_tables(outcomes, arguments.arms, base)
+    told = comparisons(outcomes, arguments.arms, base)
+    pushes = by_source(probes)
+    print(json.dumps({"comparisons": told, "pushes": pushes}, indent=2))
+    result = {
+        "machine": {**machine(), "transformers": transformers.__version__},
+        "settings": [*SETTINGS, *arguments.overrides],
+        "tokens": arguments.tokens,
+        "seeds": arguments.seeds,
+        "base": base,
+        "comparisons": told,
+        "pushes": pushes,
+        "runs": record(outcomes),
+        "probes": probes,
+    }
+    (out / "study.json").write_text(to_json(result) + "\n", encoding="utf-8")
+    for path in draw(runs, out / "figures"):
+        say(str(path))
+
+
+if __name__ == "__main__":
+    main()

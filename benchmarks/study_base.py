@@ -1,0 +1,37 @@
+"""The entropy study's base model and data, made from the bundled tiny model: the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration
+
+from assets.make_tiny_model import BUNDLE, VOCABULARY, load_encoder, save_model
+from assets.tiny_training import Recipe, train
+from benchmarks.study_tasks import lessons, problems
+from data_prep.synthetic.problems import Split
+from data_prep.writer import write_dataset
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.load import banned_ids
+
+SEED = 1
+COUNTS: dict[Split, int] = {"train": 3900, "validation": 130}
+LESSONS = Recipe(seed=SEED, steps=400, lr=1e-3, bare_share=1.0, full_every=10**9)
+
+
+def make_data(out: Path) -> None:
+    splits = {split: problems(split, count, SEED) for split, count in COUNTS.items()}
+    write_dataset(out, {str(split): made for split, made in splits.items()}, {"seed": SEED})
+
+
+def make_base(out: Path, recipe: Recipe = LESSONS) -> None:
+    """Goes on from the bundled model with the study's lessons, all but the picture's filters."""
+    torch.set_num_threads(1)
+    torch.manual_seed(recipe.seed)
+    encoder = load_encoder(BUNDLE)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(BUNDLE, dtype=torch.float32)
+    policy = Policy(model, banned_ids(VOCABULARY, encoder.tokenizer), freeze_vision=False)
+    train(policy, encoder, recipe, lessons(recipe.seed))
+    encoder.save_pretrained(out)
+    save_model(model, encoder.tokenizer, out)

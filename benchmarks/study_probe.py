@@ -1,0 +1,231 @@
+"""Which way does each source push entropy? Probe updates from one source at a time, undone after each.
+
+    OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study_probe.py OUT.json key=value …
+
+Trains UEC (`key=value` as for train.py) and stops every few steps. At each stop the policy as it stands
+samples the next steps' prompts. Then a copy of it makes one normalised step of plain gradient descent on what
+one source alone would be trained on, through the trainer's own loss and passes, and the exact entropy is
+measured on the same states, those of all regular responses just sampled. The copy is set back, and the next
+source has its turn. Plain descent, because Adam's moments are of all sources together.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from math import comb
+from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+
+import torch
+
+from benchmarks.study_runs import CONFIG, Inputs, Job, run_all
+from vlm_uec.algorithm.retention import retain_exploration, retain_regular
+from vlm_uec.config import Config, load_config
+from vlm_uec.data.collator import PackedBatch, Row, pack
+from vlm_uec.policy.fitting import PassBudget
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.learner import Learner, PromptTable
+from vlm_uec.policy.load import banned_ids, load_model
+from vlm_uec.policy.zero import start_distributed, stop_distributed
+from vlm_uec.ranks.meeting import meet
+from vlm_uec.ranks.stopping import StopRequest
+from vlm_uec.run import Run
+from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
+
+STEPS, EVERY, FIRST = 100, 5, 10
+BATCHES = 4  # steps' worth of prompts sampled for a probe
+LENGTH = 0.02  # of the step in weight space, whatever the gradient's
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one step from one source did to the mean entropy of the fixed states, in nats."""
+
+    step: int
+    source: str
+    trajectories: int
+    before: float
+    change: float
+
+
+class Descent:
+    """The part of a `ZeroPolicy` that the learner uses, with one step of fixed length instead of Adam's."""
+
+    def __init__(self, policy: Policy, length: float) -> None:
+        self.policy, self.length, self.lr = policy, length, length
+        self.device = torch.device("cpu")
+        self._trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+
+    def score(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            return self.policy(batch)
+
+    def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.policy(batch)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        loss.backward()
+
+    def step(self) -> float:
+        gradients = [weight.grad for weight in self._trained if weight.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        with torch.no_grad():
+            for weight in self._trained:
+                if weight.grad is not None:
+                    weight.sub_(weight.grad, alpha=self.length / norm)
+                    weight.grad = None
+        return norm
+
+    @property
+    def freeze_vision(self) -> bool:
+        return self.policy.freeze_vision
+
+    def frozen_features(
+        self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
+    ) -> dict[str, torch.Tensor]:
+        return {name: self.policy.picture_features(encode(name)) for name in names}
+
+
+class Prober:
+    """A copy of the policy, and what it is asked."""
+
+    def __init__(self, config: Config, run: Run) -> None:
+        self.config, self.run = config, run
+        model = load_model(config.model.path, config.model.precision, checkpointing=False)
+        banned = banned_ids(model.model.language_model.vocab_size, run.encoder.tokenizer)
+        self.copy = Policy(model, banned, freeze_vision=config.model.freeze_vision)
+        self.learner = Learner(
+            cast(Any, Descent(self.copy, LENGTH)),
+            None,
+            PromptTable(run.prompts.tokens, run.prompts.encode),
+            config.loss,
+            minibatch=1_000_000,
+            max_tokens=config.rollout.max_tokens,
+            budget=PassBudget(config.optim.microbatch_tokens, lambda positions, why: None),
+        )
+
+    def probe(self, step: int) -> Iterator[Probe]:
+        regular, explored = self._sample(step)
+        rules = self.config.retention
+        batches: Mapping[str, Sequence[Trajectory]] = {
+            "regular": retain_regular(regular, rules.threshold),
+            "exploration": retain_exploration(explored, rules.retain, rules.magnitude),
+        }
+        self._set_back()
+        before = self._entropy(regular)
+        for source, batch in batches.items():
+            if batch:
+                self.learner.update(batch, [None] * len(batch), [None] * len(batch))
+                yield self._measured(step, source, len(batch), before, regular)
+        if replay := self.run.trainer.replay.items():
+            self.learner.replay([ScoredTrajectory(i.trajectory, i.old_logprobs, None) for i in replay])
+            yield self._measured(step, "replay", len(replay), before, regular)
+
+    def _measured(
+        self, step: int, source: str, count: int, before: float, states: Sequence[Trajectory]
+    ) -> Probe:
+        change = self._entropy(states) - before
+        self._set_back()
+        return Probe(step, source, count, before, change)
+
+    def _sample(self, step: int) -> tuple[list[Trajectory], list[Trajectory]]:
+        """Of prompts that training has not come to; under keys that it does not use."""
+        run = self.run
+        regular: list[Trajectory] = []
+        explored: list[Trajectory] = []
+        with run.policy.gathered():
+            for ahead in range(1, BATCHES + 1):
+                names = run.schedule.step(step + ahead)
+                key = 1_000_000 + step * BATCHES + ahead
+                experience = run.collector.collect(names, key, run.timer, lambda progress: None)
+                regular += experience.regular
+                explored += experience.explored
+        return regular, explored
+
+    def _set_back(self) -> None:
+        with self.run.policy.gathered() as policy:
+            self.copy.load_state_dict(policy.state_dict())
+
+    def _entropy(self, states: Sequence[Trajectory]) -> float:
+        """Mean over all tokens."""
+        entropies = []
+        for name, members in groupby(states, lambda t: t.response.problem_id):
+            prompt = self.run.prompts.encode(name)
+            row = Row(prompt, tuple(t.response.tokens for t in members))
+            with torch.no_grad():
+                entropies.append(self.copy(pack([row], [self.copy.picture_features(prompt)]))[1])
+        return float(torch.cat(entropies).double().mean())
+
+
+def probe_all(
+    out: Path, inputs: Inputs, seeds: Sequence[int], at_a_time: int, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Every seed's probes, as `Probe`'s fields and the seed."""
+    jobs = [
+        Job(
+            name=f"probes, seed {seed}",
+            done=out / f"seed_{seed}.done",
+            log=out / f"seed_{seed}.log",
+            script="benchmarks/study_probe.py",
+            arguments=(str(out / f"seed_{seed}.json"), *inputs.overrides(out / f"seed_{seed}", seed)),
+        )
+        for seed in seeds
+    ]
+    run_all(jobs, at_a_time, say)
+    return [
+        {"seed": seed, **probe}
+        for seed in seeds
+        for probe in json.loads((out / f"seed_{seed}.json").read_text(encoding="utf-8"))
+    ]
+
+
+def sign_test(ups: int, downs: int) -> float:
+    """Chance of a split at least as uneven if up and down were equally likely; two-sided, exact."""
+    count, least = ups + downs, min(ups, downs)
+    tail = sum(comb(count, k) for k in range(least + 1)) / 2**count
+    return min(1.0, 2 * tail)
+
+
+def by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Of each source: probes, how many moved entropy up, the mean change, and the sign test's p."""
+    told = {}
+    for source in ("exploration", "regular", "replay"):
+        changes = [probe["change"] for probe in probes if probe["source"] == source]
+        ups, downs = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
+        if changes:
+            told[source] = {
+                "probes": len(changes),
+                "up": ups,
+                "mean_change": fmean(changes),
+                "p": sign_test(ups, downs),
+            }
+    return told
+
+
+def main() -> None:
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--local_rank")]
+    out, overrides = Path(arguments[0]), arguments[1:]
+    config = load_config(CONFIG, [*overrides, "algorithm=uec"])
+    start_distributed(meet())
+    torch.set_num_threads(1)
+    run = Run(config, StopRequest())
+    prober = Prober(config, run)
+    probes: list[Probe] = []
+    for step in range(1, STEPS + 1):
+        run.trainer.step(step)
+        if step >= FIRST and step % EVERY == 0:
+            probes += prober.probe(step)
+            print(*probes[-3:], sep="\n", flush=True)
+    out.write_text(json.dumps([asdict(probe) for probe in probes], indent=1) + "\n", encoding="utf-8")
+    stop_distributed()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What the entropy study's runs say: means over seeds with 95 % intervals, and differences paired by seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import correlation, fmean, stdev
+from typing import Any
+
+from benchmarks.study_runs import StudyRun
+from vlm_uec.telemetry.writers import METRICS, read_jsonl
+
+K = 16
+EDGE = 10  # steps whose mean is a run's first, or last, entropy
+# Student's t, two-sided 95 %, by degrees of freedom (any table).
+_T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds; the interval is infinite for one seed."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's numbers."""
+
+    arm: str
+    seed: int
+    steps: int
+    tokens: int  # sampled
+    optimizer_steps: int
+    minutes: float
+    pass_1: float  # on held-out problems, after the last step
+    pass_k: float
+    entropy_first: float
+    entropy_last: float
+    entropy_least: float  # of any EDGE steps in a row
+    rescued: int
+    prediction: float | None  # correlation of predicted with measured changes of entropy, updates and replays
+
+
+def outcome_of(run: StudyRun) -> Outcome:
+    rows = read_jsonl(run.folder / METRICS)
+    last = rows[-1]
+    entropy = [row["entropy/exact"] for row in rows]
+    windows = [fmean(entropy[start : start + EDGE]) for start in range(max(1, len(entropy) - EDGE + 1))]
+    return Outcome(
+        arm=run.arm,
+        seed=run.seed,
+        steps=len(rows),
+        tokens=int(last["response_tokens/total"]),
+        optimizer_steps=int(sum(map(_optimizer_steps, rows))),
+        minutes=sum(row["time/step"] for row in rows) / 60,
+        pass_1=last["eval/pass@1"],
+        pass_k=last[f"eval/pass@{K}"],
+        entropy_first=windows[0],
+        entropy_last=windows[-1],
+        entropy_least=min(windows),
+        rescued=int(sum(row["uec/rescued_prompts"] for row in rows)),
+        prediction=prediction_of(rows),
+    )
+
+
+def prediction_of(rows: Sequence[Row]) -> float | None:
+    """Pearson's correlation of predicted and measured changes of entropy over a run's optimizer steps."""
+    pairs = [
+        (row[f"{what}/entropy_predicted"], row[f"{what}/entropy_change"])
+        for row in rows
+        for what in ("update", "replay")
+        if row.get(f"{what}/entropy_change") is not None
+    ]
+    if len(pairs) < 3:
+        return None
+    return correlation(*(list(values) for values in zip(*pairs, strict=True)))
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and Student's interval of values that are one a seed."""
+    mean = fmean(values)
+    if len(values) < 2:
+        return Estimate(mean, -math.inf, math.inf)
+    off = _T95[len(values) - 1] * stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, mean - off, mean + off)
+
+
+def of_arm(outcomes: Sequence[Outcome], arm: str, name: str) -> dict[int, float]:
+    """A number by seed."""
+    return {one.seed: getattr(one, name) for one in outcomes if one.arm == arm}
+
+
+def paired(outcomes: Sequence[Outcome], arm: str, other: str, name: str) -> Estimate:
+    """`arm` minus `other`, seed by seed."""
+    mine, theirs = of_arm(outcomes, arm, name), of_arm(outcomes, other, name)
+    return estimate([mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())])
+
+
+def relative_gain(outcomes: Sequence[Outcome], arm: str, other: str, base: float) -> float:
+    """How many times `other`'s gain in Pass@1 over the base model `arm`'s is."""
+    gains = [fmean(of_arm(outcomes, name, "pass_1").values()) - base for name in (arm, other)]
+    return gains[0] / gains[1]
+
+
+def record(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    return [asdict(one) for one in outcomes]
+
+
+def _optimizer_steps(row: Row) -> float:
+    return sum(row.get(f"{what}/optimizer_steps", 0) for what in ("update", "replay"))

@@ -1,0 +1,84 @@
+"""The entropy study's problems: some that the base model does well, some for which it has a wrong habit.
+
+A habit answers one kind of problem by another kind's rule: the inscribed angle doubled instead of halved. In
+the base model's lessons a small share of a habit's problems is answered right, so that the right rule is in
+the model, and rare: more so for some kinds than for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from data_prep.synthetic.kinds import KINDS, Kind, Solved
+from data_prep.synthetic.problems import Split, SyntheticProblem, make_problem, problem_id, split_of
+from data_prep.synthetic.sketches import Values
+from vlm_uec.types import Problem
+
+KIND = {kind.name: kind for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Habit:
+    """What a kind is mistaken for, and the share of lessons in which it is not."""
+
+    kind: str
+    mistaken_for: str
+    right_share: float
+    values: Mapping[str, str] = field(default_factory=dict)  # the other kind's names, where they differ
+
+    def solve(self, values: Values) -> Solved:
+        """The wrong answer, with its reasoning."""
+        other = {name: values[mine] for name, mine in self.values.items()} if self.values else values
+        return KIND[self.mistaken_for].solve(other)
+
+
+KNOWN = ("triangle_angle", "parallel_lines", "rectangle_perimeter", "circle_circumference", "hypotenuse")
+HABITS = (
+    Habit("rectangle_area", "rectangle_perimeter", 0.06),
+    Habit("inscribed_angle", "central_angle", 0.06, {"inscribed": "central"}),
+    Habit("circle_area", "circle_circumference", 0.1),
+    Habit("exterior_angle", "triangle_angle", 0.02),
+    Habit("central_angle", "inscribed_angle", 0.03, {"central": "inscribed"}),
+    Habit("rectangle_diagonal", "rectangle_area", 0.1),
+    Habit("isosceles_angle", "parallel_lines", 0.06, {"a": "apex"}),
+    Habit("leg", "hypotenuse", 0.1, {"a": "a", "b": "c"}),
+)
+TAUGHT: tuple[str, ...] = (*KNOWN, *(habit.kind for habit in HABITS))
+_HABIT = {habit.kind: habit for habit in HABITS}
+
+
+def _draw(rng: Random, kind: Kind, split: Split) -> dict[str, int]:
+    while True:
+        values = kind.draw_values(rng)
+        if split_of(problem_id(kind, values)) == split:
+            return values
+
+
+def lessons(seed: int) -> Iterator[SyntheticProblem]:
+    """Endless training-split problems with the solutions that the base model is to learn, right or wrong."""
+    rng = Random(f"lessons {seed}")
+    drawn = 0
+    while True:
+        kind = KIND[rng.choice(TAUGHT)]
+        values = _draw(rng, kind, "train")
+        drawn += 1
+        made = make_problem(kind, values, seed=drawn)
+        habit = _HABIT.get(kind.name)
+        if habit is None or rng.random() < habit.right_share:
+            yield made
+        else:
+            answer, solution = habit.solve(values)
+            yield SyntheticProblem(replace(made.problem, answer=answer.text), solution)
+
+
+def problems(split: Split, count: int, seed: int) -> list[Problem]:
+    """`count` problems with their right answers, the kinds in turn; values may come back, drawn elsewhere."""
+    rng = Random(f"problems {split} {seed}")
+    made = []
+    for index in range(count):
+        kind = KIND[TAUGHT[index % len(TAUGHT)]]
+        problem = make_problem(kind, _draw(rng, kind, split), seed=index).problem
+        made.append(replace(problem, id=f"{index:04d}-{problem.id}"))
+    return made
