@@ -34,16 +34,22 @@ class Habit:
         return KIND[self.mistaken_for].solve(other)
 
 
-KNOWN = ("triangle_angle", "parallel_lines", "rectangle_perimeter", "circle_circumference", "hypotenuse")
+KNOWN = (
+    "triangle_angle",
+    "parallel_lines",
+    "exterior_angle",
+    "central_angle",
+    "rectangle_perimeter",
+    "circle_circumference",
+    "hypotenuse",
+    "similar_triangles",
+)
 HABITS = (
-    Habit("rectangle_area", "rectangle_perimeter", 0.06),
-    Habit("inscribed_angle", "central_angle", 0.06, {"inscribed": "central"}),
-    Habit("circle_area", "circle_circumference", 0.1),
-    Habit("exterior_angle", "triangle_angle", 0.02),
-    Habit("central_angle", "inscribed_angle", 0.03, {"central": "inscribed"}),
-    Habit("rectangle_diagonal", "rectangle_area", 0.1),
-    Habit("isosceles_angle", "parallel_lines", 0.06, {"a": "apex"}),
-    Habit("leg", "hypotenuse", 0.1, {"a": "a", "b": "c"}),
+    Habit("inscribed_angle", "central_angle", 0.02, {"inscribed": "central"}),
+    Habit("isosceles_angle", "parallel_lines", 0.012, {"a": "apex"}),
+    Habit("rectangle_area", "rectangle_perimeter", 0.004),
+    Habit("rectangle_diagonal", "rectangle_area", 0.008),
+    Habit("circle_area", "circle_circumference", 0.025),
 )
 TAUGHT: tuple[str, ...] = (*KNOWN, *(habit.kind for habit in HABITS))
 _HABIT = {habit.kind: habit for habit in HABITS}
