@@ -2,7 +2,7 @@
 
 A habit answers one kind of problem by another kind's rule: the inscribed angle doubled instead of halved. In
 the base model's lessons a small share of a habit's problems is answered right, so that the right rule is in
-the model, and rare: more so for some kinds than for others.
+the model, and rare. Problems on which both rules agree are left out: they would pay for the wrong one.
 """
 
 from __future__ import annotations
@@ -45,20 +45,23 @@ KNOWN = (
     "similar_triangles",
 )
 HABITS = (
-    Habit("inscribed_angle", "central_angle", 0.02, {"inscribed": "central"}),
+    Habit("inscribed_angle", "central_angle", 0.01, {"inscribed": "central"}),
     Habit("isosceles_angle", "parallel_lines", 0.012, {"a": "apex"}),
-    Habit("rectangle_area", "rectangle_perimeter", 0.004),
-    Habit("rectangle_diagonal", "rectangle_area", 0.008),
-    Habit("circle_area", "circle_circumference", 0.025),
+    Habit("rectangle_area", "rectangle_perimeter", 0.001),
+    Habit("rectangle_diagonal", "rectangle_area", 0.002),
+    Habit("circle_area", "circle_circumference", 0.015),
 )
 TAUGHT: tuple[str, ...] = (*KNOWN, *(habit.kind for habit in HABITS))
 _HABIT = {habit.kind: habit for habit in HABITS}
 
 
 def _draw(rng: Random, kind: Kind, split: Split) -> dict[str, int]:
+    """Values of that split, but none for which the wrong rule gives the right answer: 2 r = r * r."""
+    habit = _HABIT.get(kind.name)
     while True:
         values = kind.draw_values(rng)
-        if split_of(problem_id(kind, values)) == split:
+        lucky = habit is not None and habit.solve(values)[0] == kind.solve(values)[0]
+        if split_of(problem_id(kind, values)) == split and not lucky:
             return values
 
 
