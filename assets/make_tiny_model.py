@@ -151,7 +151,7 @@ def build(out: Path, recipe: Recipe) -> None:
     encoder = load_encoder(out)
     model = random_model(tiny_config(tokenizer), recipe.seed)
     teach_reading(model.model.visual, encoder.image_processor, recipe.seed, Lessons())
-    policy = Policy(model, banned_ids(VOCABULARY, tokenizer), freeze_vision=False)
+    policy = Policy(model, banned_ids(VOCABULARY, tokenizer))
     train(policy, encoder, recipe, training_stream(recipe))
     save_model(model, tokenizer, out)
 
@@ -160,7 +160,7 @@ def describe(out: Path, recipe: Recipe) -> str:
     """Scores the model in `out` on test-split problems; writes its card and returns it."""
     encoder = load_encoder(out)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(out)
-    policy = Policy(model, banned_ids(VOCABULARY, encoder.tokenizer), freeze_vision=False)
+    policy = Policy(model, banned_ids(VOCABULARY, encoder.tokenizer))
     engine = NativeEngine(policy, frozenset(end_tokens(encoder.tokenizer)), slots=32)
     problems = [made.problem for made in generate("test", EVALUATED, recipe.seed, LEVELS)]
     scores = evaluate(engine, encoder, problems, SAMPLES)

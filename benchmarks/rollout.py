@@ -115,7 +115,7 @@ class Models:
     def policy(self) -> Policy:
         # Not frozen: a frozen tower's features would be kept from round to round.
         model = load_model(self.path, self.precision, checkpointing=False)
-        return Policy(model, self.banned, freeze_vision=False).to(self.device)
+        return Policy(model, self.banned).to(self.device)
 
     @cached_property
     def library(self) -> Any:

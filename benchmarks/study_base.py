@@ -31,7 +31,7 @@ def make_base(out: Path, recipe: Recipe = LESSONS) -> None:
     torch.manual_seed(recipe.seed)
     encoder = load_encoder(BUNDLE)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(BUNDLE, dtype=torch.float32)
-    policy = Policy(model, banned_ids(VOCABULARY, encoder.tokenizer), freeze_vision=False)
+    policy = Policy(model, banned_ids(VOCABULARY, encoder.tokenizer))
     train(policy, encoder, recipe, lessons(recipe.seed))
     encoder.save_pretrained(out)
     save_model(model, encoder.tokenizer, out)

@@ -29,6 +29,7 @@ from benchmarks.study_runs import CONFIG, Inputs, Job, run_all
 from vlm_uec.algorithm.retention import retain_exploration, retain_regular
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.collator import PackedBatch, Row, pack
+from vlm_uec.policy.build import frozen_parts
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.learner import Learner, PromptTable
@@ -84,13 +85,13 @@ class Descent:
         return norm
 
     @property
-    def freeze_vision(self) -> bool:
-        return self.policy.freeze_vision
+    def tower_frozen(self) -> bool:
+        return self.policy.frozen.tower
 
     def frozen_features(
         self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
     ) -> dict[str, torch.Tensor]:
-        return {name: self.policy.picture_features(encode(name)) for name in names}
+        return {name: self.policy.frozen_features(encode(name)) for name in names}
 
 
 class Prober:
@@ -100,7 +101,7 @@ class Prober:
         self.config, self.run = config, run
         model = load_model(config.model.path, config.model.precision, checkpointing=False)
         banned = banned_ids(model.model.language_model.vocab_size, run.encoder.tokenizer)
-        self.copy = Policy(model, banned, freeze_vision=config.model.freeze_vision)
+        self.copy = Policy(model, banned, frozen_parts(config.model))
         self.learner = Learner(
             cast(Any, Descent(self.copy, LENGTH)),
             None,
@@ -160,7 +161,7 @@ class Prober:
             prompt = self.run.prompts.encode(name)
             row = Row(prompt, tuple(t.response.tokens for t in members))
             with torch.no_grad():
-                entropies.append(self.copy(pack([row], [self.copy.picture_features(prompt)]))[1])
+                entropies.append(self.copy(pack([row], [self.copy.frozen_features(prompt)]))[1])
         return float(torch.cat(entropies).double().mean())
 
 

@@ -182,7 +182,7 @@ class Evaluation:
         model = load_model(self.arguments.model, self._precision(), checkpointing=False)
         banned = banned_ids(model.model.language_model.vocab_size, self.encoder.tokenizer)
         # Each prompt is read once: nothing to gain from a frozen tower's cache.
-        policy = Policy(model, banned, freeze_vision=False)
+        policy = Policy(model, banned)
         if torch.cuda.is_available():
             policy.to(torch.device("cuda", torch.cuda.current_device()))
         ends = end_ids(self.arguments.model, self.encoder.tokenizer)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.tiny import random_prompt, tiny_policy
+from tests.tiny import VISION, random_prompt, tiny_policy
 from vlm_uec.policy.features import FeatureCache
+from vlm_uec.policy.forward import NOTHING, Frozen
 from vlm_uec.types import EncodedPrompt
 
 PROMPTS = [random_prompt(name, [(2, 2)], seed=seed) for seed, name in enumerate("abc")]
@@ -71,9 +72,11 @@ def test_features_computed_while_sampling_serve_training() -> None:
     assert weight.grad is not None and weight.grad.tolist() == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize(("frozen", "calls"), [(True, 2), (False, 4)])
-def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: bool, calls: int) -> None:
-    policy = tiny_policy(freeze_vision=frozen)
+@pytest.mark.parametrize(
+    ("frozen", "calls"), [(VISION, 2), (Frozen(tower=True), 2), (Frozen(projector=True), 4), (NOTHING, 4)]
+)
+def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: Frozen, calls: int) -> None:
+    policy = tiny_policy(frozen=frozen)
     seen: list[int] = []
     policy.model.model.visual.register_forward_hook(lambda *call: seen.append(1))
     prompts = [PROMPTS[0], PROMPTS[1], replace(PROMPTS[0], problem_id="again"), PROMPTS[1]]
@@ -82,14 +85,23 @@ def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: bool, calls: int) -
     assert torch.equal(features[0], features[2])
     assert torch.equal(features[1], features[3])
     assert not torch.equal(features[0], features[1])
-    assert policy.knows(PROMPTS[0]) == frozen
+    assert policy.knows(PROMPTS[0]) == frozen.tower
     assert policy.picture_features(random_prompt("words")).shape == (0, 48)
     assert len(seen) == calls, "no picture, no tower"
 
 
 def test_no_picture_needs_no_weights() -> None:
     """Under ZeRO-3 a sharded weight is empty outside of its module's call."""
-    policy, words = tiny_policy(freeze_vision=True), random_prompt("words")
+    policy, words = tiny_policy(frozen=VISION), random_prompt("words")
     policy.head.weight.data = torch.empty(0)
     assert policy.knows(words)
     assert policy.picture_features(words).shape == (0, 48)
+
+
+def test_a_trained_projector_is_not_kept_from_what_it_learns() -> None:
+    """What is kept is what goes into it."""
+    policy = tiny_policy(frozen=Frozen(tower=True))
+    before = policy.picture_features(PROMPTS[0])
+    with torch.no_grad():
+        policy.model.model.visual.merger.mlp[2].bias += 1
+    torch.testing.assert_close(policy.picture_features(PROMPTS[0]), before + 1)

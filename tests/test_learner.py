@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from tests.tiny import random_prompt, random_response, tiny_policy
+from tests.tiny import VISION, random_prompt, random_response, tiny_policy
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
 from vlm_uec.policy import learner as learner_module
@@ -65,13 +65,13 @@ class PlainPolicy:
         return float(norm)
 
     @property
-    def freeze_vision(self) -> bool:
-        return self.policy.freeze_vision
+    def tower_frozen(self) -> bool:
+        return self.policy.frozen.tower
 
     def frozen_features(
         self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
     ) -> dict[str, torch.Tensor]:
-        return {name: self.policy.picture_features(encode(name)) for name in names}
+        return {name: self.policy.frozen_features(encode(name)) for name in names}
 
 
 class PlainReference:
@@ -310,8 +310,8 @@ def test_a_minibatch_that_teaches_nothing_among_others_still_steps() -> None:
 @pytest.mark.parametrize("kl_coef", [0.0, 0.1])
 def test_a_frozen_tower_sees_each_picture_once(kl_coef: float) -> None:
     """Old log-probs, update and replay over a, c and d, whose picture is a's; b has none."""
-    policy = PlainPolicy(tiny_policy(freeze_vision=True))
-    reference = tiny_policy(seed=1) if kl_coef else None
+    policy = PlainPolicy(tiny_policy(frozen=VISION))
+    reference = tiny_policy(seed=1, frozen=VISION) if kl_coef else None
     pictures: list[int] = []
     policy.policy.model.model.visual.register_forward_hook(lambda *call: pictures.append(1))
     learner = _learner(policy, reference, kl_coef=kl_coef)

@@ -15,6 +15,7 @@ import torch
 from tests.oracles import plain_scores
 from tests.tiny import random_prompt, random_response, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
+from vlm_uec.policy.forward import Frozen, Policy
 from vlm_uec.types import EncodedPrompt
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -100,32 +101,54 @@ def test_a_text_only_row_touches_the_tower_with_zero_gradient() -> None:
         assert not parameter.grad.any(), name
 
 
-@pytest.mark.parametrize("name", ["one picture, eight responses", "text only"])
-def test_a_frozen_tower_gives_the_same_numbers_and_gets_no_gradient(name: str) -> None:
-    frozen, free = tiny_policy(freeze_vision=True), tiny_policy(freeze_vision=False)
-    ours, theirs = frozen(pack(ROWS[name])), free(pack(ROWS[name]))
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+PARTS = {
+    "tower": Frozen(tower=True),
+    "projector": Frozen(projector=True),
+    "both": Frozen(tower=True, projector=True),
+}
+
+
+def _assert_gradients(frozen: Policy, free: Policy, ours: Pair, theirs: Pair, atol: float) -> None:
+    """Those of what is trained equal; none of what is frozen."""
     gradients, expected = _gradients(frozen, ours), _gradients(free, theirs)
-    for parameter, gradient in gradients.items():
-        if ".visual." in parameter:
-            assert not gradient.any(), parameter
-        else:
-            torch.testing.assert_close(gradient, expected[parameter], rtol=1e-4, atol=1e-6)
-    assert all(weight.grad is None for weight in frozen.model.model.visual.parameters())
+    for name, parameter in frozen.named_parameters():
+        vision = ".visual." in name
+        still = vision and (frozen.frozen.projector if ".merger." in name else frozen.frozen.tower)
+        assert parameter.requires_grad != still, name
+        if still:
+            assert parameter.grad is None, name
+        elif name in gradients:
+            torch.testing.assert_close(gradients[name], expected[name], rtol=1e-4, atol=atol)
 
 
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", ROWS)
-def test_features_known_beforehand_stand_in_for_the_tower(name: str) -> None:
+def test_a_frozen_part_gives_the_same_numbers_and_gets_no_gradient(name: str, part: str) -> None:
+    frozen, free = tiny_policy(frozen=PARTS[part]), tiny_policy()
+    ours, theirs = frozen(pack(ROWS[name])), free(pack(ROWS[name]))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    _assert_gradients(frozen, free, ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["tower", "both"])
+@pytest.mark.parametrize("name", ROWS)
+def test_features_known_beforehand_stand_in_for_the_tower(name: str, part: str) -> None:
     """Rows without pictures among rows with them included: what they have is not the others'."""
-    frozen, free = tiny_policy(freeze_vision=True), tiny_policy(freeze_vision=False)
+    frozen, free = tiny_policy(frozen=PARTS[part]), tiny_policy()
     with torch.no_grad():
-        features = [frozen.picture_features(row.prompt) for row in ROWS[name]]
+        features = [frozen.frozen_features(row.prompt) for row in ROWS[name]]
     ours, theirs = frozen(pack(ROWS[name], features)), free(pack(ROWS[name]))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    gradients, expected = _gradients(frozen, ours), _gradients(free, theirs)
-    for parameter, gradient in gradients.items():
-        if ".visual." not in parameter:
-            torch.testing.assert_close(gradient, expected[parameter], rtol=1e-4, atol=1e-4)
+    _assert_gradients(frozen, free, ours, theirs, atol=1e-4)
+
+
+def test_a_trained_projector_is_touched_by_rows_without_pictures() -> None:
+    """A gradient of None would leave this rank out of a reduction that the others wait in."""
+    policy = tiny_policy(frozen=PARTS["tower"])
+    features = [policy.frozen_features(row.prompt) for row in ROWS["text only"]]
+    policy(pack(ROWS["text only"], features))[0].sum().backward()
+    for name, parameter in policy.model.model.visual.merger.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), name
 
 
 def test_a_response_is_blind_to_its_siblings() -> None:

@@ -53,7 +53,7 @@ def encoder() -> PromptEncoder:
 
 
 def as_policy(model: Model) -> Policy:
-    return Policy(model, banned_ids(VOCABULARY, TOKENIZER), freeze_vision=False)
+    return Policy(model, banned_ids(VOCABULARY, TOKENIZER))
 
 
 def test_bundle_is_small() -> None:

@@ -11,12 +11,13 @@ from PIL import Image
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.forward import NOTHING, Frozen, Policy
 from vlm_uec.types import EncodedPrompt
 
 VOCABULARY = 96
 END, IMAGE_PAD = 1, 90
 BANNED = (90, 91, 92, 93, 94, 95)
+VISION = Frozen(tower=True, projector=True)
 PATCH_WIDTH = 3 * 2 * 14 * 14
 
 
@@ -71,8 +72,8 @@ def banned_mask() -> torch.Tensor:
     return mask
 
 
-def tiny_policy(*, tied: bool = True, freeze_vision: bool = False, seed: int = 0) -> Policy:
-    return Policy(tiny_model(tied=tied, seed=seed), banned_mask(), freeze_vision=freeze_vision)
+def tiny_policy(*, tied: bool = True, frozen: Frozen = NOTHING, seed: int = 0) -> Policy:
+    return Policy(tiny_model(tied=tied, seed=seed), banned_mask(), frozen)
 
 
 def random_prompt(

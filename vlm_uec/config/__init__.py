@@ -60,6 +60,10 @@ class ModelConfig(Section):
         False,
         description="Do not train the vision tower; each rank then keeps up to 4 GiB of its features.",
     )
+    freeze_projector: bool | None = Field(
+        None,
+        description="Do not train the projector from the tower to the text model; null: as freeze_vision.",
+    )
     activation_checkpointing: bool = Field(
         True, description="Compute activations again in backward: less memory, one more forward an update."
     )

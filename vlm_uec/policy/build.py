@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from vlm_uec.config import Config
+from vlm_uec.config import Config, ModelConfig
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
-from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.forward import Frozen, Policy
 from vlm_uec.policy.load import banned_ids, load_model
 from vlm_uec.policy.zero import ZeroPolicy, ZeroReference, hold_zero_init
 
@@ -37,4 +37,9 @@ def _load(
     model = load_model(config.model.path, config.model.precision, checkpointing=checkpointing)
     del holder
     banned = banned_ids(model.model.language_model.vocab_size, tokenizer)
-    return Policy(model, banned, freeze_vision=config.model.freeze_vision)
+    return Policy(model, banned, frozen_parts(config.model))
+
+
+def frozen_parts(model: ModelConfig) -> Frozen:
+    projector = model.freeze_vision if model.freeze_projector is None else model.freeze_projector
+    return Frozen(tower=model.freeze_vision, projector=projector)

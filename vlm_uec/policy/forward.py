@@ -6,11 +6,12 @@ head) runs inside this `forward`, on every rank, with or without pictures.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window_index
 
 from vlm_uec.data.collator import PackedBatch
 from vlm_uec.policy.attention import RowAttention, attention_over, use_group_attention
@@ -19,26 +20,42 @@ from vlm_uec.policy.head import LogProbHead, logits_of
 from vlm_uec.types import EncodedPrompt
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """Which parts of the vision side no update changes."""
+
+    tower: bool = False
+    projector: bool = False  # what maps the tower's features to the text model's width
+
+
+NOTHING = Frozen()
+
+
 class Policy(nn.Module):
     """Scores packed rows; `embed`, `read` and `logits` serve the sampler on gathered weights."""
 
     def __init__(
-        self, model: Qwen2_5_VLForConditionalGeneration, banned: torch.Tensor, *, freeze_vision: bool
+        self, model: Qwen2_5_VLForConditionalGeneration, banned: torch.Tensor, frozen: Frozen = NOTHING
     ) -> None:
         """`banned` [V] bool: ids that are neither sampled nor counted in any log-prob or entropy."""
         super().__init__()
         use_group_attention(model)
         self.model = model
         self.head = LogProbHead(model.lm_head.weight, banned)
-        self.freeze_vision = freeze_vision
+        self.frozen = frozen
         self._features = FeatureCache()
         self.image_pad_id: int = model.config.image_token_id
-        for parameter in model.model.visual.parameters():
-            parameter.requires_grad_(not freeze_vision)
+        for name, parameter in model.model.visual.named_parameters():
+            part = frozen.projector if name.startswith("merger.") else frozen.tower
+            if part:
+                parameter.requires_grad_(False)
 
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs [T] and exact entropies [T] (t = 1, allowed ids) of the batch's targets, fp32."""
-        features = self.see(batch.patches, batch.grid) if batch.features is None else batch.features
+        if batch.features is None:
+            features = self.see(batch.patches, batch.grid)
+        else:
+            features = self._project(batch.features)
         embeddings = self.embed(batch.input_ids, features)
         if len(batch.patches) == 0:
             # Touched all the same: ranks with pictures wait for this tower's gather.
@@ -65,35 +82,81 @@ class Policy(nn.Module):
         return embeddings.masked_scatter(places, features.to(embeddings.dtype))
 
     def picture_features(self, prompt: EncodedPrompt) -> torch.Tensor:
-        """Features [image tokens, H] of a prompt's pictures; a frozen tower's are kept (`FeatureCache`).
+        """Features [image tokens, H] of a prompt's pictures, as the text model reads them.
 
         Outside of `forward`: the weights must be whole.
         """
-        weight = self.head.weight
         if len(prompt.patches) == 0:
-            # The width is the config's: a sharded weight has none.
-            return weight.new_zeros(0, self.model.model.language_model.config.hidden_size)
-        if self.freeze_vision and (known := self._features.get(prompt)) is not None:
-            return known.to(weight.device)
-        features = self.see(prompt.patches.to(weight.device), prompt.grid.to(weight.device))
-        if self.freeze_vision:
-            self._features.put(prompt, features)
+            return self._none(self.model.model.language_model.config.hidden_size)
+        device = self.head.weight.device
+        if self.frozen.tower:
+            return self._project(self.frozen_features(prompt).to(device))
+        return self.see(prompt.patches.to(device), prompt.grid.to(device))
+
+    def frozen_features(self, prompt: EncodedPrompt) -> torch.Tensor:
+        """What a frozen tower makes of a prompt's pictures, computed once (`FeatureCache`), on any device.
+
+        [image tokens, H], or where the projector is trained what goes into that, [image tokens x 4, H of the
+        tower]. Outside of `forward`: the weights must be whole.
+        """
+        if len(prompt.patches) == 0:
+            part = self.model.model.language_model if self.frozen.projector else self.model.model.visual
+            return self._none(part.config.hidden_size)
+        if (known := self._features.get(prompt)) is not None:
+            return known
+        device = self.head.weight.device
+        features = self._look(prompt.patches.to(device), prompt.grid.to(device))
+        self._features.put(prompt, features)
         return features
 
     def knows(self, prompt: EncodedPrompt) -> bool:
-        """Whether `picture_features` needs no weights."""
+        """Whether `frozen_features` needs no weights."""
         return len(prompt.patches) == 0 or self._features.get(prompt) is not None
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [S, V] fp32 of hidden states [S, H]."""
         return logits_of(hidden, self.head.weight)
 
+    def _none(self, width: int) -> torch.Tensor:
+        """No features; their width is the config's, as a sharded weight has none."""
+        return self.head.weight.new_zeros(0, width)
+
     def see(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """The tower's features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
+        """Features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
         visual = self.model.model.visual
         if len(patches) == 0:
             merge = visual.spatial_merge_size
             patches = patches.new_zeros(merge * merge, patches.shape[1])
             grid = grid.new_tensor([[1, merge, merge]])
-        with torch.no_grad() if self.freeze_vision else nullcontext():
-            return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output
+        if self.frozen.tower:
+            return self._project(self._look(patches, grid))
+        return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output
+
+    @torch.no_grad()
+    def _look(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """What of the features no update changes, in the order of the image tokens."""
+        visual = self.model.model.visual
+        seen = visual(patches.to(visual.dtype), grid_thw=grid)
+        if self.frozen.projector:
+            return seen.pooler_output
+        # Before the projector, tokens lie by attention window.
+        windows, _ = get_vision_window_index(
+            grid,
+            spatial_merge_size=visual.spatial_merge_size,
+            window_size=visual.window_size,
+            patch_size=visual.patch_size,
+        )
+        patches_a_token = visual.spatial_merge_size**2
+        tokens = seen.last_hidden_state.unflatten(0, (-1, patches_a_token))
+        return tokens[windows.argsort()].flatten(0, 1)
+
+    def _project(self, features: torch.Tensor) -> torch.Tensor:
+        """`_look`'s features to those that the text model reads."""
+        if self.frozen.projector:
+            return features
+        if len(features) == 0:
+            # Run all the same: under ZeRO-3 ranks with pictures wait for its gather.
+            visual = self.model.model.visual
+            width = visual.config.hidden_size
+            features = features.new_zeros(visual.spatial_merge_size**2, width)
+        return self.model.model.visual.merger(features)

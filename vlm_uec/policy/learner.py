@@ -188,7 +188,7 @@ class Learner:
         """Each micro-batch with what the policy reads; a frozen tower's features are computed up front."""
         names = list(dict.fromkeys(row.problem_id for micro in plan for row in micro.rows))
         known = None
-        if self.policy.freeze_vision:
+        if self.policy.tower_frozen:
             known = self.policy.frozen_features(names, self.prompts.encode)
         for micro in plan:
             rows = [

@@ -129,8 +129,8 @@ class ZeroPolicy:
         _release_weights(self._engine.optimizer, self._engine.optimizer.parameter_offload)
 
     @property
-    def freeze_vision(self) -> bool:
-        return self.policy.freeze_vision
+    def tower_frozen(self) -> bool:
+        return self.policy.frozen.tower
 
     def frozen_features(
         self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
@@ -142,7 +142,7 @@ class ZeroPolicy:
         unknown = not all(self.policy.knows(encode(name)) for name in names)
         tower = self.policy.model.model.visual
         with self._whole(tower) if any(gather_objects(unknown)) else nullcontext():
-            return {name: self.policy.picture_features(encode(name)).cpu() for name in names}
+            return {name: self.policy.frozen_features(encode(name)).cpu() for name in names}
 
     @contextmanager
     def gathered(self) -> Iterator[Policy]:
