@@ -116,7 +116,8 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
         for one in spec["problems"]
     ]
     prompts = prepare_prompts(problems, encoder)
-    policy, reference = build_policy(config, encoder.tokenizer), build_reference(config, encoder.tokenizer)
+    policy = build_policy(config, encoder.tokenizer)
+    reference = build_reference(config, encoder.tokenizer, policy)
     ends = frozenset[int]() if spec["forced_lengths"] else end_ids(config.model.path, encoder.tokenizer)
     collector = Collector(
         NativeEngine(policy.policy, ends, config.rollout.slots),

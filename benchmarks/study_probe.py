@@ -29,9 +29,9 @@ from benchmarks.study_runs import CONFIG, Inputs, Job, run_all
 from vlm_uec.algorithm.retention import retain_exploration, retain_regular
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.collator import PackedBatch, Row, pack
-from vlm_uec.policy.build import frozen_parts
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.frozen import frozen_parts
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import banned_ids, load_model
 from vlm_uec.policy.zero import start_distributed, stop_distributed
@@ -101,7 +101,7 @@ class Prober:
         self.config, self.run = config, run
         model = load_model(config.model.path, config.model.precision, checkpointing=False)
         banned = banned_ids(model.model.language_model.vocab_size, run.encoder.tokenizer)
-        self.copy = Policy(model, banned, frozen_parts(config.model))
+        self.copy = Policy(model, banned, frozen_parts(config))
         self.learner = Learner(
             cast(Any, Descent(self.copy, LENGTH)),
             None,

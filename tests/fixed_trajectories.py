@@ -77,7 +77,7 @@ def main(directory: Path) -> None:
     prompts = {name: encoder(problem) for name, problem in PROBLEMS.items()}
     table = PromptTable({name: prompt.length for name, prompt in prompts.items()}, prompts.__getitem__)
     policy = build_policy(config, encoder.tokenizer)
-    reference = build_reference(config, encoder.tokenizer)
+    reference = build_reference(config, encoder.tokenizer, policy)
     learner = Learner(
         policy,
         reference,
@@ -91,7 +91,7 @@ def main(directory: Path) -> None:
     trajectories = [item.trajectory for item in batch]
     old, reference_scores = learner.old_logprobs(trajectories), learner.reference_logprobs(trajectories)
     stats = learner.replay(batch)
-    policy.export(directory / f"export-{world_size()}")
+    policy.export(directory / f"export-{world_size()}", config.lora, config.model.path)
     # An update that finds its old log-probs itself, with the weights just exported.
     updated, _ = learner.update(trajectories[:MINIBATCH], old[:MINIBATCH], reference_scores[:MINIBATCH])
     resharded = _resharded(policy, learner, batch[MINIBATCH:], directory)

@@ -329,7 +329,7 @@ def test_an_unknown_key_brings_up_what_may_be_meant(file: Path, argument: str, m
 
 def test_a_key_like_no_other_brings_up_its_neighbours(file: Path) -> None:
     assert "pending has enabled" in _refusal(file, "pending.zzz=1")
-    assert "there are algorithm, model, data" in _refusal(file, "zzz=1")
+    assert "there are algorithm, model, lora, data" in _refusal(file, "zzz=1")
 
 
 def test_a_misspelt_section_is_told_before_the_one_that_is_missing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from tests.tiny import VISION, random_prompt, tiny_policy
 from vlm_uec.policy.features import FeatureCache
-from vlm_uec.policy.forward import NOTHING, Frozen
+from vlm_uec.policy.frozen import NOTHING, Frozen
 from vlm_uec.types import EncodedPrompt
 
 PROMPTS = [random_prompt(name, [(2, 2)], seed=seed) for seed, name in enumerate("abc")]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from transformers import Qwen2_5_VLForConditionalGeneration
 
 from data_prep.writer import write_dataset
 from tests.launch import BUNDLED_MODEL, ROOT, synthetic_data
@@ -17,13 +18,16 @@ from vlm_uec.forecast.memory import RankMemory, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.report import forecast
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, step_tokens
+from vlm_uec.forecast.trained import adapter_weights, trained_weights
 from vlm_uec.policy import load
+from vlm_uec.policy.adapters import add_adapters
 from vlm_uec.types import Problem
 
 RECIPE = ROOT / "configs" / "tiny_cpu.yaml"
 SHAPE = ModelShape(
     weights=1000,
     tower_weights=200,
+    projector_weights=50,
     hidden=8,
     intermediate=20,
     layers=3,
@@ -118,6 +122,37 @@ def test_shards_in_bf16_without_kl_and_with_a_frozen_tower() -> None:
     """2 bytes a weight; 800 of 1000 are trained."""
     memory = _memory("model.precision=bf16", "loss.kl_coef=0", "model.freeze_vision=true", ranks=4)
     assert (memory.weights, memory.reference, memory.optimizer, memory.gradients) == (500, 0, 2400, 800)
+
+
+def test_a_projector_that_is_trained_counts_apart_from_its_tower() -> None:
+    """1000 - (200 - 50) and 1000 - 50."""
+    tower = _config(*SMALL, "model.freeze_vision=true", "model.freeze_projector=false")
+    projector = _config(*SMALL, "model.freeze_vision=false", "model.freeze_projector=true")
+    assert (trained_weights(tower, SHAPE), trained_weights(projector, SHAPE)) == (850, 950)
+
+
+@pytest.mark.parametrize(
+    "settings", [["lora.rank=3"], ["lora.rank=8", "lora.targets=[k_proj, down_proj]"], ["lora.vision=true"]]
+)
+def test_adapters_are_as_many_as_peft_makes(settings: list[str]) -> None:
+    config = _config("model.freeze_vision=false", "lora.rank=2", *settings)
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(BUNDLED_MODEL)
+    add_adapters(model, config.lora, "base")
+    made = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    shape = model_shape(str(BUNDLED_MODEL))
+    assert shape is not None
+    assert trained_weights(config, shape) == adapter_weights(config, shape) == made
+
+
+def test_with_adapters_there_is_no_second_copy_and_little_to_train() -> None:
+    """q: 3 layers x (8 + 8) = 48 weights a rank, 96 in all, of 1096; the tower does nothing in an update."""
+    memory = _memory("lora.rank=2", "lora.targets=[q_proj]", ranks=1)
+    assert (memory.weights, memory.reference) == (4 * 1096, 0)
+    assert (memory.optimizer, memory.gradients) == (12 * 96, 4 * 96)
+    assert memory.head == 4 * 3 * 76 * 50, "the head has no gradient"
+    assert memory.activations == 4 * 76 * 3 * 180
+    config = _config(*SMALL, "lora.rank=2", "lora.targets=[q_proj]")
+    assert checkpoint_bytes(config, SHAPE) == 96 * 12 + 1000 * 4
 
 
 def test_keys_and_values() -> None:

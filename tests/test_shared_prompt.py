@@ -15,7 +15,8 @@ import torch
 from tests.oracles import plain_scores
 from tests.tiny import random_prompt, random_response, tiny_model, tiny_policy
 from vlm_uec.data.collator import Row, pack
-from vlm_uec.policy.forward import Frozen, Policy
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.frozen import Frozen
 from vlm_uec.types import EncodedPrompt
 
 Pair = tuple[torch.Tensor, torch.Tensor]

@@ -11,7 +11,8 @@ from PIL import Image
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.policy.forward import NOTHING, Frozen, Policy
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.frozen import NOTHING, Frozen
 from vlm_uec.types import EncodedPrompt
 
 VOCABULARY = 96

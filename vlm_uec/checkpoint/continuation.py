@@ -21,6 +21,10 @@ _REWARD = "waiting responses were judged with it"
 FIXED = {
     "model.precision": _STATE,
     "model.freeze_vision": _STATE,
+    "model.freeze_projector": _STATE,
+    "lora.rank": _STATE,
+    "lora.targets": _STATE,
+    "lora.vision": _STATE,
     "data.mixture": _ORDER,
     "rollout.prompts": _ORDER,
     "train.seed": _ORDER,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,7 @@ from vlm_uec.one_line import plain
 Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
 
 
+Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 Algorithm = Literal[
     "grpo",
     "uec",
@@ -66,6 +67,26 @@ class ModelConfig(Section):
     )
     activation_checkpointing: bool = Field(
         True, description="Compute activations again in backward: less memory, one more forward an update."
+    )
+
+
+class LoraConfig(Section):
+    """Low-rank adapters, trained in place of the weights."""
+
+    rank: int | None = Field(
+        None, ge=1, le=1024, description="Rank of the adapters; null: none, the weights are trained."
+    )
+    alpha: float = Field(32.0, gt=0, description="Scale: an adapter counts alpha / rank times.")
+    targets: list[Target] = Field(
+        list(get_args(Target)), min_length=1, description="Matrices of every text layer that have an adapter."
+    )
+    vision: bool = Field(
+        False,
+        description="Adapters in the vision tower, too; without them it is frozen, and each rank keeps up to "
+        "4 GiB of its features.",
+    )
+    export: Literal["merged", "adapter"] = Field(
+        "merged", description="What is exported: a whole model, or adapters alone for peft."
     )
 
 
@@ -386,6 +407,7 @@ class Config(Section):
         "else an argument says of a key goes first.",
     )
     model: ModelConfig
+    lora: LoraConfig = LoraConfig()
     data: DataConfig
     prompt: PromptConfig = PromptConfig()
     rollout: RolloutConfig = RolloutConfig()

@@ -59,6 +59,18 @@ def _pixels(config: Config) -> str | None:
     return f"data.min_pixels {low} is above data.max_pixels {high}; lower it" if low > high else None
 
 
+def _adapters(config: Config) -> str | None:
+    """With `lora.rank`, weights are frozen: `model.freeze_projector` is not false, and with `lora.vision`
+    `model.freeze_vision` is."""
+    if config.lora.rank is None:
+        return None
+    if config.model.freeze_projector is False:
+        return "model.freeze_projector=false with lora.rank: adapters alone are trained; leave it out"
+    if config.lora.vision and config.model.freeze_vision:
+        return "lora.vision and model.freeze_vision: adapters cannot train in a frozen tower; choose one"
+    return None
+
+
 def _minibatch(config: Config) -> str | None:
     """`optim.minibatch` divides `rollout.prompts`."""
     size, prompts = config.optim.minibatch, config.rollout.prompts
@@ -183,6 +195,7 @@ RULES: tuple[Rule, ...] = (
     _data,
     _validation,
     _pixels,
+    _adapters,
     _minibatch,
     _weight_decay,
     _dual_clip,

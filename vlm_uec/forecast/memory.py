@@ -13,7 +13,9 @@ from typing import Any
 from vlm_uec.config import Config
 from vlm_uec.forecast.shape import ModelShape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens
+from vlm_uec.forecast.trained import adapter_weights, trained_weights
 from vlm_uec.policy.deepspeed_config import offloads
+from vlm_uec.policy.frozen import frozen_parts
 from vlm_uec.policy.head import CHUNK_ELEMENTS
 from vlm_uec.policy.load import DTYPES
 from vlm_uec.rollout.cache import PoolSize
@@ -70,13 +72,15 @@ def rank_memory(
 ) -> RankMemory:
     """`zero`: the section zero_optimization of the DeepSpeed JSON."""
     size = DTYPES[config.model.precision].itemsize
-    trained = shape.weights - (shape.tower_weights if config.model.freeze_vision else 0)
-    shard = size * shape.weights / ranks
+    trained, weights = trained_weights(config, shape), shape.weights + adapter_weights(config, shape)
+    shard = size * weights / ranks
     optimizer, gradients = 3 * _FLOAT * trained / ranks, _FLOAT * trained / ranks
-    # The head's gradient in fp32; products of bf16 factors come in a tensor of their own.
-    products = 2 if config.model.precision == "bf16" else 1
+    # The head's gradient in fp32; products of bf16 factors come in a tensor of their own. With
+    # adapters it has none.
+    products = (2 if config.model.precision == "bf16" else 1) if config.lora.rank is None else 0
     chunk = min(CHUNK_ELEMENTS, tokens.pass_positions * shape.vocabulary)
-    reference = shard if config.loss.kl_coef else 0.0
+    # With adapters the reference is the policy without them.
+    reference = shard if config.loss.kl_coef and config.lora.rank is None else 0.0
     host = 0.0
     if offloads(zero, "offload_optimizer"):
         # There DeepSpeed keeps the gradients twice: as they are added up, and as the optimizer reads them.
@@ -88,7 +92,7 @@ def rank_memory(
         reference=reference,
         optimizer=optimizer,
         gradients=gradients,
-        gathered=size * shape.weights,
+        gathered=size * weights,
         cache=_cache(config, shape, prompt),
         live=size * (min(shape.weights, _number(zero, "stage3_max_live_parameters", _LIVE)))
         + 2 * size * min(shape.weights, _number(zero, "reduce_bucket_size", _BUCKET)),
@@ -117,15 +121,15 @@ def cache_bytes(config: Config, shape: ModelShape) -> int:
 
 def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
     """ZeRO state of all ranks: fp32 weights and two moments of what is trained, and the rest's weights."""
-    frozen = shape.tower_weights if config.model.freeze_vision else 0
-    return 3.0 * _FLOAT * (shape.weights - frozen) + DTYPES[config.model.precision].itemsize * frozen
+    trained, weights = trained_weights(config, shape), shape.weights + adapter_weights(config, shape)
+    return 3.0 * _FLOAT * trained + DTYPES[config.model.precision].itemsize * (weights - trained)
 
 
 def _activations(config: Config, shape: ModelShape, prompt: PromptLengths, tokens: StepTokens) -> float:
     """Floats kept for backward by the fullest pass."""
     layer = _LAYER_HIDDEN * shape.hidden + _LAYER_KEYS * shape.key_values + _LAYER_MLP * shape.intermediate
     text = tokens.pass_positions * _kept(config, shape.layers, shape.hidden, layer)
-    if config.model.freeze_vision:
+    if frozen_parts(config).tower:
         return text
     # A prompt is picture for the most part, and a token of picture is four patches.
     patches = 4 * prompt.mean * tokens.pass_prompts

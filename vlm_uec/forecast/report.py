@@ -11,6 +11,7 @@ from vlm_uec.forecast.data import DataForecast, data_forecast
 from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
+from vlm_uec.forecast.trained import trained_weights
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 from vlm_uec.preflight import preflight
 from vlm_uec.rewards import load_reward_function, try_out
@@ -113,10 +114,9 @@ def _memory_lines(
     ]
     large = memory[0].peak >= _GIB
     unit, name = (_GIB, "GiB") if large else (_MIB, "MiB")
-    tower = ", frozen" if config.model.freeze_vision else ""
     lines = [
         f"Memory a rank in {name}, estimated by counting bytes ({shape.weights:,} weights, "
-        f"{shape.tower_weights:,} of them the tower's{tower}):",
+        f"{shape.tower_weights:,} of them the tower's; {trained_weights(config, shape):,} are trained):",
         f"  {'ranks':<26}" + "".join(f"{ranks:>8}" for ranks in RANKS),
     ]
     for row, of in _ROWS:

@@ -37,7 +37,8 @@ class ModelShape:
     """Numbers of weights, and the sizes that activations and caches follow."""
 
     weights: int
-    tower_weights: int
+    tower_weights: int  # with the projector
+    projector_weights: int
     hidden: int
     intermediate: int
     layers: int
@@ -100,6 +101,7 @@ def shape_of(config: Any) -> ModelShape:
     return ModelShape(
         weights=_count(model),
         tower_weights=_count(model.model.visual),
+        projector_weights=_count(model.model.visual.merger),
         hidden=text.hidden_size,
         intermediate=text.intermediate_size,
         layers=text.num_hidden_layers,

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from transformers import PreTrainedTokenizerBase
 
-from vlm_uec.config import Config, ModelConfig
+from vlm_uec.config import Config
+from vlm_uec.hub import is_here
+from vlm_uec.policy.adapters import add_adapters
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
-from vlm_uec.policy.forward import Frozen, Policy
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.frozen import frozen_parts
 from vlm_uec.policy.load import banned_ids, load_model
-from vlm_uec.policy.zero import ZeroPolicy, ZeroReference, hold_zero_init
+from vlm_uec.policy.zero import BaseReference, ZeroPolicy, ZeroReference, hold_zero_init
 
 
 def build_policy(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroPolicy:
     """The policy that is trained, loaded straight into ZeRO-3 shards."""
     settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     policy = _load(config, settings, tokenizer, checkpointing=config.model.activation_checkpointing)
+    if config.lora.rank is not None:
+        add_adapters(policy.model, config.lora, base_of(config.model.path))
     return ZeroPolicy(policy, settings, config.optim)
 
 
-def build_reference(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroReference | None:
-    """The frozen starting policy for the KL term; none where `loss.kl_coef` is 0."""
+def build_reference(
+    config: Config, tokenizer: PreTrainedTokenizerBase, policy: ZeroPolicy
+) -> ZeroReference | BaseReference | None:
+    """The frozen starting policy for the KL term; none where `loss.kl_coef` is 0.
+
+    With adapters it is the trained policy without them: no second copy.
+    """
     if config.loss.kl_coef == 0:
         return None
+    if config.lora.rank is not None:
+        return BaseReference(policy)
     settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     # A frozen policy has no optimizer to offload.
     settings["zero_optimization"] = {
@@ -37,9 +51,9 @@ def _load(
     model = load_model(config.model.path, config.model.precision, checkpointing=checkpointing)
     del holder
     banned = banned_ids(model.model.language_model.vocab_size, tokenizer)
-    return Policy(model, banned, frozen_parts(config.model))
+    return Policy(model, banned, frozen_parts(config))
 
 
-def frozen_parts(model: ModelConfig) -> Frozen:
-    projector = model.freeze_vision if model.freeze_projector is None else model.freeze_projector
-    return Frozen(tower=model.freeze_vision, projector=projector)
+def base_of(path: str) -> str:
+    """The model as another program finds it: a directory by its whole path."""
+    return str(Path(path).resolve()) if is_here(path) else path

@@ -6,8 +6,6 @@ head) runs inside this `forward`, on every rank, with or without pictures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
@@ -16,19 +14,9 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window
 from vlm_uec.data.collator import PackedBatch
 from vlm_uec.policy.attention import RowAttention, attention_over, use_group_attention
 from vlm_uec.policy.features import FeatureCache
+from vlm_uec.policy.frozen import NOTHING, Frozen
 from vlm_uec.policy.head import LogProbHead, logits_of
 from vlm_uec.types import EncodedPrompt
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """Which parts of the vision side no update changes."""
-
-    tower: bool = False
-    projector: bool = False  # what maps the tower's features to the text model's width
-
-
-NOTHING = Frozen()
 
 
 class Policy(nn.Module):

@@ -84,7 +84,8 @@ class _ScoreTokens(torch.autograd.Function):
         spans, bias = _chunks(len(targets), weight.shape[0]), _ban(banned, hidden.dtype)
         wide = entropy.dtype
         grad_hidden = torch.empty_like(hidden)
-        grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device)
+        trained = ctx.needs_input_grad[1]
+        grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if trained else None
         for span in spans:
             probabilities = kept
             if probabilities is None:
@@ -92,7 +93,7 @@ class _ScoreTokens(torch.autograd.Function):
             of_logprobs, of_entropy = (None if grad is None else grad[span] for grad in grads)
             grad_logits = _grad_logits(probabilities, targets[span], entropy[span], of_logprobs, of_entropy)
             _add_gradients(grad_logits, hidden[span], weight, grad_hidden[span], grad_weight)
-        return grad_hidden, grad_weight.to(weight.dtype), None, None
+        return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype), None, None
 
 
 def _add_gradients(
@@ -100,18 +101,19 @@ def _add_gradients(
     hidden: torch.Tensor,
     weight: torch.Tensor,
     grad_hidden: torch.Tensor,
-    grad_weight: torch.Tensor,
+    grad_weight: torch.Tensor | None,
 ) -> None:
     """Writes a chunk's [T, H] share of the hidden states' gradient, and adds its share of the weight's."""
     if hidden.is_cuda and hidden.dtype == torch.bfloat16:
         # Factors in bf16, sums in fp32: fp32 factors would do without the tensor cores.
         narrow = grad_logits.to(hidden.dtype)
         grad_hidden.copy_(torch.mm(narrow, weight))
-        grad_weight += torch.mm(narrow.t(), hidden, out_dtype=torch.float32)
+        if grad_weight is not None:
+            grad_weight += torch.mm(narrow.t(), hidden, out_dtype=torch.float32)
         return
-    wide = grad_weight.dtype
-    grad_hidden.copy_(torch.mm(grad_logits, weight.to(wide)))
-    grad_weight.addmm_(grad_logits.t(), hidden.to(wide))
+    grad_hidden.copy_(torch.mm(grad_logits, weight.to(grad_logits.dtype)))
+    if grad_weight is not None:
+        grad_weight.addmm_(grad_logits.t(), hidden.to(grad_logits.dtype))
 
 
 def _ban(banned: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

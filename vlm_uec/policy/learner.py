@@ -31,7 +31,7 @@ from vlm_uec.policy import objective
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.plan import MicroBatch, filler_of, plan_minibatch
 from vlm_uec.policy.sums import PassSums
-from vlm_uec.policy.zero import ZeroPolicy, ZeroReference
+from vlm_uec.policy.zero import BaseReference, ZeroPolicy, ZeroReference
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class Learner:
     def __init__(
         self,
         policy: ZeroPolicy,
-        reference: ZeroReference | None,
+        reference: ZeroReference | BaseReference | None,
         prompts: PromptTable,
         loss: LossConfig,
         *,

@@ -18,10 +18,11 @@ from deepspeed.accelerator import get_accelerator
 from deepspeed.runtime.zero import GatheredParameters
 from transformers.integrations import HfDeepSpeedConfig
 
-from vlm_uec.config import OptimConfig
+from vlm_uec.config import LoraConfig, OptimConfig
 from vlm_uec.data.collator import PackedBatch
 from vlm_uec.distributed import gather_objects, world_size
 from vlm_uec.errors import UserError
+from vlm_uec.policy.adapters import merged, peft_config, save_adapters, without_adapters
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.host_memory import keep_freed_memory
 from vlm_uec.policy.load import progress_untold
@@ -192,21 +193,38 @@ class ZeroPolicy:
         if loaded is None:
             raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")
 
-    def export(self, directory: Path) -> None:
-        """A Hugging Face model directory; all ranks call it, rank 0 writes."""
+    def export(self, directory: Path, lora: LoraConfig, base: str) -> None:
+        """A Hugging Face model directory; all ranks call it, rank 0 writes. `base`: what adapters adapt."""
         state = self._engine._zero3_consolidated_16bit_state_dict()
-        if state is not None and self._engine.global_rank == 0:
-            ours = {
-                name.removeprefix("model."): value
-                for name, value in state.items()
-                if name.startswith("model.")
-            }
-            # Under ZeRO-3 transformers remembers renamings that loading never used, and would write
-            # `model.model.layers`; with none remembered it writes the published names.
-            model: Any = self.policy.model
-            model._weight_conversions = None
-            with progress_untold():
-                model.save_pretrained(directory, state_dict=ours)
+        if state is None or self._engine.global_rank != 0:
+            return
+        ours = {name.removeprefix("model."): state[name] for name in state if name.startswith("model.")}
+        model: Any = self.policy.model
+        if lora.rank is not None and lora.export == "adapter":
+            save_adapters(ours, peft_config(lora, base), directory)
+            return
+        if lora.rank is not None:
+            ours = merged(ours, lora.alpha / lora.rank)
+        # Under ZeRO-3 transformers remembers renamings that loading never used, and would write
+        # `model.model.layers`; with none remembered it writes the published names.
+        model._weight_conversions = None
+        with progress_untold():
+            model.save_pretrained(directory, state_dict=ours)
+
+
+class BaseReference:
+    """The policy without its adapters, which is the one that training started from."""
+
+    def __init__(self, policy: ZeroPolicy) -> None:
+        self._policy = policy
+
+    def score(self, batch: PackedBatch) -> torch.Tensor:
+        """Log-probs [T]."""
+        with without_adapters(self._policy.policy.model):
+            return self._policy.score(batch)[0]
+
+    def abandon_pass(self) -> None:
+        """Nothing of its own: the policy lets its weights go."""
 
 
 class ZeroReference:

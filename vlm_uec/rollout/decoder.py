@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from vlm_uec.policy.adapters import linear
 from vlm_uec.rollout.cache import SlotCache, View
 
 
@@ -32,15 +33,15 @@ class TextDecoder:
             attention = layer.self_attn
             normed = _rms_norm(hidden, layer.input_layernorm)
             query, key, value = (
-                _linear(normed, projection).unflatten(1, (-1, attention.head_dim))
+                linear(normed, projection).unflatten(1, (-1, attention.head_dim))
                 for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
             )
             query, key = _rotate(query, rotation), _rotate(key, rotation)
             attended = cache.attend(number, query, key, value, reach, attention.scaling)
-            hidden = hidden + _linear(attended.flatten(1), attention.o_proj)
+            hidden = hidden + linear(attended.flatten(1), attention.o_proj)
             normed = _rms_norm(hidden, layer.post_attention_layernorm)
-            gate = F.silu(_linear(normed, layer.mlp.gate_proj))
-            hidden = hidden + _linear(gate * _linear(normed, layer.mlp.up_proj), layer.mlp.down_proj)
+            gate = F.silu(linear(normed, layer.mlp.gate_proj))
+            hidden = hidden + linear(gate * linear(normed, layer.mlp.up_proj), layer.mlp.down_proj)
         return _rms_norm(hidden, text.norm)
 
     def _rotation(self, positions: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,10 +53,6 @@ class TextDecoder:
         angles = positions[:, None, None].float() * rotary.inv_freq.float()
         cos, sin = angles.cos() * rotary.attention_scaling, angles.sin() * rotary.attention_scaling
         return torch.cat([cos, cos], dim=-1).to(dtype), torch.cat([-sin, sin], dim=-1).to(dtype)
-
-
-def _linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
-    return F.linear(inputs, layer.weight, layer.bias)
 
 
 def _rms_norm(hidden: torch.Tensor, norm: Any) -> torch.Tensor:

@@ -25,7 +25,7 @@ from vlm_uec.experience import Collector
 from vlm_uec.files.durable import replace_directory
 from vlm_uec.files.writable import writing_to
 from vlm_uec.fingerprint import model_fingerprint
-from vlm_uec.policy.build import build_policy, build_reference
+from vlm_uec.policy.build import base_of, build_policy, build_reference
 from vlm_uec.policy.deepspeed_config import layout, read_deepspeed_config
 from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
@@ -117,7 +117,7 @@ class Run:
         self.display.doing("loading the model")
         ends = end_ids(config.model.path, self.encoder.tokenizer)
         self.policy = build_policy(config, self.encoder.tokenizer)
-        reference = build_reference(config, self.encoder.tokenizer)
+        reference = build_reference(config, self.encoder.tokenizer, self.policy)
         sets = [self.prompts] if held_out is None else [self.prompts, held_out]
         longest = max(max(prompts.tokens.values()) for prompts in sets)
         engine = NativeEngine(self.policy.policy, ends, config.rollout.slots, longest)
@@ -329,7 +329,7 @@ class Run:
         final, beside = self.run_dir / "export", self.run_dir / ".export.new"
         with writing_to(self.run_dir, "train.run_dir"):
             on_first_rank(lambda: shutil.rmtree(beside, ignore_errors=True))
-            self.policy.export(beside)
+            self.policy.export(beside, self.config.lora, base_of(self.config.model.path))
             on_first_rank(lambda: _publish(self.encoder, beside, final))
         self.display.line(f"exported to {final}")
 

@@ -1,0 +1,38 @@
+"""The tiny recipe with every algorithm, and with each way of training less than all, in one launch."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import get_args
+
+from tests.launch import SHORT, launch, model_copy, synthetic_data, workspace
+from vlm_uec.config import Algorithm
+
+# Small, and the pending queue fills within two steps; one checkpoint is enough of each.
+SETTINGS = (*SHORT, "rollout.prompts=4", "rollout.n=6", "train.save_every=0", "train.steps=2")
+LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
+PARTS: dict[str, tuple[str, ...]] = {
+    "lora": (*LORA, "lora.vision=true"),
+    "lora_adapter": (*LORA, "lora.export=adapter"),
+    "projector": ("model.freeze_vision=true", "model.freeze_projector=false"),
+    "tower": ("model.freeze_vision=false", "model.freeze_projector=true"),
+}
+
+
+@functools.cache
+def variants() -> Path:
+    """The folder that holds each one's run directory."""
+    folder = workspace() / "variants"
+    paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
+    frozen = ("model.freeze_vision=true", "train.measure_entropy=true")
+    algorithms = {name: (f"algorithm={name}", *frozen) for name in get_args(Algorithm)}
+    runs = {
+        name: [*SETTINGS, *paths, *settings, f"train.run_dir={folder / name}"]
+        for name, settings in (algorithms | PARTS).items()
+    }
+    listed = workspace() / "variants.json"
+    listed.write_text(json.dumps(runs), encoding="utf-8")
+    launch("tests/many_runs.py", str(listed))
+    return folder

@@ -1,0 +1,103 @@
+"""Low-rank adapters (LoRA, arXiv 2106.09685), by peft: what is trained in place of the weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from vlm_uec.config import LoraConfig
+
+_NAME = "default"  # peft's own for a model's only adapter
+_TOWER = ("qkv", "proj", "gate_proj", "up_proj", "down_proj")
+
+
+def peft_config(lora: LoraConfig, base: str) -> Any:
+    """As peft reads and writes it; `base`: directory or Hub id of the model that is adapted."""
+    import peft
+
+    places = [rf"model\.language_model\.layers\.\d+\..*\.({'|'.join(lora.targets)})"]
+    if lora.vision:
+        places.append(rf"model\.visual\.blocks\.\d+\..*\.({'|'.join(_TOWER)})")
+    return peft.LoraConfig(
+        r=lora.rank or 0,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type] # (a scale like any other)
+        lora_dropout=0.0,
+        target_modules="|".join(places),
+        base_model_name_or_path=base,
+    )
+
+
+def add_adapters(model: nn.Module, lora: LoraConfig, base: str) -> None:
+    """Puts adapters into the model, which start at zero, and leaves nothing else to be trained."""
+    import peft
+
+    peft.inject_adapter_in_model(peft_config(lora, base), model, adapter_name=_NAME)
+
+
+@contextmanager
+def without_adapters(model: nn.Module) -> Iterator[None]:
+    """The model as it was before any training.
+
+    Adapters are run all the same, and count zero times: ZeRO-3 gathers weights in the order in which modules
+    ran before.
+    """
+    adapted: list[Any] = [module for module in model.modules() if hasattr(module, "lora_A")]
+    kept = [module.scaling[_NAME] for module in adapted]
+    for module in adapted:
+        module.scaling[_NAME] = 0.0
+    try:
+        yield
+    finally:
+        for module, scale in zip(adapted, kept, strict=True):
+            module.scaling[_NAME] = scale
+
+
+def linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
+    """What a linear layer, adapted or not, makes of inputs [..., In], straight on its whole weights."""
+    base = getattr(layer, "base_layer", layer)
+    outputs = F.linear(inputs, base.weight, base.bias)
+    if base is layer:
+        return outputs
+    low = F.linear(inputs, layer.lora_A[_NAME].weight)
+    return outputs + layer.scaling[_NAME] * F.linear(low, layer.lora_B[_NAME].weight)
+
+
+def merged(weights: Mapping[str, torch.Tensor], scale: float) -> dict[str, torch.Tensor]:
+    """A model's weights by name, adapters added to what they adapt (in fp32) and gone: a plain model's."""
+    plain = {}
+    for name, weight in weights.items():
+        if ".lora_" in name:
+            continue
+        place, adapted, kind = name.partition(".base_layer.")
+        plain[f"{place}.{kind}" if adapted else name] = weight
+        if adapted and kind == "weight":
+            down, up = (weights[f"{place}.lora_{part}.{_NAME}.weight"].float() for part in "AB")
+            plain[f"{place}.weight"] = (weight.float() + scale * up @ down).to(weight.dtype)
+    return plain
+
+
+def adapter_weights(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The adapters alone, under the names of peft's files."""
+    return {
+        f"base_model.model.{re.sub(rf'[.]{_NAME}[.]', '.', name)}": weight.contiguous()
+        for name, weight in weights.items()
+        if ".lora_" in name
+    }
+
+
+def save_adapters(weights: Mapping[str, torch.Tensor], config: Any, directory: Path) -> None:
+    """A directory that `from_pretrained` loads, transformers' and peft's, on the base that `config` names.
+
+    Without a config.json: transformers would look for the whole model beside it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    save_file(adapter_weights(weights), directory / "adapter_model.safetensors", {"format": "pt"})
+    config.save_pretrained(directory)
