@@ -173,6 +173,14 @@ def test_offloaded_states_are_host_memory() -> None:
     assert (memory.lasting, memory.host) == (0, 14_000)
 
 
+def test_parked_moments_leave_the_device_for_a_rollout() -> None:
+    """8 bytes of each of 500 weights a rank; where the optimizer is offloaded they are not there anyway."""
+    plain, parked = _memory(), _memory("rollout.offload_states=true")
+    assert (plain.rollout - parked.rollout, parked.host, plain.update) == (4000, 4000, parked.update)
+    offloaded = {"stage": 3, "offload_optimizer": {"device": "cpu"}}
+    assert _memory("rollout.offload_states=true", zero=offloaded) == _memory(zero=offloaded)
+
+
 def test_recomputation_keeps_a_hidden_state_a_layer() -> None:
     """76 positions: text 3 x 8 floats and one layer of 8 x 8 + 4 x 4 + 5 x 20 = 180; 2 prompts x 20 tokens x
     4 patches: tower 2 x 6 floats and one layer of 8 x 6 + 5 x 10 = 98."""

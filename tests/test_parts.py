@@ -73,3 +73,8 @@ def test_the_frozen_part_alone_stays_as_it_was(runs: Path, name: str, part: str)
     for key in _weights(model_copy()):
         of = "text" if "visual." not in key else "projector" if ".merger." in key else "tower"
         assert (key in moved) == (of != part), key
+
+
+def test_states_that_were_elsewhere_during_rollouts_change_nothing(runs: Path) -> None:
+    whole, parked = (_weights(runs / name / "export") for name in ("whole", "parked"))
+    assert all(torch.equal(weight, parked[key]) for key, weight in whole.items())

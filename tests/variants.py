@@ -18,6 +18,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lora_adapter": (*LORA, "lora.export=adapter"),
     "projector": ("model.freeze_vision=true", "model.freeze_projector=false"),
     "tower": ("model.freeze_vision=false", "model.freeze_projector=true"),
+    "whole": (),
+    "parked": ("rollout.offload_states=true",),
 }
 
 

@@ -160,6 +160,11 @@ class RolloutConfig(Section):
         le=4096,
         description="Responses decoded at a time on a rank; null: what free GPU memory holds, 64 on a CPU.",
     )
+    offload_states: bool = Field(
+        False,
+        description="Adam's moments (8 bytes a trained weight) are in host memory while a rollout lasts: "
+        "room for more slots, at two copies a step.",
+    )
 
 
 class ExplorationConfig(Section):

@@ -44,6 +44,7 @@ class RankMemory:
     activations: float
     head: float
     host: float
+    parked: float  # of the optimizer's, in host memory during a rollout
 
     @property
     def lasting(self) -> float:
@@ -51,7 +52,7 @@ class RankMemory:
 
     @property
     def rollout(self) -> float:
-        return self.lasting + self.gathered + self.cache
+        return self.lasting - self.parked + self.gathered + self.cache
 
     @property
     def update(self) -> float:
@@ -81,10 +82,11 @@ def rank_memory(
     chunk = min(CHUNK_ELEMENTS, tokens.pass_positions * shape.vocabulary)
     # With adapters the reference is the policy without them.
     reference = shard if config.loss.kl_coef and config.lora.rank is None else 0.0
-    host = 0.0
+    host = parked = 2 * _FLOAT * trained / ranks if config.rollout.offload_states else 0.0
     if offloads(zero, "offload_optimizer"):
         # There DeepSpeed keeps the gradients twice: as they are added up, and as the optimizer reads them.
-        host, optimizer, gradients = host + optimizer + 2 * gradients, 0.0, 0.0
+        host, parked = optimizer + 2 * gradients, 0.0
+        optimizer = gradients = 0.0
     if offloads(zero, "offload_param"):
         host, shard, reference = host + shard + reference, 0.0, 0.0
     return RankMemory(
@@ -99,6 +101,7 @@ def rank_memory(
         activations=size * _activations(config, shape, prompt, tokens),
         head=_FLOAT * (_CHUNKS * chunk + products * shape.vocabulary * shape.hidden),
         host=host,
+        parked=parked,
     )
 
 

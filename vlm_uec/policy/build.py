@@ -22,7 +22,7 @@ def build_policy(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroPoli
     policy = _load(config, settings, tokenizer, checkpointing=config.model.activation_checkpointing)
     if config.lora.rank is not None:
         add_adapters(policy.model, config.lora, base_of(config.model.path))
-    return ZeroPolicy(policy, settings, config.optim)
+    return ZeroPolicy(policy, settings, config.optim, park_states=config.rollout.offload_states)
 
 
 def build_reference(

@@ -23,10 +23,12 @@ from vlm_uec.data.collator import PackedBatch
 from vlm_uec.distributed import gather_objects, world_size
 from vlm_uec.errors import UserError
 from vlm_uec.policy.adapters import merged, peft_config, save_adapters, without_adapters
+from vlm_uec.policy.deepspeed_config import offloads
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.host_memory import keep_freed_memory
 from vlm_uec.policy.load import progress_untold
 from vlm_uec.policy.optimizer import make_optimizer
+from vlm_uec.policy.parked import Parking
 from vlm_uec.policy.zero_files import restricted_pickles, universal_copy
 from vlm_uec.policy.zero_state import loading
 from vlm_uec.ranks.meeting import Meeting
@@ -73,11 +75,16 @@ def stop_distributed() -> None:
 class ZeroPolicy:
     """A trainable policy sharded over the ranks."""
 
-    def __init__(self, policy: Policy, config: dict[str, Any], optim: OptimConfig) -> None:
+    def __init__(
+        self, policy: Policy, config: dict[str, Any], optim: OptimConfig, *, park_states: bool
+    ) -> None:
+        """`park_states`: the optimizer's are in host memory while `gathered`."""
         parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(parameters, optim, config)
         self.policy = policy
         self._engine = deepspeed.initialize(model=policy, optimizer=optimizer, config=config)[0]
+        there = offloads(config["zero_optimization"], "offload_optimizer")
+        self._parking = Parking() if park_states and not there else None
 
     @property
     def device(self) -> torch.device:
@@ -148,7 +155,8 @@ class ZeroPolicy:
     @contextmanager
     def gathered(self) -> Iterator[Policy]:
         """Whole weights on every rank and no ZeRO hooks, for the length of a rollout."""
-        with self._whole(self.policy):
+        parked = self._parking.parked(self._engine.optimizer.optimizer) if self._parking else nullcontext()
+        with parked, self._whole(self.policy):
             yield self.policy
 
     @contextmanager
