@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,40 @@ def launch(script: str, *arguments: str, ranks: int = 2) -> str:
     return done.stdout
 
 
+def launch_on_two_nodes(script: str, *arguments: str) -> None:
+    """A launcher for each of two machines, as a cluster's scheduler starts them; here both are this one."""
+    hosts = workspace() / "hostfile"
+    hosts.write_text("node-a slots=1\nnode-b slots=1\n", encoding="utf-8")
+    deepspeed = str(Path(sys.executable).parent / "deepspeed")
+    port = str(free_port())
+    nodes = [
+        start(
+            [
+                *(deepspeed, "--hostfile", str(hosts), "--no_ssh", "--node_rank", str(node)),
+                *("--master_addr", "127.0.0.1", "--master_port", port, script, *arguments),
+            ]
+        )
+        for node in range(2)
+    ]
+    with ThreadPoolExecutor(2) as waiting:
+        ended = list(waiting.map(_ended, nodes))
+    if any(done.returncode for done in ended):
+        pytest.fail("\n".join(f"node {node}: {done}" for node, done in enumerate(ended))[-12000:])
+
+
 def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """A process on CPU with one thread a rank; a rank that hangs is ended with its launcher."""
-    process = start(command)
+    return _ended(start(command))
+
+
+def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     try:
         out, errors = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         out, errors = process.communicate()
-        pytest.fail(f"{command[-1]}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
-    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+        pytest.fail(f"{process.args}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 
 def start(command: Sequence[str]) -> subprocess.Popen[str]:
@@ -92,10 +117,11 @@ def start(command: Sequence[str]) -> subprocess.Popen[str]:
     )
 
 
-def train(run_dir: Path, data: Path, *overrides: str) -> Path:
+def train(run_dir: Path, data: Path, *overrides: str, nodes: int = 1) -> Path:
     """Trains the tiny recipe, shortened, on two ranks; later overrides win. Returns `run_dir`."""
     paths = (f"model.path={model_copy()}", f"data.path={data}", f"train.run_dir={run_dir}")
-    launch("train.py", "--config", "configs/tiny_cpu.yaml", *SHORT, *paths, *overrides)
+    on = launch if nodes == 1 else launch_on_two_nodes
+    on("train.py", "--config", "configs/tiny_cpu.yaml", *SHORT, *paths, *overrides)
     return run_dir
 
 
@@ -128,9 +154,10 @@ def synthetic_data() -> Path:
 
 @functools.cache
 def synthetic_run() -> Path:
-    """Four steps that keep every checkpoint, with validation at the end."""
+    """Four steps on two simulated nodes that keep every checkpoint, with validation at the end."""
     validation = ("train.eval_every=4", "evaluation.n=2", "evaluation.temperature=0.5", "train.keep=9")
-    return train(workspace() / "synthetic_run", synthetic_data(), "train.steps=4", *validation)
+    run_dir = workspace() / "synthetic_run"
+    return train(run_dir, synthetic_data(), "train.steps=4", *validation, nodes=2)
 
 
 @functools.cache

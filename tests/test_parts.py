@@ -75,6 +75,15 @@ def test_the_frozen_part_alone_stays_as_it_was(runs: Path, name: str, part: str)
         assert (key in moved) == (of != part), key
 
 
+def test_what_the_large_recipes_switch_on_works_together(runs: Path) -> None:
+    """bf16, offload, recomputation, a frozen tower: an update each step, all but the tower moves."""
+    assert all(math.isfinite(row["loss/policy"]) for row in metrics(runs / "large"))
+    before, after = _weights(model_copy()), _weights(runs / "large" / "export")
+    for name, weight in before.items():
+        same = torch.equal(weight.bfloat16(), after[name].bfloat16())
+        assert same == ("visual." in name) or weight.dim() == 1, name
+
+
 def test_states_that_were_elsewhere_during_rollouts_change_nothing(runs: Path) -> None:
     whole, parked = (_weights(runs / name / "export") for name in ("whole", "parked"))
     assert all(torch.equal(weight, parked[key]) for key, weight in whole.items())

@@ -19,6 +19,19 @@ PARTS: dict[str, tuple[str, ...]] = {
     "projector": ("model.freeze_vision=true", "model.freeze_projector=false"),
     "tower": ("model.freeze_vision=false", "model.freeze_projector=true"),
     "whole": (),
+    # Everything that the large recipes switch on, together; an update each step.
+    "large": (
+        "pending.enabled=false",
+        "retention.regular=false",
+        "overlong_filter.enabled=true",
+        "stabilizer.frequency=1",
+        "rollout.top_p=0.99",
+        "model.freeze_vision=true",
+        "model.precision=bf16",
+        "model.activation_checkpointing=true",
+        "deepspeed.config=configs/zero3_offload.json",
+        "optim.lr=0.01",
+    ),
     "parked": ("rollout.offload_states=true",),
 }
 
