@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -123,6 +124,8 @@ def main() -> None:
     def say(line: str) -> None:
         print(f"{(time.monotonic() - started) / 60:6.1f} min  {line}", flush=True)
 
+    # So that a kill ends the runs as well; they go on from their checkpoints.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
     model, data = prepare(out)
     say("base model and data are there")
     base = base_scores(model, data, out / "base_passk")

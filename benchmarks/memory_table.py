@@ -2,8 +2,8 @@
 
     python benchmarks/memory_table.py
 
-Estimated by counting bytes (vlm_uec/forecast), nothing is measured: the 7B recipe's settings, prompts of 1,000
-tokens. Left out: what libraries take, and keys and values, which take what is left.
+Estimated by counting bytes (vlm_uec/forecast), nothing is measured: the settings of the 7B recipe, prompts of
+1,000 tokens. Left out: what libraries take, and keys and values, which take what is left.
 """
 
 from __future__ import annotations
