@@ -156,7 +156,9 @@ def library_inputs(prompts: Sequence[EncodedPrompt], models: Models) -> dict[str
     inputs = {
         "input_ids": left_padded(ids, padding),
         "attention_mask": left_padded([torch.ones_like(row) for row in ids], 0),
-        "mm_token_type_ids": left_padded([(row == models.policy.image_pad_id).long() for row in ids], 0),
+        "mm_token_type_ids": left_padded(
+            [(row == models.policy.model.config.image_token_id).long() for row in ids], 0
+        ),
         "pixel_values": torch.cat([prompt.patches for prompt in prompts]),
         "image_grid_thw": torch.cat([prompt.grid for prompt in prompts]),
     }

@@ -34,6 +34,7 @@ from vlm_uec.fingerprint import model_fingerprint
 from vlm_uec.one_line import plain
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, end_ids, load_model, read_model_config
+from vlm_uec.policy.parts import text_model
 from vlm_uec.rollout.engine import RolloutEngine, Sampling
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
@@ -180,7 +181,7 @@ class Evaluation:
     def _load(self) -> None:
         self.display.doing("loading the model")
         model = load_model(self.arguments.model, self._precision(), checkpointing=False)
-        banned = banned_ids(model.model.language_model.vocab_size, self.encoder.tokenizer)
+        banned = banned_ids(text_model(model).vocab_size, self.encoder.tokenizer)
         # Each prompt is read once: nothing to gain from a frozen tower's cache.
         policy = Policy(model, banned)
         if torch.cuda.is_available():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from tests.launch import SHORT, launch, model_copy, synthetic_data, workspace
+from tests.tiny_text import sums, text_model_directory
 from vlm_uec.config import Algorithm
 
 # Small, and the pending queue fills within two steps; one checkpoint is enough of each.
@@ -43,9 +44,10 @@ def variants() -> Path:
     paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
     frozen = ("model.freeze_vision=true", "train.measure_entropy=true")
     algorithms = {name: (f"algorithm={name}", *frozen) for name in get_args(Algorithm)}
+    text = (f"model.path={text_model_directory()}", f"data.path={sums()}", "pending.enabled=false")
     runs = {
         name: [*SETTINGS, *paths, *settings, f"train.run_dir={folder / name}"]
-        for name, settings in (algorithms | PARTS).items()
+        for name, settings in (algorithms | PARTS | {"text": text}).items()
     }
     listed = workspace() / "variants.json"
     listed.write_text(json.dumps(runs), encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
@@ -22,6 +22,7 @@ from vlm_uec.hub import hub_retries_untold
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
+NO_ID = -1
 CACHE_BYTES = 2 << 30  # of patches
 T = TypeVar("T")
 
@@ -44,12 +45,17 @@ class PromptEncoder:
         format_prompt: FormatPrompt,
         max_prompt_tokens: int,
         cache_bytes: int = CACHE_BYTES,
+        *,
+        reads_pictures: bool = True,
     ) -> None:
+        """`reads_pictures`: not with a text-only model, whose problems must have none."""
         self.tokenizer = tokenizer
+        self.reads_pictures = reads_pictures
         self.image_processor = image_processor
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
-        self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD])
+        # Text tokenizers of the family know the mark as well; to them it is no picture.
+        self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if reads_pictures else NO_ID
         self.pictures = PictureStore()
         self._levels = LevelProcessor(image_processor)
         self._cache: OrderedDict[str, tuple[Problem, EncodedPrompt]] = OrderedDict()
@@ -69,18 +75,30 @@ class PromptEncoder:
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
         tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
-        if IMAGE_PAD not in tokenizer.get_vocab():
+        config = _read(model_path, lambda: AutoConfig.from_pretrained(model_path))
+        reads_pictures = hasattr(config, "vision_config")
+        if reads_pictures and IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         if tokenizer.chat_template is None:
             raise UserError(f"{model_path}: its tokenizer has no chat template; give an instruct model")
-        _read(model_path, lambda: tokenize_chat([user_message("?")], tokenizer))  # a damaged template raises
-        processor = _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
-        return cls(tokenizer, processor, FormatPrompt(template), max_prompt_tokens, cache_bytes)
+        # A damaged template raises.
+        _read(model_path, lambda: tokenize_chat([_user("?", pictures=reads_pictures)], tokenizer))
+        return cls(
+            tokenizer,
+            _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
+            if reads_pictures
+            else Qwen2VLImageProcessorPil(),  # which nobody asks for a picture
+            FormatPrompt(template),
+            max_prompt_tokens,
+            cache_bytes,
+            reads_pictures=reads_pictures,
+        )
 
     def save_pretrained(self, directory: Path) -> None:
         """Tokenizer and image processor beside exported weights, as `from_pretrained` expects them."""
         self.tokenizer.save_pretrained(directory)
-        self.image_processor.save_pretrained(directory)
+        if self.reads_pictures:
+            self.image_processor.save_pretrained(directory)
 
     def __call__(self, problem: Problem) -> EncodedPrompt:
         """Raises `PromptRejected` on a broken picture or a prompt over the token limit."""
@@ -96,7 +114,7 @@ class PromptEncoder:
     def length(self, problem: Problem) -> int:
         """Tokens of the prompt; raises what a call raises, for less work."""
         pictures = self._pictures(problem)
-        return len(self._input_ids([user_message(self.format_prompt(problem))], pictures))
+        return len(self._input_ids([self._message(problem)], pictures))
 
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
         """Chat messages whose pictures are paths, URLs or base64; `name` stands for the problem id."""
@@ -104,11 +122,14 @@ class PromptEncoder:
         return self._assemble(name, messages, [self._levels.levels(image) for image in images])
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
-        return self._assemble(
-            problem.id, [user_message(self.format_prompt(problem))], self._pictures(problem)
-        )
+        return self._assemble(problem.id, [self._message(problem)], self._pictures(problem))
+
+    def _message(self, problem: Problem) -> dict[str, Any]:
+        return _user(self.format_prompt(problem), pictures=self.reads_pictures)
 
     def _pictures(self, problem: Problem) -> list[PictureLevels]:
+        if problem.images and not self.reads_pictures:
+            raise PromptRejected("has pictures, and the model reads text only")
         return [self._picture(data) for data in problem.images]
 
     def _picture(self, data: bytes) -> PictureLevels:
@@ -165,6 +186,11 @@ class PromptEncoder:
         if problem_id in self._cache:
             _, prompt = self._cache.pop(problem_id)
             self._cached_bytes -= prompt.patches.nbytes
+
+
+def _user(text: str, *, pictures: bool) -> dict[str, Any]:
+    # Templates of text models know no parts.
+    return user_message(text) if pictures else {"role": "user", "content": text}
 
 
 def _read(model_path: str, load: Callable[[], T]) -> T:

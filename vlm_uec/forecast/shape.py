@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import Qwen2_5_VLConfig
 
 from vlm_uec.errors import UserError
 from vlm_uec.hub import is_here
-from vlm_uec.policy.load import UnreadableModel, read_model_config
+from vlm_uec.policy.load import CLASSES, UnreadableModel, read_model_config
+from vlm_uec.policy.parts import vision_tower
 
 # config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
 _FIELDS = (
@@ -95,21 +96,21 @@ def published_sizes(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def shape_of(config: Any) -> ModelShape:
     """Counts the weights of a model that is never given memory."""
     with torch.device("meta"):
-        model = Qwen2_5_VLForConditionalGeneration(config)
-    text, tower = config.text_config, config.vision_config
+        model = CLASSES[config.model_type](config)
+    text, tower, eyes = config.get_text_config(), getattr(config, "vision_config", None), vision_tower(model)
     head_size = text.hidden_size // text.num_attention_heads
     return ModelShape(
         weights=_count(model),
-        tower_weights=_count(model.model.visual),
-        projector_weights=_count(model.model.visual.merger),
+        tower_weights=_count(eyes) if eyes else 0,
+        projector_weights=_count(eyes.merger) if eyes else 0,
         hidden=text.hidden_size,
         intermediate=text.intermediate_size,
         layers=text.num_hidden_layers,
         key_values=text.num_key_value_heads * head_size,
         vocabulary=text.vocab_size,
-        tower_hidden=tower.hidden_size,
-        tower_intermediate=tower.intermediate_size,
-        tower_layers=tower.depth,
+        tower_hidden=tower.hidden_size if tower else 0,
+        tower_intermediate=tower.intermediate_size if tower else 0,
+        tower_layers=tower.depth if tower else 0,
     )
 
 

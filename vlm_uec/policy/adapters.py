@@ -23,7 +23,7 @@ def peft_config(lora: LoraConfig, base: str) -> Any:
     """As peft reads and writes it; `base`: directory or Hub id of the model that is adapted."""
     import peft
 
-    places = [rf"model\.language_model\.layers\.\d+\..*\.({'|'.join(lora.targets)})"]
+    places = [rf"model\.(?:language_model\.)?layers\.\d+\..*\.({'|'.join(lora.targets)})"]
     if lora.vision:
         places.append(rf"model\.visual\.blocks\.\d+\..*\.({'|'.join(_TOWER)})")
     return peft.LoraConfig(

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface, Qwen2_5_VLForConditionalGeneration
+from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -38,14 +38,15 @@ class RowAttention(Protocol):
         ...
 
 
-def use_group_attention(model: Qwen2_5_VLForConditionalGeneration) -> None:
+def use_group_attention(text: Any, tower: Any | None) -> None:
     """Switches a model's text and vision layers to the functions of this file."""
     AttentionInterface.register(TEXT, _attend_text)
     AttentionInterface.register(VISION, _attend_segments)
     # For callers that leave the mask to transformers.
     AttentionMaskInterface.register(TEXT, sdpa_mask)
-    model.model.language_model.config._attn_implementation = TEXT
-    model.model.visual.config._attn_implementation = VISION
+    text.config._attn_implementation = TEXT
+    if tower is not None:
+        tower.config._attn_implementation = VISION
 
 
 def attention_over(batch: PackedBatch) -> RowAttention:

@@ -13,6 +13,7 @@ from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.frozen import frozen_parts
 from vlm_uec.policy.load import banned_ids, load_model
+from vlm_uec.policy.parts import text_model
 from vlm_uec.policy.zero import BaseReference, ZeroPolicy, ZeroReference, hold_zero_init
 
 
@@ -50,7 +51,7 @@ def _load(
     holder = hold_zero_init(settings)  # from_pretrained shards while this is alive
     model = load_model(config.model.path, config.model.precision, checkpointing=checkpointing)
     del holder
-    banned = banned_ids(model.model.language_model.vocab_size, tokenizer)
+    banned = banned_ids(text_model(model).vocab_size, tokenizer)
     return Policy(model, banned, frozen_parts(config))
 
 

@@ -6,9 +6,10 @@ head) runs inside this `forward`, on every rank, with or without pictures.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
-from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window_index
 
 from vlm_uec.data.collator import PackedBatch
@@ -16,30 +17,46 @@ from vlm_uec.policy.attention import RowAttention, attention_over, use_group_att
 from vlm_uec.policy.features import FeatureCache
 from vlm_uec.policy.frozen import NOTHING, Frozen
 from vlm_uec.policy.head import LogProbHead, logits_of
+from vlm_uec.policy.load import Model
+from vlm_uec.policy.parts import text_model, vision_tower
 from vlm_uec.types import EncodedPrompt
 
 
 class Policy(nn.Module):
     """Scores packed rows; `embed`, `read` and `logits` serve the sampler on gathered weights."""
 
-    def __init__(
-        self, model: Qwen2_5_VLForConditionalGeneration, banned: torch.Tensor, frozen: Frozen = NOTHING
-    ) -> None:
+    def __init__(self, model: Model, banned: torch.Tensor, frozen: Frozen = NOTHING) -> None:
         """`banned` [V] bool: ids that are neither sampled nor counted in any log-prob or entropy."""
         super().__init__()
-        use_group_attention(model)
         self.model = model
+        use_group_attention(self.text, self.tower)
         self.head = LogProbHead(model.lm_head.weight, banned)
         self.frozen = frozen
         self._features = FeatureCache()
-        self.image_pad_id: int = model.config.image_token_id
-        for name, parameter in model.model.visual.named_parameters():
+        for name, parameter in self.tower.named_parameters() if self.tower is not None else ():
             part = frozen.projector if name.startswith("merger.") else frozen.tower
             if part:
                 parameter.requires_grad_(False)
 
+    # Properties, as a module that is kept twice would be in the state dict twice.
+    @property
+    def text(self) -> Any:
+        return text_model(self.model)
+
+    @property
+    def tower(self) -> Any:
+        """None of a model that reads no pictures."""
+        return vision_tower(self.model)
+
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs [T] and exact entropies [T] (t = 1, allowed ids) of the batch's targets, fp32."""
+        embeddings = self._embedded(batch)
+        hidden = self.read(embeddings, batch.positions, attention_over(batch))
+        return self.head(hidden.index_select(0, batch.predictors), batch.targets)
+
+    def _embedded(self, batch: PackedBatch) -> torch.Tensor:
+        if self.tower is None:
+            return self.text.embed_tokens(batch.input_ids)
         if batch.features is None:
             features = self.see(batch.patches, batch.grid)
         else:
@@ -48,16 +65,16 @@ class Policy(nn.Module):
         if len(batch.patches) == 0:
             # Touched all the same: ranks with pictures wait for this tower's gather.
             embeddings = embeddings + 0.0 * features.sum()
-        hidden = self.read(embeddings, batch.positions, attention_over(batch))
-        return self.head(hidden.index_select(0, batch.predictors), batch.targets)
+        return embeddings
 
     def read(
         self, embeddings: torch.Tensor, positions: torch.Tensor, attention: RowAttention
     ) -> torch.Tensor:
         """Last hidden states [L, H] of embeddings [L, H] at M-RoPE positions [3, L]."""
-        output = self.model.model.language_model(
+        output = self.text(
             inputs_embeds=embeddings[None],
-            position_ids=positions[:, None],
+            # Of text alone the three are equal.
+            position_ids=positions[:1] if self.tower is None else positions[:, None],
             attention_mask={"full_attention": attention},
             use_cache=False,
         )
@@ -65,8 +82,10 @@ class Policy(nn.Module):
 
     def embed(self, input_ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Input embeddings [L, H]: tokens [L] with picture features [image tokens, H] in their places."""
-        embeddings = self.model.model.language_model.embed_tokens(input_ids)
-        places = (input_ids == self.image_pad_id)[:, None]
+        embeddings = self.text.embed_tokens(input_ids)
+        if self.tower is None:
+            return embeddings
+        places = (input_ids == self.model.config.image_token_id)[:, None]
         return embeddings.masked_scatter(places, features.to(embeddings.dtype))
 
     def picture_features(self, prompt: EncodedPrompt) -> torch.Tensor:
@@ -75,7 +94,7 @@ class Policy(nn.Module):
         Outside of `forward`: the weights must be whole.
         """
         if len(prompt.patches) == 0:
-            return self._none(self.model.model.language_model.config.hidden_size)
+            return self._none(self.text.config.hidden_size)
         device = self.head.weight.device
         if self.frozen.tower:
             return self._project(self.frozen_features(prompt).to(device))
@@ -88,8 +107,8 @@ class Policy(nn.Module):
         tower]. Outside of `forward`: the weights must be whole.
         """
         if len(prompt.patches) == 0:
-            part = self.model.model.language_model if self.frozen.projector else self.model.model.visual
-            return self._none(part.config.hidden_size)
+            ready = self.tower is None or self.frozen.projector
+            return self._none((self.text if ready else self.tower).config.hidden_size)
         if (known := self._features.get(prompt)) is not None:
             return known
         device = self.head.weight.device
@@ -111,7 +130,7 @@ class Policy(nn.Module):
 
     def see(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         """Features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
-        visual = self.model.model.visual
+        visual = self.tower
         if len(patches) == 0:
             merge = visual.spatial_merge_size
             patches = patches.new_zeros(merge * merge, patches.shape[1])
@@ -123,7 +142,7 @@ class Policy(nn.Module):
     @torch.no_grad()
     def _look(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         """What of the features no update changes, in the order of the image tokens."""
-        visual = self.model.model.visual
+        visual = self.tower
         seen = visual(patches.to(visual.dtype), grid_thw=grid)
         if self.frozen.projector:
             return seen.pooler_output
@@ -144,7 +163,7 @@ class Policy(nn.Module):
             return features
         if len(features) == 0:
             # Run all the same: under ZeRO-3 ranks with pictures wait for its gather.
-            visual = self.model.model.visual
+            visual = self.tower
             width = visual.config.hidden_size
             features = features.new_zeros(visual.spatial_merge_size**2, width)
-        return self.model.model.visual.merger(features)
+        return self.tower.merger(features)

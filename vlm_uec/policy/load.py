@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from transformers import (
     GenerationConfig,
     PreTrainedTokenizerBase,
     Qwen2_5_VLForConditionalGeneration,
+    Qwen2ForCausalLM,
 )
 from transformers.utils import logging as transformers_logging
 
+from vlm_uec.config.fields import either
 from vlm_uec.errors import UserError
 from vlm_uec.hub import hub_retries_untold, is_here, may_be_hub_id, not_here
 from vlm_uec.one_line import plain
 from vlm_uec.policy.norm import use_own_norms
+from vlm_uec.policy.parts import text_model, vision_tower
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 # What reading a config raises on a missing file, and on one that is JSON but no config.
@@ -37,6 +40,11 @@ CONFIG_ERRORS = (
     RecursionError,
     StrictDataclassError,
 )
+Model = Qwen2_5_VLForConditionalGeneration | Qwen2ForCausalLM
+CLASSES: Mapping[str, type[Model]] = {
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
+    "qwen2": Qwen2ForCausalLM,
+}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -49,20 +57,22 @@ class PatchProjection(nn.Conv3d):
         return (patches.flatten(1) @ self.weight.flatten(1).t())[..., None, None, None]
 
 
-def load_model(path: str, precision: str, *, checkpointing: bool) -> Qwen2_5_VLForConditionalGeneration:
+def load_model(path: str, precision: str, *, checkpointing: bool) -> Model:
     """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
 
-    Raises `UserError` when the path is no Qwen2.5-VL, or a weight is missing or has the wrong shape:
+    Raises `UserError` when the path is no Qwen2.5-VL and no Qwen2.5, or a weight is missing or misshapen:
     transformers would fill it with random numbers and only warn.
     """
-    read_model_config(path)  # asked for its refusals
-    model, info = _load_with_report(path, DTYPES[precision])
+    kind = read_model_config(path).model_type
+    model, info = _load_with_report(path, CLASSES[kind], DTYPES[precision])
     lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if lost:
         raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
-    check_rotary(model.model.language_model.rotary_emb)
-    model.model.visual.patch_embed.proj.__class__ = PatchProjection
-    use_own_norms(model, type(model.model.language_model.norm))
+    text, tower = text_model(model), vision_tower(model)
+    check_rotary(text.rotary_emb)
+    if tower is not None:
+        tower.patch_embed.proj.__class__ = PatchProjection
+    use_own_norms(model, type(text.norm))
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
@@ -83,11 +93,11 @@ def check_rotary(rotary: Any) -> None:
         )
 
 
-def _load_with_report(path: str, dtype: torch.dtype) -> Any:
+def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
     """The model, and which weights were missing or misshapen."""
     try:
         with progress_untold():
-            return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            return kind.from_pretrained(
                 path,
                 dtype=dtype,
                 attn_implementation="sdpa",
@@ -126,7 +136,7 @@ class UnreadableModel(UserError):
 
 
 def read_model_config(path: str) -> Any:
-    """The config of a Qwen2.5-VL directory or Hub id; raises `UserError` where it is none."""
+    """Of a directory or Hub id; raises `UserError` where it is no Qwen2.5-VL and no Qwen2.5."""
     here = is_here(path)
     if not here and not may_be_hub_id(path):
         raise UserError(
@@ -142,9 +152,9 @@ def read_model_config(path: str) -> Any:
         raise UnreadableModel(
             f"model.path {path}: cannot be read ({told}); give a model directory or a Hub id"
         ) from error
-    if config.model_type != "qwen2_5_vl":
+    if config.model_type not in CLASSES:
         raise UserError(
-            f"model.path {path}: a {config.model_type} model; this trainer drives qwen2_5_vl only"
+            f"model.path {path}: a {config.model_type} model; this trainer drives {either(CLASSES)}"
         )
     return config
 

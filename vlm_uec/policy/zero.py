@@ -138,7 +138,7 @@ class ZeroPolicy:
 
     @property
     def tower_frozen(self) -> bool:
-        return self.policy.frozen.tower
+        return self.policy.tower is not None and self.policy.frozen.tower
 
     def frozen_features(
         self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
@@ -148,7 +148,7 @@ class ZeroPolicy:
         Every rank calls it, each with those it is about to read.
         """
         unknown = not all(self.policy.knows(encode(name)) for name in names)
-        tower = self.policy.model.model.visual
+        tower = self.policy.tower
         with self._whole(tower) if any(gather_objects(unknown)) else nullcontext():
             return {name: self.policy.frozen_features(encode(name)).cpu() for name in names}
 

@@ -43,9 +43,9 @@ class Pool:
         slots, width = size.slots, size.width
         device = like.keys[0].device
         self._policy = policy
-        self._decoder = TextDecoder(policy.model.model.language_model)
+        self._decoder = TextDecoder(policy.text)
         self._ends = torch.tensor(sorted(end_ids), dtype=torch.int64, device=device)
-        heads = policy.model.model.language_model.config.num_attention_heads
+        heads = policy.text.config.num_attention_heads
         self.cache = SlotCache(size, heads, like)
         # One column more than can be filled: a row that is done writes there until the host looks.
         self._tokens = torch.zeros(slots, width + 1, dtype=torch.int64, device=device)
