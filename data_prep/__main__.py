@@ -12,6 +12,7 @@ from vlm_uec.errors import UserError
 COMMANDS = {
     "geometry3k": "Geometry3K from raw folders or jsonl files with pictures, parquet files or the Hub",
     "mathvista": "MathVista's testmini from its json and pictures, parquet files or the Hub",
+    "math": "text-only problems with one answer each, from parquet files or the Hub",
     "synthetic": "seeded plane-geometry problems with rendered diagrams",
     "inspect": "what a dataset holds: statistics, token budget, repeats and leaks, a picture gallery",
 }

@@ -40,10 +40,11 @@ class Source:
     settings: Mapping[str, Any]
 
 
-def add_arguments(parser: argparse.ArgumentParser, raw: str, columns: str) -> None:
-    """`raw` and `columns` say what a raw directory and a table hold."""
+def add_arguments(parser: argparse.ArgumentParser, raw: str | None, columns: str) -> None:
+    """`raw` and `columns` say what a raw directory and a table hold; None: there is no raw form."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--raw", type=Path, metavar="DIR", help=raw)
+    if raw is not None:
+        source.add_argument("--raw", type=Path, metavar="DIR", help=raw)
     source.add_argument("--hub", metavar="ID", help=f"a Hub data set with the columns {columns}")
     source.add_argument(
         "--parquet",

@@ -18,7 +18,7 @@ from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.data.vision import decode_image, images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
-from vlm_uec.hub import hub_retries_untold
+from vlm_uec.hub import hub_retries_untold, is_here
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
@@ -75,8 +75,7 @@ class PromptEncoder:
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
         tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
-        config = _read(model_path, lambda: AutoConfig.from_pretrained(model_path))
-        reads_pictures = hasattr(config, "vision_config")
+        reads_pictures = _has_tower(model_path)
         if reads_pictures and IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         if tokenizer.chat_template is None:
@@ -191,6 +190,13 @@ class PromptEncoder:
 def _user(text: str, *, pictures: bool) -> dict[str, Any]:
     # Templates of text models know no parts.
     return user_message(text) if pictures else {"role": "user", "content": text}
+
+
+def _has_tower(model_path: str) -> bool:
+    """By the model's config; tokenizer and image processor alone are a picture model's."""
+    if is_here(model_path) and not (Path(model_path) / "config.json").is_file():
+        return True
+    return hasattr(_read(model_path, lambda: AutoConfig.from_pretrained(model_path)), "vision_config")
 
 
 def _read(model_path: str, load: Callable[[], T]) -> T:

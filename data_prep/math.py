@@ -1,0 +1,52 @@
+"""A text-only set of problems with one answer each, such as MATH or GSM8K, as a dataset for training.
+
+Tables, in parquet files or on the Hub, with a column for the problem and one for its answer. Of an answer
+that reasons and ends in `#### 42`, the form of GSM8K, the part behind the mark counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from data_prep import sources
+from data_prep.writer import summary, write_dataset
+from vlm_uec.data.faults import RowFault
+from vlm_uec.data.rows import problem_of, require_columns
+from vlm_uec.types import Problem
+
+SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+FINAL_MARK = "####"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    sources.add_arguments(parser, None, "named by --problem and --answer")
+    parser.add_argument("--problem", default="problem", metavar="COLUMN", help="%(default)s if not given")
+    parser.add_argument("--answer", default="answer", metavar="COLUMN", help="%(default)s if not given")
+
+
+def run(args: argparse.Namespace) -> str:
+    """Raises UserError where a table cannot be read, or there is no usable row."""
+    source = sources.open_source(args, SPLITS, partial(_columns, columns=(args.problem, args.answer)))
+    build = partial(_problem, problem=args.problem, answer=args.answer)
+    splits = {split: sources.table_problems(split, tables, build) for split, tables in source.tables.items()}
+    return summary(write_dataset(args.out, splits, {"dataset": "math", **source.settings}))
+
+
+def _columns(present: Iterable[str], where: str, columns: tuple[str, ...]) -> list[str]:
+    require_columns(columns, present, where)
+    return [*columns, *({"id"} & set(present))]
+
+
+def _problem(row: sources.Row, problem: str, answer: str) -> Problem:
+    fields: dict[str, Any] = {"images": [], "problem": row[problem], "answer": final_answer(row[answer])}
+    return problem_of(fields | ({"id": row["id"]} if "id" in row else {}))
+
+
+def final_answer(answer: object) -> str:
+    """What counts of it; numbers as text. Raises RowFault for what is neither."""
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        raise RowFault("answer is neither text nor a number", str(answer))
+    return str(answer).rpartition(FINAL_MARK)[2].strip()
