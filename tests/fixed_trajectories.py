@@ -90,7 +90,9 @@ def main(directory: Path) -> None:
     batch = load_scored(directory / "batch")
     trajectories = [item.trajectory for item in batch]
     old, reference_scores = learner.old_logprobs(trajectories), learner.reference_logprobs(trajectories)
+    learner.measure_entropy = True
     stats = learner.replay(batch)
+    learner.measure_entropy = False
     policy.export(directory / f"export-{world_size()}", config.lora, config.model.path)
     # An update that finds its old log-probs itself, with the weights just exported.
     updated, _ = learner.update(trajectories[:MINIBATCH], old[:MINIBATCH], reference_scores[:MINIBATCH])

@@ -12,7 +12,14 @@ from tests.tiny_text import sums, text_model_directory
 from vlm_uec.config import Algorithm
 
 # Small, and the pending queue fills within two steps; one checkpoint is enough of each.
-SETTINGS = (*SHORT, "rollout.prompts=4", "rollout.n=6", "train.save_every=0", "train.steps=2")
+SETTINGS = (
+    *SHORT,
+    "rollout.prompts=4",
+    "rollout.n=6",
+    "rollout.max_tokens=8",
+    "train.save_every=0",
+    "train.steps=2",
+)
 LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
 PARTS: dict[str, tuple[str, ...]] = {
     "lora": (*LORA, "lora.vision=true"),
@@ -42,8 +49,8 @@ def variants() -> Path:
     """The folder that holds each one's run directory."""
     folder = workspace() / "variants"
     paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
-    frozen = ("model.freeze_vision=true", "train.measure_entropy=true")
-    algorithms = {name: (f"algorithm={name}", *frozen) for name in get_args(Algorithm)}
+    algorithms = {name: (f"algorithm={name}", "model.freeze_vision=true") for name in get_args(Algorithm)}
+    algorithms["uec"] += ("train.measure_entropy=true",)
     text = (f"model.path={text_model_directory()}", f"data.path={sums()}", "pending.enabled=false")
     runs = {
         name: [*SETTINGS, *paths, *settings, f"train.run_dir={folder / name}"]
