@@ -91,7 +91,7 @@ def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         out, errors = process.communicate()
-        pytest.fail(f"{process.args}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
+        pytest.fail(f"{process.args!r}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 
