@@ -64,6 +64,14 @@ def test_published_models_have_as_many_weights_as_the_hub_says(size: str, weight
     assert model_shape(f"Qwen/Qwen2.5-VL-{size}-Instruct").weights == weights
 
 
+@pytest.mark.parametrize("name", ["Qwen2.5-7B", "Qwen2.5-7B-Instruct", "Qwen2.5-Math-7B"])
+def test_published_text_models_too(name: str) -> None:
+    """7,615,616,512 on the Hub: those of the VL model without its tower's 676,550,144."""
+    shape = model_shape(f"Qwen/{name}")
+    assert shape is not None
+    assert (shape.weights, shape.tower_weights) == (8_292_166_656 - 676_550_144, 0)
+
+
 def test_a_directory_is_read() -> None:
     config = json.loads((BUNDLED_MODEL / "config.json").read_text())
     shape = model_shape(str(BUNDLED_MODEL))

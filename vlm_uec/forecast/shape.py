@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import Qwen2_5_VLConfig
+from transformers import Qwen2_5_VLConfig, Qwen2Config
 
 from vlm_uec.errors import UserError
 from vlm_uec.hub import is_here
@@ -29,6 +30,8 @@ PUBLISHED: Mapping[str, tuple[int, ...]] = {
     "32B": (5120, 27_648, 64, 40, 8, 152_064),
     "72B": (8192, 29_568, 80, 64, 8, 152_064),
 }
+# The text models of these sizes have the same text layers.
+_PUBLISHED_ID = re.compile(r"Qwen/Qwen2\.5-(?P<kind>(VL-|Math-)?)(?P<size>\d+B)(-Instruct)?")
 _TIED = ("3B",)
 _WIDE_TOWER = ("32B", "72B")
 
@@ -55,9 +58,10 @@ def model_shape(path: str) -> ModelShape | None:
 
     None for a Hub id that this machine does not have. Raises `UserError` where `path` is no Qwen2.5-VL.
     """
-    size = path.removeprefix("Qwen/Qwen2.5-VL-").removesuffix("-Instruct")
-    if path == f"Qwen/Qwen2.5-VL-{size}-Instruct" and size in PUBLISHED:
-        return shape_of(published_config(size))
+    if (known := _PUBLISHED_ID.fullmatch(path)) and known["size"] in PUBLISHED:
+        if known["kind"] == "VL-":
+            return shape_of(published_config(known["size"]))
+        return shape_of(Qwen2Config(**published_sizes(known["size"])[0]))
     try:
         config = read_model_config(path)
     except UnreadableModel:
