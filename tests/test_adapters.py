@@ -31,7 +31,7 @@ ROW = pack([Row(PROMPT, (random_response(6, 1), random_response(3, 2)))])
 def _adapted(lora: LoraConfig = LORA, *, moved: bool = True) -> Policy:
     """With adapters that are not zero any more, as after some training."""
     policy = tiny_policy(frozen=VISION)
-    add_adapters(policy.model, lora, "base")
+    add_adapters(policy.model, lora, "base", seed=1)
     if moved:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
@@ -50,6 +50,23 @@ def test_they_start_as_the_model_they_adapt() -> None:
     torch.testing.assert_close(_scores(_adapted(moved=False)), _scores(tiny_policy()), rtol=0, atol=0)
 
 
+def test_a_runs_seed_draws_them_whatever_was_drawn_before() -> None:
+    """The same run twice must be the same, and its ranks must agree."""
+
+    def drawn(seed: int) -> torch.Tensor:
+        torch.rand(seed)
+        model = tiny_model()
+        torch.rand(3)
+        add_adapters(model, LORA, "base", seed)
+        return torch.cat([w.flatten() for name, w in model.named_parameters() if ".lora_A." in name])
+
+    state = torch.get_rng_state()
+    one, again, other = drawn(1), drawn(1), drawn(2)
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    torch.set_rng_state(state)
+
+
 @pytest.mark.parametrize("targets", [["q_proj"], ["v_proj", "down_proj"]])
 def test_adapters_alone_are_trained_and_only_where_they_were_asked_for(targets: list[str]) -> None:
     policy = _adapted(LoraConfig(rank=4, targets=targets))  # type: ignore[arg-type]
@@ -61,7 +78,7 @@ def test_adapters_alone_are_trained_and_only_where_they_were_asked_for(targets: 
 
 def test_the_tower_has_adapters_where_they_are_asked_for() -> None:
     policy = tiny_policy()
-    add_adapters(policy.model, LoraConfig(rank=4, vision=True), "base")
+    add_adapters(policy.model, LoraConfig(rank=4, vision=True), "base", seed=1)
     trained = {name for name, weight in policy.named_parameters() if weight.requires_grad}
     assert any("visual.blocks.1.attn.qkv.lora_A" in name for name in trained)
     assert not any("merger" in name or "patch_embed" in name for name in trained)

@@ -61,3 +61,21 @@ def test_a_setting_that_an_older_run_did_not_know_is_told(checkpoint: Path) -> N
     text = path.read_text(encoding="utf-8").replace("  keep_best: 1\n", "")
     path.write_text(text, encoding="utf-8")
     assert check_continuation(checkpoint, make_config()) == ["train.keep_best nothing -> 1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "override"),
+    [("  scaled: true\n", "advantage.scaled=false"), ("  rank: null\n", "lora.rank=4")],
+)
+def test_a_fixed_setting_that_an_older_run_did_not_know_was_its_default(
+    checkpoint: Path, line: str, override: str
+) -> None:
+    path = checkpoint / "config.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert line in text
+    path.write_text(text.replace(line, ""), encoding="utf-8")
+    (told,) = check_continuation(checkpoint, make_config())
+    key = override.partition("=")[0]
+    assert told.startswith(f"{key} nothing -> ")
+    with pytest.raises(UserError, match=f"was written with {key}=nothing"):
+        check_continuation(checkpoint, make_config(override))

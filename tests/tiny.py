@@ -58,13 +58,17 @@ def tiny_model(*, tied: bool = True, seed: int = 0) -> Qwen2_5_VLForConditionalG
     config = tiny_config(tied=tied)
     config._attn_implementation = "sdpa"
     model = Qwen2_5_VLForConditionalGeneration(config).float()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(std=1 / math.sqrt(parameter[0].numel()))
-            elif name.endswith("bias"):
-                parameter.normal_(std=0.1)
+    draw_weights(model)
     return model
+
+
+@torch.no_grad()
+def draw_weights(model: torch.nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1:
+            parameter.normal_(std=1 / math.sqrt(parameter[0].numel()))
+        elif name.endswith("bias"):
+            parameter.normal_(std=0.1)
 
 
 def banned_mask() -> torch.Tensor:

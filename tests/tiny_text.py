@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 from data_prep.writer import write_dataset
 from tests.launch import BUNDLED_MODEL, workspace
+from tests.tiny import draw_weights
 from vlm_uec.types import Problem
 
 # A text model's template, in the form of Qwen2.5's: content is text, not parts.
@@ -21,7 +21,6 @@ TEMPLATE = (
 
 
 def tiny_text_model(seed: int = 0, vocabulary: int = 512) -> Qwen2ForCausalLM:
-    """Weights drawn at std 1 / sqrt(fan_in), as tests/tiny.py does."""
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=vocabulary,
@@ -35,12 +34,7 @@ def tiny_text_model(seed: int = 0, vocabulary: int = 512) -> Qwen2ForCausalLM:
         attn_implementation="sdpa",
     )
     model = Qwen2ForCausalLM(config).float()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(std=1 / math.sqrt(parameter[0].numel()))
-            elif name.endswith("bias"):
-                parameter.normal_(std=0.1)
+    draw_weights(model)
     return model
 
 

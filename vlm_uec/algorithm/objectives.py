@@ -32,8 +32,9 @@ def sequence_surrogate(
         raise ValueError(f"responses of {sum(lengths)} tokens in all, but {len(logprobs)} log-probs")
     counts = torch.tensor(list(lengths), device=logprobs.device)
     log_ratios = (logprobs - old_logprobs).detach()
-    means = torch.stack([piece.mean() for piece in log_ratios.split(list(lengths))])
-    ratio = bounded_exp(means.repeat_interleave(counts)) * torch.exp(logprobs - logprobs.detach())
+    means = torch.segment_reduce(log_ratios, "mean", lengths=counts, unsafe=True)
+    spread = means.repeat_interleave(counts, output_size=len(logprobs))
+    ratio = bounded_exp(spread) * torch.exp(logprobs - logprobs.detach())
     loss = torch.maximum(-ratio * advantages, -ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
     return SurrogateTerms(
         loss=loss,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.config import Config
+from vlm_uec.config.fields import section_of
 from vlm_uec.config.file import read_config_file
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
@@ -52,7 +53,8 @@ def check_continuation(checkpoint: Path, config: Config) -> list[str]:
         was, now_is = before.get(key, _UNSET), now.get(key, _UNSET)
         if was == now_is or key in _FREE:
             continue
-        if key in FIXED:
+        # A run from before the setting was there did what is its default now.
+        if key in FIXED and not (was is _UNSET and now_is == _default(key)):
             raise UserError(
                 f"{checkpoint}: was written with {key}={_told(was)} and this run has {_told(now_is)}: "
                 f"{FIXED[key]}; set it back, or start a run from the exported model"
@@ -69,6 +71,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{key}.")
         else:
             yield key, value
+
+
+def _default(key: str) -> Any:
+    section, _, name = key.partition(".")
+    model = section_of(Config.model_fields[section])
+    return model.model_fields[name].default if model else _UNSET
 
 
 def _told(value: Any) -> str:

@@ -35,11 +35,16 @@ def peft_config(lora: LoraConfig, base: str) -> Any:
     )
 
 
-def add_adapters(model: nn.Module, lora: LoraConfig, base: str) -> None:
-    """Puts adapters into the model, which start at zero, and leaves nothing else to be trained."""
+def add_adapters(model: nn.Module, lora: LoraConfig, base: str, seed: int) -> None:
+    """Puts adapters into the model and leaves nothing else to be trained.
+
+    Their product is zero at first; the factor that is not is drawn by `seed`, on every rank alike.
+    """
     import peft
 
-    peft.inject_adapter_in_model(peft_config(lora, base), model, adapter_name=_NAME)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        peft.inject_adapter_in_model(peft_config(lora, base), model, adapter_name=_NAME)
 
 
 @contextmanager
@@ -62,10 +67,9 @@ def without_adapters(model: nn.Module) -> Iterator[None]:
 
 def linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
     """What a linear layer, adapted or not, makes of inputs [..., In], straight on its whole weights."""
-    base = getattr(layer, "base_layer", layer)
-    outputs = F.linear(inputs, base.weight, base.bias)
-    if base is layer:
-        return outputs
+    if isinstance(layer, nn.Linear):  # peft's is none
+        return F.linear(inputs, layer.weight, layer.bias)
+    outputs = F.linear(inputs, layer.base_layer.weight, layer.base_layer.bias)
     low = F.linear(inputs, layer.lora_A[_NAME].weight)
     return outputs + layer.scaling[_NAME] * F.linear(low, layer.lora_B[_NAME].weight)
 

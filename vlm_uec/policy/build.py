@@ -22,7 +22,7 @@ def build_policy(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroPoli
     settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     policy = _load(config, settings, tokenizer, checkpointing=config.model.activation_checkpointing)
     if config.lora.rank is not None:
-        add_adapters(policy.model, config.lora, base_of(config.model.path))
+        add_adapters(policy.model, config.lora, base_of(config.model.path), config.train.seed)
     return ZeroPolicy(policy, settings, config.optim, park_states=config.rollout.offload_states)
 
 

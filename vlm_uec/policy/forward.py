@@ -56,7 +56,7 @@ class Policy(nn.Module):
 
     def _embedded(self, batch: PackedBatch) -> torch.Tensor:
         if self.tower is None:
-            return self.text.embed_tokens(batch.input_ids)
+            return self.embed(batch.input_ids, self._none(0))
         if batch.features is None:
             features = self.see(batch.patches, batch.grid)
         else:

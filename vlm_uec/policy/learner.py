@@ -297,7 +297,8 @@ class Learner:
             sums.add("kl_loss", kl_loss)
             sums.add("kl", kl)
             sums.add("ratio", surrogate.ratio)
-            sums.add("entropy", entropy)
+            if self.measure_entropy:
+                sums.add("entropy", entropy)
             sums.add("clipped_low", surrogate.clipped_low)
             sums.add("clipped_high", surrogate.clipped_high)
             for source in ["replay"] if replayed else SOURCES:
