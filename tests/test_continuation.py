@@ -65,7 +65,7 @@ def test_a_setting_that_an_older_run_did_not_know_is_told(checkpoint: Path) -> N
 
 @pytest.mark.parametrize(
     ("line", "override"),
-    [("  scaled: true\n", "advantage.scaled=false"), ("  rank: null\n", "lora.rank=4")],
+    [("advantage:\n  scaled: true\n", "advantage.scaled=false"), ("  rank: null\n", "lora.rank=4")],
 )
 def test_a_fixed_setting_that_an_older_run_did_not_know_was_its_default(
     checkpoint: Path, line: str, override: str
