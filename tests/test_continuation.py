@@ -43,7 +43,7 @@ def test_other_settings_are_told(checkpoint: Path) -> None:
 )
 def test_what_the_state_follows_from_is_refused(checkpoint: Path, override: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        check_continuation(checkpoint, make_config(override))
+        check_continuation(checkpoint, make_config(*overrides))
 
 
 def test_a_mixture_is_one_setting(checkpoint: Path) -> None:
@@ -64,18 +64,21 @@ def test_a_setting_that_an_older_run_did_not_know_is_told(checkpoint: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "override"),
-    [("advantage:\n  scaled: true\n", "advantage.scaled=false"), ("  rank: null\n", "lora.rank=4")],
+    ("line", "overrides"),
+    [
+        ("advantage:\n  scaled: true\n", ["advantage.scaled=false", "stabilizer.min_advantage=0.5"]),
+        ("  rank: null\n", ["lora.rank=4"]),
+    ],
 )
 def test_a_fixed_setting_that_an_older_run_did_not_know_was_its_default(
-    checkpoint: Path, line: str, override: str
+    checkpoint: Path, line: str, overrides: list[str]
 ) -> None:
     path = checkpoint / "config.yaml"
     text = path.read_text(encoding="utf-8")
     assert line in text
     path.write_text(text.replace(line, ""), encoding="utf-8")
     (told,) = check_continuation(checkpoint, make_config())
-    key = override.partition("=")[0]
+    key = overrides[0].partition("=")[0]
     assert told.startswith(f"{key} nothing -> ")
     with pytest.raises(UserError, match=f"was written with {key}=nothing"):
-        check_continuation(checkpoint, make_config(override))
+        check_continuation(checkpoint, make_config(*overrides))
