@@ -43,7 +43,7 @@ def test_other_settings_are_told(checkpoint: Path) -> None:
 )
 def test_what_the_state_follows_from_is_refused(checkpoint: Path, override: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        check_continuation(checkpoint, make_config(*overrides))
+        check_continuation(checkpoint, make_config(override))
 
 
 def test_a_mixture_is_one_setting(checkpoint: Path) -> None:
