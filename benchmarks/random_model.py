@@ -96,7 +96,9 @@ def build(shape: str, out: Path, seed: int) -> int:
     """Writes the model directory; returns the number of weights."""
     torch.manual_seed(seed)
     torch.set_default_dtype(SHAPES[shape].dtype)
-    model = Qwen2_5_VLForConditionalGeneration(configuration(SHAPES[shape]))
+    # Drawing billions of numbers takes one CPU core minutes.
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = Qwen2_5_VLForConditionalGeneration(configuration(SHAPES[shape]))
     model.generation_config.eos_token_id = AutoTokenizer.from_pretrained(BUNDLE).eos_token_id
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(BUNDLE).save_pretrained(out)

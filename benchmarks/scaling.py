@@ -23,7 +23,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.step import PHASES, SHAPES, Steps, machine, make_spec, median_of, take_turns, worker
+from benchmarks.step import (
+    PHASES,
+    SHAPES,
+    Steps,
+    machine,
+    make_model,
+    make_spec,
+    median_of,
+    steps_of,
+    take_turns,
+    worker,
+)
 
 BASE = SHAPES["geometry3k"]
 
@@ -57,7 +68,15 @@ def write_specs(points: Sequence[Point], directory: Path, arguments: argparse.Na
         if point.pixels not in specs:
             home = directory / str(point.pixels)
             home.mkdir()
-            specs[point.pixels] = make_spec(replace(BASE, pixels=point.pixels), home, arguments)
+            make_model(BASE.model, home / "model")
+            specs[point.pixels] = make_spec(
+                replace(BASE, pixels=point.pixels),
+                home / "model",
+                home,
+                steps=steps_of(arguments.steps),
+                kl=arguments.kl,
+                overrides=dict(pair.split("=", 1) for pair in arguments.overrides),
+            )
         paths[point] = directory / f"{point.name}.json"
         text = json.dumps({**specs[point.pixels], "n": point.n})
         paths[point].write_text(text, encoding="utf-8")
@@ -92,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/scaling.json"))
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
     # Points set G; the rest is of step.py's arguments that this script has not.
-    arguments = parser.parse_intermixed_args(namespace=argparse.Namespace(n=None, difficult=0.0))
+    arguments = parser.parse_intermixed_args()
     points = list(dict.fromkeys(point for name in arguments.sweep for point in SWEEPS[name]))
     with tempfile.TemporaryDirectory() as directory:
         paths = write_specs(points, Path(directory), arguments)

@@ -59,16 +59,27 @@ class Shape:
 SHAPES = {
     "short": Shape("2m", 84, 64, "fp32"),
     "geometry3k": Shape("2m", 392, 128, "fp32"),
-    "3b": Shape("3b", 532, 256, "bf16", prompts=32, checkpointing=True, budget=8192, trl_rows=16),
+    "3b": Shape("3b", 532, 256, "bf16", prompts=16, checkpointing=True, budget=8192, trl_rows=8),
 }
 
 
-def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What both sides are told; every step has prompts of its own, as TRL keeps no encoded prompt."""
-    steps = steps_of(arguments.steps)
-    model = directory / "model"
-    command = [sys.executable, "benchmarks/random_model.py", "--shape", shape.model, "--out", str(model)]
+def make_model(shape: str, out: Path) -> None:
+    command = [sys.executable, "benchmarks/random_model.py", "--shape", shape, "--out", str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def make_spec(
+    shape: Shape,
+    model: Path,
+    directory: Path,
+    *,
+    steps: int,
+    n: int | None = None,
+    kl: float = 0.0,
+    difficult: float = 0.0,
+    overrides: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What both sides are told; every step has prompts of its own, as TRL keeps no encoded prompt."""
     random = np.random.default_rng(1)
     problems = []
     for number in range(shape.prompts * steps):
@@ -80,12 +91,12 @@ def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> d
         "model": str(model),
         "problems": problems,
         "prompts": shape.prompts,
-        "n": arguments.n or shape.n,
+        "n": n or shape.n,
         "max_tokens": shape.max_tokens,
         "forced_lengths": True,
         "temperature": 1.0,
         "top_p": 1.0,
-        "kl_coef": arguments.kl,
+        "kl_coef": kl,
         "lr": 1e-6,
         "precision": shape.precision,
         "steps": steps,
@@ -96,8 +107,8 @@ def make_spec(shape: Shape, directory: Path, arguments: argparse.Namespace) -> d
         "trl_microbatch": shape.trl_rows,
         "threads": 1 if shape.precision == "fp32" else (os.cpu_count() or 1),
         "reward": "forced",
-        "difficult_share": arguments.difficult,
-        "overrides": dict(pair.split("=", 1) for pair in arguments.overrides),
+        "difficult_share": difficult,
+        "overrides": dict(overrides or {}),
     }
 
 
@@ -169,6 +180,7 @@ def take_turns(workers: Mapping[K, AbstractContextManager[Connection]], counted:
             for steps in turns_of(counted):
                 for name, connection in connections.items():
                     taken = [take_step(connection) for _ in range(UNCOUNTED + steps)]
+                    print(f"{name}: " + ", ".join(f"{step['step']:.2f} s" for step in taken), flush=True)
                     rows[name].append(taken[UNCOUNTED:])
     return rows
 
@@ -246,7 +258,18 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     sides = ["our"] if arguments.ours_only or arguments.difficult else ["our", "trl"]
     with tempfile.TemporaryDirectory() as directory:
-        spec = make_spec(SHAPES[arguments.shape], Path(directory), arguments)
+        shape, model = SHAPES[arguments.shape], Path(directory) / "model"
+        make_model(shape.model, model)
+        spec = make_spec(
+            shape,
+            model,
+            Path(directory),
+            steps=steps_of(arguments.steps),
+            n=arguments.n,
+            kl=arguments.kl,
+            difficult=arguments.difficult,
+            overrides=dict(pair.split("=", 1) for pair in arguments.overrides),
+        )
         path = Path(directory) / "spec.json"
         path.write_text(json.dumps(spec), encoding="utf-8")
         turns = take_turns({side: worker(side, path, arguments.ranks) for side in sides}, arguments.steps)

@@ -181,6 +181,14 @@ def test_offloaded_states_are_host_memory() -> None:
     assert (memory.lasting, memory.host) == (0, 14_000)
 
 
+def test_one_rank_reads_its_weights_where_they_lie() -> None:
+    """Two buckets of 1000 weights and nothing gathered, unless the weights are in host memory."""
+    memory = _memory(ranks=1)
+    assert (memory.gathered, memory.live) == (0, 2 * 4000)
+    memory = _memory(ranks=1, zero={"stage": 3, "offload_param": {"device": "cpu"}})
+    assert (memory.gathered, memory.live) == (4000, 3 * 4000)
+
+
 def test_parked_moments_leave_the_device_for_a_rollout() -> None:
     """8 bytes of each of 500 weights a rank; where the optimizer is offloaded they are not there anyway."""
     plain, parked = _memory(), _memory("rollout.offload_states=true")

@@ -87,17 +87,20 @@ def rank_memory(
         # There DeepSpeed keeps the gradients twice: as they are added up, and as the optimizer reads them.
         host, parked = optimizer + 2 * gradients, 0.0
         optimizer = gradients = 0.0
+    # One rank's shard is the whole, and is read where it lies.
+    gathers = ranks > 1 or offloads(zero, "offload_param")
     if offloads(zero, "offload_param"):
         host, shard, reference = host + shard + reference, 0.0, 0.0
+    live = min(shape.weights, _number(zero, "stage3_max_live_parameters", _LIVE)) if gathers else 0.0
+    buckets = 2 * min(shape.weights, _number(zero, "reduce_bucket_size", _BUCKET))
     return RankMemory(
         weights=shard,
         reference=reference,
         optimizer=optimizer,
         gradients=gradients,
-        gathered=size * weights,
+        gathered=size * weights if gathers else 0.0,
         cache=_cache(config, shape, prompt),
-        live=size * (min(shape.weights, _number(zero, "stage3_max_live_parameters", _LIVE)))
-        + 2 * size * min(shape.weights, _number(zero, "reduce_bucket_size", _BUCKET)),
+        live=size * (live + buckets),
         activations=size * _activations(config, shape, prompt, tokens),
         head=_FLOAT * (_CHUNKS * chunk + products * shape.vocabulary * shape.hidden),
         host=host,

@@ -48,7 +48,7 @@ def start_distributed(meeting: Meeting, timeout: timedelta = DEFAULT_TIMEOUT) ->
         # Collectives of objects go over the current device, and start before any model is on it.
         local = int(os.environ["LOCAL_RANK"])
         get_accelerator().set_device(local)
-        if device == "cuda" and meeting.ranks > 1:
+        if device == "cuda":
             bound = {"device_id": get_accelerator().device(local)}
     # DeepSpeed calls collectives by names that torch 2.13 renames: one warning a rank and name, no harm.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
