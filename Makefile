@@ -33,7 +33,7 @@ test: $(VENV)/.installed $(VENV)/.test-installed
 	ruff check
 	ruff format --check
 	mypy
-	pytest
+	pytest --numprocesses 2 --dist loadgroup
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from tests.launch import metrics
-from tests.variants import variants
-from vlm_uec.config import Algorithm, load_config
+from tests.variants import ALGORITHMS, variants
+from vlm_uec.config import load_config
 
 pytestmark = pytest.mark.end_to_end
 
-each_algorithm = pytest.mark.parametrize("algorithm", get_args(Algorithm))
+each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def test_what_a_step_did_to_entropy_is_told_where_it_was_asked_for(runs: Path) -
 
 def test_no_two_algorithms_end_with_the_same_weights(runs: Path) -> None:
     """From the same first rollout: none is another under a name of its own."""
-    names = get_args(Algorithm)
+    names = ALGORITHMS
     assert len({metrics(runs / name)[0]["reward/accuracy"] for name in names}) == 1
     exports = {(runs / name / "export" / "model.safetensors").read_bytes() for name in names}
     assert len(exports) == len(names)

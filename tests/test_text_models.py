@@ -84,6 +84,7 @@ def test_the_mark_of_a_picture_stays_text() -> None:
     assert encoder.tokenizer.get_vocab()["<|image_pad|>"] not in prompt.input_ids.tolist()
 
 
+@pytest.mark.end_to_end
 def test_it_trains_and_its_export_loads() -> None:
     """Two ZeRO-3 ranks, with the switch for a tower that is not there."""
     run = variants() / "text"

@@ -20,6 +20,8 @@ SETTINGS = (
     "train.save_every=0",
     "train.steps=2",
 )
+# UEC-RL adds the same to any objective; Dr. GRPO's keeps other trajectories, GSPO has no token ratios.
+ALGORITHMS = (*(name for name in get_args(Algorithm) if "+" not in name), "dr_grpo+uec", "gspo+uec")
 LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
 PARTS: dict[str, tuple[str, ...]] = {
     "lora": (*LORA, "lora.vision=true"),
@@ -49,7 +51,7 @@ def variants() -> Path:
     """The folder that holds each one's run directory."""
     folder = workspace() / "variants"
     paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
-    algorithms = {name: (f"algorithm={name}", "model.freeze_vision=true") for name in get_args(Algorithm)}
+    algorithms = {name: (f"algorithm={name}", "model.freeze_vision=true") for name in ALGORITHMS}
     algorithms["uec"] += ("train.measure_entropy=true",)
     text = (f"model.path={text_model_directory()}", f"data.path={sums()}", "pending.enabled=false")
     runs = {
