@@ -54,6 +54,8 @@ def as_yaml(value: object) -> str:
     """A default as one writes it in YAML."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_yaml, value))}]"
     return repr(value).replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
@@ -71,6 +73,9 @@ def _in_words(kind: Any, bounds: str = "") -> str:
         return either(_in_words(part, "" if part is NoneType else bounds) for part in get_args(kind))
     if get_origin(kind) is Literal:
         return either(f'"{choice}"' for choice in get_args(kind))
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return f"list of {_in_words(item)}"
     if get_origin(kind) is dict:
         key, value = map(_in_words, get_args(kind))
         return f"mapping of {key} to {value}"
