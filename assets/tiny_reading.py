@@ -19,7 +19,8 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTra
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from data_prep.synthetic.canvas import UNITS, Canvas, Placement
-from vlm_uec.data.vision import decode_image, patches_of
+from vlm_uec.data.decode import decode_image
+from vlm_uec.data.vision import patches_of
 
 SQUARE = 28  # pixels a side of an image token
 SIDE = UNITS // SQUARE

@@ -358,6 +358,8 @@ def test_a_misspelt_section_is_told_before_the_one_that_is_missing(tmp_path: Pat
         (["optim.lr=.nan"], ["optim.lr = nan"]),
         (["optim.lr=1e400"], ["optim.lr = inf"]),
         (["algorithm=ppo"], ["algorithm = 'ppo'", '"grpo", "uec", "dr_grpo"']),
+        (["train.trackers=wandb"], ["train.trackers = 'wandb'", 'a list of "tensorboard" or "wandb"']),
+        (["train.trackers=[mlflow]"], ["train.trackers.0 = 'mlflow'", "the default is [tensorboard]"]),
         (["rollout=5"], ["rollout = 5", "a section of keys: engine, prompts"]),
         (["exploration=null"], ["exploration = null", "enabled, n, temperature"]),
         (["model.path=[a, b]"], ["model.path = a list of 2", "text"]),

@@ -46,6 +46,7 @@ def test_rows_of_keys_that_a_reader_can_check_by_hand() -> None:
         ("optim.lr", "number > 0 and <= 1", "`1e-6`"),
         ("loss.kl_estimator", '"k1", "k2" or "k3"', "`k3`"),
         ("pending.enabled", "true or false", "`algorithm`'s"),
+        ("train.trackers", 'list of "tensorboard" or "wandb"', "`[tensorboard]`"),
     ]:
         assert (rows[name]["takes"], rows[name]["default"]) == (kind, default)
 

@@ -11,9 +11,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from tests.tiny import encoded, noise_picture
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
+from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.vision import decode_image, patches_of
+from vlm_uec.data.vision import patches_of
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 

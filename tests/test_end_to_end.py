@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,13 @@ def test_an_epoch_asks_every_problem_once(run_dir: Path) -> None:
 
 def test_tensorboard_has_something(run_dir: Path) -> None:
     assert any(path.stat().st_size > 1000 for path in (run_dir / "tensorboard").iterdir())
+
+
+def test_the_report_has_every_picture_and_every_checkpoint(run_dir: Path, rows: Rows) -> None:
+    document = (run_dir / "report.html").read_text(encoding="utf-8")
+    cards = re.findall('<li class="filtered.*?</li>', document, re.DOTALL)
+    assert len(cards) > B and all('src="data:image/' in card for card in cards)
+    assert all(f"<td>step_{row['step']:06d}</td>" in document for row in rows)
 
 
 def _weights(directory: Path) -> dict[str, torch.Tensor]:

@@ -16,11 +16,11 @@ from PIL import Image
 from eval.page import MAX_PROBLEMS, write_page, write_plots
 from eval.page.filters import outcomes
 from eval.page.problems import MAX_RESPONSES_EACH
-from eval.page.room import cut, fair_share, written
 from eval.samples import Sample, Score
 from tests.browser import Browser, find_browser
 from tests.test_report import Tags
 from tests.tiny import encoded, noise_picture
+from vlm_uec.telemetry.room import cut, fair_share, written
 from vlm_uec.types import Problem
 
 ATTACK = "</style></pre><script>window.hit=1</script>\"'<img src=x onerror=window.hit=1>"

@@ -24,8 +24,8 @@ from data_prep.inspect.splits import left_out_before, splits_of
 from data_prep.writer import Rejection, write_dataset
 from tests.test_report import Tags
 from tests.tiny import encoded, noise_picture
+from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
-from vlm_uec.data.vision import decode_image
 from vlm_uec.telemetry.distribution import histogram, summarise
 from vlm_uec.types import Problem
 

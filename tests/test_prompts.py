@@ -15,9 +15,9 @@ from tests.fakes import on_ranks
 from tests.tiny import encoded, noise_picture
 from vlm_uec.data import picture_store, prompts
 from vlm_uec.data.chat import FormatPrompt
+from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
-from vlm_uec.data.vision import decode_image
 from vlm_uec.errors import UserError
 from vlm_uec.types import EncodedPrompt, Problem
 

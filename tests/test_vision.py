@@ -13,7 +13,8 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from tests.tiny import PATCH_WIDTH, encoded, noise_picture
-from vlm_uec.data.vision import decode_image, images_from_messages, load_image_processor, patches_of
+from vlm_uec.data.decode import decode_image
+from vlm_uec.data.vision import images_from_messages, load_image_processor, patches_of
 from vlm_uec.errors import UserError
 
 

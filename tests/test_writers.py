@@ -80,17 +80,6 @@ def test_a_fresh_start_never_mixes_two_runs(tmp_path: Path) -> None:
     assert len(lines_of(tmp_path)) == 2
 
 
-def test_tensorboard_holds_the_same_scalars_and_purges_on_resume(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    write_steps(tmp_path, None, range(1, 6))
-    write_steps(tmp_path, 3, range(4, 6), value=2.0)
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    scalars = [(event.step, event.value) for event in events.Scalars("reward/accuracy")]
-    assert scalars == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)]
-
-
 def test_samples_are_written_whole(tmp_path: Path) -> None:
     with RunWriter(tmp_path, None) as writer:
         path = writer.samples(10, iter([{"problem_id": "a", "response": "√\n\ud800", "advantage": math.nan}]))

@@ -12,15 +12,17 @@ from vlm_uec.files.writable import check_writable
 from vlm_uec.forecast.memory import checkpoint_bytes
 from vlm_uec.forecast.shape import model_shape
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
+from vlm_uec.telemetry.trackers import check_trackers
 
 
 def preflight(config: Config, ranks: int, *, room: bool = True) -> None:
-    """Raises `UserError` where a file that the config names is of no use, or the run cannot write.
+    """Raises `UserError` where a file or library that the config names is of no use, or the run cannot write.
 
     `room`: for a checkpoint, too. Every rank calls it, after what a dead run left was cleared away.
     """
     read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     FormatPrompt(config.prompt.template)
+    check_trackers(config.train.trackers)
     shape = model_shape(config.model.path)
     if config.rollout.prompts < ranks:
         raise UserError(

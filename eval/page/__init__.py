@@ -11,14 +11,15 @@ from eval.breakdown import groups_of
 from eval.page.charts import CURVE, LENGTHS, lengths, pass_curve
 from eval.page.filters import problem_filters
 from eval.page.problems import problem_cards
-from eval.page.room import cut
 from eval.page.style import STYLE
 from eval.page.tables import about_tables, breakdown_tables, main_table, tiles
 from eval.samples import Sample
 from vlm_uec.files.durable import write_whole
+from vlm_uec.telemetry.cards import STYLE as CARD_STYLE
 from vlm_uec.telemetry.charts import card, figure
 from vlm_uec.telemetry.filters import filter_bar, filter_style
 from vlm_uec.telemetry.html import Html, element, page, text
+from vlm_uec.telemetry.room import cut
 from vlm_uec.types import Problem
 
 MAX_PROBLEMS = 2000  # cards
@@ -42,7 +43,7 @@ def write_page(
         filter_bar(narrowed.filters),
         _list(problem_cards(shown, problems, narrowed.classes)),
     ]
-    document = page(title, body, STYLE + filter_style(narrowed.filters))
+    document = page(title, body, CARD_STYLE + STYLE + filter_style(narrowed.filters))
     write_whole(path, [document.encode("utf-8", "replace")])
 
 

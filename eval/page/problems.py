@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eval.page.filters import DISAGREE, TRUNCATED, disagree
-from eval.page.room import cut, fair_share, written
 from eval.samples import Sample, Score
-from vlm_uec.data.faults import IMAGE_MARK
-from vlm_uec.rewards import lists_choices
-from vlm_uec.telemetry.html import Html, element, picture, text
-from vlm_uec.telemetry.thumbnail import MAX_BYTES, thumbnail
+from vlm_uec.telemetry.cards import MAX_PICTURES, pictures_of, question_of
+from vlm_uec.telemetry.html import Html, element, text
+from vlm_uec.telemetry.room import cut, fair_share, written
+from vlm_uec.telemetry.thumbnail import MAX_BYTES
 from vlm_uec.types import Problem
 
 MAX_RESPONSES = 10_000  # on the page
 MAX_RESPONSES_EACH = 64  # of a problem
 MAX_RESPONSE_BYTES = 20_000
 MAX_TEXT_BYTES = 9_000_000  # of all responses together
-MAX_PICTURES = 4  # of a problem
 MAX_PICTURE_BYTES = 4_500_000  # of all together; a third more as text
 
 
@@ -39,7 +37,7 @@ def problem_cards(
         images = problems[name].images
         card = element(
             "article",
-            *([_pictures(images, most_picture)] if images else []),
+            *([pictures_of(images, most_picture)] if images else []),
             _asked(problems[name], samples),
             _responses(shown[name], len(samples), most),
             kind="card problem",
@@ -59,39 +57,9 @@ def _chosen(samples: Sequence[Sample], number: int) -> list[Sample]:
     return sorted(ranked[:number], key=lambda sample: sample.index)
 
 
-def _pictures(images: Sequence[bytes], most: int) -> Html:
-    parts = [_small(data, number, most) for number, data in enumerate(images[:MAX_PICTURES], 1)]
-    if len(images) > MAX_PICTURES:
-        parts.append(element("p", text(f"{len(images)} pictures, {MAX_PICTURES} shown")))
-    return element("div", *parts, kind="pictures")
-
-
-def _small(data: bytes, number: int, most: int) -> Html:
-    try:
-        small = thumbnail(data, most)
-    except ValueError as error:
-        return element("p", text(cut(f"picture {number}: {error}", 200)))
-    if len(small) > most:
-        return element("p", text(f"picture {number}: left out, no room on this page"))
-    return picture(small, f"picture {number}")
-
-
 def _asked(problem: Problem, samples: Sequence[Sample]) -> Html:
-    # The marks tell something only where there are several pictures.
-    several = len(problem.images) > 1
-    question = problem.question if several else problem.question.replace(IMAGE_MARK, "").strip()
-    told = () if lists_choices(problem) else problem.choices[:12]
-    lettered = [f"({chr(ord('A') + i)}) {cut(choice, 120)}" for i, choice in enumerate(told)]
-    if lettered and len(problem.choices) > len(lettered):
-        lettered.append(f"… {len(problem.choices)} in all")
-    parts = [
-        element("p", text(cut(problem.id, 160)), kind="name"),
-        element("p", text(cut(question, 1500)), kind="said"),
-        *([element("p", text("\u2003".join(lettered)))] if lettered else []),
-        element("p", text("truth "), element("b", text(cut(problem.answer, 300))), kind="truth"),
-        element("div", *(_count(scorer, samples) for scorer in samples[0].scores), kind="counts"),
-    ]
-    return element("div", *parts)
+    counts = element("div", *(_count(scorer, samples) for scorer in samples[0].scores), kind="counts")
+    return element("div", *question_of(problem), counts)
 
 
 def _count(scorer: str, samples: Sequence[Sample]) -> Html:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vlm_uec.config import Config
 from vlm_uec.config.fields import section_of
-from vlm_uec.config.file import read_config_file
+from vlm_uec.config.file import flat, read_config_file
 from vlm_uec.errors import UserError
 from vlm_uec.one_line import plain
 
@@ -47,7 +46,7 @@ def check_continuation(checkpoint: Path, config: Config) -> list[str]:
 
     Raises `UserError` where something else differs.
     """
-    before, now = dict(_flat(read_config_file(checkpoint / CONFIG))), dict(_flat(config.model_dump()))
+    before, now = dict(flat(read_config_file(checkpoint / CONFIG))), dict(flat(config.model_dump()))
     changed = []
     for key in sorted(before.keys() | now.keys()):
         was, now_is = before.get(key, _UNSET), now.get(key, _UNSET)
@@ -61,16 +60,6 @@ def check_continuation(checkpoint: Path, config: Config) -> list[str]:
             )
         changed.append(f"{key} {_told(was)} -> {_told(now_is)}")
     return changed
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys as they are written on a command line; a mixture's data sets are one value."""
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and key != "data.mixture":
-            yield from _flat(value, f"{key}.")
-        else:
-            yield key, value
 
 
 def _default(key: str) -> Any:

@@ -52,7 +52,7 @@ class CheckpointDirectory:
     def prune(self, keep: Keep) -> None:
         """Removes what neither rule keeps, and points `best` to the best."""
         latest = self.pointed(LATEST) or _name(0)
-        scores = {path.name: _score(path) for path in self._whole()}
+        scores = {path.name: _score(path) for path in self.whole()}
         if best := ranking(_reached(scores, latest))[: keep.best]:
             self.point(BEST, best[0])
         else:
@@ -67,7 +67,7 @@ class CheckpointDirectory:
         name = self.pointed(LATEST)
         if name is None:
             # It was not pointed to yet, or the pointer was not copied along.
-            return max(self._whole(), key=lambda path: _step(path.name), default=None)
+            return max(self.whole(), key=lambda path: _step(path.name), default=None)
         if not (self.path / name).is_dir():
             raise UserError(
                 f"{self.path / LATEST} names {name}, which is not there; resume=PATH picks another"
@@ -101,7 +101,8 @@ class CheckpointDirectory:
             raise UserError(f"{path}: names no checkpoint; write step_... into it, or resume=PATH")
         return name
 
-    def _whole(self) -> list[Path]:
+    def whole(self) -> list[Path]:
+        """All checkpoints, by step."""
         return sorted(path for path in self.path.glob("step_*") if is_name(path.name))
 
     def _put_away(self, path: Path) -> None:

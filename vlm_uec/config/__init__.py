@@ -367,6 +367,11 @@ class TrainConfig(Section):
         description="After an optimizer step, one more pass over its tokens: how far it moved their entropy, "
         "beside what theory predicts.",
     )
+    trackers: list[Literal["tensorboard", "wandb"]] = Field(
+        ["tensorboard"],
+        description="Where metrics go besides metrics.jsonl, under the same names; wandb, installed apart, "
+        "reads WANDB_MODE, WANDB_PROJECT and its other variables.",
+    )
     run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
 
 
@@ -527,6 +532,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def _holds(tree: Any, keys: Sequence[int | str]) -> bool:
     """Whether the tree has a value at that key, or below it."""
     for key in keys:
+        if isinstance(tree, list):
+            return True  # one value, whichever of its items is meant
         if not isinstance(tree, dict) or key not in tree:
             return False
         tree = tree[key]

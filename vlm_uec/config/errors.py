@@ -80,7 +80,7 @@ def _wanted(place: tuple[Any, ...], root: type[BaseModel]) -> str:
 
 
 def _article(words: str) -> str:
-    return "a " if words.startswith(("whole", "number", "mapping")) else ""
+    return "a " if words.startswith(("whole", "number", "mapping", "list")) else ""
 
 
 def _default(key: ConfigKey) -> str:

@@ -9,7 +9,7 @@ of YAML 1.2, with `yes` and `no` on top: 1e-6 is a number, 010 is ten, and 2024-
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -89,6 +89,16 @@ def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> d
 def write_tree(tree: Mapping[str, Any]) -> str:
     """YAML that reads back to an equal tree."""
     return yaml.dump(tree, Dumper=_ConfigDumper, sort_keys=False)
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys as they are written on a command line; a mixture's data sets are one value."""
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and key != "data.mixture":
+            yield from flat(value, f"{key}.")
+        else:
+            yield key, value
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

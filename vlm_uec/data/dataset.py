@@ -41,10 +41,9 @@ def load_problems(path: str, split: str) -> LoadedSplit:
     Raises:
         UserError: no such path or split, an unreadable file, a column missing, or no usable row.
     """
-    rows = _local_rows(Path(path), split) if is_here(path) else _hub_rows(path, split)
     problems: list[Problem] = []
     rejected: Counter[str] = Counter()
-    for item in read_problems(rows):
+    for item in stream_problems(path, split):
         if isinstance(item, Fault):
             rejected[item.reason] += 1
         else:
@@ -53,6 +52,12 @@ def load_problems(path: str, split: str) -> LoadedSplit:
         where = f"{plain(path, 200)} ({plain(split)})"
         raise UserError(f"{where}: no usable row; rejected: {dict(rejected)}; mend or rebuild the dataset")
     return LoadedSplit(problems, rejected)
+
+
+def stream_problems(path: str, split: str) -> Iterator[Problem | Fault]:
+    """The rows of `load_problems` one by one, so that a reader who has enough may stop. Raises what it raises
+    but for a split without a usable row."""
+    return read_problems(_local_rows(Path(path), split) if is_here(path) else _hub_rows(path, split))
 
 
 def data_fingerprint(problems: Iterable[Problem]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vlm_uec.data.dataset import load_problems
+from vlm_uec.data.dataset import load_problems, stream_problems
 from vlm_uec.types import Problem
 
 
@@ -29,9 +29,21 @@ def load_mixture(paths: Sequence[str], split: str) -> LoadedMixture:
         loaded = load_problems(path, split)
         named, reasons = loaded.problems, loaded.rejected
         if len(paths) > 1:
-            named = [replace(problem, id=f"{path}:{problem.id}") for problem in named]
+            named = [_named(problem, path) for problem in named]
             reasons = Counter({f"{path}: {reason}": count for reason, count in reasons.items()})
         problems += named
         ids[path] = tuple(problem.id for problem in named)
         rejected += reasons
     return LoadedMixture(problems, ids, rejected)
+
+
+def stream_mixture(paths: Sequence[str], split: str) -> Iterator[Problem]:
+    """The problems of `load_mixture` one by one; raises what `stream_problems` raises."""
+    for path in paths:
+        for item in stream_problems(path, split):
+            if isinstance(item, Problem):
+                yield _named(item, path) if len(paths) > 1 else item
+
+
+def _named(problem: Problem, path: str) -> Problem:
+    return replace(problem, id=f"{path}:{problem.id}")

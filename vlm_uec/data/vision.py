@@ -1,4 +1,4 @@
-"""Pictures to patches: decode once, resize once, on the PIL backend everywhere.
+"""Pictures to patches: resized once, on the PIL backend everywhere.
 
 PIL and torchvision differ by up to 0.015 a pixel where a resize happens, so one backend serves the
 whole run. Local pictures (bytes) need neither torchvision nor qwen_vl_utils; pictures named in chat
@@ -7,20 +7,14 @@ messages by URL or base64 are read by `qwen_vl_utils`, which needs both.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from vlm_uec.data.faults import DECODER_ERRORS
 from vlm_uec.errors import UserError
-
-# Four times the largest budget anybody trains with (4096 x 28 x 28); a decompression bomb is far above it.
-MAX_DECODED_PIXELS = 64_000_000
 
 
 def load_image_processor(
@@ -30,29 +24,6 @@ def load_image_processor(
     budget = {"min_pixels": min_pixels, "max_pixels": max_pixels}
     given: dict[str, Any] = {name: pixels for name, pixels in budget.items() if pixels is not None}
     return Qwen2VLImageProcessorPil.from_pretrained(model_path, **given)
-
-
-def decode_image(data: bytes) -> Image.Image:
-    """RGB picture of PNG or JPEG bytes; transparent parts become white, as a diagram is read on paper.
-
-    Raises `ValueError` on other or damaged bytes, or a picture of more than `MAX_DECODED_PIXELS`.
-    """
-    try:
-        # Formats by name: PIL would hand a PostScript file to Ghostscript, a program in a program.
-        image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        if image.width * image.height > MAX_DECODED_PIXELS:
-            raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_DECODED_PIXELS}")
-        image.load()
-    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
-        raise ValueError(f"not a readable picture: {error}") from error
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(paper, layer).convert("RGB")
-    if image.mode == "I;16":
-        # PIL's own conversion clips at 255, which leaves a 16-bit drawing white all over.
-        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    return image.convert("RGB")
 
 
 def patches_of(

@@ -14,6 +14,7 @@ from vlm_uec.files.writable import writing_to
 from vlm_uec.run.entry import check_shared, claim
 from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
 from vlm_uec.telemetry.report import write_report
+from vlm_uec.telemetry.trackers import Tracker, open_trackers
 from vlm_uec.telemetry.writers import METRICS, RunWriter, read_jsonl
 
 Metrics = Mapping[str, float | None]
@@ -26,6 +27,7 @@ class Recorder:
         """Goes on behind `state`; `fresh`: nothing may be there."""
         self.run_dir = Path(config.train.run_dir)
         self._writer: RunWriter | None = None
+        self._trackers: list[Tracker] = []
         guard = config.guard
         self._band = EntropyBand(guard.entropy_low, guard.entropy_high, guard.entropy_window)
         token = gather_lists(lambda: [claim(self.run_dir)] if rank() == 0 else [])[0]
@@ -34,12 +36,13 @@ class Recorder:
 
     def _begin(self, config: Config, state: TrainState, *, fresh: bool) -> None:
         write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
-        told = state.step if state.finished else state.step - 1
-        self._writer = RunWriter(self.run_dir, None if fresh else max(told, 0), state.step)
+        told = None if fresh else max(state.step if state.finished else state.step - 1, 0)
+        self._writer = RunWriter(self.run_dir, told, state.step)
+        self._trackers = open_trackers(config.train.trackers, self.run_dir, config.model_dump(), told)
         rows: list[Metrics] = [*read_jsonl(self.run_dir / METRICS)]
         if state.finished and state.step and not any(row["step"] == state.step for row in rows):
             # It died between the checkpoint and its line.
-            self._writer.metrics(state.step, state.metrics)
+            self._tell(state.step, state.metrics)
             rows.append(state.metrics)
         self._alarm = EntropyAlarm(self._band, rows)
 
@@ -56,7 +59,7 @@ class Recorder:
         return told
 
     def metrics(self, step: int, values: Metrics) -> None:
-        self._write(lambda: self._open().metrics(step, values))
+        self._write(lambda: self._tell(step, values))
 
     def sync(self) -> None:
         """Returns when the metrics of every step are on the disk."""
@@ -68,10 +71,18 @@ class Recorder:
 
         def close() -> None:
             self._open().close()
+            for tracker in self._trackers:
+                tracker.close()
             write_report(self.run_dir)
 
         self._write(close)
         return report
+
+    def _tell(self, step: int, values: Metrics) -> None:
+        self._open().metrics(step, values)
+        known = {name: value for name, value in values.items() if value is not None and name != "step"}
+        for tracker in self._trackers:
+            tracker.metrics(step, known)
 
     def _write(self, work: Callable[[], object]) -> None:
         def guarded() -> None:

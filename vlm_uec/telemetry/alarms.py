@@ -7,7 +7,7 @@ the last `window` is compared with it, so that one odd step is no alarm.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -21,6 +21,17 @@ class EntropyBand:
     low: float
     high: float
     window: int
+
+
+def entropy_limits(band: EntropyBand, entropies: Sequence[float]) -> tuple[float, float] | None:
+    """Between which entropies, in nats, there is no alarm; None before the first window is full.
+
+    `entropies`: of the steps in order, all finite.
+    """
+    if len(entropies) < band.window:
+        return None
+    start = fmean(entropies[: band.window])
+    return band.low * start, band.high * start
 
 
 class EntropyAlarm:

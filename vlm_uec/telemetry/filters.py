@@ -29,7 +29,7 @@ class Filter:
 
     key: str  # part of ids and classes: letters and digits only
     name: str
-    options: Sequence[tuple[str, int]]  # name, and how many elements it keeps
+    options: Sequence[tuple[str, int | None]]  # name, and how many elements it keeps where that is told
 
     def kept_by(self, number: int) -> str:
         """The class of an element that option `number` keeps."""
@@ -42,13 +42,18 @@ def filter_bar(filters: Sequence[Filter]) -> Html:
 
 
 def filter_style(filters: Sequence[Filter]) -> str:
-    """Rules for `page`: elements of class `filtered` are hidden unless every choice made keeps them."""
+    """For `page`: how filters look, and their rules for elements of class `filtered`."""
+    return _STYLE + filter_rules(filters)
+
+
+def filter_rules(filters: Sequence[Filter], kind: str = "filtered") -> str:
+    """Elements of class `kind` are hidden unless every choice made keeps them."""
     rules = [
-        f"body:has(#{one.kept_by(number)}:checked) .filtered:not(.{one.kept_by(number)}) {{ display: none; }}"
+        f"body:has(#{one.kept_by(number)}:checked) .{kind}:not(.{one.kept_by(number)}) {{ display: none; }}"
         for one in filters
         for number in range(1, len(one.options))
     ]
-    return _STYLE + "\n".join(rules)
+    return "\n".join(rules)
 
 
 def _fieldset(one: Filter) -> Html:
@@ -60,4 +65,5 @@ def _radio(one: Filter, number: int) -> Html:
     name, count = one.options[number]
     chosen = " checked" if number == 0 else ""
     button = f'<input type="radio" name="{one.key}" id="{one.kept_by(number)}"{chosen}/>'
-    return element("label", Html(button), text(name), element("b", text(count)))
+    told = [] if count is None else [element("b", text(count))]
+    return element("label", Html(button), text(name), *told)

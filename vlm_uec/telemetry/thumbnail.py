@@ -7,7 +7,7 @@ from itertools import product
 
 from PIL import Image
 
-from vlm_uec.data.vision import decode_image
+from vlm_uec.data.decode import decode_image
 
 MAX_BYTES = 40_000
 _SIDES = (320, 224, 160, 96)  # pixels of the longer side

@@ -1,4 +1,4 @@
-"""A run's files: metrics.jsonl, the same scalars for TensorBoard, and samples. Only rank 0 makes a writer."""
+"""A run's files: metrics.jsonl and samples. Only rank 0 makes a writer."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ class RunWriter:
     """
 
     def __init__(self, run_dir: Path, resume_step: int | None, sampled: int | None = None):
-        # TensorBoard takes seconds to import and the report needs only this module's reader.
-        from torch.utils.tensorboard import SummaryWriter
-
         run_dir.mkdir(parents=True, exist_ok=True)
         self._run_dir = run_dir
         path = run_dir / METRICS
@@ -41,9 +38,7 @@ class RunWriter:
                     samples.unlink()
         elif path.exists() and path.stat().st_size:
             raise UserError(f"{path} is of an earlier run: resume it or choose another directory")
-        purge = None if resume_step is None else resume_step + 1
         self._metrics = path.open("a", encoding="utf-8")
-        self._tensorboard = SummaryWriter(str(run_dir / "tensorboard"), purge_step=purge)
 
     def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
         """One line for `step`. NaN and infinities become null: JSON has no word for them."""
@@ -53,10 +48,6 @@ class RunWriter:
             to_json({"step": step, **{k: v for k, v in values.items() if k != "step"}}) + "\n"
         )
         self._metrics.flush()
-        for name, value in values.items():
-            if name != "step" and value is not None:
-                self._tensorboard.add_scalar(name, float(value), step)
-        self._tensorboard.flush()
 
     def sync(self) -> None:
         """Returns when every line is on the disk."""
@@ -71,7 +62,6 @@ class RunWriter:
 
     def close(self) -> None:
         self._metrics.close()
-        self._tensorboard.close()
 
     def __enter__(self) -> Self:
         return self
@@ -87,23 +77,27 @@ def to_json(row: Mapping[str, Any]) -> str:
     return json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path, most: int = -1) -> list[dict[str, Any]]:
     """The rows of a file that may not exist yet. A last line that a crash tore off is left out.
 
-    Raises UserError, naming the line, where any other line is no JSON object.
+    `most`: bytes that are read, -1 for all. Raises UserError, naming the line, where any other line is no
+    JSON object.
     """
-    return [_row(path, number, line) for number, line in enumerate(_lines(path), start=1)]
+    return [_row(path, number, line) for number, line in enumerate(_lines(path, most), start=1)]
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, most: int = -1) -> list[str]:
     """Whole ones: what follows the last line end is torn, or nothing."""
-    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else []
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        return file.read(most).decode("utf-8", "replace").split("\n")[:-1]
 
 
 def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise UserError(f"{path}, line {number}: {error}; remove that line") from error
     if not isinstance(row, dict):
         raise UserError(f"{path}, line {number}: not a JSON object; remove that line")

@@ -1,0 +1,36 @@
+"""Bytes of a picture to its pixels, without a model's libraries."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from vlm_uec.data.faults import DECODER_ERRORS
+
+# Four times the largest budget anybody trains with (4096 x 28 x 28); a decompression bomb is far above it.
+MAX_DECODED_PIXELS = 64_000_000
+
+
+def decode_image(data: bytes) -> Image.Image:
+    """RGB picture of PNG or JPEG bytes; transparent parts become white, as a diagram is read on paper.
+
+    Raises `ValueError` on other or damaged bytes, or a picture of more than `MAX_DECODED_PIXELS`.
+    """
+    try:
+        # Formats by name: PIL would hand a PostScript file to Ghostscript, a program in a program.
+        image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        if image.width * image.height > MAX_DECODED_PIXELS:
+            raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_DECODED_PIXELS}")
+        image.load()
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a readable picture: {error}") from error
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(paper, layer).convert("RGB")
+    if image.mode == "I;16":
+        # PIL's own conversion clips at 255, which leaves a 16-bit drawing white all over.
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    return image.convert("RGB")
