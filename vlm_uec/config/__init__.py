@@ -112,7 +112,9 @@ class PromptConfig(Section):
 class RolloutConfig(Section):
     """The regular responses of every step."""
 
-    engine: Literal["native"] = Field("native", description="Sampler: this trainer's own.")
+    engine: Literal["native", "vllm"] = Field(
+        "native", description="Sampler: this trainer's own, or a vLLM server that is sent its weights."
+    )
     prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts a step, over all ranks.")
     n: int = Field(5, ge=2, le=4096, description="G: responses a prompt, whose rewards are compared.")
     temperature: float = Field(1.0, ge=0.01, le=4, description="t: softmax temperature of sampling.")
@@ -134,6 +136,24 @@ class RolloutConfig(Section):
         ge=8,
         le=4096,
         description="Responses decoded at a time on a rank; null: what free GPU memory holds, 64 on a CPU.",
+    )
+
+
+class VllmConfig(Section):
+    """Where vLLM is, for `rollout.engine: vllm`; see docs/vllm.md."""
+
+    python: Name | None = Field(
+        None, description="Python of an environment that has vLLM: the trainer starts a server with it."
+    )
+    address: Name | None = Field(
+        None, description="HOST:PORT of a server that runs already, instead; its secret in VLM_UEC_VLLM_KEY."
+    )
+    devices: Name | None = Field(
+        None,
+        description="CUDA_VISIBLE_DEVICES of the server started; null: the trainer's own, shared.",
+    )
+    options: dict[Name, bool | int | float | str] = Field(
+        {}, description="vLLM's engine arguments for the server started, as {tensor_parallel_size: 2}."
     )
 
 
@@ -385,6 +405,7 @@ class Config(Section):
     data: DataConfig
     prompt: PromptConfig = PromptConfig()
     rollout: RolloutConfig = RolloutConfig()
+    vllm: VllmConfig = VllmConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     retention: RetentionConfig = RetentionConfig()
     pending: PendingConfig = PendingConfig()
