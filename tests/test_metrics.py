@@ -99,6 +99,26 @@ def test_rewards_entropy_and_lengths_are_of_regular_rollouts_only() -> None:
     assert experience_metrics(EXPERIENCE) == pytest.approx(expected)
 
 
+def test_the_mismatch_with_another_sampler_is_of_all_tokens_and_absent_where_there_is_none() -> None:
+    assert not [name for name in experience_metrics(EXPERIENCE) if "mismatch" in name]
+    gaps = {("a", 0): [0.1, -0.3, 0.0], ("b", 2): [-0.6]}
+
+    def sampled_elsewhere(trajectory: Trajectory) -> Trajectory:
+        response = trajectory.response
+        zeros = [0.0] * len(response.tokens)
+        mismatch = torch.tensor(gaps.get((response.problem_id, response.index), zeros))
+        return replace(trajectory, response=replace(response, mismatch=mismatch))
+
+    elsewhere = replace(
+        EXPERIENCE,
+        regular=tuple(map(sampled_elsewhere, EXPERIENCE.regular)),
+        explored=tuple(map(sampled_elsewhere, EXPERIENCE.explored)),
+    )
+    values = experience_metrics(elsewhere)
+    assert values["sampler/mismatch_mean"] == pytest.approx(1.0 / 11)
+    assert values["sampler/mismatch_max"] == pytest.approx(0.6)
+
+
 FIRST = make_stats(
     policy_loss=0.5, kl_loss=0.1, kl=2.0, clipped_low=0.0, clipped_high=0.2, ratio_mean=1.0, ratio_max=3.0,
     grad_norm=2.0, covariance={"regular": 0.3, "exploration": -0.5}, trajectories=4,

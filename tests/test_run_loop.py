@@ -58,7 +58,7 @@ def _run(
         Display(active=False, stream=StringIO()),
         PhaseTimer(),
     )
-    run.run_dir, run.origin = Path(), cast(Any, None)
+    run.run_dir, run.origin, run.host = Path(), cast(Any, None), None
     run.entry = cast(Any, SimpleNamespace(checkpoint=None, own=state is not None))
     run.state = state or TrainState()
 
@@ -227,3 +227,36 @@ def test_a_fault_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="a fault"):
         run.execute()
     assert scene.saved == []
+
+
+def test_a_sampler_of_its_own_is_there_for_the_rollouts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    run = _run(scene, monkeypatch)
+    run.host = cast(Any, _host(scene))
+    run.execute()
+    assert scene.did[:2] == ["sampler opens", "rollout 1"]
+    assert scene.did[-3:] == ["sampler closes", "export", "report"]
+
+
+def test_a_run_that_is_finished_starts_no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    run = _run(scene, monkeypatch, TrainState(step=STEPS))
+    run.host = cast(Any, _host(scene))
+    run.execute()
+    assert "sampler opens" not in scene.did
+
+
+def test_a_stop_while_the_sampler_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(stops_in="rollout: the sampler starts")
+    run = _run(scene, monkeypatch)
+    opens = lambda run_dir, on_wait: scene.enters("rollout: the sampler starts")  # noqa: E731
+    run.host = cast(Any, SimpleNamespace(open=opens))
+    assert run.execute() == SIGTERM
+    assert (scene.did, scene.saved) == ([], [])
+
+
+def _host(scene: Scene) -> SimpleNamespace:
+    return SimpleNamespace(
+        open=lambda run_dir, on_wait: scene.did.append("sampler opens"),
+        close=lambda: scene.did.append("sampler closes"),
+    )

@@ -7,7 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_uec.rollout.sampling import BLOCK, Sampled, inverse_cdf, nucleus, sample_tokens, uniform_stream
+from vlm_uec.rollout.sampling import (
+    BLOCK,
+    Sampled,
+    inverse_cdf,
+    nucleus,
+    sample_tokens,
+    score_tokens,
+    uniform_stream,
+)
 
 NONE_BANNED = torch.zeros(4, dtype=torch.bool)
 PROBABILITIES = torch.tensor([[0.1, 0.5, 0.15, 0.25]])
@@ -309,3 +317,15 @@ def test_frequencies_are_the_behaviours_probabilities(temperature: float, top_p:
     assert ((observed[live] - expected[live]) ** 2 / expected[live]).sum() < 32.9
     share = sampled.behaviour_logprobs.exp() * draws
     torch.testing.assert_close(share, expected[sampled.tokens], rtol=1e-4, atol=1e-3)
+
+
+def test_somebody_elses_token_is_told_of_by_hand() -> None:
+    """Of 0.1, 0.5, 0.15, 0.25, a nucleus of 0.7 is 0.5 and 0.25, of mass 0.75; the first is outside."""
+    logits, tokens = PROBABILITIES.log(), torch.tensor([0])
+    told = score_tokens(logits, NONE_BANNED, tokens, None, torch.tensor([0.7]))
+    assert told.tokens is tokens
+    assert float(told.policy_logprobs) == pytest.approx(math.log(0.1))
+    assert float(told.behaviour_logprobs) == pytest.approx(math.log(0.1 / 0.75))
+    assert float(told.kept_mass) == pytest.approx(0.75)
+    entropy = -sum(p * math.log(p) for p in (0.1, 0.5, 0.15, 0.25))
+    assert float(told.entropy) == pytest.approx(entropy)

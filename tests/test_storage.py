@@ -82,6 +82,15 @@ def test_a_loaded_tensor_holds_no_more_than_its_own_bytes(tmp_path: Path) -> Non
             assert tensor.untyped_storage().nbytes() == tensor.nbytes
 
 
+def test_how_far_another_sampler_was_off_is_told_in_its_step_and_not_kept(tmp_path: Path) -> None:
+    plain = make_trajectory("p", 0, text="abc")
+    mismatch = torch.zeros(3)
+    save_trajectories(tmp_path / "x", [replace(plain, response=replace(plain.response, mismatch=mismatch))])
+    (loaded,) = load_trajectories(tmp_path / "x")
+    _assert_same(loaded, plain)
+    assert loaded.response.mismatch is None
+
+
 def test_no_pixels_are_written(tmp_path: Path) -> None:
     """Tokens, four numbers a token, and a row of plain facts: prompts are encoded again from their id."""
     save_trajectories(tmp_path / "pending", _awkward())

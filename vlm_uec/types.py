@@ -80,6 +80,9 @@ class Response:
     entropy: torch.Tensor  # float32: exact entropy of the policy at each token (t = 1)
     kept_mass: torch.Tensor  # float32: probability that top-p kept before renormalising
     truncated: bool  # no end token before the length limit
+    # float32: log-prob of the sampler's own model less the policy's, of the distribution sampled from; None
+    # where the policy itself samples.
+    mismatch: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,9 @@ class PromptConfig(Section):
 class RolloutConfig(Section):
     """The regular responses of every step."""
 
-    engine: Literal["native"] = Field("native", description="Sampler: this trainer's own.")
+    engine: Literal["native", "vllm"] = Field(
+        "native", description="Sampler: this trainer's own, or a vLLM server that is sent its weights."
+    )
     prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts a step, over all ranks.")
     n: int = Field(5, ge=2, le=4096, description="G: responses a prompt, whose rewards are compared.")
     temperature: float = Field(1.0, ge=0.01, le=4, description="t: softmax temperature of sampling.")
@@ -164,6 +166,24 @@ class RolloutConfig(Section):
         False,
         description="Adam's moments (8 bytes a trained weight) are in host memory while a rollout lasts: "
         "room for more slots, at two copies a step.",
+    )
+
+
+class VllmConfig(Section):
+    """Where vLLM is, for `rollout.engine: vllm`; see docs/vllm.md."""
+
+    python: Name | None = Field(
+        None, description="Python of an environment that has vLLM: the trainer starts a server with it."
+    )
+    address: Name | None = Field(
+        None, description="HOST:PORT of a server that runs already, instead; its secret in VLM_UEC_VLLM_KEY."
+    )
+    devices: Name | None = Field(
+        None,
+        description="CUDA_VISIBLE_DEVICES of the server started; null: the trainer's own, shared.",
+    )
+    options: dict[Name, bool | int | float | str] = Field(
+        {}, description="vLLM's engine arguments for the server started, as {tensor_parallel_size: 2}."
     )
 
 
@@ -421,6 +441,7 @@ class Config(Section):
     data: DataConfig
     prompt: PromptConfig = PromptConfig()
     rollout: RolloutConfig = RolloutConfig()
+    vllm: VllmConfig = VllmConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     retention: RetentionConfig = RetentionConfig()
     pending: PendingConfig = PendingConfig()

@@ -173,6 +173,35 @@ def _greedy(config: Config) -> str | None:
     )
 
 
+def _vllm(config: Config) -> str | None:
+    """With `rollout.engine: vllm`, one of `vllm.python` and `vllm.address` is given."""
+    vllm = config.vllm
+    if config.rollout.engine != "vllm" or (vllm.python is None) != (vllm.address is None):
+        return None
+    if vllm.python is not None:
+        return "vllm.python and vllm.address are both set; set the one that is not used to null"
+    return (
+        "rollout.engine vllm needs vllm.python (of an environment that has vLLM) or "
+        "vllm.address (of a server that runs); see docs/vllm.md"
+    )
+
+
+def _vllm_address(config: Config) -> str | None:
+    """`vllm.address` is HOST:PORT, and stands without `vllm.devices` and `options`."""
+    vllm = config.vllm
+    if config.rollout.engine != "vllm" or vllm.address is None:
+        return None
+    host, _, port = vllm.address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        return f"vllm.address {vllm.address!r} is no HOST:PORT; give one as node3:8765"
+    if vllm.devices is None and not vllm.options:
+        return None
+    return (
+        "vllm.devices and vllm.options are for a server that the trainer starts; give them "
+        "to the one at vllm.address when you start it"
+    )
+
+
 def _largest(config: Config, n: int) -> float:
     if config.advantage.scaled:
         return largest_advantage(n)
@@ -205,5 +234,7 @@ RULES: tuple[Rule, ...] = (
     _min_advantage,
     _capacity,
     _greedy,
+    _vllm,
+    _vllm_address,
 )
 """In the order in which they are told; docs/config.md lists their docstrings."""

@@ -109,6 +109,8 @@ def rank_memory(
 
 
 def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
+    if config.rollout.engine == "vllm":
+        return 0.0
     slots = config.rollout.slots
     # A CPU has no bf16 products worth using: such a config is for an accelerator.
     if slots is None and config.model.precision == "bf16":

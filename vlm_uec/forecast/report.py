@@ -137,6 +137,8 @@ def _kept(config: Config) -> int:
 
 
 def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory: RankMemory) -> list[str]:
+    if config.rollout.engine == "vllm":
+        return ["  Keys and values are in vLLM's process, which this does not count."]
     if memory.cache:
         return []
     rollout = config.rollout

@@ -41,23 +41,62 @@ def sample_tokens(
     `top_p` [S]; None is 1 in every row, and the same numbers as a tensor of ones at less work. Two log-probs
     are kept for each token: of the distribution sampled from, and of the policy (t = 1, all allowed ids).
     """
-    policy = log_softmax_allowed(logits, banned)
-    probabilities = policy.exp()
-    tempered, kept = policy, probabilities
-    if temperature is not None:
-        tempered = _tempered(logits, banned, temperature)
-        kept = tempered.exp()
-    mass = torch.ones_like(probabilities[:, 0])
-    if top_p is not None:
-        kept = nucleus(kept, top_p)
-        mass = torch.where(top_p >= 1, mass, kept.sum(dim=-1))
-    tokens = inverse_cdf(kept, uniforms)
-    behaviour = _at(tempered, tokens) - mass.log()
-    if temperature is not None:
-        greedy = temperature == 0
-        tokens = torch.where(greedy, policy.argmax(dim=-1), tokens)
-        behaviour, mass = behaviour.masked_fill(greedy, 0.0), mass.masked_fill(greedy, 1.0)
-    return Sampled(tokens, behaviour, _at(policy, tokens), entropy_of(policy, probabilities), mass)
+    rows = _Rows.of(logits, banned, temperature, top_p)
+    tokens = inverse_cdf(rows.kept, uniforms)
+    if rows.greedy is not None:
+        tokens = torch.where(rows.greedy, rows.policy.argmax(dim=-1), tokens)
+    return rows.told(tokens)
+
+
+def score_tokens(
+    logits: torch.Tensor,
+    banned: torch.Tensor,
+    tokens: torch.Tensor,
+    temperature: torch.Tensor | None = None,
+    top_p: torch.Tensor | None = None,
+) -> Sampled:
+    """What `sample_tokens` would tell of these rows, had it drawn `tokens` [S]: somebody else's draw."""
+    return _Rows.of(logits, banned, temperature, top_p).told(tokens)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The distributions that S rows are drawn from, [S, V] each."""
+
+    policy: torch.Tensor  # log-probs at t = 1
+    probabilities: torch.Tensor  # their exponentials
+    tempered: torch.Tensor  # log-probs at the temperature
+    kept: torch.Tensor  # their exponentials, 0 outside of the nucleus
+    mass: torch.Tensor  # [S]: that top-p kept
+    greedy: torch.Tensor | None  # [S] bool; None: no row
+
+    @classmethod
+    def of(
+        cls,
+        logits: torch.Tensor,
+        banned: torch.Tensor,
+        temperature: torch.Tensor | None,
+        top_p: torch.Tensor | None,
+    ) -> _Rows:
+        policy = log_softmax_allowed(logits, banned)
+        probabilities = policy.exp()
+        tempered, kept = policy, probabilities
+        if temperature is not None:
+            tempered = _tempered(logits, banned, temperature)
+            kept = tempered.exp()
+        mass = torch.ones_like(probabilities[:, 0])
+        if top_p is not None:
+            kept = nucleus(kept, top_p)
+            mass = torch.where(top_p >= 1, mass, kept.sum(dim=-1))
+        greedy = None if temperature is None else temperature == 0
+        return cls(policy, probabilities, tempered, kept, mass, greedy)
+
+    def told(self, tokens: torch.Tensor) -> Sampled:
+        behaviour, mass = _at(self.tempered, tokens) - self.mass.log(), self.mass
+        if self.greedy is not None:
+            behaviour, mass = behaviour.masked_fill(self.greedy, 0.0), mass.masked_fill(self.greedy, 1.0)
+        entropy = entropy_of(self.policy, self.probabilities)
+        return Sampled(tokens, behaviour, _at(self.policy, tokens), entropy, mass)
 
 
 def _tempered(logits: torch.Tensor, banned: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:

@@ -34,8 +34,10 @@ from vlm_uec.preflight import preflight
 from vlm_uec.ranks.stopping import StopRequest
 from vlm_uec.ranks.watch import RankWatch
 from vlm_uec.rewards import judge, load_reward_function, try_out
-from vlm_uec.rollout.engine import Progress
+from vlm_uec.rollout.engine import Progress, RolloutEngine
 from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.rollout.vllm.engine import VllmEngine
+from vlm_uec.rollout.vllm.host import VllmHost
 from vlm_uec.run.budget import FILE, remember_budget, remembered_budget
 from vlm_uec.run.entry import enter
 from vlm_uec.run.recorder import Recorder
@@ -62,6 +64,9 @@ class Run:
         self.model_config = read_model_config(config.model.path)  # for its refusals, before anything else
         self.entry = enter(config)
         preflight(config, world_size(), room=self.entry.trained < config.train.steps)
+        self.host = VllmHost(config) if config.rollout.engine == "vllm" else None
+        if self.host:
+            self.host.check()
         for line in self.entry.changed:
             self.display.line(f"goes on with another setting: {line}")
         function = load_reward_function(config.reward.function)
@@ -119,8 +124,7 @@ class Run:
         self.policy = build_policy(config, self.encoder.tokenizer)
         reference = build_reference(config, self.encoder.tokenizer, self.policy)
         sets = [self.prompts] if held_out is None else [self.prompts, held_out]
-        longest = max(max(prompts.tokens.values()) for prompts in sets)
-        engine = NativeEngine(self.policy.policy, ends, config.rollout.slots, longest)
+        engine = self._engine(ends, max(max(prompts.tokens.values()) for prompts in sets))
         collector = Collector(
             engine,
             self.prompts,
@@ -158,6 +162,18 @@ class Run:
         if held_out is not None:
             self.validation = Validation(config, held_out, engine, self.encoder.tokenizer, self.judge)
 
+    def _engine(self, ends: frozenset[int], longest: int) -> RolloutEngine:
+        config = self.config
+        if self.host is None:
+            return NativeEngine(self.policy.policy, ends, config.rollout.slots, longest)
+        return VllmEngine(
+            self.policy.policy,
+            ends,
+            self.host.address,
+            room=config.optim.microbatch_tokens,
+            patience=config.guard.stall_timeout,
+        )
+
     def _budget(self) -> PassBudget:
         """What the config says, or what an earlier start of this run found to fit."""
         configured = self.config.optim.microbatch_tokens
@@ -183,10 +199,10 @@ class Run:
         """
         try:
             self.request.check_together()
+            self._begin()
         except Stopped as stop:
             self.display.line(f"{Signals(stop.signum).name}: stopped before the first step")
             return stop.signum
-        self._begin()
         try:
             while not self.finished or not self._at_end():
                 if self.finished:
@@ -196,6 +212,8 @@ class Run:
         except Stopped as stop:
             self._leave(stop.signum)
             return stop.signum
+        if self.host:
+            self.host.close()
         self._export()
         if self.spent:
             self.display.line(advice(self.spent))
@@ -212,6 +230,9 @@ class Run:
         self.outcome: StepOutcome | None = None
         # resume=auto also takes up a run that died before its first checkpoint, from the start.
         self.recorder = Recorder(self.config, state, fresh=self.config.resume == "never")
+        if self.host and not (self.finished and self._at_end()):
+            self.display.doing("starting vLLM")
+            self.host.open(self.run_dir, self.request.check)
         self.spent: defaultdict[str, float] = defaultdict(float)
         self.timer.finish()
 

@@ -13,8 +13,7 @@ from vlm_uec.data.prompts import PromptSet
 from vlm_uec.distributed import gather_lists, rank, world_size
 from vlm_uec.evaluate import sample_answers
 from vlm_uec.experience import Judge
-from vlm_uec.rollout.engine import OnProgress, Sampling
-from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.rollout.engine import OnProgress, RolloutEngine, Sampling
 
 
 class Validation:
@@ -24,7 +23,7 @@ class Validation:
         self,
         config: Config,
         prompts: PromptSet,
-        engine: NativeEngine,
+        engine: RolloutEngine,
         tokenizer: PreTrainedTokenizerBase,
         judge: Judge,
     ) -> None:

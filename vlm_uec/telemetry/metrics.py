@@ -44,11 +44,21 @@ def experience_metrics(experience: Experience) -> dict[str, float]:
         "response_tokens/mean": fmean(lengths),
         "response_tokens/max": max(lengths),
         "truncated_fraction": fmean(t.response.truncated for t in regular),
+        **_mismatch([*regular, *experience.explored]),
         **_verdict_shares(regular),
         "uec/difficult_prompts": experience.difficult_prompts,
         "uec/rescued_prompts": experience.rescued_prompts,
         "uec/explored_responses": len(experience.explored),
     }
+
+
+def _mismatch(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """|log ratio| of another engine's model and the policy, over all tokens; nothing where there is none."""
+    ratios = [t.response.mismatch for t in trajectories if t.response.mismatch is not None]
+    if not ratios:
+        return {}
+    sizes = torch.cat(ratios).abs()
+    return {"sampler/mismatch_mean": float(sizes.mean()), "sampler/mismatch_max": float(sizes.max())}
 
 
 def _verdict_shares(trajectories: Sequence[Trajectory]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 PREFIX, WHOLE = "time/", "time/step"
 MENTIONED = 0.01  # share of the time
 KNOBS = {
-    "rollout": "raise rollout.slots if memory is left, or lower rollout.max_tokens",
+    "rollout": "raise rollout.slots (native engine) if memory is left, or lower rollout.max_tokens",
     "exploration": "lower exploration.n",
     "reward": "make reward.function faster",
     "old": "raise optim.minibatch: only mini-batches after the first need old log-probs",

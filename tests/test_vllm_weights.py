@@ -1,0 +1,108 @@
+"""Weights on their way to vLLM: nothing is lost, and nothing that changed goes unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from tests.tiny import tiny_model
+from vlm_uec.policy.load import load_model
+from vlm_uec.rollout.vllm import weights as weights_module
+from vlm_uec.rollout.vllm.weights import Assembly, checksum, digest_of, language_weights, pieces
+
+TYPES = [torch.float32, torch.bfloat16, torch.float64, torch.uint8]
+
+
+def _numbers(count: int, dtype: torch.dtype, seed: int = 0) -> torch.Tensor:
+    drawn = torch.randn(count, generator=torch.Generator().manual_seed(seed))
+    return (drawn * 40).to(dtype)
+
+
+@given(
+    count=st.integers(1, 50), place=st.integers(0, 49), bit=st.integers(0, 7), dtype=st.sampled_from(TYPES)
+)
+def test_a_checksum_changes_with_every_bit(count: int, place: int, bit: int, dtype: torch.dtype) -> None:
+    tensor = _numbers(count, dtype)
+    flipped = tensor.clone()
+    raw = flipped.view(torch.uint8)
+    raw[place % len(raw)] ^= 1 << bit
+    assert checksum(tensor) != checksum(flipped)
+
+
+def test_a_checksum_changes_with_the_order_and_with_trailing_zeros_of_the_rest() -> None:
+    tensor = _numbers(6, torch.float32)
+    assert checksum(tensor) != checksum(tensor.flip(0))
+    assert checksum(torch.tensor([0.0, 1.0])) != checksum(torch.tensor([1.0, 0.0]))
+
+
+def test_a_checksum_is_the_two_sums_that_it_says_it_is() -> None:
+    words = [7, -3, 2**31 - 1]
+    tensor = torch.tensor(words, dtype=torch.int32)
+    placed = sum(place * word for place, word in enumerate(words, 1))
+    assert checksum(tensor) == f"{sum(words) % 2**64:016x}{placed % 2**64:016x}"
+
+
+def test_a_checksum_is_the_same_in_whatever_portions_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensor = _numbers(1000, torch.bfloat16)
+    whole = checksum(tensor)
+    monkeypatch.setattr(weights_module, "_CHUNK_WORDS", 7)
+    assert checksum(tensor) == whole
+
+
+def test_a_checksum_goes_by_the_numbers_and_not_by_how_they_lie() -> None:
+    tensor = _numbers(12, torch.float32).view(3, 4)
+    assert checksum(tensor.t()) == checksum(tensor.t().contiguous())
+
+
+def test_a_digest_tells_names_apart() -> None:
+    assert digest_of({"a": "1", "b": "2"}) == digest_of({"b": "2", "a": "1"})
+    assert digest_of({"a": "1", "b": "2"}) != digest_of({"a": "2", "b": "1"})
+
+
+@given(
+    rows=st.integers(0, 7), size=st.integers(1, 64), dtype=st.sampled_from(TYPES), transposed=st.booleans()
+)
+def test_pieces_are_bounded_and_make_the_tensor_again(
+    rows: int, size: int, dtype: torch.dtype, transposed: bool
+) -> None:
+    tensor = _numbers(rows * 5, dtype).view(rows, 5)
+    tensor = tensor.t() if transposed else tensor
+    sent = list(pieces(tensor, size))
+    assert all(len(piece) <= max(size, tensor.element_size()) for piece in sent)
+    assembly = Assembly(str(dtype).removeprefix("torch."), tuple(tensor.shape))
+    made = [assembly.add(piece) for piece in sent]
+    assert all(part is None for part in made[:-1])
+    assert made[-1] is not None
+    assert made[-1].dtype == dtype
+    assert torch.equal(made[-1], tensor)
+
+
+def test_more_than_a_tensor_holds_is_refused() -> None:
+    assembly = Assembly("float32", (2,))
+    with pytest.raises(ValueError, match="more bytes"):
+        assembly.add(torch.zeros(9, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("dtype", ["Tensor", "load", "float33", "__class__"])
+def test_a_type_is_one_of_numbers(dtype: str) -> None:
+    with pytest.raises(ValueError, match="no type of numbers"):
+        Assembly(dtype, (1,))
+
+
+def test_names_are_those_that_checkpoints_are_published_with(bundle: Path) -> None:
+    model = load_model(str(bundle), "fp32", checkpointing=False)
+    with safe_open(str(bundle / "model.safetensors"), "pt") as published:
+        wanted = {name for name in published.keys() if not name.startswith("visual.")}  # noqa: SIM118
+        sent = dict(language_weights(model))
+        assert set(sent) == wanted
+        assert all(torch.equal(sent[name], published.get_tensor(name)) for name in wanted)
+
+
+def test_a_head_of_its_own_is_sent_and_a_tied_one_is_the_embedding() -> None:
+    assert "lm_head.weight" in dict(language_weights(tiny_model(tied=False)))
+    assert "lm_head.weight" not in dict(language_weights(tiny_model(tied=True)))

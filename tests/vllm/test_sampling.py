@@ -1,0 +1,190 @@
+"""vLLM samples what the policy would: the same tokens, the same log-probs, the same bans, the latest weights.
+
+Tolerance in fp32: 1e-4 nats on any token's log-prob. What was seen is a tenth of it (docs/vllm.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from tests.tiny import random_prompt
+from vlm_uec.data.positions import mrope_positions
+from vlm_uec.errors import RunFailed, Stopped
+from vlm_uec.policy.forward import Policy
+from vlm_uec.policy.load import banned_ids, end_ids, load_model
+from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
+from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.rollout.vllm.engine import VllmEngine
+from vlm_uec.rollout.vllm.host import VllmHost
+from vlm_uec.types import EncodedPrompt, Group, Response
+
+TOLERANCE = 1e-4
+KEY = StreamKey(seed=1, step=1)
+PAD, START, END = 510, 507, 508
+
+
+def _prompt(name: str, grids: Sequence[tuple[int, int]], seed: int) -> EncodedPrompt:
+    """Pictures as the chat template has them, two side by side among them, with text around."""
+    drawn = torch.Generator().manual_seed(seed)
+    pieces = [torch.randint(5, 300, (20,), generator=drawn)]
+    for height, width in grids:
+        pieces += [torch.tensor([START]), torch.full((height * width // 4,), PAD), torch.tensor([END])]
+    pieces.append(torch.randint(5, 300, (35,), generator=drawn))
+    ids = torch.cat(pieces)
+    grid = torch.tensor([(1, *size) for size in grids], dtype=torch.int64).reshape(-1, 3)
+    patches = random_prompt("", grids, seed=seed).patches
+    return EncodedPrompt(name, ids, patches, grid, mrope_positions(ids, grid, PAD, 2))
+
+
+PROMPTS = [
+    _prompt("one picture", [(6, 6)], seed=1),
+    _prompt("two pictures", [(4, 8), (6, 4)], seed=2),
+    _prompt("words alone", [], seed=3),
+]
+
+
+@pytest.fixture
+def policy(wide: Path) -> Policy:
+    model = load_model(str(wide), "fp32", checkpointing=False)
+    banned = banned_ids(model.model.language_model.vocab_size, AutoTokenizer.from_pretrained(wide))
+    return Policy(model, banned, freeze_vision=False).eval()
+
+
+@pytest.fixture
+def engine(policy: Policy, host: VllmHost, wide: Path) -> VllmEngine:
+    ends = end_ids(str(wide), AutoTokenizer.from_pretrained(wide))
+    return VllmEngine(policy, ends, host.address, room=1024, patience=120.0)
+
+
+def _ignore(progress: Progress) -> None: ...
+
+
+def _sampled(engine: VllmEngine | NativeEngine, count: int, sampling: Sampling) -> list[Response]:
+    groups = engine.generate([Request(prompt, range(count), sampling) for prompt in PROMPTS], KEY, _ignore)
+    return [response for group in groups for response in group.responses]
+
+
+def _largest(responses: Sequence[Response]) -> float:
+    return max(float(response.mismatch.abs().max()) for response in responses)  # type: ignore[union-attr]
+
+
+def test_greedy_responses_are_the_native_engines(engine: VllmEngine, policy: Policy) -> None:
+    greedy = Sampling(0.0, 1.0, 64)
+    ours = _sampled(NativeEngine(policy, engine.end_ids, 8), 1, greedy)
+    for mine, theirs in zip(ours, _sampled(engine, 1, greedy), strict=True):
+        assert mine.tokens.tolist() == theirs.tokens.tolist()
+        assert torch.allclose(mine.entropy, theirs.entropy, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(1.0, 1.0, 64), Sampling(1.2, 0.9, 64), Sampling(0.5, 0.99, 64)],
+    ids=["plain", "hot nucleus", "cool nucleus"],
+)
+def test_log_probs_of_what_was_sampled_are_the_policys(engine: VllmEngine, sampling: Sampling) -> None:
+    responses = _sampled(engine, 8, sampling)
+    assert sum(len(response.tokens) for response in responses) > 500
+    assert len({tuple(response.tokens.tolist()) for response in responses}) > 12
+    gaps = torch.cat([response.mismatch for response in responses]).abs()  # type: ignore[misc]
+    print(f"fp32, {sampling}: {len(gaps)} tokens, mean {gaps.mean():.3g}, max {gaps.max():.3g}")
+    # Rounding may put an unlikely token into one nucleus and not into the other, and its share with it.
+    edge = 0 if sampling.top_p == 1 else 3
+    assert (gaps >= TOLERANCE).sum() <= edge
+    assert gaps.max() < (0.02 if edge else TOLERANCE)
+
+
+def test_responses_end_with_an_end_token_or_at_the_limit(engine: VllmEngine) -> None:
+    responses = _sampled(engine, 8, Sampling(1.2, 1.0, 24))
+    assert all(
+        len(response.tokens) == 24 if response.truncated else int(response.tokens[-1]) in engine.end_ids
+        for response in responses
+    )
+    assert not any(set(response.tokens[:-1].tolist()) & engine.end_ids for response in responses)
+
+
+def test_the_same_key_draws_the_same_responses_and_another_one_others(engine: VllmEngine) -> None:
+    plain = Sampling(1.0, 1.0, 24)
+    first, again = _sampled(engine, 4, plain), _sampled(engine, 4, plain)
+    assert [r.tokens.tolist() for r in first] == [r.tokens.tolist() for r in again]
+    requests = [Request(prompt, range(4), plain) for prompt in PROMPTS]
+    other = engine.generate(requests, StreamKey(seed=1, step=2), _ignore)
+    assert [r.tokens.tolist() for g in other for r in g.responses] != [r.tokens.tolist() for r in first]
+
+
+def test_banned_ids_are_never_sampled_and_the_others_share_their_probability(
+    engine: VllmEngine, policy: Policy
+) -> None:
+    """The digits and blanks that this model writes all the time."""
+    often = torch.cat([r.tokens for r in _sampled(engine, 8, Sampling(1.0, 1.0, 32))]).unique()[:20]
+    policy.head.banned[often] = True
+    policy.head.banned[list(engine.end_ids)] = False
+    responses = _sampled(engine, 8, Sampling(1.0, 1.0, 32))
+    assert not policy.head.banned[torch.cat([response.tokens for response in responses])].any()
+    assert _largest(responses) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "perturbed", ["embed_tokens", "layers.0.self_attn.k_proj", "layers.2.mlp.down_proj", "norm"]
+)
+def test_a_perturbed_weight_changes_the_next_log_probs(
+    engine: VllmEngine, policy: Policy, perturbed: str
+) -> None:
+    """vLLM fuses and packs these in four ways; the tied head is the embedding's."""
+    plain = Sampling(1.0, 1.0, 16)
+    before = _sampled(engine, 8, plain)
+    with torch.no_grad():
+        policy.model.model.language_model.get_submodule(perturbed).weight.mul_(1.02)
+    after = _sampled(engine, 8, plain)
+    alike = [
+        (float(one.behaviour_logprobs[0]), float(other.behaviour_logprobs[0]))
+        for one, other in zip(before, after, strict=True)
+        if one.tokens[0] == other.tokens[0]
+    ]
+    assert len(alike) > 12
+    assert sum(abs(one - other) > 10 * TOLERANCE for one, other in alike) > len(alike) / 2
+    assert _largest(after) < TOLERANCE
+
+
+def test_a_push_that_is_skipped_ends_the_run_in_one_line(
+    engine: VllmEngine, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sampled(engine, 1, Sampling(1.0, 1.0, 4))
+    with torch.no_grad():
+        policy.model.model.language_model.layers[1].mlp.up_proj.weight[0, 0] += 1e-6
+    monkeypatch.setattr(VllmEngine, "_push", lambda self, link, banned: None)
+    with pytest.raises(RunFailed, match=r"stale weights.*model\.layers\.1\.mlp\.up_proj\.weight") as caught:
+        _sampled(engine, 1, Sampling(1.0, 1.0, 4))
+    assert "\n" not in str(caught.value)
+
+
+def test_follow_ups_join_the_same_rollout(engine: VllmEngine) -> None:
+    def follow_up(group: Group) -> Request | None:
+        if group.responses[0].source == "exploration":
+            return None
+        return Request(group.prompt, range(4, 10), Sampling(1.3, 1.0, 32), source="exploration")
+
+    requests = [Request(prompt, range(4), Sampling(1.0, 1.0, 32)) for prompt in PROMPTS]
+    groups = engine.generate(requests, KEY, _ignore, follow_up)
+    assert [len(group.responses) for group in groups] == [4, 4, 4, 6, 6, 6]
+    assert _largest([response for group in groups for response in group.responses]) < TOLERANCE
+
+
+def test_an_abandoned_rollout_leaves_the_server_free(engine: VllmEngine) -> None:
+    calls = 0
+
+    def stop(progress: Progress) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise Stopped(15)
+
+    long = Sampling(1.0, 1.0, 96)
+    requests = [Request(prompt, range(64), long) for prompt in PROMPTS]
+    with pytest.raises(Stopped):
+        engine.generate(requests, KEY, stop)
+    assert len(_sampled(engine, 1, Sampling(0.0, 1.0, 4))) == 3
