@@ -117,7 +117,7 @@ def test_what_is_sampled_with_them_is_scored_with_them() -> None:
 def test_merged_they_are_a_plain_model_that_gives_the_same_numbers(vision: bool) -> None:
     policy = _adapted(LoraConfig(rank=4, alpha=8.0, vision=vision))
     plain = tiny_model(seed=3)
-    plain.load_state_dict(merged(policy.model.state_dict(), scale=2.0))
+    plain.load_state_dict(dict(merged(policy.model.state_dict(), scale=2.0)))
     torch.testing.assert_close(_scores(Policy(plain, banned_mask())), _scores(policy), rtol=0, atol=1e-5)
 
 

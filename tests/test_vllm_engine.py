@@ -25,6 +25,7 @@ from vlm_uec.rollout.vllm import rollout as rollout_module
 from vlm_uec.rollout.vllm import weights as weights_module
 from vlm_uec.rollout.vllm.client import Address
 from vlm_uec.rollout.vllm.engine import VllmEngine
+from vlm_uec.rollout.vllm.published import language_weights
 from vlm_uec.types import Group, Response
 
 ENDS = frozenset(range(1, 9))  # about one token in twelve
@@ -300,8 +301,7 @@ def _drawn(tokens: Sequence[int], logprobs: Sequence[float], lengths: Sequence[i
 def facts() -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Of a server that has the tiny policy's weights already."""
     checksums = {
-        name: weights_module.checksum(weight)
-        for name, weight in weights_module.language_weights(tiny_policy().model)
+        name: weights_module.checksum(weight) for name, weight in language_weights(tiny_policy().model)
     }
     checksums[weights_module.BANNED] = weights_module.checksum_of_ids(BANNED)
     return {"facts": {"dtype": "float32", "max_length": 999}, "weights": checksums}, {}

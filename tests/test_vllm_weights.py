@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from tests.tiny import tiny_model
+from tests.tiny_text import tiny_text_model
+from vlm_uec.config import LoraConfig
+from vlm_uec.policy.adapters import add_adapters
 from vlm_uec.policy.load import load_model
 from vlm_uec.rollout.vllm import weights as weights_module
-from vlm_uec.rollout.vllm.weights import Assembly, checksum, digest_of, language_weights, pieces
+from vlm_uec.rollout.vllm.published import language_weights
+from vlm_uec.rollout.vllm.weights import Assembly, checksum, digest_of, pieces
 
 TYPES = [torch.float32, torch.bfloat16, torch.float64, torch.uint8]
 
@@ -106,3 +110,23 @@ def test_names_are_those_that_checkpoints_are_published_with(bundle: Path) -> No
 def test_a_head_of_its_own_is_sent_and_a_tied_one_is_the_embedding() -> None:
     assert "lm_head.weight" in dict(language_weights(tiny_model(tied=False)))
     assert "lm_head.weight" not in dict(language_weights(tiny_model(tied=True)))
+
+
+def test_a_text_models_weights_keep_their_names() -> None:
+    model = tiny_text_model(vocabulary=32)
+    assert set(dict(language_weights(model))) == {name for name, _ in model.named_parameters()}
+
+
+def test_adapters_are_sent_as_part_of_the_weights_that_they_adapt() -> None:
+    """Factors of 0.5, rank 2, alpha 8: (8 / 2) x (2 x 0.5 x 0.5) = 2 more on an adapted matrix."""
+    plain = dict(language_weights(tiny_model()))
+    model = tiny_model()
+    add_adapters(model, LoraConfig(rank=2, alpha=8, targets=["up_proj"]), "base", seed=1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".lora_" in name:
+                weight.fill_(0.5)
+    adapted = dict(language_weights(model))
+    assert adapted.keys() == plain.keys()
+    for name, weight in plain.items():
+        torch.testing.assert_close(adapted[name], weight + 2 * name.endswith("up_proj.weight"))

@@ -31,7 +31,7 @@ def test_the_wide_model_is_the_bundled_one_to_rounding(
     scores = []
     for path in (bundle, widen(bundle, tmp_path / "wide")):
         model = load_model(str(path), "fp32", checkpointing=False)
-        policy = Policy(model, banned_ids(512, tokenizer), freeze_vision=True).eval()
+        policy = Policy(model, banned_ids(512, tokenizer)).eval()
         with torch.no_grad():
             scores.append(policy(pack([Row(prompt, responses)])))
     assert model.config.text_config.hidden_size // model.config.text_config.num_attention_heads == 32

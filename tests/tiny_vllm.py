@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tests.tiny import IMAGE_PAD, tiny_model
+from tests.tiny import IMAGE_PAD, VISION, tiny_model
 from vlm_uec.data.collator import Row, pack
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.policy.attention import attention_over
@@ -31,9 +31,7 @@ class TinyBackend:
 
     def __init__(self, *, tied: bool = True, faults: Sequence[str] = (), max_length: int = 4096) -> None:
         model = tiny_model(tied=tied, seed=99)  # not the trainer's: a weight that does not come shows
-        self.policy = Policy(
-            model, torch.zeros(model.lm_head.out_features, dtype=torch.bool), freeze_vision=True
-        )
+        self.policy = Policy(model, torch.zeros(model.lm_head.out_features, dtype=torch.bool), VISION)
         self.policy.eval()
         self.faults, self.max_length = set(faults), max_length
         self.orders: dict[str, Order] = {}

@@ -67,7 +67,7 @@ def test_in_bf16_log_probs_agree_to_a_twentieth_of_a_nat_on_average(
         "model.precision=bf16",
     )
     model = load_model(str(wide), "bf16", checkpointing=False)
-    policy = Policy(model, banned_ids(512, AutoTokenizer.from_pretrained(wide)), freeze_vision=False).eval()
+    policy = Policy(model, banned_ids(512, AutoTokenizer.from_pretrained(wide))).eval()
     host = VllmHost(config)
     try:
         host.open(tmp_path, lambda: None)

@@ -52,7 +52,7 @@ PROMPTS = [
 def policy(wide: Path) -> Policy:
     model = load_model(str(wide), "fp32", checkpointing=False)
     banned = banned_ids(model.model.language_model.vocab_size, AutoTokenizer.from_pretrained(wide))
-    return Policy(model, banned, freeze_vision=False).eval()
+    return Policy(model, banned).eval()
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def without_adapters(model: nn.Module) -> Iterator[None]:
     Adapters are run all the same, and count zero times: ZeRO-3 gathers weights in the order in which modules
     ran before.
     """
-    adapted: list[Any] = [module for module in model.modules() if hasattr(module, "lora_A")]
+    adapted = _adapted(model)
     kept = [module.scaling[_NAME] for module in adapted]
     for module in adapted:
         module.scaling[_NAME] = 0.0
@@ -63,6 +63,10 @@ def without_adapters(model: nn.Module) -> Iterator[None]:
     finally:
         for module, scale in zip(adapted, kept, strict=True):
             module.scaling[_NAME] = scale
+
+
+def _adapted(model: nn.Module) -> list[Any]:
+    return [module for module in model.modules() if hasattr(module, "lora_A")]
 
 
 def linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
@@ -74,18 +78,25 @@ def linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
     return outputs + layer.scaling[_NAME] * F.linear(low, layer.lora_B[_NAME].weight)
 
 
-def merged(weights: Mapping[str, torch.Tensor], scale: float) -> dict[str, torch.Tensor]:
-    """A model's weights by name, adapters added to what they adapt (in fp32) and gone: a plain model's."""
-    plain = {}
+def merged(weights: Mapping[str, torch.Tensor], scale: float) -> Iterator[tuple[str, torch.Tensor]]:
+    """A model's weights by name, adapters added to what they adapt (in fp32) and gone: a plain model's.
+
+    One at a time, as all of them would be a second model.
+    """
     for name, weight in weights.items():
         if ".lora_" in name:
             continue
         place, adapted, kind = name.partition(".base_layer.")
-        plain[f"{place}.{kind}" if adapted else name] = weight
         if adapted and kind == "weight":
             down, up = (weights[f"{place}.lora_{part}.{_NAME}.weight"].float() for part in "AB")
-            plain[f"{place}.weight"] = (weight.float() + scale * up @ down).to(weight.dtype)
-    return plain
+            yield f"{place}.weight", (weight.float() + scale * up @ down).to(weight.dtype)
+        else:
+            yield f"{place}.{kind}" if adapted else name, weight
+
+
+def scale_of(model: nn.Module) -> float:
+    """How many times the model's adapters count; 0 where it has none."""
+    return next((module.scaling[_NAME] for module in _adapted(model)), 0.0)
 
 
 def adapter_weights(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -212,7 +212,7 @@ class ZeroPolicy:
             save_adapters(ours, peft_config(lora, base), directory)
             return
         if lora.rank is not None:
-            ours = merged(ours, lora.alpha / lora.rank)
+            ours = dict(merged(ours, lora.alpha / lora.rank))
         # Under ZeRO-3 transformers remembers renamings that loading never used, and would write
         # `model.model.layers`; with none remembered it writes the published names.
         model._weight_conversions = None

@@ -10,6 +10,7 @@ from typing import Any
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 
 import torch
+from transformers import AutoConfig
 from vllm import EngineArgs, SamplingParams
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
@@ -31,16 +32,15 @@ class VllmBackend:
             "max_model_len": max_length,
             "load_format": "dummy",
             "enable_prefix_caching": True,
-            # The trainer's own tower has seen the pictures: what it makes of them comes with the prompt.
-            "enable_mm_embeds": True,
-            "limit_mm_per_prompt": {"image": 0, "video": 0},
         }
+        if hasattr(AutoConfig.from_pretrained(model), "vision_config"):
+            # The trainer's own tower has seen the pictures: what it makes of them comes with the prompt.
+            ours |= {"enable_mm_embeds": True, "limit_mm_per_prompt": {"image": 0, "video": 0}}
         if current_platform.is_cpu():
             # A prompt in parts winds a response's random numbers back, which a CPU's generator cannot do.
             ours["enable_chunked_prefill"] = False
         fixed = {"logprobs_mode": "processed_logprobs", "worker_extension_cls": RECEIVER}
         self._engine = LLMEngine.from_engine_args(EngineArgs(**ours | options | fixed))
-        self._image = int(self._engine.model_config.hf_config.image_token_id)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -104,10 +104,12 @@ class VllmBackend:
 
     def _collapsed(self, order: Order) -> list[int]:
         """Ids with one placeholder a picture, which vLLM expands again by the grid."""
-        merge = self._engine.model_config.hf_config.vision_config.spatial_merge_size
-        counts = iter((order.grid.prod(dim=1) // merge**2).tolist())
         ids, collapsed, place = order.prompt.tolist(), list[int](), 0
+        if not len(order.grid):
+            return ids
+        config = self._engine.model_config.hf_config
+        counts = iter((order.grid.prod(dim=1) // config.vision_config.spatial_merge_size**2).tolist())
         while place < len(ids):
             collapsed.append(ids[place])
-            place += next(counts) if ids[place] == self._image else 1
+            place += next(counts) if ids[place] == config.image_token_id else 1
         return collapsed

@@ -1,4 +1,4 @@
-"""Weights on their way to vLLM: published names, pieces of bounded size, and checksums on both ends."""
+"""Weights on their way to vLLM: pieces of bounded size, and checksums on both ends."""
 
 from __future__ import annotations
 
@@ -6,23 +6,11 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import nn
 
 PIECE_BYTES = 64 << 20
 BANNED = "banned ids"  # among the checksums
 _CHUNK_WORDS = 1 << 24
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_LANGUAGE, _TOWER = "model.language_model.", "model.visual."
-
-
-def language_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The language model's weights under the names that checkpoints are published with.
-
-    The vision tower stays here: vLLM is given picture features. A head tied to the embedding is that.
-    """
-    for name, weight in model.named_parameters():
-        if not name.startswith(_TOWER):
-            yield f"model.{name.removeprefix(_LANGUAGE)}" if name.startswith(_LANGUAGE) else name, weight.data
 
 
 def checksum(tensor: torch.Tensor) -> str:

@@ -14,7 +14,7 @@ from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, i
 
 from vlm_uec.rollout.vllm.weights import checksum
 
-LANGUAGE = "language_model."
+TOWER = "visual."
 
 
 class WeightReceiver:
@@ -48,8 +48,8 @@ class WeightReceiver:
         model = self.model_runner.get_model()
         with set_current_vllm_config(self.vllm_config):
             finalize_layerwise_reload(model, self.model_config)
-            _renew_tied_head(model.language_model)
-        wanted = {name for name, _ in model.named_parameters() if name.startswith(LANGUAGE)}
+            _renew_tied_head(getattr(model, "language_model", model))
+        wanted = {name for name, _ in model.named_parameters() if not name.startswith(TOWER)}
         if missing := sorted(wanted - self._uec_loaded):
             raise ValueError(f"{len(missing)} weights did not come, first {missing[0]}")
 
