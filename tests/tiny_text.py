@@ -20,11 +20,11 @@ TEMPLATE = (
 )
 
 
-def tiny_text_model(seed: int = 0, vocabulary: int = 512) -> Qwen2ForCausalLM:
+def tiny_text_model(seed: int = 0, vocabulary: int = 512, hidden: int = 48) -> Qwen2ForCausalLM:
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=vocabulary,
-        hidden_size=48,
+        hidden_size=hidden,
         intermediate_size=96,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -40,10 +40,13 @@ def tiny_text_model(seed: int = 0, vocabulary: int = 512) -> Qwen2ForCausalLM:
 
 @functools.cache
 def text_model_directory() -> Path:
-    """With the bundled tokenizer under a text model's template."""
-    directory = workspace() / "text_model"
+    return write_text_model(workspace() / "text_model")
+
+
+def write_text_model(directory: Path, hidden: int = 48) -> Path:
+    """With the bundled tokenizer under a text model's template; returns `directory`."""
     tokenizer = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
-    model = tiny_text_model()
+    model = tiny_text_model(hidden=hidden)
     model.generation_config.eos_token_id = [tokenizer.eos_token_id]
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)

@@ -15,8 +15,9 @@ from transformers import AutoTokenizer
 from benchmarks.vllm_engines import CPU_OPTIONS
 from tests.fakes import make_config
 from tests.launch import ROOT
+from tests.tiny_text import write_text_model
 from tests.vllm.conftest import MAX_PROMPT, MAX_TOKENS
-from tests.vllm.test_sampling import KEY, PROMPTS
+from tests.vllm.test_sampling import KEY, PROMPTS, TOLERANCE
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, load_model
 from vlm_uec.rollout.engine import Request, Sampling
@@ -53,29 +54,42 @@ def test_weights_reach_a_model_cut_into_two(probe: dict[str, Any], vllm_python: 
         assert ours == pytest.approx(theirs, abs=1e-4)
 
 
-def test_in_bf16_log_probs_agree_to_a_twentieth_of_a_nat_on_average(
-    vllm_python: Path, wide: Path, tmp_path: Path
-) -> None:
-    """A bf16 number has three digits, and two programs that sum in another order round them apart."""
+def _gaps(python: Path, model: Path, run_dir: Path, precision: str, count: int) -> torch.Tensor:
+    """|log ratio| of every token that a vLLM of its own samples, and what the policy makes of it."""
     config = make_config(
         "rollout.engine=vllm",
-        f"vllm.python={vllm_python}",
+        f"vllm.python={python}",
         f"vllm.options={CPU_OPTIONS}",
-        f"model.path={wide}",
+        f"model.path={model}",
         f"data.max_prompt_tokens={MAX_PROMPT}",
         f"rollout.max_tokens={MAX_TOKENS}",
-        "model.precision=bf16",
+        f"model.precision={precision}",
     )
-    model = load_model(str(wide), "bf16", checkpointing=False)
-    policy = Policy(model, banned_ids(512, AutoTokenizer.from_pretrained(wide))).eval()
+    loaded = load_model(str(model), precision, checkpointing=False)
+    policy = Policy(loaded, banned_ids(512, AutoTokenizer.from_pretrained(model))).eval()
+    prompts = PROMPTS if policy.tower is not None else PROMPTS[-1:]
     host = VllmHost(config)
     try:
-        host.open(tmp_path, lambda: None)
+        host.open(run_dir, lambda: None)
         engine = VllmEngine(policy, frozenset({499}), host.address, room=1024, patience=120.0)
-        requests = [Request(prompt, range(16), Sampling(1.0, 1.0, 64)) for prompt in PROMPTS]
+        requests = [Request(prompt, range(count), Sampling(1.0, 1.0, 64)) for prompt in prompts]
         groups = engine.generate(requests, KEY, lambda progress: None)
     finally:
         host.close()
     gaps = torch.cat([r.mismatch for group in groups for r in group.responses]).abs()  # type: ignore[misc]
-    print(f"bf16: {len(gaps)} tokens, mean {gaps.mean():.3g}, max {gaps.max():.3g}")
+    print(f"{precision}: {len(gaps)} tokens, mean {gaps.mean():.3g}, max {gaps.max():.3g}")
+    return gaps
+
+
+def test_in_bf16_log_probs_agree_to_a_twentieth_of_a_nat_on_average(
+    vllm_python: Path, wide: Path, tmp_path: Path
+) -> None:
+    """A bf16 number has three digits, and two programs that sum in another order round them apart."""
+    gaps = _gaps(vllm_python, wide, tmp_path, "bf16", 16)
     assert 0 < gaps.mean() < 0.05
+
+
+def test_a_text_only_policy_is_served(vllm_python: Path, tmp_path: Path) -> None:
+    gaps = _gaps(vllm_python, write_text_model(tmp_path / "model", hidden=128), tmp_path, "fp32", 16)
+    assert len(gaps) > 500
+    assert gaps.max() < TOLERANCE

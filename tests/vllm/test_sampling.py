@@ -13,8 +13,10 @@ import torch
 from transformers import AutoTokenizer
 
 from tests.tiny import random_prompt
+from vlm_uec.config import LoraConfig
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.errors import RunFailed, Stopped
+from vlm_uec.policy.adapters import add_adapters
 from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, end_ids, load_model
 from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
@@ -148,6 +150,19 @@ def test_a_perturbed_weight_changes_the_next_log_probs(
     assert len(alike) > 12
     assert sum(abs(one - other) > 10 * TOLERANCE for one, other in alike) > len(alike) / 2
     assert _largest(after) < TOLERANCE
+
+
+def test_adapters_are_part_of_what_is_sampled_from(engine: VllmEngine, policy: Policy) -> None:
+    plain = Sampling(1.0, 1.0, 16)
+    before = _sampled(engine, 8, plain)
+    add_adapters(policy.model, LoraConfig(rank=4, alpha=8), "base", seed=1)
+    with torch.no_grad():
+        for name, weight in policy.model.named_parameters():
+            if ".lora_B." in name:
+                weight.normal_(std=0.02)
+    after = _sampled(engine, 8, plain)
+    assert _largest(after) < TOLERANCE
+    assert [r.tokens.tolist() for r in after] != [r.tokens.tolist() for r in before]
 
 
 def test_a_push_that_is_skipped_ends_the_run_in_one_line(
