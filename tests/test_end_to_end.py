@@ -53,6 +53,13 @@ def run_dir(request: pytest.FixtureRequest) -> Path:
     return synthetic_run() if request.param == "synthetic" else geometry3k_run()
 
 
+def test_the_other_rank_has_a_log_of_its_own(run_dir: Path) -> None:
+    """Which says what rank 0 says on the console."""
+    log = (run_dir / "logs" / "rank_1.log").read_text(encoding="utf-8")
+    assert [f"step {step}/{STEPS}" in log for step in range(1, STEPS + 1)] == [True] * STEPS
+    assert not (run_dir / "logs" / "rank_0.log").exists()
+
+
 @pytest.fixture(scope="module")
 def rows(run_dir: Path) -> Rows:
     return metrics(run_dir)

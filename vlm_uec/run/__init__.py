@@ -31,6 +31,7 @@ from vlm_uec.policy.fitting import PassBudget
 from vlm_uec.policy.learner import Learner, PromptTable
 from vlm_uec.policy.load import end_ids, read_model_config
 from vlm_uec.preflight import preflight
+from vlm_uec.ranks.logs import own_log
 from vlm_uec.ranks.stopping import StopRequest
 from vlm_uec.ranks.watch import RankWatch
 from vlm_uec.rewards import judge, load_reward_function, try_out
@@ -203,6 +204,12 @@ class Run:
         except Stopped as stop:
             self.display.line(f"{Signals(stop.signum).name}: stopped before the first step")
             return stop.signum
+        with own_log(self.run_dir) as log:
+            if log:
+                self.display.write_to(log)
+            return self._to_the_end()
+
+    def _to_the_end(self) -> int | None:
         try:
             while not self.finished or not self._at_end():
                 if self.finished:

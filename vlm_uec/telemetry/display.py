@@ -1,4 +1,7 @@
-"""What the run is doing, on rank 0's console: one live line on a terminal, plain lines elsewhere."""
+"""What the run is doing, on rank 0's console: one live line on a terminal, plain lines elsewhere.
+
+Other ranks say it in their logs.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ SHOWN = {
 
 
 class Display:
-    """Prints on rank 0; silent elsewhere. The rank's watch hears everything, on every rank."""
+    """Prints on rank 0; silent elsewhere, until told where. The rank's watch hears everything."""
 
     def __init__(
         self, *, active: bool, steps: int = 0, stream: TextIO = sys.stdout, watch: RankWatch | None = None
@@ -40,6 +43,10 @@ class Display:
         self._live = active and stream.isatty()
         self._doing = ""
         self._since = self._said = time.monotonic()
+
+    def write_to(self, stream: TextIO) -> None:
+        """Lines go there from here on, on any rank."""
+        self._active, self._live, self._stream = True, False, stream
 
     def doing(self, what: str) -> None:
         """Names the phase that starts now."""
