@@ -28,6 +28,7 @@ import transformers
 from benchmarks.step import machine
 from benchmarks.study_base import make_base, make_data
 from benchmarks.study_figures import draw
+from benchmarks.study_finals import final_scores
 from benchmarks.study_probe import by_source, probe_all
 from benchmarks.study_results import (
     K,
@@ -36,6 +37,7 @@ from benchmarks.study_results import (
     of_arm,
     outcome_of,
     paired,
+    paired_at,
     record,
     relative_gain,
 )
@@ -106,6 +108,20 @@ def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str
     return told
 
 
+def on_the_way(outcomes: Sequence[Outcome], tokens: int, base: dict[str, float]) -> dict[str, Any]:
+    """UEC - GRPO, paired by seed: at equal sampled tokens, and at equal steps, as the paper counts."""
+    told: dict[str, Any] = {}
+    both = [one for one in outcomes if one.arm in ("GRPO", "UEC")]
+    if len({one.arm for one in both}) < 2:
+        return told
+    steps = min(one.steps for one in both)
+    places = [("tokens", tokens * share) for share in (0.25, 0.5, 0.75)] + [("step", steps)]
+    for axis, place in places:
+        found = paired_at(both, ("UEC", "GRPO"), axis, place, base)
+        told[f"UEC - GRPO at {place:,.0f} {axis}"] = {name: vars(found[name]) for name in found}
+    return told
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -136,10 +152,11 @@ def main() -> None:
     probes = (
         probe_all(out / "probes", inputs, arguments.seeds, arguments.jobs, say) if arguments.probes else []
     )
+    finals = final_scores(runs, inputs, out / "finals", arguments.jobs, say)
     print_tables(outcomes, arguments.arms, base)
-    told = comparisons(outcomes, arguments.arms, base)
+    told = comparisons(outcomes, arguments.arms, base) | on_the_way(outcomes, arguments.tokens, base)
     pushes = by_source(probes)
-    print(json.dumps({"comparisons": told, "pushes": pushes}, indent=2))
+    print(json.dumps({"comparisons": told, "pushes": pushes, "finals": finals}, indent=2))
     result = {
         "machine": {**machine(), "transformers": transformers.__version__},
         "settings": [*SETTINGS, *arguments.overrides],
@@ -148,6 +165,7 @@ def main() -> None:
         "base": base,
         "comparisons": told,
         "pushes": pushes,
+        "finals": finals,
         "runs": record(outcomes),
         "probes": probes,
     }

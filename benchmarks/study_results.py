@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import correlation, fmean, stdev
 from typing import Any
 
@@ -48,6 +49,17 @@ class Outcome:
     entropy_least: float  # of any EDGE steps in a row
     rescued: int
     prediction: float | None  # correlation of predicted with measured changes of entropy, updates and replays
+    course: tuple[Validated, ...]  # in order
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A validation on the way."""
+
+    step: int
+    tokens: int  # sampled until then
+    pass_1: float
+    pass_k: float
 
 
 def outcome_of(run: StudyRun) -> Outcome:
@@ -69,6 +81,13 @@ def outcome_of(run: StudyRun) -> Outcome:
         entropy_least=min(windows),
         rescued=int(sum(row["uec/rescued_prompts"] for row in rows)),
         prediction=prediction_of(rows),
+        course=tuple(
+            Validated(
+                row["step"], int(row["response_tokens/total"]), row["eval/pass@1"], row[f"eval/pass@{K}"]
+            )
+            for row in rows
+            if row.get("eval/pass@1") is not None
+        ),
     )
 
 
@@ -103,6 +122,30 @@ def paired(outcomes: Sequence[Outcome], arm: str, other: str, name: str) -> Esti
     """`arm` minus `other`, seed by seed."""
     mine, theirs = of_arm(outcomes, arm, name), of_arm(outcomes, other, name)
     return estimate([mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())])
+
+
+def at(outcome: Outcome, axis: str, place: float, name: str, start: float) -> float:
+    """`name` at so many tokens, or steps (`axis`): on the line between the validations around, the first of
+    which is the base model's, `start`. Raises ValueError beyond the last."""
+    points = [(0.0, start), *((getattr(one, axis), getattr(one, name)) for one in outcome.course)]
+    for (left, low), (right, high) in pairwise(points):
+        if left <= place <= right:
+            return low + (high - low) * (place - left) / (right - left)
+    raise ValueError(f"{outcome.arm}, seed {outcome.seed}: no validation at or after {place} {axis}")
+
+
+def paired_at(
+    outcomes: Sequence[Outcome], arms: tuple[str, str], axis: str, place: float, base: Mapping[str, float]
+) -> dict[str, Estimate]:
+    """The first arm minus the second, seed by seed, at the same place along an axis."""
+    told = {}
+    for name, start in base.items():
+        mine, theirs = (
+            {one.seed: at(one, axis, place, name, start) for one in outcomes if one.arm == arm}
+            for arm in arms
+        )
+        told[name] = estimate([mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())])
+    return told
 
 
 def relative_gain(outcomes: Sequence[Outcome], arm: str, other: str, base: float) -> float:
