@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.launch import free_port
-from vlm_uec.errors import RunFailed
+from vlm_uec.errors import RunFailed, UserError
 from vlm_uec.ranks.meeting import meet
 
 
@@ -19,6 +19,15 @@ def test_a_process_started_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name)
     meeting = meet(5)
     assert (meeting.rank, meeting.ranks) == (0, 1)
+
+
+def test_an_environment_of_a_rank_in_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(UserError, match="RANK is set and WORLD_SIZE not"):
+        meet(5)
 
 
 OTHER = """
@@ -31,7 +40,8 @@ time.sleep(60)
 
 
 def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment = {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    environment["MASTER_PORT"] = str(free_port())
     for name, value in {**environment, "RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     with subprocess.Popen(
@@ -43,7 +53,8 @@ def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_rank_that_does_not_come_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}.items():
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in alone.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MASTER_PORT", str(free_port()))
     start = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from vlm_uec.errors import RunFailed
+from vlm_uec.errors import RunFailed, UserError
 
 START_S = 600.0
 _ALONE = {
@@ -33,10 +33,15 @@ class Meeting:
 def meet(timeout_s: float = START_S) -> Meeting:
     """Waits for all ranks that the launcher's environment speaks of; a process started alone is one of one.
 
-    Raises `RunFailed` where they are not there after `timeout_s` seconds.
+    Raises `RunFailed` where they are not there after `timeout_s` seconds, `UserError` where that environment
+    speaks of one in part.
     """
     if "RANK" not in os.environ:
         os.environ.update(_ALONE)
+    if lacking := sorted(_ALONE.keys() - os.environ.keys()):
+        raise UserError(
+            f"RANK is set and {', '.join(lacking)} not: unset it, or start with deepspeed, which sets them all"
+        )
     ranks = os.environ["WORLD_SIZE"]
     try:
         store, rank, world = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
