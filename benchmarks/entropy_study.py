@@ -78,14 +78,14 @@ def base_scores(model: Path, data: Path, out: Path) -> dict[str, float]:
 def print_tables(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> None:
     print(f"base model: Pass@1 {base['pass_1']:.3f}, Pass@{K} {base['pass_k']:.3f}\n")
     print(
-        f"{'arm':<22}" + "".join(f"{name:>26}" for name in NUMBERS.values()) + f"{'rescued':>9}{'steps':>7}"
+        f"{'arm':<25}" + "".join(f"{name:>26}" for name in NUMBERS.values()) + f"{'rescued':>9}{'steps':>7}"
     )
     for arm in arms:
         cells = [str(estimate(list(of_arm(outcomes, arm, number).values()))) for number in NUMBERS]
         rescued, steps = (
             fmean(of_arm(outcomes, arm, name).values()) for name in ("rescued", "optimizer_steps")
         )
-        print(f"{arm:<22}" + "".join(f"{cell:>26}" for cell in cells) + f"{rescued:>9.0f}{steps:>7.0f}")
+        print(f"{arm:<25}" + "".join(f"{cell:>26}" for cell in cells) + f"{rescued:>9.0f}{steps:>7.0f}")
 
 
 def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from vlm_uec.telemetry.writers import METRICS, read_jsonl
 GRID = 40  # places along the tokens
 TOKENS = "response_tokens/total"
 ACROSS = "sampled tokens, thousands"
-ABLATIONS = "UEC, no"
 
 Rows = Sequence[Mapping[str, Any]]
 Curve = Callable[[Rows], Points]  # of a run: (tokens, value)
@@ -29,8 +28,8 @@ def draw(runs: Sequence[StudyRun], folder: Path) -> list[Path]:
     by_arm: dict[str, list[Rows]] = {}
     for run, told in rows.items():
         by_arm.setdefault(run.arm, []).append(told)
-    whole = {arm: told for arm, told in by_arm.items() if not arm.startswith(ABLATIONS)}
-    parts = {arm: told for arm, told in by_arm.items() if arm.startswith("UEC") or arm == "GRPO"}
+    whole = {arm: told for arm, told in by_arm.items() if "," not in arm}
+    parts = {arm: told for arm, told in by_arm.items() if arm.startswith("UEC, no") or arm in ("GRPO", "UEC")}
     uec = by_arm.get("UEC", [])
     sources = dict.fromkeys(("regular", "exploration", "replay"), uec)
     drawings = {

@@ -40,7 +40,7 @@ from vlm_uec.ranks.stopping import StopRequest
 from vlm_uec.run import Run
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 
-STEPS, EVERY, FIRST = 100, 5, 10
+STEPS, EVERY, FIRST = 60, 5, 10
 BATCHES = 4  # steps' worth of prompts sampled for a probe
 LENGTH = 0.02  # of the step in weight space, whatever the gradient's
 

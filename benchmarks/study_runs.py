@@ -30,6 +30,9 @@ ARMS: dict[str, tuple[str, ...]] = {
     "UEC, no exploration": ("algorithm=uec", "exploration.enabled=false"),
     "UEC, no stabiliser": ("algorithm=uec", "stabilizer.enabled=false"),
     "UEC, no retention": ("algorithm=uec", "retention.regular=false", "retention.exploration=false"),
+    # Retention leaves half as many batches a token, and so half the optimizer steps: is it that?
+    "GRPO, two steps a batch": ("algorithm=grpo", "optim.minibatch=8"),
+    "UEC, two steps a batch": ("algorithm=uec", "optim.minibatch=8"),
 }
 SETTINGS = (
     "prompt.template='{{ question }}'",
@@ -38,7 +41,7 @@ SETTINGS = (
     "rollout.max_tokens=64",
     "exploration.n=16",
     "exploration.temperature=1.2",
-    # One optimizer step a batch, and no pull to a base model that is mostly wrong, in any arm.
+    # One optimizer step a batch unless an arm says so, and no pull to a base model that is mostly wrong.
     "optim.minibatch=16",
     "loss.kl_coef=0",
     "optim.lr=1e-4",
