@@ -40,7 +40,7 @@ def meet(timeout_s: float = START_S) -> Meeting:
         os.environ.update(_ALONE)
     if lacking := sorted(_ALONE.keys() - os.environ.keys()):
         raise UserError(
-            f"RANK is set and {', '.join(lacking)} not: unset it, or start with deepspeed, which sets them all"
+            f"RANK is set and {', '.join(lacking)} not: unset it, or start with deepspeed, which sets all"
         )
     ranks = os.environ["WORLD_SIZE"]
     try:
