@@ -36,7 +36,7 @@ test: $(VENV)/.installed $(VENV)/.test-installed
 	ruff check
 	ruff format --check
 	mypy
-	pytest --numprocesses 2 --dist loadgroup
+	pytest
 
 test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed
 	VLM_UEC_VLLM_PYTHON=$(VLLM_VENV)/bin/python pytest tests/vllm

@@ -13,14 +13,6 @@ from vlm_uec.data.vision import load_image_processor
 torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests are dealt out to processes, those with launchers stay in one: they share runs."""
-    for item in items:
-        if item.get_closest_marker("end_to_end"):
-            item.add_marker(pytest.mark.xdist_group("end_to_end"))
-
-
 @pytest.fixture(scope="session")
 def bundle() -> Path:
     """The bundled tiny Qwen2.5-VL: its tokenizer and image processor are of the real ones' classes."""
