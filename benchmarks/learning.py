@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -59,20 +60,22 @@ def train(seed: int, out: Path, data: Path, overrides: list[str]) -> Outcome:
     return summarise(seed, run_dir)
 
 
+def fifths(rows: Sequence[Mapping[str, float]], name: str) -> tuple[float, float]:
+    """Means of a metric over the first and over the last fifth of the steps."""
+    size = max(1, len(rows) // 5)
+    return fmean(row[name] for row in rows[:size]), fmean(row[name] for row in rows[-size:])
+
+
 def summarise(seed: int, run_dir: Path) -> Outcome:
     rows = read_jsonl(run_dir / "metrics.jsonl")
-    fifth = max(1, len(rows) // 5)
-
-    def mean(name: str, part: list[dict[str, float]]) -> float:
-        return fmean(row[name] for row in part)
-
+    accuracy, entropy = fifths(rows, "reward/accuracy"), fifths(rows, "entropy/exact")
     return Outcome(
         seed=seed,
         steps=len(rows),
-        first_fifth=mean("reward/accuracy", rows[:fifth]),
-        last_fifth=mean("reward/accuracy", rows[-fifth:]),
-        entropy_first=mean("entropy/exact", rows[:fifth]),
-        entropy_last=mean("entropy/exact", rows[-fifth:]),
+        first_fifth=accuracy[0],
+        last_fifth=accuracy[1],
+        entropy_first=entropy[0],
+        entropy_last=entropy[1],
         rescued=sum(row["uec/rescued_prompts"] for row in rows),
         minutes=sum(row["time/step"] for row in rows) / 60,
     )

@@ -31,6 +31,7 @@ from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 LORA = {"lora.rank": "64", "lora.alpha": "64"}
 OFFLOADED = {"deepspeed.config": "configs/zero3_offload.json"}
 STEPS = 3  # the first of which captures decode steps
+PROMPT_TOKENS = 399  # as the worker says when it is ready
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def measure(way: Way, model: Path, directory: Path) -> dict[str, Any]:
     path.write_text(json.dumps(spec), encoding="utf-8")
     with worker("our", path, 1) as connection:
         steps = [take_step(connection) for _ in range(STEPS)]
-    memory = estimate(config_of(spec), PromptLengths(mean=399, longest=399))
+    memory = estimate(config_of(spec), PromptLengths(PROMPT_TOKENS, PROMPT_TOKENS))
     return {
         "estimated_rollout": memory.rollout / 2**30,
         "estimated_update": memory.update / 2**30,

@@ -24,7 +24,7 @@ from statistics import fmean, variance
 
 import torch
 
-from benchmarks.learning import CONFIG, launcher
+from benchmarks.learning import CONFIG, fifths, launcher
 from benchmarks.wide_model import BUNDLE, widen
 from vlm_uec.telemetry.writers import read_jsonl
 
@@ -72,21 +72,17 @@ def train(engine: str, seed: int, data: Path, model: Path, arguments: argparse.N
 
 def summarise(engine: str, seed: int, run_dir: Path) -> Outcome:
     rows = read_jsonl(run_dir / "metrics.jsonl")
-    fifth = max(1, len(rows) // 5)
-
-    def mean(name: str, part: list[dict[str, float]]) -> float:
-        return fmean(row[name] for row in part)
-
+    first, last = fifths(rows, "reward/accuracy")
     return Outcome(
         engine=engine,
         seed=seed,
         steps=len(rows),
-        first_fifth=mean("reward/accuracy", rows[:fifth]),
-        last_fifth=mean("reward/accuracy", rows[-fifth:]),
-        entropy_last=mean("entropy/exact", rows[-fifth:]),
+        first_fifth=first,
+        last_fifth=last,
+        entropy_last=fifths(rows, "entropy/exact")[1],
         mismatch_mean=fmean(row.get("sampler/mismatch_mean", 0.0) for row in rows),
         mismatch_max=max(row.get("sampler/mismatch_max", 0.0) for row in rows),
-        seconds_a_step=mean("time/step", rows),
+        seconds_a_step=fmean(row["time/step"] for row in rows),
     )
 
 

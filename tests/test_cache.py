@@ -67,7 +67,7 @@ class _Pair:
         self.naive[slot] = _Naive(prompt)
         self.cache.seated()
 
-    def step(self) -> None:
+    def assert_a_step_agrees(self) -> None:
         rows = len(self.naive)
         view = self.cache.view(rows, 1 + max(len(response.keys[0]) for response in self.naive))
         reach = self.cache.reach(view)
@@ -94,16 +94,16 @@ def test_a_slot_attends_to_its_prompt_and_itself_whatever_its_neighbours_do() ->
         pair.admit(prompt)
     assert pair.cache.table.used == 4
     for _ in range(34):
-        pair.step()
+        pair.assert_a_step_agrees()
     pair.end(5)  # the only row of its prompt: the last lane moves
-    pair.step()
+    pair.assert_a_step_agrees()
     pair.replace(2, few)
     pair.admit(one)
-    pair.step()
+    pair.assert_a_step_agrees()
     pair.end(len(pair.naive) - 1)
     while len(pair.naive) > 1:
         pair.end(0)
-        pair.step()
+        pair.assert_a_step_agrees()
 
 
 def test_lanes_without_a_prompt_hurt_nobody() -> None:
@@ -111,9 +111,9 @@ def test_lanes_without_a_prompt_hurt_nobody() -> None:
     long, short = _prompt(32, 4), _prompt(1, 5)
     pair = _Pair(8, [long, short])
     pair.admit(long)
-    pair.step()
+    pair.assert_a_step_agrees()
     pair.replace(0, short)
-    pair.step()
+    pair.assert_a_step_agrees()
 
 
 def test_what_a_step_reads() -> None:

@@ -59,8 +59,8 @@ def test_greedy_responses_are_a_cpus() -> None:
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
-def test_gradients_are_a_cpus_in_fp32(precision: torch.dtype) -> None:
-    """Of the mean log-prob of a batch of rows with pictures and without."""
+def test_gradients_are_a_cpus(precision: torch.dtype) -> None:
+    """Of the mean log-prob of rows with pictures and without; the CPU's in fp32, whatever the GPU's."""
     groups = _sampled(_policy(torch.float32))
     batch = pack([Row(group.prompt, tuple(one.tokens for one in group.responses)) for group in groups])
 

@@ -1,4 +1,4 @@
-"""The sizes of a Qwen2.5-VL, from its config alone: no weight is read."""
+"""The sizes of a Qwen2.5-VL or a Qwen2.5, from its config alone: no weight is read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class ModelShape:
 def model_shape(path: str) -> ModelShape | None:
     """Of a published model's Hub id, known without the Hub, or of a directory or a fetched Hub id.
 
-    None for a Hub id that this machine does not have. Raises `UserError` where `path` is no Qwen2.5-VL.
+    None for a Hub id that this machine does not have. Raises `UserError` where `path` is no Qwen2.5-VL and no
+    Qwen2.5.
     """
     if (known := _PUBLISHED_ID.fullmatch(path)) and known["size"] in PUBLISHED:
         if known["kind"] == "VL-":

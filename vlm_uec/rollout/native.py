@@ -16,6 +16,7 @@ import torch
 
 from vlm_uec.policy.attention import PrefillAttention
 from vlm_uec.policy.forward import Policy
+from vlm_uec.rollout.asked import Asked
 from vlm_uec.rollout.cache import PromptCache
 from vlm_uec.rollout.engine import (
     FollowUp,
@@ -93,26 +94,14 @@ class _Draft:
     index: int
 
 
-class _Order:
-    """A request on its way: its prompt's cache until the group is complete, and what is done."""
+class _Order(Asked):
+    """Its prompt's cache until the group is complete, and which responses have no slot yet."""
 
     def __init__(self, request: Request, place: int, cache: PromptCache | None = None) -> None:
-        self.request, self.place, self.cache = request, place, cache
-        self.is_follow_up = cache is not None
+        """A follow-up has the cache of what it follows."""
+        super().__init__(request, place, is_follow_up=cache is not None)
+        self.cache = cache
         self.unstarted = deque(request.indices)
-        self.responses: dict[int, Response] = {}
-
-    @property
-    def number(self) -> tuple[bool, int]:
-        """Its place in what `generate` returns: requests', then follow-ups', as what they follow."""
-        return self.is_follow_up, self.place
-
-    @property
-    def complete(self) -> bool:
-        return len(self.responses) == len(self.request.indices)
-
-    def group(self) -> Group:
-        return Group(self.request.prompt, tuple(self.responses[index] for index in sorted(self.responses)))
 
 
 class _Rollout:

@@ -15,7 +15,7 @@ from vlm_uec.policy.forward import Policy
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Outline, Request, StreamKey, nothing_more
 from vlm_uec.rollout.vllm.client import Address, Link, connected
 from vlm_uec.rollout.vllm.published import language_weights
-from vlm_uec.rollout.vllm.rollout import Placed, Rollout, Scorer
+from vlm_uec.rollout.vllm.rollout import Ordered, Rollout, Scorer
 from vlm_uec.rollout.vllm.weights import BANNED, checksum, checksum_of_ids, digest_of
 from vlm_uec.types import Group, Response
 
@@ -70,7 +70,7 @@ class VllmEngine:
         key: StreamKey,
         on_progress: OnProgress,
         follow_up: FollowUp,
-    ) -> Iterator[tuple[Placed, Group]]:
+    ) -> Iterator[tuple[Ordered, Group]]:
         self.policy.eval()
         weights = gather_lists(lambda: [self._refresh()] if rank() == 0 else [])[0]
         if not total:

@@ -11,6 +11,7 @@ import torch
 
 from vlm_uec.keys import keyed_generator
 from vlm_uec.policy.forward import Policy
+from vlm_uec.rollout.asked import Asked
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, StreamKey
 from vlm_uec.rollout.sampling import Sampled
 from vlm_uec.rollout.vllm.client import Answer, Link
@@ -32,27 +33,14 @@ class Scorer:
     room: int  # positions of a pass
 
 
-class Placed:
-    """A request, and which of its responses came."""
+class Ordered(Asked):
+    """With its prompt's picture features, on the CPU."""
 
     def __init__(
         self, request: Request, place: int, features: torch.Tensor, *, is_follow_up: bool = False
     ) -> None:
-        self.request, self.place, self.features = request, place, features
-        self.is_follow_up = is_follow_up
-        self.responses: dict[int, Response] = {}
-
-    @property
-    def number(self) -> tuple[bool, int]:
-        """Its place in what `generate` returns: requests', then follow-ups', as what they follow."""
-        return self.is_follow_up, self.place
-
-    @property
-    def complete(self) -> bool:
-        return len(self.responses) == len(self.request.indices)
-
-    def group(self) -> Group:
-        return Group(self.request.prompt, tuple(self.responses[index] for index in sorted(self.responses)))
+        super().__init__(request, place, is_follow_up=is_follow_up)
+        self.features = features
 
 
 class Rollout:
@@ -71,16 +59,17 @@ class Rollout:
     ) -> None:
         """`weights`: the digest of those that the server must have; `total`: responses requested."""
         self.scorer, self.link, self.weights, self.key = scorer, link, weights, key
+        self.banned = scorer.policy.head.banned.cpu()
         self.requests = enumerate(requests)
         self.on_progress, self.follow_up = on_progress, follow_up
-        self.pending: dict[int, tuple[Placed, range]] = {}  # by the number of the order
-        self.waiting: deque[Placed] = deque()  # follow-ups
+        self.pending: dict[int, tuple[Ordered, range]] = {}  # by the number of the order
+        self.waiting: deque[Ordered] = deque()  # follow-ups
         self.sent = 0
         self.total, self.finished, self.tokens = total, 0, 0
         self.mismatch = 0.0  # summed over all tokens
         self.reported = 0.0
 
-    def groups(self) -> Iterator[tuple[Placed, Group]]:
+    def groups(self) -> Iterator[tuple[Ordered, Group]]:
         """Each group when its last response came, the server never waiting for what is done with it."""
         self._report()
         while (ordered := self._order_one()) or self.pending:
@@ -113,15 +102,15 @@ class Rollout:
             self._send(order, run)
         return True
 
-    def _next(self) -> Placed | None:
+    def _next(self) -> Ordered | None:
         place, request = next(self.requests, (0, None))
         if request is None:
             return None
         with torch.no_grad():
             features = self.scorer.policy.picture_features(request.prompt).cpu()
-        return Placed(request, place, features)
+        return Ordered(request, place, features)
 
-    def _send(self, order: Placed, run: range) -> None:
+    def _send(self, order: Ordered, run: range) -> None:
         self.sent += 1
         self.pending[self.sent] = order, run
         prompt = order.request.prompt
@@ -136,7 +125,7 @@ class Rollout:
             weights=self.weights,
         )
 
-    def _take(self, answer: Answer) -> Placed:
+    def _take(self, answer: Answer) -> Ordered:
         """Scores what came, and files it."""
         if answer.number not in self.pending:
             raise self.link.failed(f"answers an order {answer.number} that it does not have")
@@ -158,24 +147,23 @@ class Rollout:
 
     def _check(self, answer: Answer, request: Request, n: int) -> None:
         """Raises `RunFailed` where an answer cannot be one to the request: the policy would crash on it."""
-        banned = self.scorer.policy.head.banned.cpu()
         limit = request.sampling.max_tokens
         if len(answer.tokens) != n or not all(1 <= len(tokens) <= limit for tokens in answer.tokens):
             raise self.link.failed(f"{request.prompt.problem_id}: not {n} responses of 1 to {limit} tokens")
         tokens, logprobs = torch.cat(answer.tokens), torch.cat(answer.logprobs)
-        if tokens.min() < 0 or tokens.max() >= len(banned) or banned[tokens].any():
+        if tokens.min() < 0 or tokens.max() >= len(self.banned) or self.banned[tokens].any():
             raise self.link.failed(f"{request.prompt.problem_id}: a sampled token is banned, or no token")
         if not logprobs.isfinite().all():
             raise self.link.failed(f"{request.prompt.problem_id}: a log-prob is not finite")
 
-    def _follow(self, order: Placed, group: Group) -> None:
+    def _follow(self, order: Ordered, group: Group) -> None:
         request = self.follow_up(group)
         if request is None:
             return
         if order.is_follow_up or request.prompt is not order.request.prompt:
             raise ValueError(f"{group.prompt.problem_id}: a follow-up comes after a request, with its prompt")
         self.total += len(request.indices)
-        self.waiting.append(Placed(request, order.place, order.features, is_follow_up=True))
+        self.waiting.append(Ordered(request, order.place, order.features, is_follow_up=True))
 
     def _check_mismatch(self) -> None:
         mean = self.mismatch / max(1, self.tokens)
