@@ -197,11 +197,12 @@ def test_tensorboard_has_something(run_dir: Path) -> None:
     assert any(path.stat().st_size > 1000 for path in (run_dir / "tensorboard").iterdir())
 
 
-def test_the_report_has_every_picture_and_every_checkpoint(run_dir: Path, rows: Rows) -> None:
+def test_the_report_has_every_picture_and_every_checkpoint_that_is_there(run_dir: Path) -> None:
     document = (run_dir / "report.html").read_text(encoding="utf-8")
     cards = re.findall('<li class="filtered.*?</li>', document, re.DOTALL)
     assert len(cards) > B and all('src="data:image/' in card for card in cards)
-    assert all(f"<td>step_{row['step']:06d}</td>" in document for row in rows)
+    there = sorted(path.name for path in (run_dir / "checkpoints").glob("step_*"))
+    assert len(there) >= 2 and re.findall(r"<td>(step_\d+)</td>", document) == there
 
 
 def _weights(directory: Path) -> dict[str, torch.Tensor]:

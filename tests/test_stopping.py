@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -83,17 +82,37 @@ def test_nobody_stops_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert on_ranks(monkeypatch, 2, work, stopping) == [None, None]
 
 
-def test_a_signal_arrives_while_listening_and_handlers_come_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    request = StopRequest()
-    with listening(request):
-        os.kill(os.getpid(), signal.SIGTERM)
-        deadline = time.monotonic() + 5
-        while request.signum is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert request.signum == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is before
+def test_handlers_come_back_where_no_signal_came() -> None:
+    before = [signal.getsignal(number) for number in stopping.SIGNALS]
+    with listening(StopRequest()):
+        assert [signal.getsignal(number) for number in stopping.SIGNALS] != before
+    assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
     assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
+
+
+ENDING = """
+import atexit, sys, time
+from vlm_uec.ranks.stopping import StopRequest, listening
+
+request = StopRequest()
+with listening(request):
+    print("ready", flush=True)
+    while request.signum is None:
+        time.sleep(0.01)
+print("ending", flush=True)
+atexit.register(time.sleep, 0.5)
+sys.exit(128 + request.signum)
+"""
+
+
+@pytest.mark.parametrize("signum", stopping.SIGNALS)
+def test_a_repeat_while_the_interpreter_closes_changes_no_exit_code(signum: signal.Signals) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in ("ready", "ending"):
+        assert process.stdout.readline().strip() == line
+        process.send_signal(signum)
+    assert process.wait(timeout=30) == 128 + signum
 
 
 DEAF = """

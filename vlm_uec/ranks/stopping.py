@@ -73,6 +73,8 @@ def listening(request: StopRequest) -> Iterator[None]:
     """Signals go to `request` meanwhile, also while the main thread waits inside a library.
 
     A Python handler would run only when such a wait ends, so a thread reads the interpreter's wake-up pipe.
+    Where a signal came, later ones are ignored from then on: the process ends by the first, and a repeat
+    that arrives while the interpreter closes would take its exit code.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -84,7 +86,7 @@ def listening(request: StopRequest) -> Iterator[None]:
         yield
     finally:
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if request.signum is None else signal.SIG_IGN)
         signal.set_wakeup_fd(before)
         writer.close()
         thread.join()

@@ -25,6 +25,6 @@ def train(config: Config) -> None:
         # Before this there is nothing to leave in order: a signal ends the process.
         with listening(request):
             signum = Run(config, request, watch).execute()
-        stop_distributed()
+            stop_distributed()
     if signum is not None:
         raise Stopped(signum)
