@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+import torch
 
 from tests.fakes import on_ranks
 from vlm_uec import distributed
@@ -44,7 +45,7 @@ def test_a_failure_on_one_rank_is_named_by_the_others(monkeypatch: pytest.Monkey
 
     told = on_ranks(monkeypatch, 3, work, distributed)
     assert told[1] == "ZeroDivisionError: integer division or modulo by zero"
-    assert told[0] == told[2] == f"RuntimeError: rank 1 failed: {told[1]}"
+    assert told[0] == told[2] == f"RunFailed: rank 1 failed: {told[1]}"
 
 
 def test_the_first_rank_works_and_all_hear_of_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +91,17 @@ def test_a_fault_goes_before_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _raised(monkeypatch, Stopped(15), UserError("no room")) == ["UserError: no room"] * 2
     assert _raised(monkeypatch, Stopped(15), RunFailed("no memory")) == ["RunFailed: no memory"] * 2
     told = _raised(monkeypatch, Stopped(15), ValueError("a bug"))
-    assert told == ["RuntimeError: rank 1 failed: ValueError: a bug", "ValueError: a bug"]
+    assert told == ["RunFailed: rank 1 failed: ValueError: a bug", "ValueError: a bug"]
+
+
+def test_too_little_memory_on_one_rank_is_a_line_with_the_way_out_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a rollout, whose responses the ranks gather."""
+    fault = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB. GPU 1 has …")
+    told = _raised(monkeypatch, None, fault)
+    assert told[0] == told[1]
+    assert told[0].startswith("RunFailed: rank 1 is out of memory (CUDA out of memory): lower rollout.slots,")
 
 
 @pytest.mark.parametrize("error", [UserError("no room"), RunFailed("no memory"), Stopped(2)])

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import torch
 import torch.distributed as dist
 
 from vlm_uec.errors import RunFailed, UserError
@@ -126,6 +127,17 @@ def test_how_this_rank_ended_is_told(scene: Scene, error: Exception, ended: str,
     with pytest.raises(type(error)), scene.watch.guarding():
         raise error
     assert (scene.own().ended, scene.own().code) == (ended, code)
+
+
+def test_too_little_memory_ends_with_the_way_out(scene: Scene) -> None:
+    """Outside of what ranks agree on: a load, an optimizer's step."""
+    with pytest.raises(
+        RunFailed, match=r"^rank 0 is out of memory \(CUDA out of memory\): lower rollout\.slots"
+    ):
+        with scene.watch.guarding():
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+    assert (scene.own().ended or "").startswith("rank 0 is out of memory")
+    assert scene.own().code == 1
 
 
 def test_an_error_of_a_collective_waits_for_word_of_the_rank_that_caused_it(scene: Scene) -> None:

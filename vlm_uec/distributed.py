@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 
-from vlm_uec.errors import RunEnd, Stopped
+from vlm_uec.errors import RunEnd, RunFailed, Stopped, no_room
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ def _agreed(work: Callable[[], T]) -> list[T]:
     own: Exception | None = None
     try:
         value = work()
+    except torch.OutOfMemoryError as error:
+        own = no_room(rank(), error)
     except Exception as error:
         own = error
     outcomes = gather_objects((value, None if own is None else _told(own)))
@@ -77,7 +80,7 @@ def _agreed(work: Callable[[], T]) -> list[T]:
         raise own
     for number, fault in faults.items():
         if isinstance(fault, str):
-            raise RuntimeError(f"rank {number} failed: {fault}")
+            raise RunFailed(f"rank {number} failed: {fault}")
     for fault in faults.values():
         if isinstance(fault, Stopped):
             raise fault

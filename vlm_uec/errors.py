@@ -35,3 +35,16 @@ class Stopped(RunEnd):
 
     def __reduce__(self) -> tuple[type[Stopped], tuple[int]]:
         return Stopped, (self.signum,)  # ranks send it to each other
+
+
+def out_of_memory(rank: int, error: Exception) -> str:
+    """The beginning of a line: whose allocator refused."""
+    return f"rank {rank} is out of memory ({str(error).partition('. ')[0]})"
+
+
+def no_room(rank: int, error: Exception) -> RunFailed:
+    """The end of a run whose work cannot be had in smaller pieces by itself: a rollout's, an optimizer's."""
+    return RunFailed(
+        f"{out_of_memory(rank, error)}: lower rollout.slots, set rollout.offload_states=true or take "
+        "deepspeed.config=configs/zero3_offload.json; docs/troubleshooting.md knows more"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vlm_uec.distributed import rank, world_size
-from vlm_uec.errors import RunFailed
+from vlm_uec.errors import RunFailed, out_of_memory
 from vlm_uec.policy.plan import plan_minibatch
 from vlm_uec.types import Trajectory
 
@@ -28,7 +28,7 @@ class PassBudget:
         """
         smaller = max(1, self.positions // 2)
         before, after = (plan_minibatch(trajectories, prompt_tokens, 1, b) for b in (self.positions, smaller))
-        where = f"rank {rank()} is out of memory ({str(error).partition('. ')[0]})"
+        where = out_of_memory(rank(), error)
         if before == after:
             longest = max(row.length for micro in before[0] for row in micro.rows)
             raise RunFailed(

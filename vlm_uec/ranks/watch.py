@@ -27,10 +27,11 @@ from functools import cache
 from pathlib import Path
 
 import psutil
+import torch
 import torch.distributed as dist
 
 from vlm_uec.command import tell
-from vlm_uec.errors import RunEnd, Stopped
+from vlm_uec.errors import RunEnd, Stopped, no_room
 from vlm_uec.one_line import plain
 from vlm_uec.ranks.meeting import Meeting
 from vlm_uec.ranks.stopping import StopRequest
@@ -83,9 +84,14 @@ class RankWatch:
         """Tells the others how this rank's work ended, so that none waits for it.
 
         An error of a collective is another rank's, most likely: the thread has time to find and name it.
+        Raises `RunFailed` where memory did not suffice.
         """
         try:
             yield
+        except torch.OutOfMemoryError as error:
+            failure = no_room(self._rank, error)
+            self._close(failure)
+            raise failure from error
         except BaseException as error:
             if self._ranks > 1 and _is_of_network(error):
                 tell(f"rank {self._rank}: {plain(str(error), 160)}; looking for the rank that caused it")
