@@ -147,7 +147,7 @@ OBJECTIVES: dict[str, dict[str, object]] = {
     "cispo": {"loss.name": "cispo", "loss.clip_low": 1.0, "loss.clip_high": 0.28, "loss.kl_coef": 0.0},
     "sapo": {"loss.name": "sapo", "loss.aggregation": "sequence_mean", "loss.kl_coef": 0.0},
     "entropy_bonus": {"loss.entropy_coef": 1e-3},
-    "kl_cov": {"loss.kl_cov_coef": 1.0, "loss.kl_coef": 0.0},
+    "kl_cov": {"loss.name": "unclipped", "loss.kl_cov_coef": 1.0, "loss.kl_coef": 0.0},
 }
 
 

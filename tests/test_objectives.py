@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from vlm_uec.algorithm.losses import SurrogateTerms, clipped_surrogate
 from vlm_uec.algorithm.objectives import (
     clipped_weight,
+    covariance_penalty,
     covariance_selection,
+    entropy_bonus,
     sequence_surrogate,
     soft_gate,
+    unclipped_surrogate,
 )
 from vlm_uec.algorithm.overlong import overlong_penalty
 
@@ -118,6 +121,33 @@ def test_sapo_fades_smoothly(ratio: float, advantage: float, loss: float, gradie
     assert not (terms.clipped_low.any() or terms.clipped_high.any())
 
 
+@pytest.mark.parametrize(("ratio", "advantage"), [(1.0, 2.0), (5.0, 2.0), (0.1, -1.0), (9.0, -1.0)])
+def test_unclipped_never_fades(ratio: float, advantage: float) -> None:
+    """-r A, whose slope in log p is the same."""
+    old = _tensor(-1.0)
+    logprobs = _new(old, (ratio,))
+    terms = unclipped_surrogate(logprobs, old, _tensor(advantage))
+    assert terms.loss.item() == pytest.approx(-ratio * advantage)
+    assert _gradient(terms, logprobs) == pytest.approx([-ratio * advantage])
+    assert not (terms.clipped_low.any() or terms.clipped_high.any())
+
+
+def test_kl_covs_penalty_pulls_back_on_either_side_and_on_leading_tokens_alone() -> None:
+    """2 |0.5|, 2 |-0.25| and nothing; slopes of 2 towards the old policy."""
+    old = _tensor(-1.0, -1.0, -1.0)
+    logprobs = (old + _tensor(0.5, -0.25, 3.0)).requires_grad_()
+    penalty = covariance_penalty(logprobs, old, torch.tensor([True, True, False]), 2.0)
+    assert penalty.tolist() == [1.0, 0.5, 0.0]
+    assert torch.autograd.grad(penalty.sum(), logprobs)[0].tolist() == [2.0, -2.0, 0.0]
+
+
+def test_an_entropy_bonus_is_a_loss_that_falls_with_entropy() -> None:
+    entropy = _tensor(0.0, 0.5, 2.0).requires_grad_()
+    bonus = entropy_bonus(entropy, 0.1)
+    assert bonus.tolist() == pytest.approx([0.0, -0.05, -0.2])
+    assert torch.autograd.grad(bonus.sum(), entropy)[0].tolist() == pytest.approx([-0.1] * 3)
+
+
 @pytest.mark.parametrize("advantage", [1.5, -0.7])
 def test_on_the_policy_that_sampled_every_objective_is_the_policy_gradient(advantage: float) -> None:
     """d loss / d log p = -A at a ratio of 1: they differ off the policy only."""
@@ -128,6 +158,7 @@ def test_on_the_policy_that_sampled_every_objective_is_the_policy_gradient(advan
         lambda new: clipped_weight(new, old, advantages, clip_low=1.0, clip_high=0.28),
         lambda new: soft_gate(new, old, advantages, tau_positive=1.0, tau_negative=1.05),
         lambda new: clipped_surrogate(new, old, advantages, clip_low=0.2, clip_high=0.28, dual_clip=3.0),
+        lambda new: unclipped_surrogate(new, old, advantages),
     ):
         logprobs = old.clone().requires_grad_()
         assert _gradient(terms_of(logprobs), logprobs) == pytest.approx([-advantage] * 3)

@@ -155,6 +155,14 @@ def test_each_switch_of_retention_alone(switch: str, expected: set[str]) -> None
     assert _plain(trainer.step(1).retained.trajectories) == expected
 
 
+def test_an_exploration_that_found_no_right_answer_is_no_mixed_group() -> None:
+    """b's wrong responses differ in form, as others do by a punishment for length."""
+    scripts = {"a": "xxxx|vfx", "b": "xxxx|fxx"}
+    for switch, expected in (("false", {"a4", "b4"}), ("true", {"a4"})):
+        trainer, _ = make_trainer(scripts, *GROUPS, f"retention.mixed_groups={switch}")
+        assert _plain(trainer.step(1).retained.trajectories) == expected
+
+
 def test_replay_comes_every_so_many_steps_those_that_only_generated_included() -> None:
     """Unit 2 * 4 = 8, 4 retained a step: updates at 2, 4, 6, 8; replays at 3, 6, 9 of what there is."""
     trainer, learner = make_trainer(

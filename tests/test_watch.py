@@ -131,11 +131,13 @@ def test_how_this_rank_ended_is_told(scene: Scene, error: Exception, ended: str,
 
 def test_too_little_memory_ends_with_the_way_out(scene: Scene) -> None:
     """Outside of what ranks agree on: a load, an optimizer's step."""
-    with pytest.raises(
-        RunFailed, match=r"^rank 0 is out of memory \(CUDA out of memory\): lower rollout\.slots"
+    with (
+        pytest.raises(
+            RunFailed, match=r"^rank 0 is out of memory \(CUDA out of memory\): lower rollout\.slots"
+        ),
+        scene.watch.guarding(),
     ):
-        with scene.watch.guarding():
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
     assert (scene.own().ended or "").startswith("rank 0 is out of memory")
     assert scene.own().code == 1
 

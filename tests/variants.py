@@ -20,8 +20,7 @@ SETTINGS = (
     "train.save_every=0",
     "train.steps=2",
 )
-# UEC-RL adds the same to any objective; Dr. GRPO's keeps other trajectories, GSPO has no token ratios.
-ALGORITHMS = (*(name for name in get_args(Algorithm) if "+" not in name), "dr_grpo+uec", "gspo+uec")
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
 PARTS: dict[str, tuple[str, ...]] = {
     "lora": (*LORA, "lora.vision=true"),

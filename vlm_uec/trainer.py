@@ -116,7 +116,7 @@ class Trainer:
         rules = self.config.retention
         regular, explored = list(experience.regular), list(experience.explored)
         if rules.mixed_groups:
-            regular = retain_mixed_groups(regular)
+            regular, explored = retain_mixed_groups(regular), retain_mixed_groups(explored)
         if rules.regular:
             regular = retain_regular(regular, rules.threshold)
         if rules.exploration:

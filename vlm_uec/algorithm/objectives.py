@@ -90,6 +90,32 @@ def soft_gate(
     )
 
 
+def unclipped_surrogate(
+    logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor
+) -> SurrogateTerms:
+    """-r A, all [T]: the policy gradient by importance sampling, whose gradient never ends.
+
+    What KL-Cov (arXiv 2505.22617, section 4) puts its penalty on in place of a clip.
+    """
+    ratio = bounded_exp(logprobs - old_logprobs)
+    never = torch.zeros_like(advantages, dtype=torch.bool)
+    return SurrogateTerms(
+        loss=-ratio * advantages, ratio=ratio.detach(), clipped_low=never, clipped_high=never
+    )
+
+
+def covariance_penalty(
+    logprobs: torch.Tensor, old_logprobs: torch.Tensor, leading: torch.Tensor, coefficient: float
+) -> torch.Tensor:
+    """coefficient |log p - log old| on the tokens of `leading` (bool), 0 elsewhere; all [T]. KL-Cov's."""
+    return coefficient * (logprobs - old_logprobs).abs() * leading
+
+
+def entropy_bonus(entropy: torch.Tensor, coefficient: float) -> torch.Tensor:
+    """-coefficient H of each token's distribution, [T]; as in A3C (arXiv 1602.01783, section 4)."""
+    return -coefficient * entropy
+
+
 def covariance_selection(logprobs: torch.Tensor, advantages: torch.Tensor, fraction: float) -> torch.Tensor:
     """Which tokens ([T] bool) are the `fraction` of largest (log p - mean)(A - mean), at least one of any.
 

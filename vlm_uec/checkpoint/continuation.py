@@ -19,6 +19,7 @@ _PROMPTS = "waiting responses were sampled for prompts made with it"
 _REWARD = "waiting responses were judged with it"
 # What a checkpoint's state depends on, and how.
 FIXED = {
+    "algorithm": "a run is of one algorithm",
     "model.precision": _STATE,
     "model.freeze_vision": _STATE,
     "model.freeze_projector": _STATE,

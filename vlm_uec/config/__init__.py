@@ -254,10 +254,10 @@ class AdvantageConfig(Section):
 class LossConfig(Section):
     """The policy objective, and what is added to it."""
 
-    name: Literal["grpo", "gspo", "cispo", "sapo"] = Field(
+    name: Literal["grpo", "gspo", "cispo", "sapo", "unclipped"] = Field(
         "grpo",
         description="PPO's clip of each token's ratio, of a response's (gspo), of a weight without gradient "
-        "(cispo), or a soft gate (sapo).",
+        "(cispo), a soft gate (sapo), or no bound at all (unclipped: KL-Cov's).",
     )
     clip_low: float = Field(
         0.2,
@@ -496,7 +496,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "cispo": {"loss": {"name": "cispo", "clip_low": 1.0, "clip_high": 0.28, "kl_coef": 0.0}},
     "sapo": {"loss": {"name": "sapo", "aggregation": "sequence_mean", "kl_coef": 0.0}},
     "entropy_bonus": {"loss": {"entropy_coef": 1e-3}},
-    "kl_cov": {"loss": {"kl_cov_coef": 1.0, "kl_coef": 0.0}},
+    "kl_cov": {"loss": {"name": "unclipped", "kl_cov_coef": 1.0, "kl_coef": 0.0}},
 }
 # Where UEC-RL's own numbers do not fit an objective's advantages: R - mean stays below 1.
 _UEC_BESIDE: dict[str, dict[str, Any]] = {"dr_grpo": {"stabilizer": {"min_advantage": 0.5}}}

@@ -22,7 +22,7 @@ from vlm_uec.algorithm.losses import (
     token_weights,
     truncated_importance_weights,
 )
-from vlm_uec.algorithm.objectives import covariance_selection
+from vlm_uec.algorithm.objectives import covariance_penalty, covariance_selection, entropy_bonus
 from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.config import LossConfig
 from vlm_uec.data.collator import PackedBatch, Row, pack
@@ -314,9 +314,9 @@ class Learner:
         """What entropy baselines put beside the objective, [T]: a bonus, a KL to the old policy (KL-Cov)."""
         added: torch.Tensor | float = 0.0
         if self.loss.entropy_coef:
-            added = added - self.loss.entropy_coef * entropy
+            added = added + entropy_bonus(entropy, self.loss.entropy_coef)
         if terms.leading is not None:
-            added = added + self.loss.kl_cov_coef * (logprobs - terms.old).abs() * terms.leading
+            added = added + covariance_penalty(logprobs, terms.old, terms.leading, self.loss.kl_cov_coef)
         return added
 
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:

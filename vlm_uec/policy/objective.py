@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from vlm_uec.algorithm.losses import SurrogateTerms, clipped_surrogate
-from vlm_uec.algorithm.objectives import clipped_weight, sequence_surrogate, soft_gate
+from vlm_uec.algorithm.objectives import (
+    clipped_weight,
+    sequence_surrogate,
+    soft_gate,
+    unclipped_surrogate,
+)
 from vlm_uec.config import LossConfig
 
 
@@ -35,6 +40,8 @@ def surrogate(
             tau_positive=loss.tau_positive,
             tau_negative=loss.tau_negative,
         )
+    if loss.name == "unclipped":
+        return unclipped_surrogate(logprobs, old_logprobs, advantages)
     return clipped_surrogate(
         logprobs,
         old_logprobs,
