@@ -17,13 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
-
-import transformers
 
 from benchmarks.step import machine
 from benchmarks.study_base import make_base, make_data
@@ -31,6 +31,7 @@ from benchmarks.study_figures import draw
 from benchmarks.study_finals import final_scores
 from benchmarks.study_probe import by_source, probe_all
 from benchmarks.study_results import (
+    PASSES,
     K,
     Outcome,
     estimate,
@@ -41,10 +42,13 @@ from benchmarks.study_results import (
     record,
     relative_gain,
 )
-from benchmarks.study_runs import ARMS, SETTINGS, Inputs, places, run_all, study_runs, training
+from benchmarks.study_runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
+from vlm_uec.command import exit_code_of
+from vlm_uec.errors import UserError
 from vlm_uec.telemetry.writers import to_json
 
 TOKENS = 1_000_000
+FOLLOWED = ("UEC", "UEC, no retention")  # compared with GRPO on the way as well
 NUMBERS = {
     "pass_1": "Pass@1",
     "pass_k": f"Pass@{K}",
@@ -91,38 +95,58 @@ def print_tables(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[st
 def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
     """Differences to GRPO, paired by seed; gains over the base model; what is left of the entropy."""
     told: dict[str, Any] = {}
-    for arm in arms:
-        if arm != "GRPO" and "GRPO" in arms:
-            told[f"{arm} - GRPO"] = {
-                name: vars(paired(outcomes, arm, "GRPO", name)) for name in ("pass_1", "pass_k")
+    pairs = [(arm, other) for arm in arms for other in ("GRPO", MATCHED.get(arm)) if other in arms]
+    for arm, other in pairs:
+        if arm != other:
+            told[f"{arm} - {other}"] = {
+                name: vars(paired(outcomes, arm, other, name)) for name in ("pass_1", "pass_k")
             }
-            told[f"gain of {arm} / gain of GRPO"] = relative_gain(outcomes, arm, "GRPO", base["pass_1"])
+            told[f"gain of {arm} / gain of {other}"] = relative_gain(outcomes, arm, other, base["pass_1"])
     for arm in arms:
         first, last = (of_arm(outcomes, arm, f"entropy_{end}") for end in ("first", "last"))
         told[f"{arm}: entropy, last / first"] = vars(
             estimate([last[seed] / first[seed] for seed in sorted(first)])
         )
-        found = [value for value in of_arm(outcomes, arm, "prediction").values() if value is not None]
-        if found:
-            told[f"{arm}: correlation of predicted with measured entropy change"] = vars(estimate(found))
+        for what in PASSES:
+            found = [p for one in outcomes if one.arm == arm and (p := one.predictions[what]) is not None]
+            if found:
+                told[f"{arm}: predicted and measured entropy change, {what}s"] = {
+                    name: vars(estimate([getattr(one, name) for one in found]))
+                    for name in ("correlation", "size")
+                }
     return told
 
 
-def on_the_way(outcomes: Sequence[Outcome], tokens: int, base: dict[str, float]) -> dict[str, Any]:
-    """UEC - GRPO, paired by seed: at equal sampled tokens, and at equal steps, as the paper counts."""
+def on_the_way(outcomes: Sequence[Outcome], arm: str, tokens: int, base: dict[str, float]) -> dict[str, Any]:
+    """`arm` - GRPO, paired by seed: at equal sampled tokens, and at equal steps, as the paper counts."""
     told: dict[str, Any] = {}
-    both = [one for one in outcomes if one.arm in ("GRPO", "UEC")]
+    both = [one for one in outcomes if one.arm in ("GRPO", arm)]
     if len({one.arm for one in both}) < 2:
         return told
     steps = min(one.steps for one in both)
     places = [("tokens", tokens * share) for share in (0.25, 0.5, 0.75)] + [("step", steps)]
     for axis, place in places:
-        found = paired_at(both, ("UEC", "GRPO"), axis, place, base)
-        told[f"UEC - GRPO at {place:,.0f} {axis}"] = {name: vars(found[name]) for name in found}
+        found = paired_at(both, (arm, "GRPO"), axis, place, base)
+        told[f"{arm} - GRPO at {place:,.0f} {axis}"] = {name: vars(found[name]) for name in found}
     return told
 
 
-def main() -> None:
+def keep_settings(path: Path, settings: Sequence[str]) -> None:
+    """Writes them down; raises `UserError` where a study of other ones was begun there."""
+    told = to_json({"settings": list(settings)}) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != told:
+        raise UserError(f"{path}: a study of other settings; give --out another directory")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(told, encoding="utf-8")
+
+
+def ingredients(model: Path, data: Path) -> dict[str, str]:
+    """SHA-256 of what every run starts from, by name."""
+    files = [model / "model.safetensors", *sorted(data.glob("*.parquet"))]
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -133,7 +157,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=places(), help="runs at a time (%(default)s)")
     parser.add_argument("--probes", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="passed to every run")
-    arguments = parser.parse_intermixed_args()
+    return parser.parse_intermixed_args()
+
+
+def study(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
     started = time.monotonic()
 
@@ -142,6 +169,8 @@ def main() -> None:
 
     # So that a kill ends the runs as well; they go on from their checkpoints.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
+    settings = [*SETTINGS, *arguments.overrides]
+    keep_settings(out / "settings.json", settings)
     model, data = prepare(out)
     say("base model and data are there")
     base = base_scores(model, data, out / "base_passk")
@@ -154,12 +183,16 @@ def main() -> None:
     )
     finals = final_scores(runs, inputs, out / "finals", arguments.jobs, say)
     print_tables(outcomes, arguments.arms, base)
-    told = comparisons(outcomes, arguments.arms, base) | on_the_way(outcomes, arguments.tokens, base)
+    told = comparisons(outcomes, arguments.arms, base)
+    for arm in FOLLOWED:
+        told |= on_the_way(outcomes, arm, arguments.tokens, base)
     pushes = by_source(probes)
     print(json.dumps({"comparisons": told, "pushes": pushes, "finals": finals}, indent=2))
     result = {
-        "machine": {**machine(), "transformers": transformers.__version__},
-        "settings": [*SETTINGS, *arguments.overrides],
+        "machine": machine() | {name: version(name) for name in ("transformers", "deepspeed")},
+        "ingredients": ingredients(model, data),
+        "settings": settings,
+        "arms": {arm: ARMS[arm] for arm in arguments.arms},
         "tokens": arguments.tokens,
         "seeds": arguments.seeds,
         "base": base,
@@ -174,5 +207,10 @@ def main() -> None:
         say(str(path))
 
 
+def main() -> int:
+    arguments = parse_arguments()
+    return exit_code_of(lambda: study(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

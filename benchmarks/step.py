@@ -230,8 +230,16 @@ def median_of(turns: Sequence[Steps], phase: str) -> float:
     return median(step[phase] for turn in turns for step in turn)
 
 
+def _processor() -> str:
+    """As Linux names it; other systems say less."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
 def machine() -> dict[str, Any]:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     return {
         "device": device,
         "cpus": os.cpu_count(),

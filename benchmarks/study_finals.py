@@ -38,7 +38,7 @@ from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import Group
 
 SEED = 1
-ARMS = ("GRPO", "UEC")
+ARMS = ("GRPO", "UEC", "UEC, no retention")
 
 
 def final_scores(
@@ -46,7 +46,10 @@ def final_scores(
 ) -> dict[str, Any]:
     """The base model's kinds and entropy, and means over seeds of `ARMS`."""
     wanted = [run for run in runs if run.arm in ARMS]
-    jobs = {run: _job(out, run.folder.name, replace(inputs, model=run.folder / "export")) for run in wanted}
+    jobs = {
+        run: _job(out, f"{run.folder.name}_{inputs.tokens}", replace(inputs, model=run.folder / "export"))
+        for run in wanted
+    }
     base = _job(out, "base", inputs)
     run_all([base, *jobs.values()], at_a_time, say)
     told = {"base": _read(base)}

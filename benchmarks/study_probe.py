@@ -5,8 +5,9 @@
 Trains UEC (`key=value` as for train.py) and stops every few steps. At each stop the policy as it stands
 samples the next steps' prompts. Then a copy of it makes one normalised step of plain gradient descent on what
 one source alone would be trained on, through the trainer's own loss and passes, and the exact entropy is
-measured on the same states, those of all regular responses just sampled. The copy is set back, and the next
-source has its turn. Plain descent, because Adam's moments are of all sources together.
+measured on the same states: those of all regular responses just sampled, and of those to difficult prompts
+apart. The copy is set back, and the next source has its turn. Plain descent, because Adam's moments are of
+all sources together; steps of one length, because a direction is asked for and not a force.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import groupby, product
 from math import comb
 from pathlib import Path
 from statistics import fmean
@@ -25,7 +26,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the reposit
 
 import torch
 
+from benchmarks.study_results import estimate
 from benchmarks.study_runs import CONFIG, Inputs, Job, run_all
+from vlm_uec.algorithm.exploration import is_difficult
 from vlm_uec.algorithm.retention import retain_exploration, retain_regular
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.collator import PackedBatch, Row, pack
@@ -41,6 +44,7 @@ from vlm_uec.run import Run
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 
 STEPS, EVERY, FIRST = 60, 5, 10
+STATES = {"all states": "change", "states of difficult prompts": "difficult_change"}
 BATCHES = 4  # steps' worth of prompts sampled for a probe
 LENGTH = 0.02  # of the step in weight space, whatever the gradient's
 
@@ -54,6 +58,15 @@ class Probe:
     trajectories: int
     before: float
     change: float
+    difficult_change: float | None  # on the states of difficult prompts; None where there were none
+
+
+@dataclass(frozen=True)
+class Entropies:
+    """Means over the tokens of the fixed states, in nats."""
+
+    all: float
+    difficult: float | None
 
 
 class Descent:
@@ -120,7 +133,7 @@ class Prober:
             "exploration": retain_exploration(explored, rules.retain, rules.magnitude),
         }
         self._set_back()
-        before = self._entropy(regular)
+        before = self._entropies(regular)
         for source, batch in batches.items():
             if batch:
                 self.learner.update(batch, [None] * len(batch), [None] * len(batch))
@@ -130,11 +143,14 @@ class Prober:
             yield self._measured(step, "replay", len(replay), before, regular)
 
     def _measured(
-        self, step: int, source: str, count: int, before: float, states: Sequence[Trajectory]
+        self, step: int, source: str, count: int, before: Entropies, states: Sequence[Trajectory]
     ) -> Probe:
-        change = self._entropy(states) - before
+        after = self._entropies(states)
         self._set_back()
-        return Probe(step, source, count, before, change)
+        hard = None
+        if before.difficult is not None and after.difficult is not None:
+            hard = after.difficult - before.difficult
+        return Probe(step, source, count, before.all, after.all - before.all, hard)
 
     def _sample(self, step: int) -> tuple[list[Trajectory], list[Trajectory]]:
         """Of prompts that training has not come to; under keys that it does not use."""
@@ -154,15 +170,22 @@ class Prober:
         with self.run.policy.gathered() as policy:
             self.copy.load_state_dict(policy.state_dict())
 
-    def _entropy(self, states: Sequence[Trajectory]) -> float:
-        """Mean over all tokens."""
-        entropies = []
-        for name, members in groupby(states, lambda t: t.response.problem_id):
+    def _entropies(self, states: Sequence[Trajectory]) -> Entropies:
+        every: list[torch.Tensor] = []
+        difficult: list[torch.Tensor] = []
+        for name, group in groupby(states, lambda t: t.response.problem_id):
+            members = list(group)
             prompt = self.run.prompts.encode(name)
             row = Row(prompt, tuple(t.response.tokens for t in members))
             with torch.no_grad():
-                entropies.append(self.copy(pack([row], [self.copy.frozen_features(prompt)]))[1])
-        return float(torch.cat(entropies).double().mean())
+                every.append(self.copy(pack([row], [self.copy.frozen_features(prompt)]))[1].double())
+            if is_difficult([t.reward.accuracy for t in members]):
+                difficult.append(every[-1])
+        return Entropies(_mean(every), _mean(difficult) if difficult else None)
+
+
+def _mean(parts: Sequence[torch.Tensor]) -> float:
+    return float(torch.cat(list(parts)).mean())
 
 
 def probe_all(
@@ -194,18 +217,28 @@ def sign_test(ups: int, downs: int) -> float:
     return min(1.0, 2 * tail)
 
 
-def by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Of each source: probes, how many moved entropy up, the mean change, and the sign test's p."""
-    told = {}
-    for source in ("exploration", "regular", "replay"):
-        changes = [probe["change"] for probe in probes if probe["source"] == source]
-        ups, downs = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
+def by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of each source, on all states and on those of difficult prompts: what its probes did to entropy.
+
+    Seeds are what is independent, probes of a seed are not: the interval and the sign test are over the
+    seeds' means.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for source, states in product(("exploration", "regular", "replay"), STATES):
+        changes: dict[int, list[float]] = {}
+        for probe in probes:
+            if probe["source"] == source and probe[STATES[states]] is not None:
+                changes.setdefault(probe["seed"], []).append(probe[STATES[states]])
         if changes:
-            told[source] = {
-                "probes": len(changes),
-                "up": ups,
-                "mean_change": fmean(changes),
-                "p": sign_test(ups, downs),
+            means = [fmean(of_seed) for of_seed in changes.values()]
+            ups = sum(mean > 0 for mean in means)
+            told.setdefault(source, {})[states] = {
+                "probes": sum(map(len, changes.values())),
+                "probes_up": sum(change > 0 for of_seed in changes.values() for change in of_seed),
+                "seeds": len(means),
+                "seeds_up": ups,
+                "change": vars(estimate(means)),
+                "p": sign_test(ups, len(means) - ups),
             }
     return told
 

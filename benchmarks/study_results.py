@@ -15,7 +15,9 @@ from vlm_uec.telemetry.writers import METRICS, read_jsonl
 K = 16
 EDGE = 10  # steps whose mean is a run's first, or last, entropy
 # Student's t, two-sided 95 %, by degrees of freedom (any table).
-_T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+_T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+_T95_BEYOND = 2.228  # too wide for more: an interval must not be too narrow
+PASSES = ("update", "replay")
 
 Row = Mapping[str, Any]
 
@@ -48,8 +50,16 @@ class Outcome:
     entropy_last: float
     entropy_least: float  # of any EDGE steps in a row
     rescued: int
-    prediction: float | None  # correlation of predicted with measured changes of entropy, updates and replays
+    predictions: dict[str, Prediction | None]  # of updates, and of replays
     course: tuple[Validated, ...]  # in order
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How predicted changes of entropy went with those measured on the tokens that were trained on."""
+
+    correlation: float  # Pearson's
+    size: float  # standard deviation of the measured ones over that of the predicted ones
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ def outcome_of(run: StudyRun) -> Outcome:
         entropy_last=windows[-1],
         entropy_least=min(windows),
         rescued=int(sum(row["uec/rescued_prompts"] for row in rows)),
-        prediction=prediction_of(rows),
+        predictions={what: prediction_of(rows, what) for what in PASSES},
         course=tuple(
             Validated(
                 row["step"], int(row["response_tokens/total"]), row["eval/pass@1"], row[f"eval/pass@{K}"]
@@ -91,17 +101,20 @@ def outcome_of(run: StudyRun) -> Outcome:
     )
 
 
-def prediction_of(rows: Sequence[Row]) -> float | None:
-    """Pearson's correlation of predicted and measured changes of entropy over a run's optimizer steps."""
+def prediction_of(rows: Sequence[Row], what: str) -> Prediction | None:
+    """Of a run's updates or replays (`what`), those of a trainer's step together; None below three of them.
+
+    Apart, because the two differ in their means: together they would correlate by that alone.
+    """
     pairs = [
         (row[f"{what}/entropy_predicted"], row[f"{what}/entropy_change"])
         for row in rows
-        for what in ("update", "replay")
         if row.get(f"{what}/entropy_change") is not None
     ]
     if len(pairs) < 3:
         return None
-    return correlation(*(list(values) for values in zip(*pairs, strict=True)))
+    predicted, measured = (list(values) for values in zip(*pairs, strict=True))
+    return Prediction(correlation(predicted, measured), stdev(measured) / stdev(predicted))
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -109,7 +122,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = fmean(values)
     if len(values) < 2:
         return Estimate(mean, -math.inf, math.inf)
-    off = _T95[len(values) - 1] * stdev(values) / math.sqrt(len(values))
+    quantile = _T95[len(values) - 2] if len(values) - 2 < len(_T95) else _T95_BEYOND
+    off = quantile * stdev(values) / math.sqrt(len(values))
     return Estimate(mean, mean - off, mean + off)
 
 
@@ -159,4 +173,4 @@ def record(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def _optimizer_steps(row: Row) -> float:
-    return sum(row.get(f"{what}/optimizer_steps", 0) for what in ("update", "replay"))
+    return sum(row.get(f"{what}/optimizer_steps", 0) for what in PASSES)

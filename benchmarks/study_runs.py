@@ -54,6 +54,8 @@ SETTINGS = (
     "train.keep_best=0",
     "guard.rank_timeout=600",
 )
+# What an arm is compared with besides GRPO: the same with as many optimizer steps a batch.
+MATCHED = {"UEC, two steps a batch": "GRPO, two steps a batch"}
 MANY_STEPS = 100_000  # the bound of sampled tokens ends a run
 
 

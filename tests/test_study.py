@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
 
+from benchmarks.entropy_study import comparisons
 from benchmarks.study_finals import by_kind, entropy_by_token
 from benchmarks.study_probe import by_source, sign_test
-from benchmarks.study_results import Outcome, Validated, at, estimate, paired_at, prediction_of, relative_gain
+from benchmarks.study_results import (
+    PASSES,
+    Outcome,
+    Validated,
+    at,
+    estimate,
+    outcome_of,
+    paired_at,
+    prediction_of,
+    relative_gain,
+)
+from benchmarks.study_runs import StudyRun
 
 
 def _outcome(arm: str, seed: int, *course: tuple[int, int, float]) -> Outcome:
@@ -19,7 +33,20 @@ def _outcome(arm: str, seed: int, *course: tuple[int, int, float]) -> Outcome:
     validated = tuple(Validated(step, tokens, value, 2 * value) for step, tokens, value in course)
     last = validated[-1]
     return Outcome(
-        arm, seed, last.step, last.tokens, 0, 0.0, last.pass_1, last.pass_k, 1, 1, 1, 0, None, validated
+        arm,
+        seed,
+        last.step,
+        last.tokens,
+        0,
+        0.0,
+        last.pass_1,
+        last.pass_k,
+        1,
+        1,
+        1,
+        0,
+        dict.fromkeys(PASSES),
+        validated,
     )
 
 
@@ -63,14 +90,62 @@ def test_a_relative_gain_is_of_the_means_over_the_base_model() -> None:
     assert relative_gain(RUNS, "UEC", "GRPO", 0.25) == pytest.approx(4 / 3)
 
 
-def test_predicted_and_measured_changes_of_updates_and_replays_are_correlated_together() -> None:
-    rows = [
-        {"update/entropy_predicted": 1.0, "update/entropy_change": 2.0},
-        {"update/entropy_predicted": 2.0, "update/entropy_change": 4.0, "replay/entropy_change": None},
-        {"replay/entropy_predicted": -1.0, "replay/entropy_change": -2.0},
+def test_predicted_and_measured_changes_of_updates_and_of_replays_are_compared_apart() -> None:
+    """Updates: measured is 3 times predicted. Replays: the other way about, twice as large."""
+    rows: list[dict[str, float | None]] = [
+        {"update/entropy_predicted": p, "update/entropy_change": 3 * p, "replay/entropy_change": None}
+        for p in (1.0, 2.0, 4.0)
     ]
-    assert prediction_of(rows) == pytest.approx(1)
-    assert prediction_of(rows[:2]) is None
+    rows += [{"replay/entropy_predicted": p, "replay/entropy_change": 90 - 2 * p} for p in (1.0, 2.0, 5.0)]
+    updates, replays = prediction_of(rows, "update"), prediction_of(rows, "replay")
+    assert updates is not None and replays is not None
+    assert (updates.correlation, updates.size) == pytest.approx((1, 3))
+    assert (replays.correlation, replays.size) == pytest.approx((-1, 2))
+    assert prediction_of(rows[:5], "replay") is None
+
+
+def test_a_runs_numbers_are_read_from_its_metrics(tmp_path: Path) -> None:
+    """Twelve steps of entropy 1 to 12: means of ten are 5.5, 6.5 and 7.5. Validated after 6 and 12."""
+    rows: list[dict[str, float | None]] = [
+        {
+            "step": step,
+            "response_tokens/total": 100 * step,
+            "entropy/exact": float(step),
+            "time/step": 30.0,
+            "uec/rescued_prompts": 2,
+            "update/optimizer_steps": 1,
+            "replay/optimizer_steps": 1 if step % 5 == 0 else 0,
+            "eval/pass@1": step / 100 if step % 6 == 0 else None,
+            "eval/pass@16": step / 50 if step % 6 == 0 else None,
+        }
+        for step in range(1, 13)
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
+    told = outcome_of(StudyRun("UEC", 3, tmp_path))
+    assert (told.arm, told.seed, told.steps, told.tokens, told.optimizer_steps) == ("UEC", 3, 12, 1200, 14)
+    assert (told.minutes, told.rescued, told.pass_1, told.pass_k) == (6.0, 24, 0.12, 0.24)
+    assert (told.entropy_first, told.entropy_last, told.entropy_least) == (5.5, 7.5, 5.5)
+    assert told.course == (Validated(6, 600, 0.06, 0.12), Validated(12, 1200, 0.12, 0.24))
+    assert told.predictions == {"update": None, "replay": None}
+
+
+def test_arms_are_compared_with_grpo_and_with_what_has_as_many_steps() -> None:
+    last = {"GRPO": 0.5, "GRPO, two steps a batch": 0.6, "UEC, two steps a batch": 0.8}
+    outcomes = [
+        _outcome(arm, seed, (1, 100, value + seed / 100)) for arm, value in last.items() for seed in (1, 2)
+    ]
+    told = comparisons(outcomes, list(last), {"pass_1": 0.315, "pass_k": 0.63})
+    differences = {name: value["pass_1"]["mean"] for name, value in told.items() if " - " in name}
+    assert differences == pytest.approx(
+        {
+            "GRPO, two steps a batch - GRPO": 0.1,
+            "UEC, two steps a batch - GRPO": 0.3,
+            "UEC, two steps a batch - GRPO, two steps a batch": 0.2,
+        }
+    )
+    # (0.815 - 0.315) / (0.615 - 0.315)
+    assert told["gain of UEC, two steps a batch / gain of GRPO, two steps a batch"] == pytest.approx(5 / 3)
 
 
 def test_the_sign_test_is_exact() -> None:
@@ -79,11 +154,21 @@ def test_the_sign_test_is_exact() -> None:
 
 
 def test_pushes_are_told_by_source() -> None:
-    probes = [{"source": "replay", "change": change} for change in (-0.2, -0.1, 0.1, 0.0)]
-    told = by_source(probes)
-    assert set(told) == {"replay"}
-    assert (told["replay"]["probes"], told["replay"]["up"]) == (4, 1)
-    assert told["replay"]["mean_change"] == pytest.approx(-0.05)
+    """Means by seed -0.1, 0.1 and -0.3: mean -0.1, deviation 0.2, 4.303 x 0.2 / sqrt(3) to each side."""
+    changes = {1: (-0.3, 0.1), 2: (0.1,), 3: (-0.3, -0.3)}
+    probes = [
+        {"source": "replay", "seed": seed, "change": change, "difficult_change": None}
+        for seed, of_seed in changes.items()
+        for change in of_seed
+    ]
+    probes[0]["difficult_change"] = 0.5
+    told = by_source(probes)["replay"]
+    every, difficult = told["all states"], told["states of difficult prompts"]
+    assert (every["probes"], every["probes_up"], every["seeds"], every["seeds_up"]) == (5, 2, 3, 1)
+    assert every["change"]["mean"] == pytest.approx(-0.1)
+    assert every["change"]["high"] == pytest.approx(-0.1 + 4.303 * 0.2 / math.sqrt(3))
+    assert every["p"] == 1.0
+    assert (difficult["probes"], difficult["change"]["mean"]) == (1, 0.5)
 
 
 def _group(name: str, tokens: list[int], entropy: list[float]) -> Any:
