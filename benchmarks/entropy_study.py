@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -95,9 +96,8 @@ def print_tables(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[st
 def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
     """Differences to GRPO, paired by seed; gains over the base model; what is left of the entropy."""
     told: dict[str, Any] = {}
-    pairs = [(arm, other) for arm in arms for other in ("GRPO", MATCHED.get(arm)) if other in arms]
-    for arm, other in pairs:
-        if arm != other:
+    for arm, other in product(arms, arms):
+        if arm != other and other in ("GRPO", MATCHED.get(arm)):
             told[f"{arm} - {other}"] = {
                 name: vars(paired(outcomes, arm, other, name)) for name in ("pass_1", "pass_k")
             }

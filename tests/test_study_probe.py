@@ -38,7 +38,7 @@ class FakeRun:
         self.config = load_config("configs/tiny_cpu.yaml", [f"model.path={BUNDLED_MODEL}", "loss.kl_coef=0"])
         data = self.config.data
         self.encoder = PromptEncoder.from_pretrained(
-            BUNDLED_MODEL,
+            str(BUNDLED_MODEL),
             template="{{ question }}",
             min_pixels=data.min_pixels,
             max_pixels=data.max_pixels,
