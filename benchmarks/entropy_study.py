@@ -203,7 +203,7 @@ def study(arguments: argparse.Namespace) -> None:
         "probes": probes,
     }
     (out / "study.json").write_text(to_json(result) + "\n", encoding="utf-8")
-    for path in draw(runs, out / "figures"):
+    for path in draw(runs, base, out / "figures"):
         say(str(path))
 
 

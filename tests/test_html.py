@@ -122,6 +122,25 @@ def test_a_figure_is_xml_whatever_its_names(title: str, name: str) -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg" and document.count(b"<polyline") == 1
 
 
+def test_a_figures_legend_has_as_many_lines_as_its_names_need() -> None:
+    """Three names of 30 characters: two do not fit beside each other, and nothing leaves the page."""
+    names = [f"{number} {'x' * 28}" for number in range(3)]
+    document = figure("t", lines({name: [(0, 1), (1, 2)] for name in names}), "x", "y")
+    root = ElementTree.fromstring(document)
+    width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(\d x+)<', document)
+    assert [name for _, _, name in found] == names
+    assert len({y for _, y, _ in found}) == 3 and all(float(y) < height for _, y, _ in found)
+    assert all(float(x) + 30 * 6 < width for x, _, _ in found)
+
+
+@pytest.mark.parametrize(("from_zero", "lowest"), [(True, "0"), (False, "1")])
+def test_an_axis_from_zero_shows_it(from_zero: bool, lowest: str) -> None:
+    parts = lines({"s": [(0, 1.0), (9, 2.0)]}, from_zero=from_zero).parts
+    labels = re.findall(r'text-anchor="end">([\d.]+)<', "".join(parts))
+    assert labels[0] == lowest
+
+
 def test_a_card_without_a_drawing_says_so() -> None:
     assert "nothing recorded" in card("t", lines({"s": [(math.nan, 1.0)]}))
 

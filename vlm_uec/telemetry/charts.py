@@ -74,7 +74,8 @@ def legend_key(number: int, name: str) -> Html:
 
 def figure(title: str, drawing: Drawing, across: str, up: str) -> str:
     """A drawing as an SVG file for a paper: title, names of both axes, legend, on white."""
-    width, height = WIDTH + 24, HEIGHT + 76
+    legend, below = _legend(drawing.names, 24 + LEFT, HEIGHT + 64, WIDTH + 24)
+    width, height = WIDTH + 24, below + 12
     middle = 24 + LEFT + (WIDTH - LEFT - RIGHT) / 2
     parts = [
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
@@ -82,7 +83,7 @@ def figure(title: str, drawing: Drawing, across: str, up: str) -> str:
         f'<text transform="translate(16 138) rotate(-90)" text-anchor="middle">{text(up)}</text>',
         f'<g transform="translate(24 28)">{"".join(drawing.parts)}</g>',
         f'<text x="{middle}" y="{HEIGHT + 42}" text-anchor="middle">{text(across)}</text>',
-        *_legend(drawing.names, 24 + LEFT, HEIGHT + 64),
+        *legend,
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width * 1.5:g}">'
@@ -94,11 +95,13 @@ def lines(
     series: Mapping[str, Points],
     intervals: Mapping[str, Sequence[Interval]] | None = None,
     x_labels: Sequence[tuple[float, str]] = (),
+    *,
+    from_zero: bool = False,
 ) -> Drawing:
     """One line a series, its finite points only; no parts where there are none.
 
     `intervals`: upright lines by a series' name. `x_labels`: names of places on the x axis; where none are
-    given, its two ends tell their values.
+    given, its two ends tell their values. `from_zero`: the y axis shows 0, so that heights can be compared.
     """
     shown = {name: [p for p in points if all(map(math.isfinite, p))] for name, points in series.items()}
     shown = {name: points for name, points in shown.items() if points}
@@ -107,7 +110,7 @@ def lines(
     upright = {
         name: [i for i in (intervals or {}).get(name, ()) if all(map(math.isfinite, i))] for name in shown
     }
-    return Drawing(tuple(_lines(shown, upright, x_labels)), tuple(shown))
+    return Drawing(tuple(_lines(shown, upright, x_labels, from_zero)), tuple(shown))
 
 
 def bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], unit: str) -> Drawing:
@@ -126,15 +129,18 @@ def bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], unit: str
     return Drawing(tuple(parts), tuple(series))
 
 
-def _legend(names: Sequence[str], x: float, y: float) -> list[str]:
-    parts = []
+def _legend(names: Sequence[str], left: float, y: int, right: float) -> tuple[list[str], int]:
+    """From (left, y) on, in as many lines as the names need; the parts, and the last line's y."""
+    parts, x = [], left
     for number, name in enumerate(names):
+        if x > left and x + 15 + len(name) * CHARACTER > right:
+            x, y = left, y + 18
         parts.append(
             f'<rect x="{x:g}" y="{y - 9}" width="10" height="10" rx="3" fill="{colour_of(number)}"/>'
         )
         parts.append(f'<text x="{x + 15:g}" y="{y}">{text(name)}</text>')
         x += 30 + len(name) * CHARACTER
-    return parts
+    return parts, y
 
 
 def _bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], unit: str) -> list[str]:
@@ -167,9 +173,12 @@ def _lines(
     series: Mapping[str, Points],
     intervals: Mapping[str, Sequence[Interval]],
     x_labels: Sequence[tuple[float, str]],
+    from_zero: bool,
 ) -> list[str]:
     ends = [(x, end) for some in intervals.values() for x, low, high in some for end in (low, high)]
     points = [point for line in series.values() for point in line] + ends
+    if from_zero:
+        points.append((points[0][0], 0.0))
     frame = Frame.of(points)
     parts = frame.rules()
     if x_labels:
