@@ -24,7 +24,7 @@ from vlm_uec.telemetry.curves import (
     running_mean,
     thinned,
 )
-from vlm_uec.telemetry.scatter import correlation_of, scatter_chart
+from vlm_uec.telemetry.scatter import MAX_DOTS, correlation_of, scatter_chart
 
 VALUES = st.floats(-1e12, 1e12)
 
@@ -179,6 +179,18 @@ def test_dots_are_where_their_pairs_are_and_zero_has_its_lines() -> None:
     assert [(float(x), float(y)) for x, y in dots] == [(52, 194), (450, 12)]
     zero = re.findall(r'class="zero" x1="([\d.]+)" x2="([\d.]+)" y1="([\d.]+)" y2="([\d.]+)"', "".join(parts))
     assert [tuple(map(float, ends)) for ends in zero] == [(251, 251, 12, 194), (52, 450, 103, 103)]
+
+
+def test_of_many_dots_every_second_is_drawn_whatever_its_height() -> None:
+    """797 dots, of which 400 have room: 399 at x 0, 2, 4, ..., half a unit of the box to each; y goes 0, 1, 2
+    (194, 103, 12), so that every second one's goes 0, 2, 1."""
+    points = [(float(x), float(x % 3)) for x in range(797)]
+    dots = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', "".join(scatter_chart([(0, points)])))
+    expected = [(52 + x / 2, [194, 103, 12][x % 3]) for x in range(0, 797, 2)]
+    assert [(float(x), float(y)) for x, y in dots] == expected
+    assert len(dots) <= MAX_DOTS < len(points)
+    few = [(float(x), float(x % 3)) for x in range(MAX_DOTS)]
+    assert "".join(scatter_chart([(0, few)])).count("<circle") == MAX_DOTS
 
 
 def test_correlation_is_pearson_s_and_needs_values_that_vary() -> None:

@@ -105,6 +105,21 @@ def test_nothing_is_wider_than_the_window(long_report: Path, browser: Browser, w
 
 
 @needs_browser
+def test_long_names_of_many_runs_are_read_whole(tmp_path: Path, browser: Browser) -> None:
+    names = [f"{number:02d}_" + "a_long_name_" * 6 for number in range(9)]
+    runs = [write_run(tmp_path / name, range(1, 4), seed=seed) for seed, name in enumerate(names)]
+    browser.open(write_report(*runs, out=tmp_path / "p.html").path, size=(1400, 900))
+    card = "[...document.querySelectorAll('.card')].find(e => e.querySelector('.spent'))"
+    told = f"[...{card}.querySelectorAll('.spent span')].filter(e => e.offsetHeight > 0)"
+    assert browser.evaluate(f"{told}.map(e => e.textContent)") == names
+    wider = "[...document.querySelectorAll('.grid .card')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert browser.evaluate(wider) == 0  # none is to be scrolled to the end of a name
+    right = "getBoundingClientRect().right"
+    missing = f"[...document.querySelectorAll('.phases')].map(e => e.{right} - e.lastChild.{right})"
+    assert browser.evaluate(f"Math.min(...{missing})") == pytest.approx(0, abs=1)  # the longest bar
+
+
+@needs_browser
 def test_a_click_changes_what_the_x_axis_counts(long_report: Path, browser: Browser) -> None:
     browser.open(long_report)
     last = """[...document.querySelectorAll('.axis')].filter(e => e.offsetHeight > 0)

@@ -92,6 +92,35 @@ def test_each_source_has_a_share_of_the_room(tmp_path: Path) -> None:
     assert f"the first {MAX_GROUPS - 1} problems a source" in shown.rule
 
 
+def test_of_several_runs_each_is_shown_from_its_first_step_to_its_last(tmp_path: Path) -> None:
+    """A short run leaves to a long one what it does not need of the 24 steps."""
+    steps = {"short": range(1, 4), "long": range(10, 5001, 10)}
+    runs = []
+    for name, of_run in steps.items():
+        path = write_run(tmp_path / name, [1])
+        write_samples(path, {step: sample_bytes([sample("a")]) for step in of_run})
+        runs.append(read_run(path, name))
+    shown = choose_samples(runs)
+    assert [group.step for group in shown.groups if group.run == 0] == [3, 2, 1]
+    of_long = [group.step for group in shown.groups if group.run == 1]
+    assert len(of_long) == 21 and of_long[0] == 5000 and of_long[-1] == 10
+    assert [group.step for group in shown.groups] == sorted([*of_long, 1, 2, 3], reverse=True)
+    assert shown.rule.startswith("24 of the runs' 503 steps, of each all problems")
+
+
+def test_of_many_runs_each_has_four_steps_and_each_step_a_problem(tmp_path: Path) -> None:
+    """32 runs: the 24 steps of all would not be one each. Of 10 steps the 1st, 4th, 7th and 10th."""
+    path = write_run(tmp_path / "run", [1])
+    rows = [sample(problem, source) for problem in "ab" for source in ("regular", "exploration", "replay")]
+    write_samples(path, {step: sample_bytes(rows) for step in range(1, 11)})
+    shown = choose_samples([read_run(path, "run")] * 32)
+    for run in range(32):
+        of_run = [group for group in shown.groups if group.run == run]
+        assert [group.step for group in of_run if group.source == "regular"] == [10, 7, 4, 1]
+        assert {group.problem_id for group in of_run} == {"a"} and len(of_run) == 4 * 3
+    assert "of each the first 1 problems a source" in shown.rule
+
+
 @given(st.integers(0, 200), st.integers(2, 40))
 def test_places_are_spread_over_a_list_from_its_first_to_its_last(length: int, most: int) -> None:
     places = spread(length, most)
@@ -218,6 +247,19 @@ def test_of_a_huge_sample_file_the_beginning_is_read(tmp_path: Path) -> None:
     shown = chosen(run)
     assert [group.problem_id for group in shown.groups] == ["a"]
     assert "over 8 MiB, its first 1 responses are read" in shown.notes[0]
+
+
+def test_of_a_huge_sample_file_the_group_that_may_be_cut_is_left_out(tmp_path: Path) -> None:
+    """The last whole row is the second of b's from exploration, and a third was begun."""
+    rows = [sample("a"), sample("b"), sample("b", "exploration"), sample("b", "exploration", index=1)]
+    run = write_run(tmp_path / "run", [1])
+    write_samples(run, {1: sample_bytes(rows) + b" " * MAX_FILE_BYTES})
+    shown = chosen(run)
+    assert [(group.source, group.problem_id) for group in shown.groups] == [
+        ("regular", "a"),
+        ("regular", "b"),
+    ]
+    assert "its first 2 responses are read" in shown.notes[0]
 
 
 def test_rows_of_any_shape_are_shown_as_text(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ svg .rule { stroke: var(--line); } svg .bar:hover { opacity: 0.75; }
 svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 svg .interval { fill: none; stroke-width: 1.4; opacity: 0.7; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; color: var(--dim); font-size: 12px; }
+.legend span { overflow-wrap: anywhere; }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 5px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: 6px 10px; border-top: 1px solid var(--line); }

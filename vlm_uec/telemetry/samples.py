@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vlm_uec.trainer import StepOutcome
-from vlm_uec.types import Response
+from vlm_uec.types import Response, Trajectory
 
-A_SOURCE = 64  # of each source, a step: enough to read, small enough to keep
+A_SOURCE = 64  # responses of each source, a step: enough to read, small enough to keep
 
 
 def sample_rows(outcome: StepOutcome, text: Callable[[Response], str]) -> Iterator[dict[str, Any]]:
-    """The first responses of each source, as rows of samples/step_000010.jsonl."""
+    """The first problems' responses of each source, as rows of samples/step_000010.jsonl."""
     for source, trajectories in (
         ("regular", outcome.experience.regular),
         ("exploration", outcome.experience.explored),
         ("replay", outcome.replay.trajectories),
     ):
-        for trajectory in trajectories[:A_SOURCE]:
+        for trajectory in _first_groups(trajectories):
             reward = trajectory.reward
             yield {
                 "problem_id": trajectory.response.problem_id,
@@ -33,3 +34,20 @@ def sample_rows(outcome: StepOutcome, text: Callable[[Response], str]) -> Iterat
                 "truncated": trajectory.response.truncated,
                 "sampled_at": trajectory.step,
             }
+
+
+def _first_groups(trajectories: Sequence[Trajectory]) -> Iterator[Trajectory]:
+    """Problem by problem, as many as fit into `A_SOURCE` responses, and the first in any case.
+
+    A problem's responses all or none: without those cut off, a mixed group may look all wrong. A replay may
+    hold one problem's from several steps, which are far apart in it.
+    """
+    groups: defaultdict[str, list[Trajectory]] = defaultdict(list)
+    for trajectory in trajectories:
+        groups[trajectory.response.problem_id].append(trajectory)
+    written = 0
+    for group in groups.values():
+        if written and written + len(group) > A_SOURCE:
+            return
+        written += len(group)
+        yield from group

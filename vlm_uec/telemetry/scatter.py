@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from statistics import StatisticsError, correlation
 
 from vlm_uec.telemetry.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, Points, colour_of
-from vlm_uec.telemetry.curves import labels_of, thinned
+from vlm_uec.telemetry.curves import labels_of
 
-MAX_DOTS = 400  # of a series
+MAX_DOTS = 400  # of a series: of more every n-th is drawn, so that the cloud keeps its shape
 
 
 def scatter_chart(series: Sequence[tuple[int, Points]]) -> list[str]:
@@ -22,7 +23,7 @@ def scatter_chart(series: Sequence[tuple[int, Points]]) -> list[str]:
         y = frame.up(0)
         parts.append(f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
     for number, points in series:
-        for x, y in thinned(points, MAX_DOTS):
+        for x, y in points[:: ceil(len(points) / MAX_DOTS)]:
             left, up = frame.place(x, y)
             parts.append(
                 f'<circle class="dot" cx="{left:g}" cy="{up:g}" r="2.2" fill="{colour_of(number)}"/>'

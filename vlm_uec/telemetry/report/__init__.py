@@ -25,6 +25,7 @@ from vlm_uec.telemetry.report.evaluations import SUMMARY, Evaluation, evaluation
 from vlm_uec.telemetry.report.forecasts import forecast_cards
 from vlm_uec.telemetry.report.runs import RunData, names_of, read_run
 from vlm_uec.telemetry.report.tables import checkpoint_table, overview, settings_table
+from vlm_uec.telemetry.report.times import STYLE as TIME_STYLE
 from vlm_uec.telemetry.report.times import time_cards
 from vlm_uec.telemetry.room import cut
 from vlm_uec.telemetry.writers import METRICS
@@ -109,7 +110,7 @@ def _document(
         _curves(runs),
         element("section", *browser.parts),
     ]
-    looks = (CARD_STYLE, CURVE_STYLE, BROWSER_STYLE, _STYLE, filter_style([]), axis_style(axes))
+    looks = (CARD_STYLE, CURVE_STYLE, BROWSER_STYLE, TIME_STYLE, _STYLE, filter_style([]), axis_style(axes))
     return page(title, body, "".join(looks) + browser.style)
 
 

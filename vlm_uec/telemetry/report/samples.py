@@ -14,8 +14,8 @@ from vlm_uec.telemetry.report.runs import RunData, number
 from vlm_uec.telemetry.room import fair_share
 from vlm_uec.telemetry.writers import read_jsonl
 
-MAX_STEPS, MIN_STEPS = 24, 4  # of all runs together, of each run
-MAX_GROUPS = 300  # cards of all runs together
+MAX_STEPS, MIN_STEPS = 24, 4  # of all runs together, but of each run so many where it has them
+MAX_GROUPS = 300  # cards of all runs together, but of each source in each step one
 MAX_RESPONSES = 8  # of a group
 MAX_FILE_BYTES = 8 << 20
 SOURCES = ("regular", "exploration", "replay")
@@ -62,26 +62,29 @@ class ShownSamples:
 
 
 def choose_samples(runs: Sequence[RunData]) -> ShownSamples:
-    """The first and the last step of all runs and others evenly between, and of each source in each of them
+    """Of each run the first and the last step and others evenly between, and of each source in each of them
     the first problems: as many as there is room for, where some have fewer."""
     files = [_files(run) for run in runs]
-    steps = sorted({step for found in files for step in found})
-    chosen = [steps[place] for place in spread(len(steps), max(MIN_STEPS, MAX_STEPS // max(1, len(runs))))]
+    share = max(MIN_STEPS, fair_share([len(found) for found in files], MAX_STEPS, MAX_STEPS))
+    chosen = [
+        (steps[place], run)
+        for run, steps in enumerate(map(sorted, files))
+        for place in spread(len(steps), share)
+    ]
     notes: list[str] = []
     read = [
         groups
-        for step in reversed(chosen)
-        for run, found in enumerate(files)
-        if step in found
-        for groups in _groups(_rows(found[step], notes), run, step)
+        for step, run in sorted(chosen, key=lambda at: (-at[0], at[1]))
+        for groups in _groups(_rows(files[run][step], notes), run, step)
     ]
-    each = fair_share([len(groups) for groups in read], MAX_GROUPS, MAX_GROUPS)
+    each = max(1, fair_share([len(groups) for groups in read], MAX_GROUPS, MAX_GROUPS))
     some = "all problems" if each >= max(map(len, read), default=0) else f"the first {each} problems a source"
+    whose = "the runs' " if len(runs) > 1 else ""
     rule = (
-        f"{len(chosen)} of {len(steps)} steps, of each {some}, and of a problem up to {MAX_RESPONSES} "
-        "different responses, by advantage."
+        f"{len(chosen)} of {whose}{sum(map(len, files))} steps, of each {some}, and of a problem up to "
+        f"{MAX_RESPONSES} different responses, by advantage."
     )
-    return ShownSamples([group for groups in read for group in groups[: max(1, each)]], rule, notes)
+    return ShownSamples([group for groups in read for group in groups[:each]], rule, notes)
 
 
 def spread(length: int, most: int) -> list[int]:
@@ -104,6 +107,7 @@ def _rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
         notes.append(f"{error}; the samples of this step are left out")
         return []
     if over:
+        rows = [row for row in rows if _whose(row) != _whose(rows[-1])] or rows  # the last group may be cut
         notes.append(f"{path}: over {MAX_FILE_BYTES >> 20} MiB, its first {len(rows)} responses are read")
     return rows
 
@@ -112,14 +116,19 @@ def _groups(rows: Sequence[Row], run: int, step: int) -> list[list[SampleGroup]]
     """By source, in the order of the file."""
     found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        source = row.get("source")
-        known = source if isinstance(source, str) and source in SOURCES else OTHER
-        found[known, str(row.get("problem_id"))].append(row)
+        found[_whose(row)].append(row)
     groups = [
         SampleGroup(run, step, source, name, sorted(some, key=_advantage, reverse=True))
         for (source, name), some in found.items()
     ]
     return [[group for group in groups if group.source == source] for source in (*SOURCES, OTHER)]
+
+
+def _whose(row: Row) -> tuple[str, str]:
+    """The source and the problem."""
+    source = row.get("source")
+    known = source if isinstance(source, str) and source in SOURCES else OTHER
+    return known, str(row.get("problem_id"))
 
 
 def _advantage(row: Row) -> float:
