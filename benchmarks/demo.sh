@@ -1,24 +1,28 @@
 #!/usr/bin/env bash
 # The demo, step by step: data, Pass@k before, UEC-RL training under ZeRO-3, Pass@k after, report.
-# Usage: benchmarks/demo.sh "LAUNCHER AND ITS OPTIONS"
+# Usage: benchmarks/demo.sh "LAUNCHER AND ITS OPTIONS" [FOLDER PROBLEMS STEPS]
+# With the last three, a small one into FOLDER: so many problems in each split, so many steps.
 set -euo pipefail
 
 launch=$1
 model=assets/tiny-qwen2.5-vl
-run=runs/demo
-sampling=(--data data/synthetic --split test --n 8 --k 1 4 8 --max-tokens 96)
+run=${2:+$2/}runs/demo
+data=${2:+$2/}data/synthetic
+sizes=(--train "${3:-512}" --validation "${3:-64}" --test "${3:-128}")
+settings=(train.run_dir="$run" ${2:+data.path="$data" train.steps="$4"})
+sampling=(--data "$data" --split test --n 8 --k 1 4 8 --max-tokens 96 --max-pixels 7056)
 
-rm -rf "$run" "$run-before" "$run-after" data/synthetic
+rm -rf "$run" "$run-before" "$run-after" "$data"
 say() { printf '\n== %s\n' "$*"; }
 
 say "1/5 Drawing geometry problems"
-python -m data_prep synthetic --out data/synthetic --seed 1 --train 512 --validation 64 --test 128 --levels 1 2 3
+python -m data_prep synthetic --out "$data" --seed 1 "${sizes[@]}" --levels 1 2 3
 
 say "2/5 Pass@k of the model as bundled"
 python eval/passk.py --model "$model" "${sampling[@]}" --out "$run-before"
 
 say "3/5 UEC-RL under DeepSpeed ZeRO-3"
-$launch train.py --config configs/tiny_cpu.yaml train.run_dir="$run"
+$launch train.py --config configs/tiny_cpu.yaml "${settings[@]}"
 
 say "4/5 Pass@k of the trained model"
 python eval/passk.py --model "$run/export" "${sampling[@]}" --out "$run-after"

@@ -9,13 +9,14 @@ Estimated by counting bytes (vlm_uec/forecast), nothing is measured: the setting
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
 
 from vlm_uec.config import load_config
 from vlm_uec.forecast.memory import rank_memory
-from vlm_uec.forecast.shape import model_shape
+from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, step_tokens
 from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 
@@ -31,15 +32,24 @@ GPUS = (1, 2, 4, 8)
 LENGTHS = PromptLengths(1000, 2048)
 
 
-def peak(size: str, settings: tuple[str, ...], gpus: int) -> tuple[float, float]:
-    """GiB of a GPU at the fullest moment, and of host memory a GPU."""
-    config = load_config(RECIPE, [f"model.path=Qwen/Qwen2.5-VL-{size}-Instruct", *settings])
-    shape = model_shape(config.model.path)
+def model_of(size: str) -> str:
+    return f"Qwen/Qwen2.5-VL-{size}-Instruct"
+
+
+@cache  # weights are counted in a model without memory, a quarter of a second each time
+def shape_of(size: str) -> ModelShape:
+    shape = model_shape(model_of(size))
     if shape is None:
         raise RuntimeError(f"{size} is no published model")
+    return shape
+
+
+def peak(size: str, settings: tuple[str, ...], gpus: int) -> tuple[float, float]:
+    """GiB of a GPU at the fullest moment, and of host memory a GPU."""
+    config = load_config(RECIPE, [f"model.path={model_of(size)}", *settings])
     zero = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     memory = rank_memory(
-        config, zero["zero_optimization"], shape, LENGTHS, step_tokens(config, LENGTHS, gpus), gpus
+        config, zero["zero_optimization"], shape_of(size), LENGTHS, step_tokens(config, LENGTHS, gpus), gpus
     )
     return memory.peak / 2**30, memory.host / 2**30
 

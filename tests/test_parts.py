@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,6 +56,13 @@ def test_adapters_move_away_from_the_reference_that_they_are_held_to(runs: Path)
     """Without a second model: tests/test_adapters.py shows that it is the one training started from."""
     told = [row["kl/reference"] for row in metrics(runs / "lora") if "kl/reference" in row]
     assert told and min(told) > 0
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if name != "lora_adapter"])
+def test_the_export_is_a_whole_model(runs: Path, name: str) -> None:
+    export = runs / name / "export"
+    loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(export, output_loading_info=True)
+    assert not any(loaded[1][key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
 
 
 def test_an_export_of_adapters_loads_on_its_base(runs: Path) -> None:
