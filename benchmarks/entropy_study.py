@@ -21,7 +21,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
@@ -44,18 +43,13 @@ from benchmarks.study_results import (
     relative_gain,
 )
 from benchmarks.study_runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
+from benchmarks.study_tables import tables
 from vlm_uec.command import exit_code_of
 from vlm_uec.errors import UserError
 from vlm_uec.telemetry.writers import to_json
 
 TOKENS = 1_000_000
 FOLLOWED = ("UEC", "UEC, no retention")  # compared with GRPO on the way as well
-NUMBERS = {
-    "pass_1": "Pass@1",
-    "pass_k": f"Pass@{K}",
-    "entropy_first": "entropy, first",
-    "entropy_last": "entropy, last",
-}
 
 
 def prepare(out: Path) -> tuple[Path, Path]:
@@ -78,19 +72,6 @@ def base_scores(model: Path, data: Path, out: Path) -> dict[str, float]:
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     scores = next(iter(summary["scores"].values()))
     return {"pass_1": scores["pass@1"]["value"], "pass_k": scores[f"pass@{K}"]["value"]}
-
-
-def print_tables(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> None:
-    print(f"base model: Pass@1 {base['pass_1']:.3f}, Pass@{K} {base['pass_k']:.3f}\n")
-    print(
-        f"{'arm':<25}" + "".join(f"{name:>26}" for name in NUMBERS.values()) + f"{'rescued':>9}{'steps':>7}"
-    )
-    for arm in arms:
-        cells = [str(estimate(list(of_arm(outcomes, arm, number).values()))) for number in NUMBERS]
-        rescued, steps = (
-            fmean(of_arm(outcomes, arm, name).values()) for name in ("rescued", "optimizer_steps")
-        )
-        print(f"{arm:<25}" + "".join(f"{cell:>26}" for cell in cells) + f"{rescued:>9.0f}{steps:>7.0f}")
 
 
 def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
@@ -127,7 +108,8 @@ def on_the_way(outcomes: Sequence[Outcome], arm: str, tokens: int, base: dict[st
     places = [("tokens", tokens * share) for share in (0.25, 0.5, 0.75)] + [("step", steps)]
     for axis, place in places:
         found = paired_at(both, (arm, "GRPO"), axis, place, base)
-        told[f"{arm} - GRPO at {place:,.0f} {axis}"] = {name: vars(found[name]) for name in found}
+        name = f"{arm} - GRPO at {place:,.0f} {axis if axis == 'tokens' else 'steps'}"
+        told[name] = {number: vars(found[number]) for number in found}
     return told
 
 
@@ -182,12 +164,9 @@ def study(arguments: argparse.Namespace) -> None:
         probe_all(out / "probes", inputs, arguments.seeds, arguments.jobs, say) if arguments.probes else []
     )
     finals = final_scores(runs, inputs, out / "finals", arguments.jobs, say)
-    print_tables(outcomes, arguments.arms, base)
     told = comparisons(outcomes, arguments.arms, base)
     for arm in FOLLOWED:
         told |= on_the_way(outcomes, arm, arguments.tokens, base)
-    pushes = by_source(probes)
-    print(json.dumps({"comparisons": told, "pushes": pushes, "finals": finals}, indent=2))
     result = {
         "machine": machine() | {name: version(name) for name in ("transformers", "deepspeed")},
         "ingredients": ingredients(model, data),
@@ -197,11 +176,12 @@ def study(arguments: argparse.Namespace) -> None:
         "seeds": arguments.seeds,
         "base": base,
         "comparisons": told,
-        "pushes": pushes,
+        "pushes": by_source(probes),
         "finals": finals,
         "runs": record(outcomes),
         "probes": probes,
     }
+    print("\n" + "\n".join(tables(result)))
     (out / "study.json").write_text(to_json(result) + "\n", encoding="utf-8")
     for path in draw(runs, base, out / "figures"):
         say(str(path))

@@ -10,6 +10,8 @@ from statistics import correlation, fmean, stdev
 from typing import Any
 
 from benchmarks.study_runs import StudyRun
+from vlm_uec.checkpoint.continuation import CONFIG
+from vlm_uec.config import Config, load_config
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 
 K = 16
@@ -50,6 +52,7 @@ class Outcome:
     entropy_last: float
     entropy_least: float  # of any EDGE steps in a row
     rescued: int
+    retained: float  # share of the sampled responses
     predictions: dict[str, Prediction | None]  # of updates, and of replays
     course: tuple[Validated, ...]  # in order
 
@@ -90,6 +93,7 @@ def outcome_of(run: StudyRun) -> Outcome:
         entropy_last=windows[-1],
         entropy_least=min(windows),
         rescued=int(sum(row["uec/rescued_prompts"] for row in rows)),
+        retained=_retained(rows, load_config(run.folder / CONFIG)),
         predictions={what: prediction_of(rows, what) for what in PASSES},
         course=tuple(
             Validated(
@@ -170,6 +174,12 @@ def relative_gain(outcomes: Sequence[Outcome], arm: str, other: str, base: float
 
 def record(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     return [asdict(one) for one in outcomes]
+
+
+def _retained(rows: Sequence[Row], config: Config) -> float:
+    sampled = len(rows) * config.rollout.prompts * config.rollout.n
+    kept = sum(row[f"uec/retained_{source}"] for row in rows for source in ("regular", "exploration"))
+    return float(kept / (sampled + sum(row["uec/explored_responses"] for row in rows)))
 
 
 def _optimizer_steps(row: Row) -> float:

@@ -26,6 +26,7 @@ from benchmarks.study_results import (
     relative_gain,
 )
 from benchmarks.study_runs import StudyRun
+from vlm_uec.config import dump_config, load_config
 
 
 def _outcome(arm: str, seed: int, *course: tuple[int, int, float]) -> Outcome:
@@ -45,6 +46,7 @@ def _outcome(arm: str, seed: int, *course: tuple[int, int, float]) -> Outcome:
         1,
         1,
         0,
+        1.0,
         dict.fromkeys(PASSES),
         validated,
     )
@@ -113,6 +115,9 @@ def test_a_runs_numbers_are_read_from_its_metrics(tmp_path: Path) -> None:
             "entropy/exact": float(step),
             "time/step": 30.0,
             "uec/rescued_prompts": 2,
+            "uec/explored_responses": 32,
+            "uec/retained_regular": 36,
+            "uec/retained_exploration": 4,
             "update/optimizer_steps": 1,
             "replay/optimizer_steps": 1 if step % 5 == 0 else 0,
             "eval/pass@1": step / 100 if step % 6 == 0 else None,
@@ -122,12 +127,15 @@ def test_a_runs_numbers_are_read_from_its_metrics(tmp_path: Path) -> None:
     ]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
+    settings = dump_config(load_config("configs/tiny_cpu.yaml"))  # 16 problems, 8 responses to each
+    (tmp_path / "config.yaml").write_text(settings, encoding="utf-8")
     told = outcome_of(StudyRun("UEC", 3, tmp_path))
     assert (told.arm, told.seed, told.steps, told.tokens, told.optimizer_steps) == ("UEC", 3, 12, 1200, 14)
     assert (told.minutes, told.rescued, told.pass_1, told.pass_k) == (6.0, 24, 0.12, 0.24)
     assert (told.entropy_first, told.entropy_last, told.entropy_least) == (5.5, 7.5, 5.5)
     assert told.course == (Validated(6, 600, 0.06, 0.12), Validated(12, 1200, 0.12, 0.24))
     assert told.predictions == {"update": None, "replay": None}
+    assert told.retained == 40 / (128 + 32)
 
 
 def test_arms_are_compared_with_grpo_and_with_what_has_as_many_steps() -> None:
