@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, variance
@@ -101,12 +102,10 @@ def difference(outcomes: list[Outcome]) -> tuple[float, float]:
     """vLLM's mean last-fifth accuracy less the native engine's, and its standard error (Welch's)."""
     last = {name: [row.last_fifth for row in outcomes if row.engine == name] for name in ENGINES}
     gap = fmean(last["vllm"]) - fmean(last["native"])
-    if min(map(len, last.values())) < 2:
-        return gap, math.nan
     return gap, math.sqrt(sum(variance(values) / len(values) for values in last.values()))
 
 
-def main() -> int:
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -116,8 +115,17 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--out", type=Path, default=Path("runs/vllm-engines"))
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="passed to train.py")
-    arguments = parser.parse_intermixed_args()
-    arguments.python = arguments.python.absolute()
+    parsed = parser.parse_intermixed_args(arguments)
+    if len(set(parsed.seeds)) < 2:
+        parser.error(
+            "--seeds needs two seeds or more: how far apart they lie is what the engines are held to"
+        )
+    parsed.python = parsed.python.absolute()
+    return parsed
+
+
+def main() -> int:
+    arguments = parse_arguments()
     data, model = arguments.out / "data", widen(BUNDLE, arguments.out / "model")
     sizes = ["--train", "512", "--validation", "64", "--test", "128", "--levels", "1", "2", "3"]
     command = [sys.executable, "-m", "data_prep", "synthetic", "--out", str(data), "--seed", "1", *sizes]

@@ -22,9 +22,11 @@ from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.rollout.vllm import client as client_module
 from vlm_uec.rollout.vllm import engine as engine_module
 from vlm_uec.rollout.vllm import rollout as rollout_module
+from vlm_uec.rollout.vllm import service as service_module
 from vlm_uec.rollout.vllm import weights as weights_module
-from vlm_uec.rollout.vllm.client import Address
+from vlm_uec.rollout.vllm.client import Address, Link, connected
 from vlm_uec.rollout.vllm.engine import VllmEngine
+from vlm_uec.rollout.vllm.orders import Drawn
 from vlm_uec.rollout.vllm.published import language_weights
 from vlm_uec.types import Group, Response
 
@@ -66,6 +68,11 @@ def engine(backend: TinyBackend) -> VllmEngine:
 
 def _all(groups: Sequence[Group]) -> list[Response]:
     return [response for group in groups for response in group.responses]
+
+
+def _largest(groups: Sequence[Group]) -> float:
+    """How far a token's log-prob is from the policy's at most."""
+    return max(float(response.mismatch.abs().max()) for response in _all(groups))
 
 
 # --- what comes back --------------------------------------------------------------------------------------
@@ -271,6 +278,90 @@ def test_a_weight_that_was_taken_and_not_used_shows_in_the_log_probs() -> None:
         _generate(engine, [Request(prompt, range(4), PLAIN) for prompt in PROMPTS])
 
 
+def _cut_off(self: VllmEngine, link: Link, banned: Sequence[int]) -> None:
+    """A push whose trainer goes in the middle of a weight."""
+
+    def some() -> Iterator[tuple[str, torch.Tensor]]:
+        for name, weight in language_weights(self.policy.model):
+            yield name, weight
+            if name == "model.layers.1.self_attn.q_proj.weight":
+                raise Stopped(15)
+
+    link.push(some(), banned)
+
+
+def test_weights_are_sent_anew_after_a_push_that_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that the server had before it, which a run that goes on from a checkpoint has again."""
+    backend = TinyBackend()
+    engine = _engine(serve(backend))
+    requests = [Request(prompt, range(3), PLAIN) for prompt in PROMPTS]
+    _generate(engine, requests)
+    weight = engine.policy.model.model.language_model.layers[0].mlp.up_proj.weight
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight.mul_(1.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(VllmEngine, "_push", _cut_off)
+        with pytest.raises(Stopped):
+            _generate(engine, requests)
+    with torch.no_grad():
+        weight.copy_(before)
+    assert _largest(_generate(engine, requests)) < 1e-5
+    assert backend.pushes == 3
+
+
+def test_no_piece_of_a_push_gets_into_another_trainers() -> None:
+    """The other one begins before ours has ended, and we go on."""
+    address = serve(TinyBackend())
+    ours, other = tiny_policy().head.weight.detach(), _engine(address, policy=tiny_policy(seed=5))
+    with connected(address, 20.0) as link, connected(address, 20.0) as theirs:
+        link._send({"do": "begin", "banned": []})
+        link.facts()  # an answer: what was sent before it is done
+
+        def others() -> Iterator[tuple[str, torch.Tensor]]:
+            for name, weight in language_weights(other.policy.model):
+                yield name, weight
+                if name == "model.embed_tokens.weight":
+                    theirs.facts()
+                    start = {"name": name, "dtype": "float32", "shape": list(ours.shape)}
+                    link._send({"do": "piece", **start}, {"piece": next(weights_module.pieces(ours))})
+                    with pytest.raises(RunFailed, match="somebody else's came in between"):
+                        link.facts()
+
+        theirs.push(others(), BANNED)
+    assert _largest(_generate(other, [Request(prompt, range(3), PLAIN) for prompt in PROMPTS])) < 1e-5
+
+
+def test_weights_that_were_not_used_are_sent_anew_by_the_next_run() -> None:
+    """Their checksums are the policy's, so that nothing else would make it send them."""
+    backend = TinyBackend(faults=["says it has model.layers.0.mlp.down_proj.weight"])
+    address = serve(backend)
+    engine, requests = _engine(address), [Request(prompt, range(4), PLAIN) for prompt in PROMPTS]
+    with pytest.raises(RunFailed, match="nats from the policy's on average"):
+        _generate(engine, requests)
+    backend.faults.clear()
+    with connected(address, 20.0) as link:
+        _until(lambda: not link.facts().checksums)
+    assert _largest(_generate(engine, requests)) < 1e-5
+    assert backend.pushes == 2
+
+
+def test_a_rank_goes_on_while_another_one_doubts_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is to find the same, if it is so, and not to be told of another trainer."""
+    address = serve(TinyBackend())
+    engine, real = _engine(address), VllmEngine._refresh
+
+    def doubted(engine: VllmEngine) -> str:
+        digest = real(engine)
+        with connected(address, 20.0) as link:
+            link.distrusted("not used")
+            _until(lambda: not link.facts().checksums)
+        return digest
+
+    monkeypatch.setattr(VllmEngine, "_refresh", doubted)
+    assert len(_all(_generate(engine, [Request(PROMPTS[0], range(2), PLAIN)]))) == 2
+
+
 def test_another_trainers_weights_are_not_sampled_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """It sends its own after ours were checked, and before we order."""
     address = serve(TinyBackend())
@@ -353,18 +444,48 @@ def test_a_server_that_says_nothing_any_more_is_not_waited_for_for_ever(
 ) -> None:
     server = ScriptedServer({"facts": [facts], "sample": []})
     monkeypatch.setattr(rollout_module, "LISTEN_S", 0.02)
-    with pytest.raises(RunFailed, match=r"not heard of for 0\.1 s"):
+    with pytest.raises(RunFailed, match=r"did not get on for 0\.1 s"):
         _generate(_engine(server.address, patience=0.1), [Request(PROMPTS[1], range(2), PLAIN)])
 
 
-def test_signs_of_life_keep_a_slow_server(facts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    alive = [({"alive": True}, {})] * 3
-    nearly = _drawn([20, 21], [-1.0, -1.0], [1, 1])
-    server = ScriptedServer({"facts": [facts], "sample": [*alive, nearly]})
-    monkeypatch.setattr(rollout_module, "MAX_MISMATCH", {torch.float32: 1e9})
-    (group,) = _generate(_engine(server.address), [Request(PROMPTS[1], range(2), PLAIN)])
-    assert [response.tokens.tolist() for response in group.responses] == [[20], [21]]
-    assert [response.behaviour_logprobs.tolist() for response in group.responses] == [[-1.0], [-1.0]]
+@pytest.fixture
+def beating(monkeypatch: pytest.MonkeyPatch) -> TinyBackend:
+    """It has the tiny policy's weights, its server beats often, and a rank listens as often."""
+    monkeypatch.setattr(service_module, "BEAT_S", 0.02)
+    monkeypatch.setattr(rollout_module, "LISTEN_S", 0.02)
+    return TinyBackend()
+
+
+def test_a_server_that_lives_and_draws_nothing_is_not_waited_for_for_ever(beating: TinyBackend) -> None:
+    address = serve(beating)
+    _generate(_engine(address), [Request(PROMPTS[1], range(1), PLAIN)])
+
+    def idle() -> Iterator[None]:
+        time.sleep(0.01)
+        return iter(())
+
+    beating.step = idle  # type: ignore[method-assign]
+    started = time.monotonic()
+    with pytest.raises(RunFailed, match=r"did not get on for 0\.5 s \(guard\.stall_timeout\)"):
+        _generate(_engine(address, patience=0.5), [Request(PROMPTS[1], range(2), PLAIN)])
+    assert time.monotonic() - started > 0.5
+    _until(lambda: not beating.orders)
+
+
+def test_a_slow_server_is_waited_for_while_it_draws_tokens(beating: TinyBackend) -> None:
+    """Three times as long as it may do nothing."""
+    address = serve(beating)
+    _generate(_engine(address), [Request(PROMPTS[1], range(1), PLAIN)])
+    whole, started = beating.step, time.monotonic()
+
+    def slow() -> Iterator[tuple[str, Sequence[Drawn]] | None]:
+        time.sleep(0.01)
+        return whole() if time.monotonic() - started > 1.5 else iter([None])
+
+    beating.step = slow  # type: ignore[method-assign]
+    (group,) = _generate(_engine(address, patience=0.5), [Request(PROMPTS[1], range(2), PLAIN)])
+    assert time.monotonic() - started > 1.5
+    assert len(group.responses) == 2
 
 
 def test_no_server_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:

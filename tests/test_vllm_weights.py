@@ -13,7 +13,7 @@ from safetensors import safe_open
 from tests.tiny import tiny_model
 from tests.tiny_text import tiny_text_model
 from vlm_uec.config import LoraConfig
-from vlm_uec.policy.adapters import add_adapters
+from vlm_uec.policy.adapters import add_adapters, merged
 from vlm_uec.policy.load import load_model
 from vlm_uec.rollout.vllm import weights as weights_module
 from vlm_uec.rollout.vllm.published import language_weights
@@ -130,3 +130,35 @@ def test_adapters_are_sent_as_part_of_the_weights_that_they_adapt() -> None:
     assert adapted.keys() == plain.keys()
     for name, weight in plain.items():
         torch.testing.assert_close(adapted[name], weight + 2 * name.endswith("up_proj.weight"))
+
+
+def _adapted(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """What is sent of one matrix, in bf16."""
+    parts = {"base_layer": weight, "lora_A.default": down, "lora_B.default": up}
+    weights = {f"layer.{name}.weight": part.bfloat16() for name, part in parts.items()}
+    return dict(merged(weights, 1.0))["layer.weight"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "change", "arrives"), [(0.02, 5e-5, False), (0.02, 7e-5, True), (0.001, 5e-5, True)]
+)
+def test_in_bf16_an_adapter_below_half_a_digit_of_its_weight_is_lost(
+    weight: float, change: float, arrives: bool
+) -> None:
+    """Around 0.02 numbers lie 2^-13 = 1.2e-4 apart."""
+    before = torch.tensor([[weight]], dtype=torch.bfloat16)
+    after = _adapted(before, torch.tensor([[change]]), torch.ones(1, 1))
+    assert torch.equal(before, after) != arrives
+
+
+@pytest.mark.parametrize(("change", "least", "most"), [(1e-6, 0, 0.1), (1e-5, 0.2, 0.4), (1e-4, 0.95, 1.05)])
+def test_in_bf16_little_of_a_small_adapter_arrives(change: float, least: float, most: float) -> None:
+    """Weights of 0.02, as of a published model; `change`: that of an adapter of rank 16, root mean square."""
+    drawn = torch.Generator().manual_seed(1)
+    weight = 0.02 * torch.randn(512, 512, generator=drawn)
+    down, up = torch.randn(16, 512, generator=drawn), change / 4 * torch.randn(512, 16, generator=drawn)
+    wanted = up.bfloat16().float() @ down.bfloat16().float()
+    got = _adapted(weight, down, up).float() - weight.bfloat16().float()
+    share = float((got * wanted).sum() / (wanted * wanted).sum())
+    print(f"{change:g}: {share:.2f} of it arrives")
+    assert least <= share <= most

@@ -5,7 +5,7 @@ Tolerance in fp32: 1e-4 nats on any token's log-prob. What was seen is a tenth o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,10 @@ from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, end_ids, load_model
 from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.rollout.vllm.client import Link, connected
 from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.host import VllmHost
+from vlm_uec.rollout.vllm.published import language_weights
 from vlm_uec.types import EncodedPrompt, Group, Response
 
 TOLERANCE = 1e-4
@@ -175,6 +177,49 @@ def test_a_push_that_is_skipped_ends_the_run_in_one_line(
     with pytest.raises(RunFailed, match=r"stale weights.*model\.layers\.1\.mlp\.up_proj\.weight") as caught:
         _sampled(engine, 1, Sampling(1.0, 1.0, 4))
     assert "\n" not in str(caught.value)
+
+
+def test_a_push_that_was_cut_off_leaves_nothing_in_the_next_one(
+    engine: VllmEngine, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM fuses q, k and v: when the first trainer goes, it has buffered a part of a layer."""
+    whole = VllmEngine._push
+
+    def cut_off(self: VllmEngine, link: Link, banned: Sequence[int]) -> None:
+        def some() -> Iterator[tuple[str, torch.Tensor]]:
+            for name, weight in language_weights(self.policy.model):
+                yield name, weight
+                if name == "model.layers.1.self_attn.q_proj.weight":
+                    raise Stopped(15)
+
+        link.push(some(), banned)
+
+    with torch.no_grad():
+        policy.model.model.language_model.layers[1].self_attn.q_proj.weight.mul_(1.5)
+    monkeypatch.setattr(VllmEngine, "_push", cut_off)
+    with pytest.raises(Stopped):
+        _sampled(engine, 1, Sampling(1.0, 1.0, 4))
+    monkeypatch.setattr(VllmEngine, "_push", whole)
+    with torch.no_grad():
+        policy.model.model.language_model.layers[1].self_attn.q_proj.weight.mul_(0.5)
+    assert _largest(_sampled(engine, 8, Sampling(1.0, 1.0, 16))) < TOLERANCE
+
+
+def test_beats_show_that_tokens_are_drawn_before_any_group_is_done(
+    engine: VllmEngine, host: VllmHost
+) -> None:
+    digest = engine._refresh()
+    features = engine.policy.picture_features(PROMPTS[0]).detach()
+    long = Sampling(1.0, 1.0, 96)
+    beats: list[int] = []
+    with connected(host.address(), 60.0) as link:
+        link.order(1, PROMPTS[0], features, long, n=256, seed=1, ends=[], weights=digest)
+        while len(beats) < 3:
+            message = link._wire.receive(60.0)
+            assert message is not None
+            assert "alive" in message.head, "done too soon to tell: order more"
+            beats.append(message.head["alive"])
+    assert beats == sorted(set(beats))
 
 
 def test_follow_ups_join_the_same_rollout(engine: VllmEngine) -> None:

@@ -70,7 +70,8 @@ def test_a_run_whose_server_is_killed_ends_in_one_line(vllm_python: Path, wide: 
     assert run.returncode != 0
     told = [line for line in errors.splitlines() if line.startswith("error: vLLM server")]
     assert len(told) == 1, errors
-    assert "lost" in told[0]
+    # The second where a rank was just about to connect.
+    assert "lost" in told[0] or "no connection" in told[0]
     assert str(run_dir / LOG) in told[0]
 
 

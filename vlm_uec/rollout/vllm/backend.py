@@ -15,10 +15,24 @@ from vllm import EngineArgs, SamplingParams
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
+from vllm.v1.metrics.loggers import StatLoggerBase
 
 from vlm_uec.rollout.vllm.orders import Drawn, Order
 
 RECEIVER = "vlm_uec.rollout.vllm.worker.WeightReceiver"
+
+
+class TokenCount(StatLoggerBase):
+    """How many tokens vLLM has drawn: before a group is done, nothing else of it is to be seen."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def record(self, scheduler_stats: Any, iteration_stats: Any, *args: Any, **kwargs: Any) -> None:
+        if iteration_stats is not None:
+            self.drawn += iteration_stats.num_generation_tokens
+
+    def log_engine_initialized(self) -> None: ...
 
 
 class VllmBackend:
@@ -39,8 +53,14 @@ class VllmBackend:
         if current_platform.is_cpu():
             # A prompt in parts winds a response's random numbers back, which a CPU's generator cannot do.
             ours["enable_chunked_prefill"] = False
-        fixed = {"logprobs_mode": "processed_logprobs", "worker_extension_cls": RECEIVER}
-        self._engine = LLMEngine.from_engine_args(EngineArgs(**ours | options | fixed))
+        fixed = {
+            "logprobs_mode": "processed_logprobs",
+            "worker_extension_cls": RECEIVER,
+            "disable_log_stats": False,  # the count is one of them
+        }
+        self._count = TokenCount()
+        arguments = EngineArgs(**ours | options | fixed)
+        self._engine = LLMEngine.from_engine_args(arguments, stat_loggers=[lambda *_: self._count])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -93,8 +113,12 @@ class VllmBackend:
     def abort(self, tickets: Sequence[str]) -> None:
         self._engine.abort_request(list(tickets))
 
-    def step(self) -> Iterator[tuple[str, Sequence[Drawn]]]:
-        for output in self._engine.step():
+    def step(self) -> Iterator[tuple[str, Sequence[Drawn]] | None]:
+        before = self._count.drawn
+        outputs = self._engine.step()
+        if self._count.drawn > before:
+            yield None
+        for output in outputs:
             if output.finished:
                 group = sorted(output.outputs, key=lambda response: response.index)
                 yield (

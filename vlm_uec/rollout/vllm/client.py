@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class Facts:
 
     dtype: str
     max_length: int  # tokens of prompt and response
-    checksums: Mapping[str, str]  # of its weights, by name; empty: those of no trainer
+    checksums: Mapping[str, str]  # of its weights, by name; empty: those of no trainer, or not to be trusted
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Answer:
 def connected(address: Address, patience: float) -> Iterator[Link]:
     """A connection; when it closes, the server forgets what it still owes on it.
 
-    `patience`: seconds without a sign of life after which a server counts as lost. Raises `RunFailed`.
+    `patience`: seconds after which a server that does not get on counts as lost. Raises `RunFailed`.
     """
     try:
         connection = socket.create_connection((address.host, address.port), timeout=GREETING_S)
@@ -72,7 +72,8 @@ class Link:
 
     def __init__(self, address: Address, wire: Wire, patience: float) -> None:
         self._address, self._wire, self._patience = address, wire, patience
-        self._heard = time.monotonic()
+        self._beat: Any = None  # the latest: another one says that tokens were drawn
+        self._got_on = time.monotonic()
 
     def facts(self) -> Facts:
         self._send({"do": "facts"})
@@ -127,7 +128,7 @@ class Link:
     def answer(self, seconds: float) -> Answer | None:
         """The next order that is done; None where none is within `seconds`."""
         message = self._next(seconds)
-        if message is None or "alive" in message.head:
+        if message is None:
             return None
         try:
             lengths = [int(length) for length in message.head["lengths"]]
@@ -137,29 +138,41 @@ class Link:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise self._address.failed(f"answers nonsense ({error!r})") from error
 
-    def failed(self, why: str) -> RunFailed:
+    def distrusted(self, why: str) -> RunFailed:
+        """The error to raise where the server does not sample from what it was sent. It forgets whose weights
+        it has, so that the next start sends them all anew and does not fail in the same way."""
+        with suppress(WireError):
+            self._wire.send({"do": "forget"})
         return self._address.failed(why)
 
     def _reply(self) -> Message:
-        while (message := self._next(1.0)) is None or "alive" in message.head:
+        while (message := self._next(1.0)) is None:
             pass
         return message
 
     def _next(self, seconds: float) -> Message | None:
+        """What comes within `seconds`, but for beats."""
         try:
             message = self._wire.receive(seconds)
         except WireError as error:
             raise self._address.failed(f"lost ({error})") from error
-        if message is None:
-            if time.monotonic() - self._heard > self._patience:
-                raise self._address.failed(f"not heard of for {self._patience:g} s (guard.stall_timeout)")
+        if message is None or "alive" in message.head:
+            self._see(self._beat if message is None else message.head["alive"])
             return None
-        self._heard = time.monotonic()
+        self._got_on = time.monotonic()
         if "error" in message.head:
             raise self._address.failed(str(message.head["error"]))
         return message
 
+    def _see(self, beat: Any) -> None:
+        """A server that lives and draws nothing is as lost as a silent one."""
+        if beat != self._beat:
+            self._beat, self._got_on = beat, time.monotonic()
+        elif time.monotonic() - self._got_on > self._patience:
+            raise self._address.failed(f"did not get on for {self._patience:g} s (guard.stall_timeout)")
+
     def _send(self, head: Mapping[str, Any], tensors: Mapping[str, torch.Tensor] | None = None) -> None:
+        self._got_on = time.monotonic()  # with what it is asked now, it could not before
         try:
             self._wire.send(head, tensors)
         except WireError as error:

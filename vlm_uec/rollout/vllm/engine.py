@@ -34,7 +34,7 @@ class VllmEngine:
         patience: float,
     ) -> None:
         """`address`: of the server, asked for when there is something to sample. `room`: positions of a
-        scoring pass. `patience`: seconds without a sign of life that make a server a lost one."""
+        scoring pass. `patience`: seconds in which the server must get on."""
         self.policy, self.end_ids = policy, end_ids
         self._address, self._patience = address, patience
         self._scorer = Scorer(policy, end_ids, room)
@@ -91,7 +91,7 @@ class VllmEngine:
             theirs = link.facts().checksums
             if theirs != ours:
                 wrong = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-                raise link.failed(
+                raise link.distrusted(
                     f"stale weights: after they were sent, {len(wrong)} of {len(ours)} are not the policy's, "
                     f"first {wrong[0]}"
                 )

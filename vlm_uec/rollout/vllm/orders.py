@@ -44,7 +44,8 @@ class Backend(Protocol):
     def busy(self) -> bool: ...
 
     def begin(self, banned: Sequence[int]) -> None:
-        """Weights are about to come, and ids that must never be drawn."""
+        """Weights are about to come, and ids that must never be drawn. An earlier push may have been cut off
+        anywhere: nothing of it may be left."""
         ...
 
     def load(self, name: str, tensor: torch.Tensor) -> str:
@@ -57,6 +58,6 @@ class Backend(Protocol):
 
     def abort(self, tickets: Sequence[str]) -> None: ...
 
-    def step(self) -> Iterator[tuple[str, Sequence[Drawn]]]:
-        """Some work; the orders that are done with it."""
+    def step(self) -> Iterator[tuple[str, Sequence[Drawn]] | None]:
+        """Some work; the orders that are done with it. None where tokens were drawn, done or not."""
         ...

@@ -74,7 +74,7 @@ class Rollout:
         self._report()
         while (ordered := self._order_one()) or self.pending:
             if time.monotonic() - self.reported >= LISTEN_S:
-                self._report()
+                self._report()  # even where nothing came: whoever wants the run to stop is heard there
             # While there is more to order, only what came already: the server should not run dry.
             answer = self.link.answer(0.0 if ordered else LISTEN_S)
             if answer is None:
@@ -128,7 +128,7 @@ class Rollout:
     def _take(self, answer: Answer) -> Ordered:
         """Scores what came, and files it."""
         if answer.number not in self.pending:
-            raise self.link.failed(f"answers an order {answer.number} that it does not have")
+            raise self.link.distrusted(f"answers an order {answer.number} that it does not have")
         order, run = self.pending.pop(answer.number)
         request = order.request
         self._check(answer, request, len(run))
@@ -149,12 +149,14 @@ class Rollout:
         """Raises `RunFailed` where an answer cannot be one to the request: the policy would crash on it."""
         limit = request.sampling.max_tokens
         if len(answer.tokens) != n or not all(1 <= len(tokens) <= limit for tokens in answer.tokens):
-            raise self.link.failed(f"{request.prompt.problem_id}: not {n} responses of 1 to {limit} tokens")
+            raise self.link.distrusted(
+                f"{request.prompt.problem_id}: not {n} responses of 1 to {limit} tokens"
+            )
         tokens, logprobs = torch.cat(answer.tokens), torch.cat(answer.logprobs)
         if tokens.min() < 0 or tokens.max() >= len(self.banned) or self.banned[tokens].any():
-            raise self.link.failed(f"{request.prompt.problem_id}: a sampled token is banned, or no token")
+            raise self.link.distrusted(f"{request.prompt.problem_id}: a sampled token is banned, or no token")
         if not logprobs.isfinite().all():
-            raise self.link.failed(f"{request.prompt.problem_id}: a log-prob is not finite")
+            raise self.link.distrusted(f"{request.prompt.problem_id}: a log-prob is not finite")
 
     def _follow(self, order: Ordered, group: Group) -> None:
         request = self.follow_up(group)
@@ -169,7 +171,7 @@ class Rollout:
         mean = self.mismatch / max(1, self.tokens)
         most = MAX_MISMATCH[self.scorer.policy.head.weight.dtype]
         if mean > most:
-            raise self.link.failed(
+            raise self.link.distrusted(
                 f"its log-probs are {mean:.3g} nats from the policy's on average, over {self.tokens} tokens, "
                 f"and rounding explains less than {most:g}: it samples from another model"
             )

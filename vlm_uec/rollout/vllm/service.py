@@ -54,10 +54,10 @@ class Peer:
 
 
 class Push:
-    """Weights on their way in: whole again only at the end, and then with their checksums."""
+    """A peer's weights on their way in: whole again only at the end, and then with their checksums."""
 
-    def __init__(self, backend: Backend, banned: Sequence[int]) -> None:
-        self._backend = backend
+    def __init__(self, peer: Peer, backend: Backend, banned: Sequence[int]) -> None:
+        self.peer, self._backend = peer, backend
         self._name = ""
         self._assembly: Assembly | None = None
         self.checksums = {BANNED: checksum_of_ids(banned)}
@@ -90,7 +90,9 @@ class Service:
         self._events: queue.Queue[tuple[Peer, Message | None]] = queue.Queue(WAITING)
         self._orders: dict[str, tuple[Peer, int]] = {}
         self._push: Push | None = None
-        self._checksums: dict[str, str] = {}  # none: weights that no trainer sent
+        self._digest: str | None = None  # of the weights that orders may be drawn from
+        self._checksums: dict[str, str] = {}  # as told of them; none: nobody's, or doubted by whose they are
+        self._got_on = 0  # times that tokens were drawn
         self._numbers = itertools.count()
         self._beat = time.monotonic()
 
@@ -103,8 +105,10 @@ class Service:
         while True:
             self._hear()
             if self._backend.busy:
-                for ticket, group in self._backend.step():
-                    self._answer(ticket, group)
+                for done in self._backend.step():
+                    self._got_on += 1
+                    if done is not None:
+                        self._answer(*done)
             self._tell_of_life()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -145,32 +149,39 @@ class Service:
             case "facts":
                 peer.answer({"facts": self._backend.facts, "weights": self._checksums})
             case "begin":
-                self._begin(message)
+                self._begin(peer, message)
             case "piece":
-                self._pushing().take(message)
+                self._pushing(peer).take(message)
             case "finish":
-                self._checksums = self._pushing().finish()
-                self._push = None
-                peer.answer({"weights": self._checksums})
+                self._finish(peer)
+            case "forget":
+                # Orders go on: whose turn it is to find the same should not be told something else.
+                self._checksums = {}
             case "sample":
                 self._sample(peer, message)
             case other:
                 raise ValueError(f"{other!r} is nothing that this server does")
 
-    def _begin(self, message: Message) -> None:
+    def _begin(self, peer: Peer, message: Message) -> None:
         if self._orders:
             raise ValueError("somebody else samples from this server: one trainer at a time")
-        self._checksums = {}
-        self._push = Push(self._backend, [int(one) for one in message.head["banned"]])
+        # Nobody's until they are whole, whatever happens on the way.
+        self._push, self._digest, self._checksums = None, None, {}
+        self._push = Push(peer, self._backend, [int(one) for one in message.head["banned"]])
 
-    def _pushing(self) -> Push:
-        if self._push is None:
+    def _pushing(self, peer: Peer) -> Push:
+        if self._push is None or self._push.peer is not peer:
             raise ValueError("no weights were announced, or somebody else's came in between")
         return self._push
 
+    def _finish(self, peer: Peer) -> None:
+        self._checksums = self._pushing(peer).finish()
+        self._digest, self._push = digest_of(self._checksums), None
+        peer.answer({"weights": self._checksums})
+
     def _sample(self, peer: Peer, message: Message) -> None:
         head, tensors = message.head, message.tensors
-        if not self._checksums or head["weights"] != digest_of(self._checksums):
+        if self._digest is None or head["weights"] != self._digest:
             raise ValueError("its weights are not the policy's: stale, or another trainer's")
         order = Order(
             prompt=tensors["prompt"],
@@ -201,7 +212,9 @@ class Service:
         )
 
     def _drop(self, peer: Peer) -> None:
-        """A peer that has gone wants nothing any more."""
+        """A peer that has gone wants nothing any more, and the rest of its weights does not come."""
+        if self._push is not None and self._push.peer is peer:
+            self._push = None
         if peer.owed:
             self._backend.abort(sorted(peer.owed))
         for ticket in peer.owed:
@@ -210,8 +223,9 @@ class Service:
         peer.leave()
 
     def _tell_of_life(self) -> None:
+        """With what shows whether the engine gets on: it may live and do nothing."""
         now = time.monotonic()
         if now - self._beat >= BEAT_S:
             self._beat = now
             for peer in {peer for peer, _ in self._orders.values()}:
-                peer.answer({"alive": True})
+                peer.answer({"alive": self._got_on})

@@ -29,6 +29,9 @@ class WeightReceiver:
         self._uec_loaded: set[str] = set()
         model = self.model_runner.get_model()
         with set_current_vllm_config(self.vllm_config):
+            # A push that was cut off left a layer with some of its parts, and beginning anew would count them
+            # towards the next push's. Ending forgets them; after a push that ended it does nothing.
+            finalize_layerwise_reload(model, self.model_config)
             initialize_layerwise_reload(model)
         self._uec_ban(model, banned)
 
