@@ -37,6 +37,7 @@ def test_two_ranks_train_the_tiny_recipe_with_vllm(vllm_python: Path, wide: Path
         *paths,
         "train.steps=4",
         "pending.enabled=false",
+        "loss.importance_cap=2",
     )
     rows = metrics(run_dir)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
