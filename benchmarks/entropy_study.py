@@ -2,8 +2,8 @@
 
     python benchmarks/entropy_study.py --out runs/entropy_study
 
-Makes a base model and problems (study_base.py, study_tasks.py), trains every arm with every seed until it
-has sampled as many tokens as the others, probes which way each source pushes entropy (study_probe.py), prints
+Makes a base model and problems (study/base.py, study/tasks.py), trains every arm with every seed until it
+has sampled as many tokens as the others, probes which way each source pushes entropy (study/probe.py), prints
 the tables, and writes study.json and figures. Stopped and started again it goes on. As many runs go on at a
 time as there are cores or GPUs; five seeds take two cores some hours.
 """
@@ -26,11 +26,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
 
 from benchmarks.step import machine
-from benchmarks.study_base import make_base, make_data
-from benchmarks.study_figures import draw
-from benchmarks.study_finals import final_scores
-from benchmarks.study_probe import by_source, probe_all
-from benchmarks.study_results import (
+from benchmarks.study.base import make_base, make_data
+from benchmarks.study.figures import draw
+from benchmarks.study.finals import final_scores
+from benchmarks.study.probe import by_source, probe_all
+from benchmarks.study.results import (
     PASSES,
     K,
     Outcome,
@@ -42,8 +42,8 @@ from benchmarks.study_results import (
     record,
     relative_gain,
 )
-from benchmarks.study_runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
-from benchmarks.study_tables import tables
+from benchmarks.study.runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
+from benchmarks.study.tables import tables
 from vlm_uec.command import exit_code_of
 from vlm_uec.errors import UserError
 from vlm_uec.telemetry.writers import to_json

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from benchmarks.entropy_study import comparisons
-from benchmarks.study_finals import by_kind, entropy_by_token
-from benchmarks.study_probe import by_source, sign_test
-from benchmarks.study_results import (
+from benchmarks.study.finals import by_kind, entropy_by_token
+from benchmarks.study.probe import by_source, sign_test
+from benchmarks.study.results import (
     PASSES,
     Outcome,
     Validated,
@@ -25,7 +25,7 @@ from benchmarks.study_results import (
     prediction_of,
     relative_gain,
 )
-from benchmarks.study_runs import StudyRun
+from benchmarks.study.runs import StudyRun
 from vlm_uec.config import dump_config, load_config
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.study_figures import average, draw
-from benchmarks.study_runs import StudyRun
+from benchmarks.study.figures import average, draw
+from benchmarks.study.runs import StudyRun
 
 STEPS = 30
 

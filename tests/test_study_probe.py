@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from benchmarks.study_probe import LENGTH, Descent, Probe, Prober
-from benchmarks.study_tasks import KIND
+from benchmarks.study.probe import LENGTH, Descent, Probe, Prober
+from benchmarks.study.tasks import KIND
 from data_prep.synthetic.problems import make_problem
 from tests.fakes import make_response
 from tests.launch import BUNDLED_MODEL

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import study_runs
 from benchmarks.entropy_study import keep_settings
-from benchmarks.study_runs import ARMS, MATCHED, Inputs, Job, run_all, training
-from benchmarks.study_runs import study_runs as runs_of
+from benchmarks.study import runs as pool
+from benchmarks.study.runs import ARMS, MATCHED, Inputs, Job, run_all, training
+from benchmarks.study.runs import study_runs as runs_of
 from vlm_uec.config import load_config
 from vlm_uec.errors import UserError
 
@@ -25,7 +25,7 @@ def _start(job: Job, device: int) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_runs, "_start", _start)
+    monkeypatch.setattr(pool, "_start", _start)
 
 
 def _job(folder: Path, name: str, script: str = "") -> Job:

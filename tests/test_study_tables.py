@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.study_tables import arms, correlations, differences, kinds, pushes, tables
+from benchmarks.study.tables import arms, correlations, differences, kinds, pushes, tables
 from tests.launch import ROOT
 
 STUDIES = sorted((ROOT / "docs" / "study").glob("*.json"))
@@ -100,4 +100,4 @@ def test_the_page_has_the_tables_of_the_committed_studies(path: Any) -> None:
     result = json.loads(path.read_text(encoding="utf-8"))
     made = tables(result) if path.stem == "study" else [arms(result), differences(result)]
     there = [table in page for table in made]
-    assert all(there), f"docs/uec.md is out of date: python benchmarks/study_tables.py {path}"
+    assert all(there), f"docs/uec.md is out of date: python benchmarks/study/tables.py {path}"

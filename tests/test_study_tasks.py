@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.study_tasks import HABITS, KIND, KNOWN, TAUGHT, Habit, lessons, problems
+from benchmarks.study.tasks import HABITS, KIND, KNOWN, TAUGHT, Habit, lessons, problems
 from data_prep.synthetic.problems import Split
 
 HABIT = {habit.kind: habit for habit in HABITS}

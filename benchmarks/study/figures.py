@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.study_results import K, estimate
-from benchmarks.study_runs import StudyRun
+from benchmarks.study.results import K, estimate
+from benchmarks.study.runs import StudyRun
 from vlm_uec.telemetry.charts import Interval, Points, figure, lines
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 

@@ -1,6 +1,6 @@
 """Which way does each source push entropy? Probe updates from one source at a time, undone after each.
 
-    OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study_probe.py OUT.json key=value …
+    OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study/probe.py OUT.json key=value …
 
 Trains UEC (`key=value` as for train.py) and stops every few steps. At each stop the policy as it stands
 samples the next steps' prompts. Then a copy of it makes one normalised step of plain gradient descent on what
@@ -22,12 +22,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
 import torch
 
-from benchmarks.study_results import estimate
-from benchmarks.study_runs import CONFIG, Inputs, Job, run_all
+from benchmarks.study.results import estimate
+from benchmarks.study.runs import CONFIG, Inputs, Job, run_all
 from vlm_uec.algorithm.exploration import is_difficult
 from vlm_uec.algorithm.retention import retain_exploration, retain_regular
 from vlm_uec.config import Config, load_config
@@ -197,7 +197,7 @@ def probe_all(
             name=f"probes, seed {seed}",
             done=out / f"seed_{seed}.done",
             log=out / f"seed_{seed}.log",
-            script="benchmarks/study_probe.py",
+            script="benchmarks/study/probe.py",
             arguments=(str(out / f"seed_{seed}.json"), *inputs.overrides(out / f"seed_{seed}", seed)),
         )
         for seed in seeds

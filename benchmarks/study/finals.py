@@ -1,6 +1,6 @@
 """What a policy of the entropy study does with held-out problems, by kind, and which tokens have its entropy.
 
-    OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study_finals.py OUT.json model.path=DIR …
+    OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study/finals.py OUT.json model.path=DIR …
 
 Samples each validation problem 16 times at t = 1 (settings as for train.py).
 """
@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from benchmarks.study_results import K
-from benchmarks.study_runs import CONFIG, Inputs, Job, StudyRun, run_all
+from benchmarks.study.results import K
+from benchmarks.study.runs import CONFIG, Inputs, Job, StudyRun, run_all
 from eval.estimators import mean_pass_at_k
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.dataset import load_problems
@@ -64,7 +64,7 @@ def _job(out: Path, name: str, inputs: Inputs) -> Job:
         name=f"kinds of problems, {name}",
         done=out / f"{name}.done",
         log=out / f"{name}.log",
-        script="benchmarks/study_finals.py",
+        script="benchmarks/study/finals.py",
         arguments=(str(out / f"{name}.json"), *settings),
     )
 

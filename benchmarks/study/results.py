@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import correlation, fmean, stdev
 from typing import Any
 
-from benchmarks.study_runs import StudyRun
+from benchmarks.study.runs import StudyRun
 from vlm_uec.checkpoint.continuation import CONFIG
 from vlm_uec.config import Config, load_config
 from vlm_uec.telemetry.writers import METRICS, read_jsonl

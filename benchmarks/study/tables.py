@@ -1,6 +1,6 @@
 """The entropy study's tables in Markdown, made of the JSON that it writes.
 
-    python benchmarks/study_tables.py docs/study/study.json
+    python benchmarks/study/tables.py docs/study/study.json
 
 Every interval is Student's, 95 %, over seeds.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.study_results import PASSES, K, estimate
+from benchmarks.study.results import PASSES, K, estimate
 
 Result = Mapping[str, Any]  # study.json
 
