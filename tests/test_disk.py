@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.fakes import on_ranks
 from tests.launch import synthetic_data, workspace
 from tests.rank_processes import Ranks
+from vlm_uec import checkpoint
 from vlm_uec.checkpoint import Contents, find_checkpoint, save_checkpoint
 from vlm_uec.checkpoint.directory import Keep
 from vlm_uec.checkpoint.manifest import read_manifest, verify
@@ -68,6 +71,32 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written(small_disk: Path) -> No
         _save(small_disk, 20, 3 * MIB)
     _still_whole(first)
     _save(small_disk, 30, MIB)  # the room that the half one took is free again
+
+
+def test_a_rank_that_still_wrote_when_the_first_had_tidied_up_tidies_up_after_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = Contents(TrainState(7), Origin("d", "m", "l"), "")
+    told: list[OSError] = []
+
+    def work(rank: int) -> None:
+        def write(directory: Path) -> None:
+            for _ in range(1000 * rank):
+                if not directory.exists():
+                    break
+                time.sleep(0.01)
+            (directory / "zero").mkdir(parents=True)
+            (directory / "zero" / f"zero_pp_rank_{rank}_mp_rank_00_optim_states.pt").write_bytes(b"half")
+            raise OSError(f"rank {rank}: no room")
+
+        try:
+            save_checkpoint(tmp_path, contents, write, Keep(9, 0))
+        except OSError as error:
+            told.append(error)
+
+    on_ranks(monkeypatch, 2, work, checkpoint)
+    assert sorted(map(str, told)) == ["rank 0: no room", "rank 1: no room"]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
 @contextmanager

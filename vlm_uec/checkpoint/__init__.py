@@ -7,6 +7,7 @@ nothing else to save.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,10 +53,8 @@ def save_checkpoint(
         written = gather_lists(lambda: list(entries(temporary, _own_files(temporary)).items()))
         on_first_rank(lambda: _finish(temporary, contents, dict(written)))
     except BaseException:
-        # Half a checkpoint is of no use, and its room may be what is missing. Others may still write theirs.
-        mine = [temporary] if rank() == 0 else _own_files(temporary)
-        for path in mine:
-            _remove(path)
+        # Half a checkpoint is of no use, and its room may be what is missing.
+        _take_back(temporary)
         raise
     on_first_rank(lambda: _publish(directory, contents.state.step, keep))
 
@@ -134,7 +133,13 @@ def _size_before(run_dir: Path) -> int:
 
 def _own_files(directory: Path) -> list[Path]:
     """The files that this rank wrote, by DeepSpeed's names; rank 0 sees to those without a rank in theirs."""
-    return [path for path in directory.rglob("*") if path.is_file() and _rank_of(path.name) == rank()]
+    # os.walk, which bears with folders that go meanwhile.
+    return [
+        Path(folder, name)
+        for folder, _, names in os.walk(directory)
+        for name in names
+        if _rank_of(name) == rank()
+    ]
 
 
 def _rank_of(name: str) -> int:
@@ -157,6 +162,19 @@ def _finish(temporary: Path, contents: Contents, written: Files) -> None:
 def _publish(directory: CheckpointDirectory, step: int, keep: Keep) -> None:
     directory.publish(step)
     directory.prune(keep)
+
+
+def _take_back(temporary: Path) -> None:
+    """Removes what this rank wrote of a checkpoint that it cannot finish; rank 0 removes everything.
+
+    Others may still write there, so that a folder stays behind: the last to leave removes it.
+    """
+    mine = [temporary] if rank() == 0 else _own_files(temporary)
+    for path in mine:
+        _remove(path)
+    for folder, _, _ in os.walk(temporary, topdown=False):
+        with suppress(OSError):
+            Path(folder).rmdir()
 
 
 def _remove(path: Path) -> None:
