@@ -33,6 +33,7 @@ def _run(folder: Path, arm: str, seed: int) -> StudyRun:
             "response_tokens/total": 100 * step,
             "entropy/exact": 1 / (step + seed),
             "uec/rescued_prompts": seed,
+            "uec/explored_responses": 16 if arm == "UEC" else 0,
             "uec/difficult_prompts": 3,
             "uec/replay_age": 2.0 if step % 5 == 0 else None,
             "covariance/regular": 0.1,
@@ -62,7 +63,7 @@ def test_every_figure_is_a_picture_with_a_line_for_each_arm(tmp_path: Path) -> N
     assert len(_points(pictures["pass_1"])) == 2
     assert len(_points(pictures["entropy_ablations"])) == 3
     assert "UEC, no exploration" in pictures["entropy_ablations"]
-    # Neither of the two others explores: a line at 0 would say that they rescued nothing.
+    # Neither of the two others explores.
     assert len(_points(pictures["rescued"])) == 1
     # From the base model's 0.3 at no tokens up to 0.5.
     (line, _) = _points(pictures["pass_1"])

@@ -72,8 +72,12 @@ def _figures(by_arm: Arms, base: Mapping[str, float]) -> dict[str, Figure]:
         figures["entropy" + suffix] = Figure("Exact entropy", ENTROPY, _of(groups[suffix], curve), STEP)
     uec = by_arm.get("UEC", [])
     sources = ("regular", "exploration", "replay")
-    silent = ("GRPO", "UEC, no exploration")
-    explores = {arm: told for arm, told in groups["_ablations"].items() if arm not in silent}
+    # Of an arm that never explores a line at 0 would say that it rescued nothing.
+    explores = {
+        arm: told
+        for arm, told in groups["_ablations"].items()
+        if any(row["uec/explored_responses"] for rows in told for row in rows)
+    }
     return figures | {
         "covariance": Figure(
             "Covariance by source (UEC)",
