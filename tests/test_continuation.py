@@ -32,6 +32,7 @@ def test_other_settings_are_told(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
+        ("algorithm=grpo", r'algorithm="uec" and this run has "grpo".*one algorithm'),
         ("model.precision=bf16", r"model\.precision=.fp32. and this run has .bf16.*laid out"),
         ("model.freeze_vision=false", r"model\.freeze_vision=true.*laid out"),
         ("rollout.prompts=15", r"rollout\.prompts=16.*order of the problems"),

@@ -15,7 +15,7 @@ import torch
 
 from tests.fakes import on_ranks
 from tests.tiny import BANNED, random_prompt, tiny_policy
-from tests.tiny_vllm import KEY, ScriptedServer, TinyBackend, serve
+from tests.tiny_vllm import KEY, ScriptedServer, TinyBackend, push_cut_off, serve
 from vlm_uec.errors import RunFailed, Stopped
 from vlm_uec.rollout.engine import FollowUp, Outline, Progress, Request, Sampling, StreamKey, nothing_more
 from vlm_uec.rollout.native import NativeEngine
@@ -24,7 +24,7 @@ from vlm_uec.rollout.vllm import engine as engine_module
 from vlm_uec.rollout.vllm import rollout as rollout_module
 from vlm_uec.rollout.vllm import service as service_module
 from vlm_uec.rollout.vllm import weights as weights_module
-from vlm_uec.rollout.vllm.client import Address, Link, connected
+from vlm_uec.rollout.vllm.client import Address, connected
 from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.orders import Drawn
 from vlm_uec.rollout.vllm.published import language_weights
@@ -278,18 +278,6 @@ def test_a_weight_that_was_taken_and_not_used_shows_in_the_log_probs() -> None:
         _generate(engine, [Request(prompt, range(4), PLAIN) for prompt in PROMPTS])
 
 
-def _cut_off(self: VllmEngine, link: Link, banned: Sequence[int]) -> None:
-    """A push whose trainer goes in the middle of a weight."""
-
-    def some() -> Iterator[tuple[str, torch.Tensor]]:
-        for name, weight in language_weights(self.policy.model):
-            yield name, weight
-            if name == "model.layers.1.self_attn.q_proj.weight":
-                raise Stopped(15)
-
-    link.push(some(), banned)
-
-
 def test_weights_are_sent_anew_after_a_push_that_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also those that the server had before it, which a run that goes on from a checkpoint has again."""
     backend = TinyBackend()
@@ -301,7 +289,7 @@ def test_weights_are_sent_anew_after_a_push_that_was_cut_off(monkeypatch: pytest
     with torch.no_grad():
         weight.mul_(1.5)
     with monkeypatch.context() as patch:
-        patch.setattr(VllmEngine, "_push", _cut_off)
+        patch.setattr(VllmEngine, "_push", push_cut_off)
         with pytest.raises(Stopped):
             _generate(engine, requests)
     with torch.no_grad():

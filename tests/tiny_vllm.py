@@ -13,11 +13,14 @@ import torch
 from tests.tiny import IMAGE_PAD, VISION, tiny_model
 from vlm_uec.data.collator import Row, pack
 from vlm_uec.data.positions import mrope_positions
+from vlm_uec.errors import Stopped
 from vlm_uec.policy.attention import attention_over
 from vlm_uec.policy.forward import Policy
 from vlm_uec.rollout.sampling import Sampled, sample_tokens, uniform_stream
-from vlm_uec.rollout.vllm.client import Address
+from vlm_uec.rollout.vllm.client import Address, Link
+from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.orders import Drawn, Order
+from vlm_uec.rollout.vllm.published import language_weights
 from vlm_uec.rollout.vllm.service import Service
 from vlm_uec.rollout.vllm.weights import checksum
 from vlm_uec.rollout.vllm.wire import Wire, WireError
@@ -132,3 +135,15 @@ class ScriptedServer:
                     for head, tensors in self._replies[message.head["do"]]:
                         wire.send(head, tensors)
             wire.close()
+
+
+def push_cut_off(engine: VllmEngine, link: Link, banned: Sequence[int]) -> None:
+    """In place of `VllmEngine._push`: its trainer goes between two weights that vLLM loads as one layer."""
+
+    def some() -> Iterator[tuple[str, torch.Tensor]]:
+        for name, weight in language_weights(engine.policy.model):
+            yield name, weight
+            if name == "model.layers.1.self_attn.q_proj.weight":
+                raise Stopped(15)
+
+    link.push(some(), banned)

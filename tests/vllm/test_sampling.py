@@ -5,7 +5,7 @@ Tolerance in fp32: 1e-4 nats on any token's log-prob. What was seen is a tenth o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from tests.tiny import random_prompt
+from tests.tiny_vllm import push_cut_off
 from vlm_uec.config import LoraConfig
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.errors import RunFailed, Stopped
@@ -21,10 +22,9 @@ from vlm_uec.policy.forward import Policy
 from vlm_uec.policy.load import banned_ids, end_ids, load_model
 from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
-from vlm_uec.rollout.vllm.client import Link, connected
+from vlm_uec.rollout.vllm.client import connected
 from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.host import VllmHost
-from vlm_uec.rollout.vllm.published import language_weights
 from vlm_uec.types import EncodedPrompt, Group, Response
 
 TOLERANCE = 1e-4
@@ -184,19 +184,9 @@ def test_a_push_that_was_cut_off_leaves_nothing_in_the_next_one(
 ) -> None:
     """vLLM fuses q, k and v: when the first trainer goes, it has buffered a part of a layer."""
     whole = VllmEngine._push
-
-    def cut_off(self: VllmEngine, link: Link, banned: Sequence[int]) -> None:
-        def some() -> Iterator[tuple[str, torch.Tensor]]:
-            for name, weight in language_weights(self.policy.model):
-                yield name, weight
-                if name == "model.layers.1.self_attn.q_proj.weight":
-                    raise Stopped(15)
-
-        link.push(some(), banned)
-
     with torch.no_grad():
         policy.model.model.language_model.layers[1].self_attn.q_proj.weight.mul_(1.5)
-    monkeypatch.setattr(VllmEngine, "_push", cut_off)
+    monkeypatch.setattr(VllmEngine, "_push", push_cut_off)
     with pytest.raises(Stopped):
         _sampled(engine, 1, Sampling(1.0, 1.0, 4))
     monkeypatch.setattr(VllmEngine, "_push", whole)
