@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from vlm_uec.command import exit_code_of
+from vlm_uec.cli import exit_code_of
 from vlm_uec.config import Config, load_config
 
 

@@ -34,8 +34,8 @@ from data_prep.synthetic.kinds import LEVELS
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.vision import load_image_processor
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.load import banned_ids
+from vlm_uec.model.load import banned_ids
+from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.native import NativeEngine
 
 BUNDLE = Path(__file__).parent / "tiny-qwen2.5-vl"

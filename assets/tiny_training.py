@@ -15,7 +15,7 @@ from data_prep.synthetic.kinds import LEVELS, at_level
 from data_prep.synthetic.problems import SyntheticProblem, make_problem, problem_id, split_of
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.encode import PromptEncoder
-from vlm_uec.policy.forward import Policy
+from vlm_uec.model.policy import Policy
 from vlm_uec.types import EncodedPrompt
 
 IGNORED = -100

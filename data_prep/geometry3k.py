@@ -34,8 +34,8 @@ from data_prep.records import (
     text_list,
 )
 from data_prep.writer import Rejection, summary, write_dataset
-from vlm_uec.data.faults import IMAGE_MARK, RowFault, problem_fault
 from vlm_uec.data.rows import problem_of, wanted_columns
+from vlm_uec.data.validation import IMAGE_MARK, RowFault, problem_fault
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 

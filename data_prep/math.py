@@ -13,8 +13,8 @@ from typing import Any
 
 from data_prep import sources
 from data_prep.writer import summary, write_dataset
-from vlm_uec.data.faults import RowFault
 from vlm_uec.data.rows import problem_of, require_columns
+from vlm_uec.data.validation import RowFault
 from vlm_uec.types import Problem
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}

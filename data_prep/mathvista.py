@@ -22,8 +22,8 @@ from typing import Any
 from data_prep import sources
 from data_prep.records import checked_picture, file_below, read_bounded, read_picture, text_field, text_list
 from data_prep.writer import summary, write_dataset
-from vlm_uec.data.faults import IMAGE_MARK, RowFault, problem_fault
 from vlm_uec.data.rows import embedded_picture, require_columns, whole_precision
+from vlm_uec.data.validation import IMAGE_MARK, RowFault, problem_fault
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.data.faults import MAX_PICTURE_BYTES, RowFault, picture_fault
+from vlm_uec.data.validation import MAX_PICTURE_BYTES, RowFault, picture_fault
 
 MAX_RECORD_BYTES = 2**20
 

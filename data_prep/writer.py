@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import problem_digest
-from vlm_uec.data.faults import MAX_TEXT_CHARACTERS, problem_fault
 from vlm_uec.data.rows import VERL_SOURCES
+from vlm_uec.data.validation import MAX_TEXT_CHARACTERS, problem_fault
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eval.store import SampleStore
 from vlm_uec.errors import UserError
-from vlm_uec.files.writable import check_writable
+from vlm_uec.io.disk_space import check_writable
 
 MAX_SAMPLES = 10_000  # a problem
 MAX_TOKENS = 1 << 17  # of a prompt or a response

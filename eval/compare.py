@@ -15,7 +15,7 @@ from eval.estimators import pass_at_k
 from eval.intervals import Interval, paired_intervals
 from eval.samples import REWARD, SAMPLES, SUMMARY, Sample, read_samples
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 
 # Of no effect on what is compared, or told where it is.
 _SAID_ELSEWHERE = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")

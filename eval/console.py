@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 
 MAX_ROWS = 12  # of a kind
 MAX_KINDS = 5

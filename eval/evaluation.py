@@ -16,10 +16,17 @@ from eval.provenance import prepared
 from eval.samples import Sample
 from eval.scorers import reward_fingerprint, score, scorers_for
 from eval.store import Identity, SampleStore, append
+from vlm_uec.answers import sample_answers
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
-from vlm_uec.distributed import (
+from vlm_uec.errors import UserError
+from vlm_uec.escape import plain
+from vlm_uec.hub import model_fingerprint
+from vlm_uec.io.disk_space import writing_to
+from vlm_uec.model.load import banned_ids, end_ids, load_model, read_model_config, text_model
+from vlm_uec.model.policy import Policy
+from vlm_uec.ranks.collectives import (
     gather_lists,
     on_all_ranks,
     on_first_rank,
@@ -27,14 +34,6 @@ from vlm_uec.distributed import (
     ranks_here,
     world_size,
 )
-from vlm_uec.errors import UserError
-from vlm_uec.evaluate import sample_answers
-from vlm_uec.files.writable import writing_to
-from vlm_uec.fingerprint import model_fingerprint
-from vlm_uec.one_line import plain
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.load import banned_ids, end_ids, load_model, read_model_config
-from vlm_uec.policy.parts import text_model
 from vlm_uec.rollout.engine import RolloutEngine, Sampling
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display

@@ -36,7 +36,7 @@ def bootstrap_intervals(
     each brings its own responses, the sampling. The ends are BCa's: plain percentiles of a skewed mean, such
     as that of few solved problems, end too low. A column of equal values shows no spread; its interval allows
     for the share of problems at 0 or 1 that could have gone unseen. As measured by
-    benchmarks/interval_coverage.py, it takes some ten problems whose value is not the most common one.
+    benchmarks/study/interval_coverage.py, it takes some ten problems whose value is not the most common one.
     Raises ValueError for no values, values out of range, no resamples or a level outside (0, 0.999].
     """
     _check(table, 0.0, resamples, level)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 from eval.samples import Score
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 from vlm_uec.types import Problem
 from vlm_uec.verifier.extract import extract
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.mathvista import normalise
 from eval.samples import OFFICIAL, Sample
-from vlm_uec.data.faults import IMAGE_MARK
+from vlm_uec.data.validation import IMAGE_MARK
 from vlm_uec.types import Problem
 
 OFFICIAL_FILE = "mathvista_output.json"

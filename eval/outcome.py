@@ -13,7 +13,7 @@ from eval.samples import SUMMARY, Sample
 from eval.scorers import Shown
 from eval.store import json_bytes
 from eval.summary import summarise
-from vlm_uec.files.durable import write_whole
+from vlm_uec.io.durable import write_whole
 from vlm_uec.types import Problem
 
 PAGE = "index.html"

@@ -12,7 +12,7 @@ import sys
 from datetime import timedelta
 
 from eval.arguments import check_arguments, check_comparison, parse_arguments
-from vlm_uec.command import exit_code_of
+from vlm_uec.cli import exit_code_of
 
 MAX_WAIT = timedelta(
     days=2
@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
     check_arguments(arguments)
     # Heavy imports only now: a mistyped number should not take ten seconds to be told.
     from eval.evaluation import Evaluation
-    from vlm_uec.policy.zero import start_distributed, stop_distributed
-    from vlm_uec.ranks.meeting import meet
+    from vlm_uec.ranks.rendezvous import meet
+    from vlm_uec.zero.engine import start_distributed, stop_distributed
 
     if "MASTER_ADDR" in os.environ:  # under the launcher
         start_distributed(meet(), MAX_WAIT)

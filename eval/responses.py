@@ -16,7 +16,7 @@ from typing import Any
 from data_prep.mathvista import bare_problem, raw_rows
 from vlm_uec.data.rows import Fault, read_problems
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 from vlm_uec.types import Problem
 
 MAX_BYTES = 2**30

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 
 SAMPLES, SUMMARY = "samples.jsonl", "summary.json"
 VERIFY, OFFICIAL, REWARD = "verify", "official", "reward"  # scorers

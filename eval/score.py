@@ -23,12 +23,12 @@ from eval.responses import GivenResponse, read_extractions, read_responses, read
 from eval.samples import OFFICIAL, Sample
 from eval.scorers import Scorer, reward_fingerprint, score, scorers_for
 from eval.store import SampleStore
-from vlm_uec.command import exit_code_of
+from vlm_uec.cli import exit_code_of
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.errors import UserError
-from vlm_uec.files.writable import check_writable, writing_to
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
+from vlm_uec.io.disk_space import check_writable, writing_to
 from vlm_uec.types import Problem
 
 _SETTINGS = ("seed", "template", "reward")

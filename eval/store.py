@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
 from vlm_uec.errors import UserError
-from vlm_uec.files.durable import write_whole
-from vlm_uec.files.locked import hold
-from vlm_uec.files.writable import writing_to
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
+from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.durable import write_whole
+from vlm_uec.io.lock import hold
 
 IDENTITY = "evaluation.json"
 PARTIAL = "partial"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.estimators import (
+from vlm_uec.estimators import (
     Votes,
     maj_at_k,
     mean_at_n,

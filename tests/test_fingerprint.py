@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vlm_uec.fingerprint import model_fingerprint
+from vlm_uec.hub import model_fingerprint
 
 LOCAL = SimpleNamespace(_commit_hash=None)
 

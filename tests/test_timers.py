@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_uec.telemetry.timers import PhaseTimer
+from vlm_uec.timers import PhaseTimer
 
 
 class Clock:

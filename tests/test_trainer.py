@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.fakes import NotingLearner, make_trainer, make_trajectory
+from tests.support.fakes import NotingLearner, make_trainer, make_trajectory
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.telemetry.metrics import step_metrics
 from vlm_uec.trainer import StepOutcome, Trainer

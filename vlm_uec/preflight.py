@@ -6,13 +6,13 @@ from pathlib import Path
 
 from vlm_uec.config import Config
 from vlm_uec.data.chat import FormatPrompt
-from vlm_uec.distributed import barrier, on_first_rank
 from vlm_uec.errors import UserError
-from vlm_uec.files.writable import check_writable
 from vlm_uec.forecast.memory import checkpoint_bytes
 from vlm_uec.forecast.shape import model_shape
-from vlm_uec.policy.deepspeed_config import read_deepspeed_config
+from vlm_uec.io.disk_space import check_writable
+from vlm_uec.ranks.collectives import barrier, on_first_rank
 from vlm_uec.telemetry.trackers import check_trackers
+from vlm_uec.zero.config import read_deepspeed_config
 
 
 def preflight(config: Config, ranks: int, *, room: bool = True) -> None:

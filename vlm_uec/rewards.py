@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 from vlm_uec.types import Problem, Reward
 from vlm_uec.verifier import Verdict, verify
 from vlm_uec.verifier.extract import last_box

@@ -19,17 +19,17 @@ from vlm_uec.algorithm.retention import (
     retain_regular,
 )
 from vlm_uec.checkpoint.state import TrainState
+from vlm_uec.collector import Collector, Experience
 from vlm_uec.config import Config
 from vlm_uec.data.schedule import Schedule
-from vlm_uec.experience import Collector, Experience
-from vlm_uec.guard import UpdateGuard
-from vlm_uec.keys import keyed_generator
-from vlm_uec.policy.learner import Learner, UpdateStats
-from vlm_uec.policy.zero import ZeroPolicy
+from vlm_uec.rng import keyed_generator
 from vlm_uec.rollout.engine import OnProgress
 from vlm_uec.telemetry.display import Display
-from vlm_uec.telemetry.timers import PhaseTimer
+from vlm_uec.timers import PhaseTimer
 from vlm_uec.types import Trajectory
+from vlm_uec.update.learner import Learner, UpdateStats
+from vlm_uec.update.nonfinite import UpdateGuard
+from vlm_uec.zero.engine import ZeroPolicy
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from assets.tiny_training import Recipe, train
 from benchmarks.study.tasks import lessons, problems
 from data_prep.synthetic.problems import Split
 from data_prep.writer import write_dataset
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.load import banned_ids
+from vlm_uec.model.load import banned_ids
+from vlm_uec.model.policy import Policy
 
 SEED = 1
 COUNTS: dict[Split, int] = {"train": 3900, "validation": 130}

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.study.results import K, estimate
 from benchmarks.study.runs import StudyRun
-from vlm_uec.telemetry.charts import Interval, Points, figure, lines
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
+from vlm_uec.webpage.charts import Interval, Points, figure, lines
 
 GRID = 40  # places along the x axis
 INTERVALS = (10, 20, 30, 39)  # those with an interval

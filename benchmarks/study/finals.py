@@ -28,14 +28,14 @@ from vlm_uec.config import Config, load_config
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.load import banned_ids, end_ids, load_model
-from vlm_uec.policy.zero import start_distributed, stop_distributed
-from vlm_uec.ranks.meeting import meet
+from vlm_uec.model.load import banned_ids, end_ids, load_model
+from vlm_uec.model.policy import Policy
+from vlm_uec.ranks.rendezvous import meet
 from vlm_uec.rewards import accuracy_reward
 from vlm_uec.rollout.engine import Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import Group
+from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 SEED = 1
 ARMS = ("GRPO", "UEC", "UEC, no retention")

@@ -31,17 +31,16 @@ from benchmarks.study.runs import CONFIG, Inputs, Job, run_all
 from vlm_uec.algorithm.exploration import is_difficult
 from vlm_uec.algorithm.retention import retain_exploration, retain_regular
 from vlm_uec.config import Config, load_config
-from vlm_uec.data.collator import PackedBatch, Row, pack
-from vlm_uec.policy.fitting import PassBudget
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.frozen import frozen_parts
-from vlm_uec.policy.learner import Learner, PromptTable
-from vlm_uec.policy.load import banned_ids, load_model
-from vlm_uec.policy.zero import start_distributed, stop_distributed
-from vlm_uec.ranks.meeting import meet
-from vlm_uec.ranks.stopping import StopRequest
-from vlm_uec.run import Run
+from vlm_uec.model.load import banned_ids, frozen_parts, load_model
+from vlm_uec.model.packing import PackedBatch, Row, pack
+from vlm_uec.model.policy import Policy
+from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.signals import StopRequest
+from vlm_uec.run.loop import Run
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
+from vlm_uec.update.learner import Learner, PromptTable
+from vlm_uec.update.microbatches import PassBudget
+from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 STEPS, EVERY, FIRST = 60, 5, 10
 STATES = {"all states": "change", "states of difficult prompts": "difficult_change"}

@@ -8,8 +8,8 @@ from data_prep.inspect.findings import MAX_LABEL, Findings, Table
 from data_prep.inspect.repeats import Overlap, Pair
 from data_prep.inspect.survey import SplitFacts
 from data_prep.inspect.wording import shortened
-from vlm_uec.one_line import escaped
-from vlm_uec.telemetry.distribution import Histogram
+from vlm_uec.escape import escaped
+from vlm_uec.webpage.distribution import Histogram
 
 MAX_NAMED = 5  # ids, or pairs of them
 _BAR = 20  # characters of a histogram's longest bar

@@ -10,7 +10,7 @@ from data_prep.inspect.budget import PixelBudget
 from data_prep.inspect.survey import ProblemFacts, SplitFacts
 from data_prep.inspect.wording import shortened
 from vlm_uec.data.answer_form import ANSWER_FORMS
-from vlm_uec.telemetry.distribution import Histogram, histogram, summarise
+from vlm_uec.webpage.distribution import Histogram, histogram, summarise
 
 MAX_ROWS = 15  # of a table of counts: a data set may name its types as it likes
 MAX_LABEL = 60  # characters

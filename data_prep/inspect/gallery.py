@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from data_prep.inspect.survey import ProblemFacts, SplitFacts
 from data_prep.inspect.wording import shortened
 from vlm_uec.data.chat import IMAGE_MARK
-from vlm_uec.telemetry.html import Html, element, picture, text
-from vlm_uec.telemetry.thumbnail import thumbnail
 from vlm_uec.types import Problem
+from vlm_uec.webpage.html import Html, element, picture, text
+from vlm_uec.webpage.thumbnail import thumbnail
 
 MAX_PICTURES = 4  # a card
 MAX_CHOICES = 8

@@ -8,8 +8,8 @@ from data_prep.inspect.findings import Findings, Table
 from data_prep.inspect.repeats import Overlap, Pair
 from data_prep.inspect.survey import SplitFacts
 from data_prep.inspect.wording import shortened
-from vlm_uec.telemetry.charts import bar_chart
-from vlm_uec.telemetry.html import Html, element, page, table, text, tile
+from vlm_uec.webpage.charts import bar_chart
+from vlm_uec.webpage.html import Html, element, page, table, text, tile
 
 MAX_LISTED = 100  # pairs, or ids, a list
 MAX_ID = 120  # characters

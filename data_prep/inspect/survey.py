@@ -14,7 +14,7 @@ from vlm_uec.data.answer_form import answer_form
 from vlm_uec.data.dataset import LoadedSplit
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptRejected
-from vlm_uec.data.faults import IMAGE_MARK
+from vlm_uec.data.validation import IMAGE_MARK
 from vlm_uec.types import Problem
 
 BROKEN = "broken picture"

@@ -14,13 +14,13 @@ from eval.page.problems import problem_cards
 from eval.page.style import STYLE
 from eval.page.tables import about_tables, breakdown_tables, main_table, tiles
 from eval.samples import Sample
-from vlm_uec.files.durable import write_whole
-from vlm_uec.telemetry.cards import STYLE as CARD_STYLE
-from vlm_uec.telemetry.charts import card, figure
-from vlm_uec.telemetry.filters import filter_bar, filter_style
-from vlm_uec.telemetry.html import Html, element, page, text
-from vlm_uec.telemetry.room import cut
+from vlm_uec.io.durable import write_whole
 from vlm_uec.types import Problem
+from vlm_uec.webpage.cards import STYLE as CARD_STYLE
+from vlm_uec.webpage.charts import card, figure
+from vlm_uec.webpage.filters import filter_bar, filter_style
+from vlm_uec.webpage.html import Html, element, page, text
+from vlm_uec.webpage.text_budget import cut
 
 MAX_PROBLEMS = 2000  # cards
 

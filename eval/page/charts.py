@@ -8,8 +8,8 @@ from typing import Any
 
 from eval.page.tables import numbers_of
 from eval.samples import Sample
-from vlm_uec.telemetry.charts import Drawing, bars, lines
-from vlm_uec.telemetry.distribution import histogram
+from vlm_uec.webpage.charts import Drawing, bars, lines
+from vlm_uec.webpage.distribution import histogram
 
 CURVE, LENGTHS = "Pass@k, % with 95 % intervals", "Responses by length in tokens"
 

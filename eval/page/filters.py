@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from eval.breakdown import Groups
 from eval.samples import Sample
-from vlm_uec.telemetry.filters import Filter
+from vlm_uec.webpage.filters import Filter
 
 MAX_KINDS = 8  # of the breakdown
 

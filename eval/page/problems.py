@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from eval.page.filters import DISAGREE, TRUNCATED, disagree
 from eval.samples import Sample, Score
-from vlm_uec.telemetry.cards import MAX_PICTURES, pictures_of, question_of
-from vlm_uec.telemetry.html import Html, element, text
-from vlm_uec.telemetry.room import cut, fair_share, written
-from vlm_uec.telemetry.thumbnail import MAX_BYTES
 from vlm_uec.types import Problem
+from vlm_uec.webpage.cards import MAX_PICTURES, pictures_of, question_of
+from vlm_uec.webpage.html import Html, element, text
+from vlm_uec.webpage.text_budget import cut, fair_share, written
+from vlm_uec.webpage.thumbnail import MAX_BYTES
 
 MAX_RESPONSES = 10_000  # on the page
 MAX_RESPONSES_EACH = 64  # of a problem

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlm_uec.telemetry.html import Html, element, table, text, tile
-from vlm_uec.telemetry.room import cut
+from vlm_uec.webpage.html import Html, element, table, text, tile
+from vlm_uec.webpage.text_budget import cut
 
 ABOUT = ("model", "data", "settings", "versions")
 MAX_GROUPS = 40  # rows of a breakdown

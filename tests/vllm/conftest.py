@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.vllm_engines import CPU_ENVIRONMENT, CPU_OPTIONS
-from benchmarks.wide_model import BUNDLE, widen
-from tests.fakes import make_config
+from benchmarks.lib.wide_model import BUNDLE, widen
+from benchmarks.speed.vllm_engines import CPU_ENVIRONMENT, CPU_OPTIONS
+from tests.support.fakes import make_config
 from vlm_uec.rollout.vllm.host import LOG, VllmHost
 
 MAX_PROMPT, MAX_TOKENS = 160, 96

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from vlm_uec.rollout.vllm.backend import VllmBackend
-from vlm_uec.rollout.vllm.orders import Order
+from vlm_uec.rollout.vllm.messages import Order
 
 if __name__ == "__main__":  # vLLM's workers import this file again
     model, options = sys.argv[1], json.loads(sys.argv[2])

@@ -12,14 +12,14 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from benchmarks.vllm_engines import CPU_OPTIONS
-from tests.fakes import make_config
-from tests.launch import ROOT
-from tests.tiny_text import write_text_model
+from benchmarks.speed.vllm_engines import CPU_OPTIONS
+from tests.support.fakes import make_config
+from tests.support.launch import ROOT
+from tests.support.tiny_text import write_text_model
 from tests.vllm.conftest import MAX_PROMPT, MAX_TOKENS
 from tests.vllm.test_sampling import KEY, PROMPTS, TOLERANCE
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.load import banned_ids, load_model
+from vlm_uec.model.load import banned_ids, load_model
+from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.engine import Request, Sampling
 from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.host import VllmHost

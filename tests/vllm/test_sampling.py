@@ -12,14 +12,14 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from tests.tiny import random_prompt
-from tests.tiny_vllm import push_cut_off
+from tests.support.tiny import random_prompt
+from tests.support.tiny_vllm import push_cut_off
 from vlm_uec.config import LoraConfig
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.errors import RunFailed, Stopped
-from vlm_uec.policy.adapters import add_adapters
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.load import banned_ids, end_ids, load_model
+from vlm_uec.model.adapters import add_adapters
+from vlm_uec.model.load import banned_ids, end_ids, load_model
+from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.rollout.vllm.client import connected

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from benchmarks.vllm_engines import CPU_OPTIONS
-from tests.launch import free_port, metrics, start, synthetic_data, train
+from benchmarks.speed.vllm_engines import CPU_OPTIONS
+from tests.support.launch import free_port, metrics, start, synthetic_data, train
 from vlm_uec.rollout.vllm.host import LOG
 
 ENGINE = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.errors import UserError
-from vlm_uec.files.durable import sync, write_whole
+from vlm_uec.io.durable import sync, write_whole
 
 LATEST, BEST = "latest", "best"
 _NAME = re.compile(r"step_\d{6,}")

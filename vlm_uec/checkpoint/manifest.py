@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vlm_uec.errors import UserError
-from vlm_uec.files.bounded import read_json
-from vlm_uec.files.durable import sync, write_whole
+from vlm_uec.io.bounded_json import read_json
+from vlm_uec.io.durable import sync, write_whole
 
 MANIFEST = "manifest.json"
 Files = Mapping[str, "FileEntry"]  # by path within the checkpoint

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from vlm_uec.files.bounded import read_json
+from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Response, Reward, ScoredTrajectory, Trajectory
 
 MAX_ROWS_BYTES = 1 << 30  # some 300 bytes a trajectory

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from vlm_uec.config.fields import ConfigKey, as_yaml, config_keys, either
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 
 # What users of other trainers know our keys by.
 _ELSEWHERE = {

@@ -18,7 +18,7 @@ import yaml
 from vlm_uec.config.errors import shown
 from vlm_uec.config.fields import ConfigKey
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 
 MAX_BYTES = 256 * 2**10  # PyYAML reads about half a megabyte a second, and a recipe has four kilobytes
 MAX_VALUES = 2000  # with every alias counted as often as it is used

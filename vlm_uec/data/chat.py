@@ -15,9 +15,9 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import PreTrainedTokenizerBase
 
-from vlm_uec.data.faults import IMAGE_MARK
+from vlm_uec.data.validation import IMAGE_MARK
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 from vlm_uec.types import Problem
 
 # The reference's format prompt, word for word: published numbers were made with it.

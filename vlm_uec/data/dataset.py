@@ -17,8 +17,8 @@ from typing import Any
 from vlm_uec.data.rows import Fault, read_problems, wanted_columns
 from vlm_uec.data.tables import hub_rows, load_hub, parquet_rows, split_of
 from vlm_uec.errors import UserError
+from vlm_uec.escape import plain
 from vlm_uec.hub import is_here, may_be_hub_id, not_here
-from vlm_uec.one_line import plain
 from vlm_uec.types import Problem
 
 

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from vlm_uec.data.faults import DECODER_ERRORS
+from vlm_uec.data.validation import DECODER_ERRORS
 
 # Four times the largest budget anybody trains with (4096 x 28 x 28); a decompression bomb is far above it.
 MAX_DECODED_PIXELS = 64_000_000

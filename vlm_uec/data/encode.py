@@ -14,9 +14,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.decode import decode_image
-from vlm_uec.data.levels import LevelProcessor, PictureLevels
 from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
+from vlm_uec.data.uint8_pixels import LevelProcessor, PictureLevels
 from vlm_uec.data.vision import images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
 from vlm_uec.hub import hub_retries_untold, is_here

@@ -17,8 +17,8 @@ from typing import IO
 
 import numpy as np
 
-from vlm_uec.data.levels import CHANNELS, PictureLevels
-from vlm_uec.distributed import barrier, gather_objects, world_size
+from vlm_uec.data.uint8_pixels import CHANNELS, PictureLevels
+from vlm_uec.ranks.collectives import barrier, gather_objects, world_size
 
 # Of the free disk, for all ranks: TMPDIR may be memory, and is everybody's.
 SHARE_OF_DISK = 4

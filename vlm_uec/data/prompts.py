@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
-from vlm_uec.distributed import gather_objects, rank, ranks_here
 from vlm_uec.errors import UserError
+from vlm_uec.ranks.collectives import gather_objects, rank, ranks_here
 from vlm_uec.types import EncodedPrompt, Problem
 
 

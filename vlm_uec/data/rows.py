@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_uec.data.faults import IMAGE_MARK, MAX_TEXT_CHARACTERS, RowFault, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, MAX_TEXT_CHARACTERS, RowFault, problem_fault
 from vlm_uec.errors import UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 from vlm_uec.types import Problem
 
 COLUMNS = ("images", "problem", "answer")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vlm_uec.errors import UserError
-from vlm_uec.keys import keyed_generator
+from vlm_uec.rng import keyed_generator
 
 
 @dataclass(frozen=True)

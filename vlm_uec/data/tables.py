@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlm_uec.errors import UserError
+from vlm_uec.escape import plain
 from vlm_uec.hub import hub_retries_untold
-from vlm_uec.one_line import plain
 
 # (columns present, where) -> columns to read; raises UserError if one that is needed is missing.
 Columns = Callable[[Sequence[str], str], list[str]]

@@ -14,12 +14,11 @@ from vlm_uec.config import Config
 from vlm_uec.forecast.shape import ModelShape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens
 from vlm_uec.forecast.trained import adapter_weights, trained_weights
-from vlm_uec.policy.deepspeed_config import offloads
-from vlm_uec.policy.frozen import frozen_parts
-from vlm_uec.policy.head import CHUNK_ELEMENTS
-from vlm_uec.policy.load import DTYPES
+from vlm_uec.model.head import CHUNK_ELEMENTS
+from vlm_uec.model.load import DTYPES, frozen_parts
 from vlm_uec.rollout.cache import PoolSize
 from vlm_uec.rollout.slots import CPU_SLOTS, lane_count
+from vlm_uec.zero.config import offloads
 
 _FLOAT = 4
 # Tensors of a layer that its backward needs, in units of a position's hidden state, of its keys and

@@ -12,11 +12,11 @@ from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, r
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
 from vlm_uec.forecast.trained import trained_weights
-from vlm_uec.policy.deepspeed_config import read_deepspeed_config
 from vlm_uec.preflight import preflight
 from vlm_uec.rewards import load_reward_function, try_out
 from vlm_uec.rollout.engine import Outline
 from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size
+from vlm_uec.zero.config import read_deepspeed_config
 
 RANKS = (1, 2, 4, 8)
 _MIB, _GIB = 2**20, 2**30

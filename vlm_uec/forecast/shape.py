@@ -12,8 +12,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2Config
 
 from vlm_uec.errors import UserError
 from vlm_uec.hub import is_here
-from vlm_uec.policy.load import CLASSES, UnreadableModel, read_model_config
-from vlm_uec.policy.parts import vision_tower
+from vlm_uec.model.load import CLASSES, UnreadableModel, read_model_config, vision_tower
 
 # config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
 _FIELDS = (

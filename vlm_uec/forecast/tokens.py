@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from vlm_uec.config import Config
-from vlm_uec.policy.plan import plan_minibatch
 from vlm_uec.types import Response, Reward, Trajectory
+from vlm_uec.update.microbatches import plan_minibatch
 
 MOST_PLANNED = 20_000  # trajectories; of a larger mini-batch a part is planned
 

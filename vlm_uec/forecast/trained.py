@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vlm_uec.config import Config
 from vlm_uec.forecast.shape import ModelShape
-from vlm_uec.policy.frozen import frozen_parts
+from vlm_uec.model.load import frozen_parts
 
 
 def trained_weights(config: Config, shape: ModelShape) -> int:

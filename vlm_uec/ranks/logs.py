@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from vlm_uec.distributed import rank
-from vlm_uec.files.writable import writing_to
+from vlm_uec.io.disk_space import writing_to
+from vlm_uec.ranks.collectives import rank
 
 
 def log_of(run_dir: Path, rank: int) -> Path:

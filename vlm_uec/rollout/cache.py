@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vlm_uec.rollout.lanes import LANE_ROWS, LaneTable
+from vlm_uec.rollout.prefix_groups import LANE_ROWS, LaneTable
 
 # What is read comes in whole steps, and a CPU's kernel gives the same bits whatever the number of steps: with
 # up to so many queries a key head always, with more while there are no more than 192 keys.

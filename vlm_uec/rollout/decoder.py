@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from vlm_uec.policy.adapters import linear
+from vlm_uec.model.adapters import linear
 from vlm_uec.rollout.cache import SlotCache, View
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from vlm_uec.policy.attention import PrefillAttention
-from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout.asked import Asked
+from vlm_uec.model.attention import PrefillAttention
+from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.cache import PromptCache
 from vlm_uec.rollout.engine import (
+    Asked,
     FollowUp,
     OnProgress,
     Outline,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vlm_uec.policy.forward import Policy
+from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.cache import PoolSize, PromptCache, SlotCache, View
 from vlm_uec.rollout.decoder import TextDecoder
 from vlm_uec.rollout.engine import Sampling

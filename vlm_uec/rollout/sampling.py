@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from vlm_uec.keys import keyed_generator
-from vlm_uec.policy.head import entropy_of, log_softmax_allowed
+from vlm_uec.model.head import entropy_of, log_softmax_allowed
+from vlm_uec.rng import keyed_generator
 
 BLOCK = 128  # ids; divides the vocabularies of Qwen2.5-VL
 

@@ -6,7 +6,7 @@ import torch
 
 from vlm_uec.rollout.cache import ROW_STEP, PoolSize, PromptCache, round_up
 from vlm_uec.rollout.engine import Outline
-from vlm_uec.rollout.lanes import LANE_ROWS
+from vlm_uec.rollout.prefix_groups import LANE_ROWS
 
 # Below, matrix products take another path and a row's last bits change.
 MIN_SLOTS = 8

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from vlm_uec.errors import UserError
-from vlm_uec.files.bounded import read_json
-from vlm_uec.files.durable import write_whole
+from vlm_uec.io.bounded_json import read_json
+from vlm_uec.io.durable import write_whole
 
 FILE = "microbatch_tokens.json"
 

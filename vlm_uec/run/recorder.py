@@ -8,12 +8,12 @@ from typing import Any
 
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import Config, dump_config
-from vlm_uec.distributed import gather_lists, on_all_ranks, on_first_rank, rank
-from vlm_uec.files.durable import write_whole
-from vlm_uec.files.writable import writing_to
-from vlm_uec.run.entry import check_shared, claim
+from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.durable import write_whole
+from vlm_uec.ranks.collectives import gather_lists, on_all_ranks, on_first_rank, rank
+from vlm_uec.report.page import write_report
+from vlm_uec.run.run_dir import check_shared, claim
 from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
-from vlm_uec.telemetry.report import write_report
 from vlm_uec.telemetry.trackers import Tracker, open_trackers
 from vlm_uec.telemetry.writers import METRICS, RunWriter, read_jsonl
 

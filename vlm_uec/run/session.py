@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from vlm_uec.config import Config
 from vlm_uec.errors import Stopped
-from vlm_uec.policy.zero import start_distributed, stop_distributed
-from vlm_uec.ranks.meeting import meet
-from vlm_uec.ranks.stopping import StopRequest, listening
-from vlm_uec.ranks.watch import RankWatch
-from vlm_uec.ranks.watchman import Limits
-from vlm_uec.run import Run
+from vlm_uec.ranks.health import Limits
+from vlm_uec.ranks.heartbeat import RankWatch
+from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.signals import StopRequest, listening
+from vlm_uec.run.loop import Run
+from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 
 def train(config: Config) -> None:

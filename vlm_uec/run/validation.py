@@ -7,12 +7,12 @@ from functools import partial
 
 from transformers import PreTrainedTokenizerBase
 
-from eval.estimators import mean_pass_at_k
+from vlm_uec.answers import sample_answers
+from vlm_uec.collector import Judge
 from vlm_uec.config import Config
 from vlm_uec.data.prompts import PromptSet
-from vlm_uec.distributed import gather_lists, rank, world_size
-from vlm_uec.evaluate import sample_answers
-from vlm_uec.experience import Judge
+from vlm_uec.estimators import mean_pass_at_k
+from vlm_uec.ranks.collectives import gather_lists, rank, world_size
 from vlm_uec.rollout.engine import OnProgress, RolloutEngine, Sampling
 
 

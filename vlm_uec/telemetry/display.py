@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TextIO
 
-from vlm_uec.command import forget_stdout
-from vlm_uec.ranks.watch import RankWatch
+from vlm_uec.cli import forget_stdout
+from vlm_uec.ranks.heartbeat import RankWatch
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
 

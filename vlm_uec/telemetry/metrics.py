@@ -8,10 +8,10 @@ from statistics import fmean
 
 import torch
 
-from vlm_uec.experience import Experience
-from vlm_uec.policy.learner import UpdateStats
+from vlm_uec.collector import Experience
 from vlm_uec.trainer import StepOutcome
 from vlm_uec.types import Trajectory
+from vlm_uec.update.learner import UpdateStats
 from vlm_uec.verifier import VERDICT_KINDS
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vlm_uec.errors import UserError
-from vlm_uec.telemetry.weights_and_biases import WandbTracker
+from vlm_uec.telemetry.wandb import WandbTracker
 
 
 class Tracker(Protocol):

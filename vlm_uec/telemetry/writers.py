@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vlm_uec.errors import UserError
-from vlm_uec.files.durable import write_whole
+from vlm_uec.io.durable import write_whole
 
 METRICS = "metrics.jsonl"
 

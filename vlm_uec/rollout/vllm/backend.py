@@ -17,7 +17,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 from vllm.v1.metrics.loggers import StatLoggerBase
 
-from vlm_uec.rollout.vllm.orders import Drawn, Order
+from vlm_uec.rollout.vllm.messages import Drawn, Order
 
 RECEIVER = "vlm_uec.rollout.vllm.worker.WeightReceiver"
 

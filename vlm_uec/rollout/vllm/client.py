@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from vlm_uec.errors import RunFailed
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
 from vlm_uec.rollout.engine import Sampling
+from vlm_uec.rollout.vllm.protocol import GREETING_S, Message, Wire, WireError
 from vlm_uec.rollout.vllm.weights import pieces
-from vlm_uec.rollout.vllm.wire import GREETING_S, Message, Wire, WireError
 from vlm_uec.types import EncodedPrompt
 
 

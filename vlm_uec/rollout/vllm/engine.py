@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
-from vlm_uec.distributed import gather_lists, rank
-from vlm_uec.policy.forward import Policy
+from vlm_uec.model.policy import Policy
+from vlm_uec.ranks.collectives import gather_lists, rank
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Outline, Request, StreamKey, nothing_more
 from vlm_uec.rollout.vllm.client import Address, Link, connected
-from vlm_uec.rollout.vllm.published import language_weights
 from vlm_uec.rollout.vllm.rollout import Ordered, Rollout, Scorer
+from vlm_uec.rollout.vllm.weight_names import language_weights
 from vlm_uec.rollout.vllm.weights import BANNED, checksum, checksum_of_ids, digest_of
 from vlm_uec.types import Group, Response
 

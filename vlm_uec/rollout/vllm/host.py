@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO
 
 from vlm_uec.config import Config, VllmConfig
-from vlm_uec.distributed import gather_lists, on_first_rank, rank, ranks_here, world_size
 from vlm_uec.errors import RunFailed, UserError
-from vlm_uec.one_line import plain
+from vlm_uec.escape import plain
+from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, ranks_here, world_size
 from vlm_uec.rollout.vllm.client import Address, connected
 from vlm_uec.rollout.vllm.server import KEY
 

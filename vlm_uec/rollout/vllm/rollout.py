@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from vlm_uec.keys import keyed_generator
-from vlm_uec.policy.forward import Policy
-from vlm_uec.rollout.asked import Asked
-from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, StreamKey
+from vlm_uec.model.policy import Policy
+from vlm_uec.rng import keyed_generator
+from vlm_uec.rollout.engine import Asked, FollowUp, OnProgress, Progress, Request, StreamKey
 from vlm_uec.rollout.sampling import Sampled
 from vlm_uec.rollout.vllm.client import Answer, Link
 from vlm_uec.rollout.vllm.scoring import score_responses

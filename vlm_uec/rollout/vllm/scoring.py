@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from vlm_uec.data.collator import Row, pack
-from vlm_uec.policy.attention import attention_over
-from vlm_uec.policy.forward import Policy
-from vlm_uec.policy.head import CHUNK_ELEMENTS
+from vlm_uec.model.attention import attention_over
+from vlm_uec.model.head import CHUNK_ELEMENTS
+from vlm_uec.model.packing import Row, pack
+from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.engine import Sampling
 from vlm_uec.rollout.sampling import Sampled, score_tokens
 from vlm_uec.types import EncodedPrompt

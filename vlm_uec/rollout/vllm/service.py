@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from vlm_uec.rollout.vllm.orders import Backend, Drawn, Order
+from vlm_uec.rollout.vllm.messages import Backend, Drawn, Order
+from vlm_uec.rollout.vllm.protocol import Message, Wire, WireError
 from vlm_uec.rollout.vllm.weights import BANNED, Assembly, checksum_of_ids, digest_of
-from vlm_uec.rollout.vllm.wire import Message, Wire, WireError
 
 BEAT_S = 1.0
 WAITING = 8  # messages read ahead; with a push's pieces that is half a GiB

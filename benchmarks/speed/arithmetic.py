@@ -1,0 +1,105 @@
+"""The arithmetic of one GRPO step: of groups, which share a prompt, and of as many separate sequences.
+
+    python benchmarks/speed/arithmetic.py
+
+Counts what step.py's shapes cannot do without, in GFLOP: two for each weight and token or patch, four for
+each pair of positions that see each other and hidden unit; backward counts as two forwards. Norms, softmax
+and sampling are left out. Divided by the rate of a large matrix product, which step.py prints, it is the time
+below which no implementation gets.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+
+from benchmarks.speed.random_model import SHAPES as MODELS
+from benchmarks.speed.step import SHAPES, Shape
+
+PATCH, MERGED = 14, 4  # pixels a side; patches a token
+WINDOW = 64  # patches that see each other in most of the tower's layers
+TEXT_TOKENS = 38  # of step.py's prompts, beside the picture's
+
+
+@dataclass(frozen=True)
+class Work:
+    """FLOPs of a step."""
+
+    rollout_tower: float
+    rollout_prompts: float
+    decoding: float
+    update_tower: float
+    update_text: float
+    update_head: float
+
+    @property
+    def total(self) -> float:
+        return sum(vars(self).values())
+
+
+class Model:
+    """FLOPs of a forward pass by part."""
+
+    def __init__(self, text: Mapping[str, Any], vision: Mapping[str, Any]) -> None:
+        self.text, self.vision = text, vision
+
+    def tower(self, patches: int) -> float:
+        """Of one picture."""
+        vision = self.vision
+        size, depth, full = vision["hidden_size"], vision["depth"], len(vision["fullatt_block_indexes"])
+        block = 4 * size**2 + 3 * size * vision["intermediate_size"]
+        embed = 3 * 2 * PATCH**2 * size
+        merger = (MERGED * size) * (MERGED * size + vision["out_hidden_size"]) / MERGED
+        pairs = full * patches**2 + (depth - full) * patches * WINDOW
+        return 2 * (depth * block + embed + merger) * patches + 4 * pairs * size
+
+    def layers(self, positions: float, pairs: float) -> float:
+        text = self.text
+        size, depth = text["hidden_size"], text["num_hidden_layers"]
+        keys = size * text["num_key_value_heads"] / text["num_attention_heads"]
+        weights = 2 * size**2 + 2 * size * keys + 3 * size * text["intermediate_size"]
+        return depth * (2 * weights * positions + 4 * pairs * size)
+
+    def head(self, positions: float) -> float:
+        return float(2 * self.text["vocab_size"] * self.text["hidden_size"] * positions)
+
+
+def work_of(shape: Shape, *, shared: bool) -> Work:
+    """A step's work where a prompt is read once for its G responses (`shared`), or with each of them."""
+    model = Model(MODELS[shape.model].text, MODELS[shape.model].vision)
+    patches = (shape.pixels // PATCH) ** 2
+    prompt, read = patches // MERGED + TEXT_TOKENS, shape.max_tokens - 1
+    responses = shape.prompts * shape.n
+    prompts = shape.prompts if shared else responses
+    own_pairs = responses * (read * prompt + read**2 / 2)
+    tower = prompts * model.tower(patches)
+    prefill = model.layers(prompts * prompt, prompts * prompt**2 / 2)
+    decoded = model.layers(responses * read, own_pairs)
+    return Work(
+        rollout_tower=tower,
+        rollout_prompts=prefill,
+        decoding=decoded + model.head(responses * read),
+        update_tower=3 * tower,
+        update_text=3 * (prefill + decoded),
+        update_head=3 * model.head(responses * shape.max_tokens),
+    )
+
+
+def main() -> None:
+    for name, shape in SHAPES.items():
+        shared, separate = work_of(shape, shared=True), work_of(shape, shared=False)
+        print(f"\n{name}: {shape.prompts} prompts x {shape.n} responses of {shape.max_tokens} tokens, GFLOP")
+        print(f"{'':>16} {'groups':>10} {'sequences':>10}")
+        for part, value in vars(shared).items():
+            print(f"{part:>16} {value / 1e9:>10.1f} {getattr(separate, part) / 1e9:>10.1f}")
+        print(f"{'total':>16} {shared.total / 1e9:>10.1f} {separate.total / 1e9:>10.1f}", end="")
+        print(f"   {separate.total / shared.total:.2f} times")
+
+
+if __name__ == "__main__":
+    main()

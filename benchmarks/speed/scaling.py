@@ -1,0 +1,135 @@
+"""What one GRPO step costs as G, the picture and the number of ranks grow.
+
+    OMP_NUM_THREADS=1 python benchmarks/speed/scaling.py
+    OMP_NUM_THREADS=1 python benchmarks/speed/scaling.py --sweep G --steps 9
+
+The whole trainer steps, as in step.py, at its geometry3k shape with one thing varied at a time; rewards and
+lengths are forced. On a CPU all trainers are up together and take turns: a machine whose speed drifts
+is as slow for all; on a GPU, where they do not fit side by side, they run one after the other. Prints
+medians, and ratios turn by turn to the first row of each sweep; writes JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+
+from benchmarks.speed.step import (
+    PHASES,
+    SHAPES,
+    Steps,
+    machine,
+    make_model,
+    make_spec,
+    median_of,
+    steps_of,
+    take_turns,
+    worker,
+)
+
+BASE = SHAPES["geometry3k"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a trainer is told that others are not."""
+
+    n: int = BASE.n
+    pixels: int = BASE.pixels
+    ranks: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"G{self.n}-{self.pixels}px-{self.ranks}"
+
+
+SWEEPS = {
+    "G": [Point(n=n) for n in (4, 8, 16)],
+    "picture": [Point(pixels=pixels) for pixels in (84, 196, 392)],
+    "ranks": [Point(ranks=ranks) for ranks in (1, 2)],
+}
+Turns = Mapping[Point, Sequence[Steps]]
+
+
+def write_specs(points: Sequence[Point], directory: Path, arguments: argparse.Namespace) -> dict[Point, Path]:
+    """A file a point; points with equal pictures share the model and the problems."""
+    specs: dict[int, dict[str, Any]] = {}
+    paths = {}
+    for point in points:
+        if point.pixels not in specs:
+            home = directory / str(point.pixels)
+            home.mkdir()
+            make_model(BASE.model, home / "model")
+            specs[point.pixels] = make_spec(
+                replace(BASE, pixels=point.pixels),
+                home / "model",
+                home,
+                steps=steps_of(arguments.steps),
+                kl=arguments.kl,
+                overrides=dict(pair.split("=", 1) for pair in arguments.overrides),
+            )
+        paths[point] = directory / f"{point.name}.json"
+        text = json.dumps({**specs[point.pixels], "n": point.n})
+        paths[point].write_text(text, encoding="utf-8")
+    return paths
+
+
+def print_sweep(title: str, points: Sequence[Point], turns: Turns) -> None:
+    print(f"\n{title}")
+    print(
+        f"{'G':>3} {'picture':>8} {'ranks':>6} " + " ".join(f"{phase:>11}" for phase in PHASES) + "    times"
+    )
+    for point in points:
+        values = [median_of(turns[point], phase) for phase in PHASES]
+        seconds = " ".join(f"{value:>11.3f}" for value in values)
+        times = ratio(turns, point, points[0])
+        print(f"{point.n:>3} {point.pixels:>8} {point.ranks:>6} {seconds} {times:>8.2f}")
+
+
+def ratio(turns: Turns, point: Point, first: Point) -> float:
+    """Median step to median step, of each turn; the median of those."""
+    pairs = zip(turns[point], turns[first], strict=True)
+    return median(median_of([one], "step") / median_of([other], "step") for one, other in pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sweep", nargs="+", choices=sorted(SWEEPS), default=list(SWEEPS))
+    parser.add_argument("--kl", type=float, default=0.0)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/scaling.json"))
+    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
+    # Points set G; the rest is of step.py's arguments that this script has not.
+    arguments = parser.parse_intermixed_args()
+    points = list(dict.fromkeys(point for name in arguments.sweep for point in SWEEPS[name]))
+    with tempfile.TemporaryDirectory() as directory:
+        paths = write_specs(points, Path(directory), arguments)
+        workers = {point: worker("our", path, point.ranks) for point, path in paths.items()}
+        turns = take_turns(workers, arguments.steps)
+    for name in arguments.sweep:
+        print_sweep(name, SWEEPS[name], turns)
+    taken = [{**asdict(point), "turns": turns[point]} for point in points]
+    ratios = {
+        name: {point.name: ratio(turns, point, SWEEPS[name][0]) for point in SWEEPS[name]}
+        for name in arguments.sweep
+    }
+    record = {"machine": machine(), "shape": asdict(BASE), "kl_coef": arguments.kl}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**record, "ratios": ratios, "points": taken}, indent=2)
+    arguments.out.write_text(text + "\n", encoding="utf-8")
+    print(f"written to {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

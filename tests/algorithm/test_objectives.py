@@ -1,0 +1,186 @@
+"""The family of objectives against tables worked out by hand, in float64."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_uec.algorithm.losses import (
+    SurrogateTerms,
+    clipped_surrogate,
+    clipped_weight,
+    covariance_penalty,
+    covariance_selection,
+    entropy_bonus,
+    sequence_surrogate,
+    soft_gate,
+    unclipped_surrogate,
+)
+from vlm_uec.algorithm.overlong import overlong_penalty
+
+
+def _tensor(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _new(old: torch.Tensor, ratios: tuple[float, ...]) -> torch.Tensor:
+    return (old + _tensor(*map(math.log, ratios))).requires_grad_()
+
+
+def _gradient(terms: SurrogateTerms, logprobs: torch.Tensor) -> list[float]:
+    return [float(value) for value in torch.autograd.grad(terms.loss.sum(), logprobs)[0]]
+
+
+def test_gspo_clips_whole_responses_by_their_mean_ratio() -> None:
+    """First response: ratios 2 and 0.5, geometric mean 1, inside the clip although each token is far outside:
+    s A = 1 * 2 a token. Second: 1.21 and 1, mean ratio 1.1, above 1 + 0.05 with A > 0: constant 1.05 * 1."""
+    old = _tensor(-1.0, -2.0, -1.5, -0.5)
+    logprobs = _new(old, (2.0, 0.5, 1.21, 1.0))
+    terms = sequence_surrogate(logprobs, old, _tensor(2, 2, 1, 1), (2, 2), clip_low=0.05, clip_high=0.05)
+    assert terms.ratio.tolist() == pytest.approx([1.0, 1.0, 1.1, 1.1])
+    assert terms.loss.tolist() == pytest.approx([-2.0, -2.0, -1.05, -1.05])
+    assert _gradient(terms, logprobs) == pytest.approx([-2.0, -2.0, 0.0, 0.0])
+    assert terms.clipped_high.tolist() == [False, False, True, True]
+    assert not terms.clipped_low.any()
+
+
+def test_gspo_of_negative_advantages() -> None:
+    """Mean ratio 0.9 below 1 - 0.05: max(0.9, 0.95) = 0.95, constant."""
+    old = _tensor(-1.0, -1.0)
+    logprobs = _new(old, (0.81, 1.0))
+    terms = sequence_surrogate(logprobs, old, _tensor(-1, -1), (2,), clip_low=0.05, clip_high=0.05)
+    assert terms.loss.tolist() == pytest.approx([0.95, 0.95])
+    assert _gradient(terms, logprobs) == [0.0, 0.0]
+    assert terms.clipped_low.all()
+
+
+def test_gspo_wants_the_lengths_of_all_tokens() -> None:
+    with pytest.raises(ValueError, match="3 tokens in all, but 2 log-probs"):
+        sequence_surrogate(_tensor(0, 0), _tensor(0, 0), _tensor(1, 1), (3,), clip_low=0.1, clip_high=0.1)
+
+
+@given(st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=8), st.floats(-2, 2))
+def test_gspo_of_responses_of_one_token_is_ppo(log_ratios: list[float], advantage: float) -> None:
+    old = torch.full((len(log_ratios),), -1.0, dtype=torch.float64)
+    advantages = torch.full_like(old, advantage)
+    results = []
+    for objective in ("sequence", "token"):
+        logprobs = (old + _tensor(*log_ratios)).requires_grad_()
+        if objective == "sequence":
+            lengths = [1] * len(log_ratios)
+            terms = sequence_surrogate(logprobs, old, advantages, lengths, clip_low=0.2, clip_high=0.3)
+        else:
+            terms = clipped_surrogate(logprobs, old, advantages, clip_low=0.2, clip_high=0.3, dual_clip=None)
+        results.append((terms.loss.tolist(), _gradient(terms, logprobs)))
+    assert results[0][0] == pytest.approx(results[1][0])
+    assert results[0][1] == pytest.approx(results[1][1])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "weight", "low", "high"),
+    [
+        (1.0, 2.0, 1.0, False, False),
+        (1.2, 2.0, 1.2, False, False),
+        (3.0, 2.0, 1.28, False, True),  # weighs less than it should, and is not dropped
+        (3.0, -1.0, 1.28, False, True),  # of either sign
+        (0.1, 2.0, 0.5, True, False),
+    ],
+)
+def test_cispo_clips_the_weight_and_keeps_the_gradient(
+    ratio: float, advantage: float, weight: float, low: bool, high: bool
+) -> None:
+    old = _tensor(-1.0)
+    logprobs = _new(old, (ratio,))
+    terms = clipped_weight(logprobs, old, _tensor(advantage), clip_low=0.5, clip_high=0.28)
+    assert _gradient(terms, logprobs) == pytest.approx([-weight * advantage])
+    assert terms.loss.item() == pytest.approx(-weight * advantage * (-1.0 + math.log(ratio)))
+    assert (terms.clipped_low.item(), terms.clipped_high.item()) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "gradient"),
+    [
+        # At 1: f = 4 / tau * 1/2; its slope is 1, whatever tau.
+        (1.0, 2.0, -2 * 2.0, -2.0),
+        (1.0, -2.0, 2 / 2 * 2.0, 2.0),
+        # tau 1 at 2: f = 4 sigmoid(1) = 2.924234..., f' = 4 s (1 - s) = 0.786448..., times r.
+        (2.0, 1.0, -2.9242343145200196, -2 * 0.7864477329659276),
+        # tau 2 at 2, A < 0: f = 2 sigmoid(2) = 1.761594..., f' = 4 s (1 - s) = 0.419974..., times r.
+        (2.0, -1.0, 1.7615941559557649, 2 * 0.41997434161402614),
+    ],
+)
+def test_sapo_fades_smoothly(ratio: float, advantage: float, loss: float, gradient: float) -> None:
+    old = _tensor(-1.0)
+    logprobs = _new(old, (ratio,))
+    terms = soft_gate(logprobs, old, _tensor(advantage), tau_positive=1.0, tau_negative=2.0)
+    assert terms.loss.item() == pytest.approx(loss)
+    assert _gradient(terms, logprobs) == pytest.approx([gradient])
+    assert not (terms.clipped_low.any() or terms.clipped_high.any())
+
+
+@pytest.mark.parametrize(("ratio", "advantage"), [(1.0, 2.0), (5.0, 2.0), (0.1, -1.0), (9.0, -1.0)])
+def test_unclipped_never_fades(ratio: float, advantage: float) -> None:
+    """-r A, whose slope in log p is the same."""
+    old = _tensor(-1.0)
+    logprobs = _new(old, (ratio,))
+    terms = unclipped_surrogate(logprobs, old, _tensor(advantage))
+    assert terms.loss.item() == pytest.approx(-ratio * advantage)
+    assert _gradient(terms, logprobs) == pytest.approx([-ratio * advantage])
+    assert not (terms.clipped_low.any() or terms.clipped_high.any())
+
+
+def test_kl_covs_penalty_pulls_back_on_either_side_and_on_leading_tokens_alone() -> None:
+    """2 |0.5|, 2 |-0.25| and nothing; slopes of 2 towards the old policy."""
+    old = _tensor(-1.0, -1.0, -1.0)
+    logprobs = (old + _tensor(0.5, -0.25, 3.0)).requires_grad_()
+    penalty = covariance_penalty(logprobs, old, torch.tensor([True, True, False]), 2.0)
+    assert penalty.tolist() == [1.0, 0.5, 0.0]
+    assert torch.autograd.grad(penalty.sum(), logprobs)[0].tolist() == [2.0, -2.0, 0.0]
+
+
+def test_an_entropy_bonus_is_a_loss_that_falls_with_entropy() -> None:
+    entropy = _tensor(0.0, 0.5, 2.0).requires_grad_()
+    bonus = entropy_bonus(entropy, 0.1)
+    assert bonus.tolist() == pytest.approx([0.0, -0.05, -0.2])
+    assert torch.autograd.grad(bonus.sum(), entropy)[0].tolist() == pytest.approx([-0.1] * 3)
+
+
+@pytest.mark.parametrize("advantage", [1.5, -0.7])
+def test_on_the_policy_that_sampled_every_objective_is_the_policy_gradient(advantage: float) -> None:
+    """d loss / d log p = -A at a ratio of 1: they differ off the policy only."""
+    old = _tensor(-1.0, -0.3, -2.0)
+    advantages = torch.full_like(old, advantage)
+    for terms_of in (
+        lambda new: sequence_surrogate(new, old, advantages, (1, 2), clip_low=3e-4, clip_high=4e-4),
+        lambda new: clipped_weight(new, old, advantages, clip_low=1.0, clip_high=0.28),
+        lambda new: soft_gate(new, old, advantages, tau_positive=1.0, tau_negative=1.05),
+        lambda new: clipped_surrogate(new, old, advantages, clip_low=0.2, clip_high=0.28, dual_clip=3.0),
+        lambda new: unclipped_surrogate(new, old, advantages),
+    ):
+        logprobs = old.clone().requires_grad_()
+        assert _gradient(terms_of(logprobs), logprobs) == pytest.approx([-advantage] * 3)
+
+
+def test_covariance_selection_takes_the_likely_ones_that_were_good() -> None:
+    """Means -2 and 0: covariances 2, -2, 0, 0 ... the first leads, the fourth pair is its mirror."""
+    logprobs, advantages = _tensor(0.0, -4.0, -2.0, -2.0), _tensor(1.0, 1.0, -1.0, -1.0)
+    assert covariance_selection(logprobs, advantages, 0.25).tolist() == [True, False, False, False]
+    assert covariance_selection(logprobs, advantages, 0.75).tolist() == [True, False, True, True]
+    assert covariance_selection(logprobs, advantages, 1e-9).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("length", "penalty"), [(1, 0.0), (80, 0.0), (85, -0.25), (90, -0.5), (100, -1.0), (120, -1.0)]
+)
+def test_soft_overlong_punishment(length: int, penalty: float) -> None:
+    assert overlong_penalty(length, limit=100, buffer=20) == penalty
+
+
+@pytest.mark.parametrize("buffer", [0, -1, 101])
+def test_a_buffer_outside_the_limit_is_refused(buffer: float) -> None:
+    with pytest.raises(ValueError, match="0 < buffer <= limit"):
+        overlong_penalty(10, limit=100, buffer=buffer)

@@ -1,0 +1,155 @@
+"""A probe of the entropy study: one step on a copy, measured on the same states, then undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from benchmarks.study.probe import LENGTH, Descent, Probe, Prober
+from benchmarks.study.tasks import KIND
+from data_prep.synthetic.problems import make_problem
+from tests.support.fakes import make_response
+from tests.support.launch import BUNDLED_MODEL
+from vlm_uec.config import load_config
+from vlm_uec.data.encode import PromptEncoder
+from vlm_uec.data.prompts import PromptSet, prepare_prompts
+from vlm_uec.model.load import banned_ids, end_ids, frozen_parts, load_model
+from vlm_uec.model.policy import Policy
+from vlm_uec.rewards import Reward
+from vlm_uec.rollout.engine import Request, Sampling, StreamKey
+from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.types import ScoredTrajectory, Trajectory
+
+PROBLEMS = [make_problem(KIND["central_angle"], {"inscribed": angle}, seed=1).problem for angle in (20, 31)]
+EASY, HARD = (problem.id for problem in PROBLEMS)
+
+
+class FakeRun:
+    """As much of a run as a prober asks: its policy, prompts, and what the next steps would sample."""
+
+    def __init__(self) -> None:
+        self.config = load_config("configs/tiny_cpu.yaml", [f"model.path={BUNDLED_MODEL}", "loss.kl_coef=0"])
+        data = self.config.data
+        self.encoder = PromptEncoder.from_pretrained(
+            str(BUNDLED_MODEL),
+            template="{{ question }}",
+            min_pixels=data.min_pixels,
+            max_pixels=data.max_pixels,
+            max_prompt_tokens=128,
+        )
+        self.prompts: PromptSet = prepare_prompts(PROBLEMS, self.encoder)
+        model = load_model(str(BUNDLED_MODEL), "fp32", checkpointing=False)
+        banned = banned_ids(model.model.language_model.vocab_size, self.encoder.tokenizer)
+        self.weights = Policy(model, banned, frozen_parts(self.config))
+        self.policy = SimpleNamespace(gathered=self._gathered)
+        self.schedule = SimpleNamespace(step=lambda step: (EASY, HARD))
+        self.timer = None
+        self.collector = SimpleNamespace(collect=self._collect)
+        self.trainer = SimpleNamespace(replay=SimpleNamespace(items=self._replay))
+        self.sampled = 0
+        self.likely = {name: self._greedy(name) for name in (EASY, HARD)}
+        self.odd = self._with_another_digit(self.likely[HARD])
+
+    def _with_another_digit(self, tokens: torch.Tensor) -> torch.Tensor:
+        """In place of the first."""
+        tokenizer, odd = self.encoder.tokenizer, tokens.clone()
+        texts = [str(tokenizer.decode([number])) for number in tokens.tolist()]
+        place = next(place for place, text in enumerate(texts) if text.isdigit())
+        (odd[place],) = tokenizer.encode(str((int(texts[place]) + 3) % 10))
+        return odd
+
+    def _greedy(self, name: str) -> torch.Tensor:
+        ends = end_ids(str(BUNDLED_MODEL), self.encoder.tokenizer)
+        engine = NativeEngine(self.weights, ends, 1, max(self.prompts.tokens.values()))
+        request = Request(self.prompts.encode(name), range(1), Sampling(0.0, 1.0, 32))
+        (group,) = engine.generate([request], StreamKey(1, 0), lambda progress: None)
+        return group.responses[0].tokens
+
+    @contextmanager
+    def _gathered(self) -> Iterator[Policy]:
+        yield self.weights
+
+    def _collect(self, *_: Any) -> Any:
+        self.sampled += 1
+        if self.sampled > 1:
+            return SimpleNamespace(regular=[], explored=[])
+        regular = [
+            self._trajectory(EASY, self.likely[EASY], 1.0, right=True),
+            self._trajectory(HARD, self.likely[HARD], 0.0),
+        ]
+        return SimpleNamespace(regular=regular, explored=[self._trajectory(HARD, self.odd, 1.0, right=True)])
+
+    def _replay(self) -> list[ScoredTrajectory]:
+        likely = self._trajectory(EASY, self.likely[EASY], 1.0, right=True)
+        return [ScoredTrajectory(likely, likely.response.policy_logprobs, None)]
+
+    def _trajectory(
+        self, name: str, tokens: torch.Tensor, advantage: float, *, right: bool = False
+    ) -> Trajectory:
+        flat = torch.full((len(tokens),), -0.1)
+        response = replace(
+            make_response(name),
+            tokens=tokens,
+            behaviour_logprobs=flat,
+            policy_logprobs=flat,
+            entropy=-flat,
+            kept_mass=torch.ones(len(tokens)),
+        )
+        return Trajectory(response, Reward(float(right), float(right), 0.0, "scripted"), advantage, 1)
+
+
+@pytest.fixture(scope="module")
+def run() -> FakeRun:
+    return FakeRun()
+
+
+@pytest.fixture(scope="module")
+def prober(run: FakeRun) -> Prober:
+    return Prober(run.config, cast(Any, run))
+
+
+@pytest.fixture(scope="module")
+def probes(prober: Prober) -> list[Probe]:
+    return list(prober.probe(10))
+
+
+def test_every_source_has_its_turn_from_the_same_entropy(probes: list[Probe]) -> None:
+    assert [(probe.source, probe.trajectories) for probe in probes] == [
+        ("regular", 1),
+        ("exploration", 1),
+        ("replay", 1),
+    ]
+    assert len({probe.before for probe in probes}) == 1
+    assert all(probe.change and probe.difficult_change for probe in probes)
+
+
+def test_reinforcing_the_likely_lowers_entropy_and_the_unlikely_raises_it(probes: list[Probe]) -> None:
+    """Of regular and replay it is the likeliest response of all; the explored one has another first digit."""
+    regular, explored, replay = probes
+    assert regular.change < 0 and replay.change < 0
+    assert explored.difficult_change is not None and explored.difficult_change > 0
+
+
+def test_the_copy_is_set_back_to_the_policy_and_the_policy_never_moves(
+    run: FakeRun, prober: Prober, probes: list[Probe]
+) -> None:
+    fresh = load_model(str(BUNDLED_MODEL), "fp32", checkpointing=False).state_dict()
+    for name, weight in run.weights.state_dict().items():
+        assert torch.equal(weight, prober.copy.state_dict()[name])
+    assert all(torch.equal(value, run.weights.model.state_dict()[name]) for name, value in fresh.items())
+
+
+def test_a_step_has_its_length_whatever_the_gradients(run: FakeRun) -> None:
+    weights = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2))]
+    descent = Descent(cast(Any, SimpleNamespace(parameters=lambda: iter(weights))), LENGTH)
+    descent.backward(sum((5 * weight.sum() for weight in weights), torch.zeros(())))
+    descent.step()
+    moved = torch.cat([weight.detach() for weight in weights])
+    assert float(moved.norm()) == pytest.approx(LENGTH, rel=1e-5)
+    assert torch.equal(moved, moved[:1].expand(5)) and moved[0] < 0

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from benchmarks.lib.wide_model import widen
+from vlm_uec.data.positions import mrope_positions
+from vlm_uec.model.load import banned_ids, load_model
+from vlm_uec.model.packing import Row, pack
+from vlm_uec.model.policy import Policy
+from vlm_uec.types import EncodedPrompt
+
+
+@pytest.fixture(scope="module")
+def prompt() -> EncodedPrompt:
+    drawn = torch.Generator().manual_seed(0)
+    ids = torch.cat([torch.tensor([507]), torch.full((9,), 510), torch.tensor([508]), torch.arange(40, 70)])
+    grid = torch.tensor([[1, 6, 6]])
+    patches = torch.randn(36, 3 * 2 * 14 * 14, generator=drawn)
+    return EncodedPrompt("p", ids, patches, grid, mrope_positions(ids, grid, 510, 2))
+
+
+def test_the_wide_model_is_the_bundled_one_to_rounding(
+    bundle: Path, tokenizer: PreTrainedTokenizerBase, prompt: EncodedPrompt, tmp_path: Path
+) -> None:
+    """Over a picture, and far enough into the text for a wrong rotary frequency to show."""
+    responses = tuple(torch.randint(5, 300, (length,)) for length in (60, 20))
+    scores = []
+    for path in (bundle, widen(bundle, tmp_path / "wide")):
+        model = load_model(str(path), "fp32", checkpointing=False)
+        policy = Policy(model, banned_ids(512, tokenizer)).eval()
+        with torch.no_grad():
+            scores.append(policy(pack([Row(prompt, responses)])))
+    assert model.config.text_config.hidden_size // model.config.text_config.num_attention_heads == 32
+    for ours, theirs in zip(*scores, strict=True):
+        assert torch.allclose(ours, theirs, atol=2e-5)

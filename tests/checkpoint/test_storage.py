@@ -1,0 +1,121 @@
+"""Buffers to disk and back, bit for bit: a resumed run must not differ in a last digit."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fakes import make_trajectory
+from vlm_uec.checkpoint.storage import load_scored, load_trajectories, save_scored, save_trajectories
+from vlm_uec.types import ScoredTrajectory, Trajectory
+
+TENSORS = ("tokens", "behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass")
+
+
+def _same(ours: torch.Tensor | None, theirs: torch.Tensor | None) -> bool:
+    if ours is None or theirs is None:
+        return ours is theirs
+    # Compared as bits: equality would take -0.0 for 0.0, and NaN for different from itself.
+    return ours.dtype == theirs.dtype and ours.numpy().tobytes() == theirs.numpy().tobytes()
+
+
+def _assert_same(ours: Trajectory, theirs: Trajectory) -> None:
+    for name in TENSORS:
+        assert _same(getattr(ours.response, name), getattr(theirs.response, name)), name
+    for name in ("problem_id", "index", "source", "truncated"):
+        assert getattr(ours.response, name) == getattr(theirs.response, name), name
+    assert (ours.reward, ours.advantage, ours.step) == (theirs.reward, theirs.advantage, theirs.step)
+
+
+def _awkward() -> list[Trajectory]:
+    """Lengths that differ, fractions without an exact decimal, a negative zero, text beyond ASCII."""
+    plain = make_trajectory("geometry3k/12", 0, text="abc", advantage=0.1 + 0.2, step=12)
+    entropy = torch.tensor([1 / 3, -0.0, 1e-38])
+    odd = replace(plain, response=replace(plain.response, index=1, entropy=entropy))
+    last = make_trajectory(
+        "角度 \n", 23, source="exploration", text="y", truncated=True, advantage=-1.1547005383792515
+    )
+    return [plain, odd, last]
+
+
+def test_trajectories_return_as_they_were(tmp_path: Path) -> None:
+    save_trajectories(tmp_path / "pending", _awkward())
+    loaded = load_trajectories(tmp_path / "pending")
+    assert len(loaded) == 3
+    for ours, theirs in zip(loaded, _awkward(), strict=True):
+        _assert_same(ours, theirs)
+
+
+def test_scored_trajectories_return_with_their_scores(tmp_path: Path) -> None:
+    scored = [ScoredTrajectory(t, -t.response.entropy / 3, -t.response.entropy / 7) for t in _awkward()]
+    save_scored(tmp_path / "replay", scored)
+    loaded = load_scored(tmp_path / "replay")
+    for ours, theirs in zip(loaded, scored, strict=True):
+        _assert_same(ours.trajectory, theirs.trajectory)
+        assert _same(ours.old_logprobs, theirs.old_logprobs)
+        assert _same(ours.reference_logprobs, theirs.reference_logprobs)
+
+
+def test_no_reference_stays_none(tmp_path: Path) -> None:
+    save_scored(tmp_path / "replay", [ScoredTrajectory(t, t.response.entropy, None) for t in _awkward()])
+    assert [item.reference_logprobs for item in load_scored(tmp_path / "replay")] == [None] * 3
+
+
+def test_empty_buffers_stay_empty(tmp_path: Path) -> None:
+    save_trajectories(tmp_path / "pending", [])
+    save_scored(tmp_path / "replay", [])
+    assert load_trajectories(tmp_path / "pending") == []
+    assert load_scored(tmp_path / "replay") == []
+
+
+def test_a_loaded_tensor_holds_no_more_than_its_own_bytes(tmp_path: Path) -> None:
+    """A view would keep a whole buffer alive for as long as one of its trajectories waits."""
+    save_scored(tmp_path / "replay", [ScoredTrajectory(t, t.response.entropy, None) for t in _awkward()])
+    for item in load_scored(tmp_path / "replay"):
+        for tensor in (item.old_logprobs, *(getattr(item.trajectory.response, name) for name in TENSORS)):
+            assert tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
+def test_how_far_another_sampler_was_off_is_told_in_its_step_and_not_kept(tmp_path: Path) -> None:
+    plain = make_trajectory("p", 0, text="abc")
+    mismatch = torch.zeros(3)
+    save_trajectories(tmp_path / "x", [replace(plain, response=replace(plain.response, mismatch=mismatch))])
+    (loaded,) = load_trajectories(tmp_path / "x")
+    _assert_same(loaded, plain)
+    assert loaded.response.mismatch is None
+
+
+def test_no_pixels_are_written(tmp_path: Path) -> None:
+    """Tokens, four numbers a token, and a row of plain facts: prompts are encoded again from their id."""
+    save_trajectories(tmp_path / "pending", _awkward())
+    row = json.loads((tmp_path / "pending.json").read_text(encoding="utf-8"))[0]
+    assert set(row) == {
+        "problem_id", "index", "source", "truncated", "length", "reward", "advantage", "step",
+    }  # fmt: skip
+    # 7 tokens of 8 + 4 * 4 bytes, and safetensors' header.
+    assert (tmp_path / "pending.safetensors").stat().st_size < 7 * 24 + 1000
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5), st.floats(allow_nan=False, allow_infinity=False), st.booleans()),
+        max_size=6,
+    )
+)
+def test_any_buffer_survives(rows: list[tuple[int, float, bool]]) -> None:
+    trajectories = [
+        make_trajectory("p", index, text="z" * length, advantage=advantage, truncated=truncated)
+        for index, (length, advantage, truncated) in enumerate(rows)
+    ]
+    with tempfile.TemporaryDirectory() as directory:
+        save_trajectories(Path(directory) / "pending", trajectories)
+        loaded = load_trajectories(Path(directory) / "pending")
+    assert len(loaded) == len(trajectories)
+    for ours, theirs in zip(loaded, trajectories, strict=True):
+        _assert_same(ours, theirs)

@@ -1,0 +1,69 @@
+"""A recipe's head is what a user copies: its commands must be the programs' own, in full."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from data_prep.__main__ import COMMANDS, parser_for
+from eval.passk import check_arguments, parse_arguments
+from tests.support.launch import ROOT
+from vlm_uec.config import load_config, preset
+from vlm_uec.config.file import merge
+
+RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
+OBJECTIVES = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "sapo", "entropy_bonus", "kl_cov")
+each_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+
+
+def _head(recipe: Path) -> str:
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    head = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return "\n".join(line.removeprefix("#") for line in head)
+
+
+def _commands(recipe: Path, program: str) -> list[list[str]]:
+    """Arguments of every call of `program` that begins a line of the head."""
+    whole = _head(recipe).replace("\\\n", " ")
+    start = r"^ +(?:\w+=\S+ )*(?:python|deepspeed)(?: --\w+ \d+)?(?: -m)?"
+    return [shlex.split(line) for line in re.findall(rf"{start} {program} (.*)$", whole, re.M)]
+
+
+@each_recipe
+def test_the_head_says_what_it_is_how_to_run_it_on_what_and_what_to_expect(recipe: Path) -> None:
+    head = _head(recipe)
+    assert re.match(r" [^\n]+ of (the bundled tiny )?Qwen2\.5", head)
+    assert re.search(r"^ Hardware: ", head, re.M)
+    assert re.search(r"^ (Published|Measured)\b", head, re.M)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_has_a_7b_recipe_that_differs_from_its_preset_in_nothing(objective: str) -> None:
+    """So that a recipe run with `algorithm=NAME+uec`, or another's name, is what that says."""
+    recipe = ROOT / "configs" / f"geometry3k_qwen2.5_vl_7b_{objective}.yaml"
+    written, grpo = (
+        load_config(path).model_dump(exclude={"train": {"run_dir"}})
+        for path in (recipe, recipe.with_name("geometry3k_qwen2.5_vl_7b_grpo.yaml"))
+    )
+    assert written == merge(grpo, preset(objective) | {"algorithm": objective})
+
+
+@each_recipe
+def test_data_training_and_evaluation_are_commands_that_exist(recipe: Path) -> None:
+    prepared = [parser_for(call).parse_args(call) for call in _commands(recipe, "data_prep")]
+    assert {call.command for call in prepared} <= set(COMMANDS)
+    data = {str(call.out) for call in prepared}
+
+    trained = _commands(recipe, r"train\.py")
+    assert ["--config", f"configs/{recipe.name}"] in trained
+
+    (evaluated,) = [parse_arguments(call) for call in _commands(recipe, r"eval/passk\.py")]
+    check_arguments(evaluated)
+    assert evaluated.data in data
+    config = recipe.read_text(encoding="utf-8")
+    assert f"path: {evaluated.data}\n" in config
+    assert f"run_dir: {evaluated.model.removesuffix('/export')}\n" in config

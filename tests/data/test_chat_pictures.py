@@ -1,0 +1,30 @@
+"""qwen_vl_utils needs torchvision, which has no CPU build; `make test` puts it aside in .venv/parity."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ASIDE = ROOT / ".venv" / "parity"
+
+
+@pytest.mark.skipif(
+    not (ASIDE / "torchvision").is_dir(), reason=f"no torchvision in {ASIDE}: see the Makefile"
+)
+def test_chat_pictures_equal_pictures_given_as_bytes(bundle: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.parity.chat_pictures", str(bundle), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ASIDE), str(ROOT)]), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "largest difference 0.0" in done.stdout

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from transformers import PreTrainedTokenizerBase
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from tests.support.tiny import encoded, noise_picture
+from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
+from vlm_uec.data.decode import decode_image
+from vlm_uec.data.encode import PromptEncoder, PromptRejected
+from vlm_uec.data.positions import mrope_positions
+from vlm_uec.data.vision import patches_of
+from vlm_uec.errors import UserError
+from vlm_uec.types import Problem
+
+WIDE, SMALL = noise_picture(112, 84), noise_picture(56, 56, seed=1)
+PICTURE_BYTES = 16 * 1176 * 4  # of SMALL: 4 x 4 patches in float32
+
+
+@pytest.fixture
+def encoder(tokenizer: PreTrainedTokenizerBase, image_processor: Qwen2VLImageProcessorPil) -> PromptEncoder:
+    return PromptEncoder(tokenizer, image_processor, FormatPrompt("{{ question }}"), max_prompt_tokens=200)
+
+
+def _small(encoder: PromptEncoder, cache_bytes: int) -> PromptEncoder:
+    return PromptEncoder(encoder.tokenizer, encoder.image_processor, encoder.format_prompt, 200, cache_bytes)
+
+
+def _problem(name: str = "p", question: str = "<image>Find x.", *pictures: Any) -> Problem:
+    return Problem(name, question, "1", tuple(encoded(picture) for picture in pictures or (SMALL,)))
+
+
+def test_every_picture_gets_its_own_number_of_placeholders(encoder: PromptEncoder) -> None:
+    """112 x 84 pixels are 4 x 3 merged patches, 56 x 56 are 2 x 2."""
+    prompt = encoder(_problem("p", "In <image> and <image> find x.", WIDE, SMALL))
+    pad = encoder.image_pad_id
+    ids = tokenize_chat([user_message("In <image> and <image> find x.")], encoder.tokenizer)
+    first = ids.index(pad)
+    second = ids.index(pad, first + 1)
+    expected = [*ids[:first], *[pad] * 12, *ids[first + 1 : second], *[pad] * 4, *ids[second + 1 :]]
+    assert prompt.input_ids.tolist() == expected
+    assert prompt.grid.tolist() == [[1, 6, 8], [1, 4, 4]]
+    assert prompt.length == len(expected)
+
+
+def test_patches_and_positions_belong_to_the_ids(encoder: PromptEncoder) -> None:
+    prompt = encoder(_problem("p", "In <image> and <image> find x.", WIDE, SMALL))
+    patches, _ = patches_of([WIDE, SMALL], encoder.image_processor)
+    assert torch.equal(prompt.patches, patches)
+    expected = mrope_positions(prompt.input_ids, prompt.grid, encoder.image_pad_id, 2)
+    assert torch.equal(prompt.positions, expected)
+    assert prompt.next_position == int(expected.max()) + 1
+
+
+def test_a_question_without_pictures(encoder: PromptEncoder) -> None:
+    prompt = encoder(Problem("t", "2+2?", "4"))
+    assert prompt.patches.shape[0] == prompt.grid.shape[0] == 0
+    assert prompt.input_ids.tolist() == tokenize_chat([user_message("2+2?")], encoder.tokenizer)
+    assert prompt.next_position == prompt.length
+
+
+def test_the_token_limit_counts_expanded_placeholders_and_is_inclusive(encoder: PromptEncoder) -> None:
+    length = encoder(_problem()).length
+    for limit in (length, length - 1):
+        fresh = PromptEncoder(encoder.tokenizer, encoder.image_processor, encoder.format_prompt, limit)
+        if limit == length:
+            assert fresh(_problem()).length == length
+        else:
+            with pytest.raises(PromptRejected, match=f"prompt over {limit} tokens"):
+                fresh(_problem())
+
+
+@pytest.mark.parametrize(
+    ("question", "pictures"), [("Find x.", 1), ("<image><image>Find x.", 1), ("<image>Find x.", 2)]
+)
+def test_marks_and_pictures_must_be_as_many(encoder: PromptEncoder, question: str, pictures: int) -> None:
+    with pytest.raises(PromptRejected, match="number of image marks and pictures differ"):
+        encoder(_problem("p", question, *[SMALL] * pictures))
+
+
+def test_a_special_token_in_the_question_stands_for_no_picture(encoder: PromptEncoder) -> None:
+    prompt = encoder(_problem("p", "<image>Is <|image_pad|> a picture?"))
+    assert prompt.input_ids.tolist().count(encoder.image_pad_id) == 4
+    with pytest.raises(PromptRejected, match="number of image marks"):
+        encoder(_problem("q", "<|vision_start|><|image_pad|><|vision_end|>Find x."))
+
+
+def test_a_broken_or_impossible_picture_is_a_rejection(encoder: PromptEncoder) -> None:
+    with pytest.raises(PromptRejected, match="broken picture"):
+        encoder(Problem("broken", "<image>Find x.", "1", (b"no picture",)))
+    with pytest.raises(PromptRejected, match="too long and thin"):
+        encoder(_problem("strip", "<image>Find x.", noise_picture(2, 401)))
+
+
+# --- the cache --------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_that_comes_back_is_not_encoded_again(encoder: PromptEncoder) -> None:
+    assert encoder(_problem("a")) is encoder(_problem("a"))
+
+
+def test_another_problem_of_the_same_id_is_not_mistaken_for_it(encoder: PromptEncoder) -> None:
+    first = encoder(_problem("0", "<image>Find x."))
+    second = encoder(_problem("0", "<image>Find x.", WIDE))
+    assert second.grid.tolist() == [[1, 6, 8]]
+    assert encoder(_problem("0", "<image>Find x.")) is not first
+
+
+def test_the_least_recently_used_prompt_makes_room(encoder: PromptEncoder) -> None:
+    """Room for two: a, b, a again, then c pushes b out."""
+    small = _small(encoder, 2 * PICTURE_BYTES)
+    a, b = small(_problem("a")), small(_problem("b"))
+    assert small(_problem("a")) is a
+    c = small(_problem("c"))
+    assert small(_problem("a")) is a
+    assert small(_problem("c")) is c
+    assert small(_problem("b")) is not b
+
+
+def test_bytes_are_counted_right_over_many_evictions(encoder: PromptEncoder) -> None:
+    small = _small(encoder, 2 * PICTURE_BYTES)
+    for number in range(20):
+        small(_problem(str(number % 7), "<image>Find x.", *((WIDE,) if number % 3 else ())))
+    held = [prompt.patches.nbytes for _, prompt in small._cache.values()]
+    assert small._cached_bytes == sum(held)
+    assert sum(held) <= small._cache_bytes or len(held) == 1
+
+
+def test_a_prompt_larger_than_the_cache_is_still_served(encoder: PromptEncoder) -> None:
+    none = _small(encoder, 0)
+    assert none(_problem("a")).length == none(_problem("b")).length
+    assert len(none._cache) == 1
+
+
+def test_a_length_is_the_encoded_length(encoder: PromptEncoder) -> None:
+    problem = _problem("p", "In <image> and <image> find x.", WIDE, SMALL)
+    assert encoder.length(problem) == encoder(problem).length
+
+
+def test_a_picture_is_decoded_once_whoever_shows_it(
+    encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two problems about one picture, measured, then encoded twice with nothing cached in between."""
+    decoded: list[bytes] = []
+
+    def counting(data: bytes) -> Image.Image:
+        decoded.append(data)
+        return decode_image(data)
+
+    monkeypatch.setattr("vlm_uec.data.encode.decode_image", counting)
+    none = _small(encoder, 0)
+    problems = [_problem("a"), _problem("b", "<image>Find y."), _problem("c", "<image>Find z.", WIDE)]
+    for _ in range(2):
+        assert [none.length(problem) for problem in problems] == [none(p).length for p in problems]
+    assert decoded == [encoded(SMALL), encoded(WIDE)]
+
+
+# --- loading ----------------------------------------------------------------------------------------------
+
+
+def test_saved_and_loaded_again_it_encodes_alike(encoder: PromptEncoder, tmp_path: Path) -> None:
+    encoder.save_pretrained(tmp_path)
+    loaded = PromptEncoder.from_pretrained(
+        str(tmp_path),
+        template="{{ question }}",
+        min_pixels=56 * 56,
+        max_pixels=112 * 112,
+        max_prompt_tokens=200,
+    )
+    mine, theirs = encoder(_problem()), loaded(_problem())
+    for name in ("input_ids", "patches", "grid", "positions"):
+        assert torch.equal(getattr(mine, name), getattr(theirs, name))
+
+
+def test_a_tokenizer_without_image_tokens_is_refused(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        file = tmp_path / name
+        if file.exists():
+            file.write_text(file.read_text().replace("<|image_pad|>", "<|other|>"))
+    with pytest.raises(UserError, match=r"give a Qwen2.5-VL model"):
+        PromptEncoder.from_pretrained(
+            str(tmp_path), min_pixels=56 * 56, max_pixels=112 * 112, max_prompt_tokens=200
+        )

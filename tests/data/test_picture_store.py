@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vlm_uec.data import picture_store
+from vlm_uec.data.picture_store import PictureStore
+from vlm_uec.data.uint8_pixels import PictureLevels
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def _picture(seed: int, height: int = 4, width: int = 6) -> PictureLevels:
+    values = np.random.default_rng(seed).integers(0, 256, (height * width, 3, 196), dtype=np.uint8)
+    return PictureLevels(values, (1, height, width))
+
+
+def _same(one: PictureLevels | None, other: PictureLevels) -> bool:
+    return one is not None and one.grid == other.grid and np.array_equal(one.values, other.values)
+
+
+def test_pictures_come_back_as_they_were() -> None:
+    store = PictureStore()
+    pictures = {bytes([number]): _picture(number, 2 + 2 * number, 4) for number in range(5)}
+    for key, picture in pictures.items():
+        store.put(key, picture)
+    assert all(_same(store.get(key), picture) for key, picture in pictures.items())
+    assert store.get(b"other") is None
+
+
+def test_the_first_of_a_key_stays() -> None:
+    store = PictureStore()
+    store.put(b"a", _picture(1))
+    store.put(b"a", _picture(2))
+    assert _same(store.get(b"a"), _picture(1))
+
+
+def test_no_file_of_it_has_a_name(folder: Path) -> None:
+    store = PictureStore()
+    store.put(b"a", _picture(1))
+    assert list(folder.iterdir()) == []
+    store.share()
+    store.put(b"b", _picture(2))
+    store.share()
+    assert _same(store.get(b"a"), _picture(1))
+    assert _same(store.get(b"b"), _picture(2))
+    assert list(folder.iterdir()) == []
+
+
+def test_another_process_reads_what_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork stands for the other rank: it knows the file by the name that `share` hands round."""
+    store = PictureStore()
+    store.put(b"a", _picture(1))
+    handed = dict(store._unshared)
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        other = PictureStore()
+        monkeypatch.setattr(picture_store, "gather_objects", lambda _: [handed])
+        other.share()
+        os.write(writer, b"1" if _same(other.get(b"a"), _picture(1)) else b"0")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 1) == b"1"
+
+
+def test_another_machines_process_of_the_same_number_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here there is such a process with such an open file, and it is not the one."""
+    store, other = PictureStore(), PictureStore()
+    store.put(b"a", _picture(1))
+    place = store._unshared[b"a"]
+    foreign = replace(place, file=replace(place.file, inode=place.file.inode + 1))
+    monkeypatch.setattr(picture_store, "gather_objects", lambda _: [{b"a": foreign}])
+    other.share()
+    assert other.get(b"a") is None
+
+
+def test_the_limit_is_a_quarter_of_the_free_disk_for_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = _picture(1).values.nbytes
+    monkeypatch.setattr(picture_store, "world_size", lambda: 2)
+    for free, kept in ((8 * size, True), (8 * size - 8, False)):
+        monkeypatch.setattr(picture_store, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        store = PictureStore()
+        store.put(b"a", _picture(1))
+        assert (store.get(b"a") is not None) is kept
+
+
+def test_what_is_over_the_limit_is_not_kept() -> None:
+    size = _picture(1).values.nbytes
+    store = PictureStore(limit=2 * size)
+    for number in range(3):
+        store.put(bytes([number]), _picture(number))
+    assert [store.get(bytes([number])) is not None for number in range(3)] == [True, True, False]
+
+
+def test_a_disk_that_takes_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    store = PictureStore()
+    store.put(b"a", _picture(1))
+    monkeypatch.setattr("os.pwrite", full)
+    store.put(b"b", _picture(2))
+    monkeypatch.undo()
+    store.put(b"c", _picture(3))
+    assert _same(store.get(b"a"), _picture(1))
+    assert store.get(b"b") is None
+    assert store.get(b"c") is None, "it does not try again for every picture"
+
+
+def test_a_disk_that_takes_half_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PictureStore()
+    monkeypatch.setattr("os.pwrite", lambda *_: 100)
+    store.put(b"a", _picture(1))
+    assert store.get(b"a") is None

@@ -1,0 +1,354 @@
+"""The page of an evaluation: each filter keeps the right problems, and no text of a model is obeyed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from eval.page import MAX_PROBLEMS, write_page, write_plots
+from eval.page.filters import outcomes
+from eval.page.problems import MAX_RESPONSES_EACH
+from eval.samples import Sample, Score
+from tests.report.test_report import Tags
+from tests.support.browser import Browser, find_browser
+from tests.support.tiny import encoded, noise_picture
+from vlm_uec.types import Problem
+from vlm_uec.webpage.text_budget import cut, fair_share, written
+
+ATTACK = "</style></pre><script>window.hit=1</script>\"'<img src=x onerror=window.hit=1>"
+
+
+def sample(name: str, index: int, verdicts: str, text: str = "so \\boxed{5}", **fields: Any) -> Sample:
+    """`verdicts`: a letter a scorer, r right, w wrong, n nothing extracted."""
+    scores = {
+        scorer: Score(letter == "r", None if letter == "n" else "5", f"because {letter}", "3")
+        for scorer, letter in zip(("verify", "official"), verdicts, strict=False)
+    }
+    return Sample(name, index, text, fields.pop("tokens", 7), fields.pop("truncated", False), scores)
+
+
+def problem(name: str, **fields: Any) -> Problem:
+    picture = encoded(Image.new("RGB", (90, 60), "red"))
+    return Problem(
+        name, "<image>Find x.", fields.pop("answer", "5"), fields.pop("images", (picture,)), **fields
+    )
+
+
+# Which problem is what, by hand.
+PROBLEMS = {
+    "wrong": problem("wrong", answer="7"),
+    "mixed": problem("mixed", answer="8", choices=("<i>6</i>", "8")),
+    "right": problem("right", answer="1.5"),
+    "quarrel": problem("quarrel", answer="2.5"),
+}
+SAMPLES = [
+    sample("wrong", 0, "ww"), sample("wrong", 1, "nn", ATTACK),
+    sample("mixed", 0, "rr"), sample("mixed", 1, "ww", truncated=True),
+    sample("right", 0, "rr"), sample("right", 1, "rr"),
+    sample("quarrel", 0, "wr"), sample("quarrel", 1, "ww"),
+]  # fmt: skip
+KEPT = {
+    "all": {"wrong", "mixed", "right", "quarrel"},
+    "all wrong": {"wrong", "quarrel"},
+    "mixed": {"mixed"},
+    "all right": {"right"},
+    "scorers disagree": {"quarrel"},
+    "truncated": {"mixed"},
+    "nothing extracted": {"wrong"},
+}
+
+
+def summary(samples: Sequence[Sample], problems: int = 4, **more: Any) -> dict[str, Any]:
+    metric = {"value": 0.5, "interval": [0.25, 0.75]}
+    return {
+        "settings": {"k": [1, 2], "template": ATTACK},
+        "model": {"path": f"models/{ATTACK}"},
+        "data": {"left_out": {"no picture": 3}},
+        "problems": problems,
+        "samples": len(samples),
+        "scores": {
+            scorer: {"pass@1": metric, "pass@2": metric, "maj@2": metric, "unextracted": 0.125}
+            for scorer in samples[0].scores
+        },
+        "responses": {"truncated": 0.125},
+        "breakdown": {
+            ATTACK: {"a": {"problems": 4, "scores": {"verify": {"pass@1": 0.1234}}, "truncated": 0.5}},
+        },
+        **more,
+    }
+
+
+def written_page(
+    folder: Path, problems: dict[str, Problem] = PROBLEMS, samples: Sequence[Sample] = SAMPLES
+) -> str:
+    write_page(folder / "index.html", summary(samples, len(problems)), problems, samples)
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+# --- what is on it -----------------------------------------------------------------------------------------
+
+
+def test_numbers_come_with_their_intervals(tmp_path: Path) -> None:
+    page = written_page(tmp_path)
+    assert "<td>pass@2</td><td>50.00  (25.00 to 75.00)</td>" in page
+    assert "12.34" in page and "no picture: 3" in page and "4 × 2" in page
+
+
+def test_a_card_tells_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None:
+    card = re.findall("<li.*?</li>", written_page(tmp_path), re.DOTALL)[1]
+    for told in (
+        "Find x.",
+        "(A) &lt;i&gt;6&lt;/i&gt;\u2003(B) 8",
+        "<b>8</b>",
+        "1 of 2 right ",
+        "●○",
+        "2 responses",
+    ):
+        assert told in card
+    for told in ("response 1", "7 tokens", "truncated", "✗ official", "because w (rule 3)", "✓ verify"):
+        assert told in card
+
+
+def test_without_a_picture_a_card_keeps_no_room_for_one(tmp_path: Path) -> None:
+    page = written_page(tmp_path, {"wrong": problem("wrong", images=())}, SAMPLES[:2])
+    assert 'class="pictures"' not in page
+    assert 'class="card problem"' in page
+
+
+def test_choices_are_told_where_the_question_does_not(tmp_path: Path) -> None:
+    """MathVista's questions list theirs."""
+    listed = Problem("wrong", "Which? (A) 6 (B) 8", "8", choices=("6", "8"))
+    page = written_page(tmp_path, {"wrong": listed}, SAMPLES[:2])
+    assert page.count("(B) 8") == 1
+
+
+def test_a_curve_needs_two_points(tmp_path: Path) -> None:
+    told = summary(SAMPLES)
+    told["scores"] = {"verify": {"pass@1": {"value": 0.5, "interval": [0.25, 0.75]}}}
+    write_plots(tmp_path, told, SAMPLES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["response_tokens.svg"]
+
+
+def test_filters_tell_how_many_they_keep(tmp_path: Path) -> None:
+    first = re.search("<fieldset>.*?</fieldset>", written_page(tmp_path))
+    assert first is not None
+    counts = dict(re.findall(r"/>([\w ]+)<b>(\d+)</b>", first[0]))
+    assert counts == {name: str(len(kept)) for name, kept in KEPT.items()}
+
+
+def test_one_scorer_cannot_disagree(tmp_path: Path) -> None:
+    page = written_page(tmp_path, samples=[sample(name, 0, "r") for name in PROBLEMS])
+    assert "all right<b>4</b>" in page and "scorers disagree<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "found"),
+    [
+        (["ww", "wr"], {"all wrong", "scorers disagree"}),
+        (["rr", "rr"], {"all right"}),
+        (["rr", "nw"], {"mixed", "nothing extracted"}),
+        (["rn"], {"all right", "scorers disagree"}),
+    ],
+)
+def test_outcomes_are_the_first_scorer_s(verdicts: list[str], found: set[str]) -> None:
+    assert outcomes([sample("a", i, letters) for i, letters in enumerate(verdicts)], "verify") == found
+
+
+def test_lengths_that_nobody_told_are_no_lengths(tmp_path: Path) -> None:
+    samples = [sample(name, 0, "rr", tokens=None) for name in PROBLEMS]
+    assert "None tokens" not in written_page(tmp_path, samples=samples)
+    write_plots(tmp_path, summary(samples), samples)
+    assert (tmp_path / "pass_at_k.svg").is_file() and not (tmp_path / "response_tokens.svg").exists()
+
+
+# --- what it does not obey ---------------------------------------------------------------------------------
+
+
+def test_nothing_that_others_wrote_is_markup(tmp_path: Path) -> None:
+    hostile = {
+        name: Problem(
+            name,
+            ATTACK,
+            ATTACK,
+            (b"<svg onload=alert(1)>", *one.images * 6),
+            choices=(ATTACK,) * 99,
+            metadata={ATTACK: f"{ATTACK}{number // 2}"},
+        )
+        for number, (name, one) in enumerate({**PROBLEMS, ATTACK: PROBLEMS["wrong"]}.items())
+    }
+    score = Score(True, ATTACK, ATTACK, ATTACK)
+    odd = "nul \x00 turned \u202e half \ud800 none \uffff " + ATTACK
+    samples = [Sample(name, 0, odd, 1, False, {ATTACK: score}) for name in hostile]
+    page = written_page(tmp_path, hostile, samples)
+    tags = Tags(page)
+    assert {tag for tag, _ in tags.seen}.isdisjoint({"script", "link", "iframe", "a", "object", "form"})
+    assert all(not name.startswith("on") and name != "href" for _, named in tags.seen for name in named)
+    assert all(str(named["src"]).startswith("data:image/png;") for _, named in tags.seen if "src" in named)
+    assert page.count("<style>") == page.count("</style>") == 1
+    assert "\\u0000 turned \\u202e half \\ud800 none \\uffff" in page and "\x00" not in page
+    assert (
+        "picture 1: not a readable picture" in page and "7 pictures, 4 shown" in page and "99 in all" in page
+    )
+
+
+def test_plots_are_files_of_their_own(tmp_path: Path) -> None:
+    samples = [sample("wrong", 0, "rr", tokens=3), sample("wrong", 1, "ww", tokens=4, truncated=True)]
+    told = summary(samples)
+    told["scores"] = {ATTACK + "\x01\ud800": told["scores"]["verify"]}
+    write_plots(tmp_path, told, samples)
+    for name, labels in {
+        "pass_at_k.svg": {"k, samples drawn", "problems solved, %", "1", "2", ATTACK + r"\u0001\ud800"},
+        "response_tokens.svg": {"tokens of a response", "responses", "ended", "truncated", "3", "4"},
+    }.items():
+        root = ElementTree.fromstring((tmp_path / name).read_bytes())
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert labels <= {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+
+
+# --- how large it gets -------------------------------------------------------------------------------------
+
+
+def test_a_cut_text_keeps_both_ends_and_counts() -> None:
+    assert cut("abcdefghij", 10) == "abcdefghij"
+    assert cut("abcdefghijk", 4) == "ab [… 7 characters left out …] jk"
+    assert cut("<" * 9, 8) == "< [… 7 characters left out …] <"  # each is written as &lt;
+
+
+@given(st.text(), st.integers(0, 60))
+def test_a_cut_text_is_no_longer_than_asked_but_for_its_note(whole: str, most: int) -> None:
+    short = cut(whole, most)
+    if short != whole:
+        note = re.search(r" \[… ([\d,]+) characters left out …\] ", short)
+        assert note is not None
+        kept = short[: note.start()] + short[note.end() :]
+        assert written(kept) <= most and len(kept) == len(whole) - int(note[1].replace(",", ""))
+
+
+@given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 400), st.integers(0, 60))
+def test_shares_are_the_largest_that_fit(sizes: list[int], total: int, most: int) -> None:
+    fits = [share for share in range(most + 1) if sum(min(size, share) for size in sizes) <= total]
+    assert fair_share(sizes, total, most) == max(fits)
+
+
+def test_a_card_of_many_responses_shows_one_of_each_kind(tmp_path: Path) -> None:
+    samples = [sample("wrong", i, "ww") for i in range(200)]
+    samples[150] = sample("wrong", 150, "wr")
+    samples[199] = sample("wrong", 199, "ww", truncated=True)
+    page = written_page(tmp_path, samples=samples)
+    shown = [int(number) for number in re.findall(r"response (\d+)<", page)]
+    assert shown == [*range(MAX_RESPONSES_EACH - 2), 150, 199]
+    assert f"{MAX_RESPONSES_EACH} of 200 responses" in page
+
+
+def test_more_problems_than_a_page_holds_are_told(tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(MAX_PROBLEMS + 5)]
+    problems = {name: problem(name, images=()) for name in names}
+    page = written_page(tmp_path, problems, [sample(name, 0, "rr") for name in names])
+    assert page.count('<li class="filtered') == MAX_PROBLEMS
+    assert f"The first {MAX_PROBLEMS} of {MAX_PROBLEMS + 5} problems." in page
+
+
+def test_a_large_evaluation_makes_a_page_that_opens(tmp_path: Path) -> None:
+    """601 problems with a busy picture, 16 responses each of ten kilobytes and one of a megabyte."""
+    noise = encoded(noise_picture(120, 120))
+    problems = {str(i): problem(str(i), images=(noise,)) for i in range(601)}
+    long = {True: "<b>" * 350_000, False: "so x < y & z\n" * 800}
+    samples = [sample(name, i, "rw", long[(name, i) == ("7", 3)]) for name in problems for i in range(16)]
+    written_page(tmp_path, problems, samples)
+    assert (tmp_path / "index.html").stat().st_size < 25e6
+    assert "characters left out" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+# --- in a browser ------------------------------------------------------------------------------------------
+
+needs_browser = pytest.mark.skipif(
+    find_browser() is None, reason="no Chromium: put one on PATH or in $CHROME"
+)
+VISIBLE = """[...document.querySelectorAll(".filtered")].filter(e => e.getBoundingClientRect().height > 0)
+    .map(e => e.querySelector(".name").textContent)"""
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    program = find_browser()
+    assert program is not None
+    with Browser(program, tmp_path / "profile") as one:
+        yield one
+
+
+@needs_browser
+def test_a_click_on_a_filter_leaves_its_problems(tmp_path: Path, browser: Browser) -> None:
+    written_page(tmp_path)
+    browser.open(tmp_path / "index.html")
+    for number, (name, kept) in reversed(list(enumerate(KEPT.items()))):
+        browser.click(f"label:has(#filter0-{number})")
+        assert browser.evaluate(f"document.querySelector('#filter0-{number}').checked"), name
+        assert set(browser.evaluate(VISIBLE)) == kept, name
+
+
+@needs_browser
+def test_filters_combine(tmp_path: Path, browser: Browser) -> None:
+    """Whole numbers: wrong and mixed. All wrong: wrong and quarrel."""
+    page = written_page(tmp_path)
+    whole = re.search(r'id="(filter1-\d)"/>whole number', page)
+    assert whole is not None
+    browser.open(tmp_path / "index.html")
+    browser.click(f"label:has(#{whole[1]})")
+    assert set(browser.evaluate(VISIBLE)) == {"wrong", "mixed"}
+    browser.click("label:has(#filter0-1)")
+    assert browser.evaluate(VISIBLE) == ["wrong"]
+
+
+@needs_browser
+def test_filters_work_by_keyboard(tmp_path: Path, browser: Browser) -> None:
+    written_page(tmp_path)
+    browser.open(tmp_path / "index.html")
+    browser.click("label:has(#filter0-0)")
+    browser.press("ArrowRight", 39)
+    assert set(browser.evaluate(VISIBLE)) == KEPT["all wrong"]
+
+
+@needs_browser
+def test_what_a_model_wrote_is_text_and_a_picture_is_seen(tmp_path: Path, browser: Browser) -> None:
+    written_page(tmp_path)
+    browser.open(tmp_path / "index.html")
+    browser.click(".filtered summary")
+    response = "document.querySelectorAll('.filtered pre')[1]"
+    assert browser.evaluate(f"{response}.textContent") == ATTACK
+    assert browser.evaluate(f"{response}.getBoundingClientRect().height") > 0
+    assert browser.evaluate("typeof window.hit") == "undefined"
+    assert browser.evaluate("document.querySelector('.filtered img').naturalWidth") == 90
+    assert (
+        browser.evaluate("performance.getEntriesByType('resource').filter(e => !/^data:/.test(e.name))") == []
+    )
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_either_scheme(tmp_path: Path, browser: Browser, scheme: str) -> None:
+    """Contrast of 4.5 (WCAG 2.2, 1.4.3) for what is read."""
+    written_page(tmp_path)
+    browser.open(tmp_path / "index.html", scheme=scheme)
+    ground = browser.evaluate("getComputedStyle(document.querySelector('.problem')).backgroundColor")
+    for part in (".said", ".truth", ".wrong", ".right", "pre", ".counts i"):
+        ink = browser.evaluate(f"getComputedStyle(document.querySelector('.filtered {part}')).color")
+        assert contrast(ink, ground) >= 4.5, part
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    levels = [int(level) / 255 for level in re.findall(r"\d+", colour)[:3]]
+    linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,218 @@
+"""Responses that others sampled: scored, shown, and refused where they cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from eval import score
+from eval.compare import compare
+from eval.samples import read_samples
+from eval.store import SampleStore
+from tests.support.launch import ROOT, synthetic_data
+from vlm_uec.data.dataset import load_problems
+from vlm_uec.types import Problem
+
+MATHVISTA = ROOT.parent / "shared" / "data" / "mathvista"
+
+Run = Callable[..., int]
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    def running(responses: Path, *options: str, out: str = "out", data: Path | None = None) -> int:
+        given = ["--responses", str(responses), "--data", str(data or synthetic_data())]
+        monkeypatch.setattr(sys, "argv", ["eval/score.py", *given, "--out", str(tmp_path / out), *options])
+        return score.main()
+
+    return running
+
+
+def _responses(path: Path, rows: Rows) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def _problems() -> list[Problem]:
+    return load_problems(str(synthetic_data()), "test").problems
+
+
+def _two_each(right: int) -> Rows:
+    """Two responses to each problem: the first is right to the first `right` of them, the other is empty."""
+    return [
+        {"id": problem.id, "response": f"\\boxed{{{problem.answer}}}" if index == 0 and place < right else ""}
+        for place, problem in enumerate(_problems())
+        for index in range(2)
+    ]
+
+
+def test_scored_in_the_form_of_an_evaluation(run: Run, tmp_path: Path) -> None:
+    assert run(_responses(tmp_path / "r.jsonl", _two_each(right=3)), "--k", "1", "2") == 0
+    out = tmp_path / "out"
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    scores = summary["scores"]["verify"]
+    assert scores["pass@1"]["value"] == 3 / 8
+    assert scores["pass@2"]["value"] == 3 / 4
+    assert scores["unextracted"] == 5 / 8
+    assert [sample.key for sample in read_samples(out / "samples.jsonl")] == [
+        (problem.id, index) for problem in _problems() for index in range(2)
+    ]
+    assert (out / "index.html").is_file()
+    assert summary["data"]["prepared"]["problems"] == 4
+    assert "truncated" not in summary["responses"]
+
+
+def test_two_of_them_compare(run: Run, tmp_path: Path) -> None:
+    run(_responses(tmp_path / "a.jsonl", _two_each(right=1)), out="a")
+    run(_responses(tmp_path / "b.jsonl", _two_each(right=3)), out="b")
+    (contest,) = compare([tmp_path / "a", tmp_path / "b"], seed=1).contests
+    assert (contest.won, contest.lost, contest.tied) == (2, 0, 2)
+
+
+def test_the_samples_of_an_evaluation_are_scored_again_alike(run: Run, tmp_path: Path) -> None:
+    run(_responses(tmp_path / "r.jsonl", _two_each(right=2)), out="first")
+    assert run(tmp_path / "first" / "samples.jsonl", out="second") == 0
+    assert read_samples(tmp_path / "second" / "samples.jsonl") == read_samples(
+        tmp_path / "first" / "samples.jsonl"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "told"),
+    [
+        (lambda: [{"id": "x", "response": ""}], [], "1 problems are not in --data, first x"),
+        (lambda: _two_each(1)[:-1], [], " 1; give each as many"),
+        (lambda: _two_each(1), ["--k", "3"], "--k 3: must be from 1 to the 2 samples"),
+        (lambda: [{"id": "x", "response": 7}], [], "line 1: no text under 'response'"),
+        (lambda: [], [], "no response in it"),
+        (lambda: _two_each(1), ["--reward", "no_such.py:f"], "there is no file no_such.py"),
+        (lambda: _two_each(1), ["--split", "tset"], "no split 'tset' here"),
+    ],
+)
+def test_bad_input_is_one_line(
+    run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    rows: Callable[[], Rows],
+    options: list[str],
+    told: str,
+) -> None:
+    assert run(_responses(tmp_path / "r.jsonl", rows()), *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert told in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_an_evaluation_is_left_alone(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    responses = _responses(tmp_path / "r.jsonl", _two_each(1))
+    assert run(responses) == 0
+    assert run(responses) == 2
+    assert "holds an evaluation; choose another" in capsys.readouterr().err
+
+
+def test_an_unfinished_evaluation_is_left_alone_too(run: Run, tmp_path: Path) -> None:
+    """Its parts would go, and --resume would take the responses for its own."""
+    SampleStore(tmp_path / "out").begin({"settings": {}})
+    assert run(_responses(tmp_path / "r.jsonl", _two_each(1))) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["evaluation.json"]
+
+
+def test_choices_count_where_the_template_lists_them(run: Run, tmp_path: Path) -> None:
+    (row,) = pq.read_table(synthetic_data() / "test.parquet").slice(0, 1).to_pylist()
+    listed = pa.Table.from_pylist([{**row, "choices": ["0.5", row["answer"]]}])
+    (tmp_path / "data").mkdir()
+    pq.write_table(listed, tmp_path / "data" / "test.parquet")
+    responses = _responses(tmp_path / "r.jsonl", [{"id": row["id"], "response": "\\boxed{B}"}])
+    template = "{{ question }}{% for choice in choices %} ({{ 'AB'[loop.index0] }}) {{ choice }}{% endfor %}"
+    values = []
+    for number, options in enumerate([(), ("--template", template)]):
+        assert run(responses, *options, data=tmp_path / "data", out=str(number)) == 0
+        summary = json.loads((tmp_path / str(number) / "summary.json").read_text(encoding="utf-8"))
+        values.append(summary["scores"]["verify"]["pass@1"]["value"])
+    assert values == [0, 1]
+
+
+@pytest.fixture
+def results() -> Path:
+    if not MATHVISTA.is_dir():
+        pytest.skip("needs MathVista's results beside the repository")
+    return MATHVISTA / "results"
+
+
+def test_bards_published_accuracy_comes_out_again(run: Run, results: Path, tmp_path: Path) -> None:
+    """By its own extractions, which are in the file; without pictures."""
+    assert run(results / "output_bard.json", data=MATHVISTA / "testmini.json") == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    published = json.loads((results / "scores_bard.json").read_text(encoding="utf-8"))
+    assert summary["scores"]["official"]["pass@1"]["value"] == published["average"]["correct"] / 1000
+    for kind in ("task", "source"):
+        groups = summary["breakdown"][kind]
+        right = {name: g["scores"]["official"]["pass@1"] * g["problems"] for name, g in groups.items()}
+        assert right == pytest.approx({name: group["correct"] for name, group in published[kind].items()})
+    assert "tokens_mean" not in summary["responses"]
+
+
+def test_extractions_from_another_file(run: Run, results: Path, tmp_path: Path) -> None:
+    """With the responses alone, official verdicts are by our extraction; with the file, by theirs."""
+    records = json.loads((results / "output_bard.json").read_text(encoding="utf-8"))
+    bare = {pid: {"response": record["response"]} for pid, record in records.items()}
+    (tmp_path / "bare.json").write_text(json.dumps(bare), encoding="utf-8")
+    options = ("--extractions", str(results / "output_bard.json"))
+    accuracies = []
+    for number, extra in enumerate([(), options]):
+        assert run(tmp_path / "bare.json", *extra, data=MATHVISTA / "testmini.json", out=str(number)) == 0
+        summary = json.loads((tmp_path / str(number) / "summary.json").read_text(encoding="utf-8"))
+        accuracies.append(summary["scores"]["official"]["pass@1"]["value"])
+    ours, theirs = accuracies
+    assert theirs == 348 / 1000
+    assert ours < theirs
+
+
+def test_extractions_are_told_in_the_summary(run: Run, results: Path, tmp_path: Path) -> None:
+    """Ten of a thousand: the number is nearly that of our own extraction, and says so."""
+    records = json.loads((results / "output_bard.json").read_text(encoding="utf-8"))
+    bare = {pid: {"response": record["response"]} for pid, record in records.items()}
+    ten = {pid: {"extraction": record["extraction"]} for pid, record in list(records.items())[:10]}
+    for name, table in (("bare", bare), ("ten", ten)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(table), encoding="utf-8")
+    told = []
+    for number, extra in enumerate([(), ("--extractions", str(tmp_path / "ten.json"))]):
+        assert run(tmp_path / "bare.json", *extra, data=MATHVISTA / "testmini.json", out=str(number)) == 0
+        summary = json.loads((tmp_path / str(number) / "summary.json").read_text(encoding="utf-8"))
+        told.append(summary["settings"]["extractions"])
+    digest = hashlib.sha256((tmp_path / "ten.json").read_bytes()).hexdigest()
+    assert told == [
+        {"path": None, "fingerprint": None, "used": 0, "own": 1000},
+        {"path": str(tmp_path / "ten.json"), "fingerprint": digest, "used": 10, "own": 990},
+    ]
+
+
+def test_extractions_of_other_responses_are_refused(
+    run: Run, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bard's, for Qwen's answers."""
+    options = ("--extractions", str(results / "output_bard.json"))
+    qwen = results / "qwen2.5-vl-7b_testmini.jsonl"
+    assert run(qwen, *options, data=MATHVISTA / "testmini.json") == 2
+    assert "mathvista-1 has another response there; give those of --responses" in capsys.readouterr().err
+
+
+def test_extractions_for_several_responses_are_refused(
+    run: Run, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"pid": "1", "response": "1.2"}, {"pid": "1", "response": "1.3"}]
+    options = ("--extractions", str(results / "output_bard.json"))
+    assert run(_responses(tmp_path / "r.jsonl", rows), *options, data=MATHVISTA / "testmini.json") == 2
+    assert "--extractions: they are by problem" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""What the pages say of each other and of the config is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.launch import ROOT
+from vlm_uec.config import load_config
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+FENCE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings: lower case, punctuation gone, blanks to hyphens."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    lost = [
+        f"{target}#{anchor}"
+        for target, anchor in LINK.findall(text)
+        if not (there := (page.parent / target) if target else page).exists()
+        or (anchor and there.suffix == ".md" and anchor not in _anchors(there))
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_configs_of_other_trainers_load_in_our_words(number: int, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "from_other_trainers.md").read_text(encoding="utf-8")
+    configs = [body for kind, body in FENCE.findall(page) if kind == "yaml"]
+    assert len(configs) == 2
+    (tmp_path / "config.yaml").write_text(configs[number], encoding="utf-8")
+    assert load_config(tmp_path / "config.yaml").algorithm == "grpo"
+
+
+def test_every_key_in_troubleshooting_is_one() -> None:
+    known = set(
+        re.findall(r"^\| `([\w.]+)`", (ROOT / "docs/config.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    sections = {key.split(".")[0] for key in known if "." in key}
+    named = set(re.findall(r"`((?:\w+)\.(?:[a-z_0-9]+))", text))
+    assert {key for key in named if key.split(".")[0] in sections} - known <= {
+        "data.md",
+        "vllm.log",
+        "train.py",
+    }

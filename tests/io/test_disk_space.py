@@ -1,0 +1,65 @@
+"""A full or forbidden folder is one line, whichever library was writing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vlm_uec.errors import UserError
+from vlm_uec.io.disk_space import check_writable, writing_to
+
+# Files of over 64 KiB cannot be written in this process: the system says so in the middle of a file.
+WRITE_TOO_MUCH = """
+import resource, sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from vlm_uec.errors import UserError
+from vlm_uec.io.disk_space import writing_to
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+folder, large = Path(sys.argv[1]), torch.zeros(1 << 20)
+for write in (
+    lambda: (folder / "text").write_text("x" * (1 << 20)),
+    lambda: torch.save(large, folder / "torch"),
+    lambda: save_file({"large": large}, folder / "safetensors"),
+):
+    try:
+        with writing_to(folder, "train.run_dir"):
+            write()
+        print("written")
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_what_does_not_fit_is_told_whoever_writes(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITE_TOO_MUCH, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert line.startswith(f"train.run_dir {tmp_path}: cannot be written (")
+        assert line.endswith("; make room, then resume=auto")
+    assert "File too large" in lines[0]
+
+
+def test_other_faults_pass(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="sizes differ"), writing_to(tmp_path, "train.run_dir"):
+        raise RuntimeError("sizes differ")
+
+
+def test_a_folder_that_is_there_stays_and_holds_nothing_new(tmp_path: Path) -> None:
+    check_writable(tmp_path, "--out")
+    check_writable(tmp_path / "a" / "b", "--out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--out .* are free there and a checkpoint takes 1048576\.0 GiB"):
+        check_writable(tmp_path, "--out", room=2.0**50)

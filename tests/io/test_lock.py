@@ -1,0 +1,33 @@
+"""Two processes do not share a folder, and a dead one keeps nobody out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vlm_uec.errors import UserError
+from vlm_uec.io.lock import hold
+
+HOLDER = """
+import sys
+from pathlib import Path
+from vlm_uec.io.lock import hold
+held = hold(Path(sys.argv[1]), "")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_held_until_its_holder_dies(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    lock.touch()
+    command = [sys.executable, "-c", HOLDER, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match="taken"):
+            hold(lock, "taken")
+        holder.kill()
+    hold(lock, "taken").close()

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.support.tiny import VISION, random_prompt, tiny_policy
+from vlm_uec.model.feature_cache import FeatureCache
+from vlm_uec.model.load import NOTHING, Frozen
+from vlm_uec.types import EncodedPrompt
+
+PROMPTS = [random_prompt(name, [(2, 2)], seed=seed) for seed, name in enumerate("abc")]
+KILOBYTE = torch.zeros(256)
+
+
+def _known(cache: FeatureCache) -> str:
+    return "".join(prompt.problem_id for prompt in PROMPTS if cache.get(prompt) is not None)
+
+
+def test_what_was_used_last_is_kept() -> None:
+    """Two of three fit: a was asked for after b, so b goes."""
+    cache = FeatureCache(max_bytes=2 * 1024)
+    cache.put(PROMPTS[0], KILOBYTE)
+    cache.put(PROMPTS[1], KILOBYTE)
+    assert _known(cache) == "ab"
+    cache.get(PROMPTS[0])
+    cache.put(PROMPTS[2], KILOBYTE)
+    assert _known(cache) == "ac"
+
+
+def test_room_that_was_freed_is_used_again() -> None:
+    cache = FeatureCache(max_bytes=2 * 1024)
+    for prompt in [*PROMPTS, *PROMPTS]:
+        if cache.get(prompt) is None:
+            cache.put(prompt, KILOBYTE)
+    assert len(_known(cache)) == 2
+
+
+def test_one_too_large_for_the_cache_is_kept_alone() -> None:
+    cache = FeatureCache(max_bytes=1)
+    cache.put(PROMPTS[0], KILOBYTE)
+    assert _known(cache) == "a"
+    cache.put(PROMPTS[1], KILOBYTE)
+    assert _known(cache) == "b"
+
+
+def test_pictures_are_told_apart_by_what_they_hold() -> None:
+    """The problem's name is not it: splits number alike. Nor are patches alone: 2 x 4 is not 4 x 2."""
+    cache = FeatureCache()
+    wide = random_prompt("a", [(2, 4)])
+    tall = EncodedPrompt("a", wide.input_ids, wide.patches, torch.tensor([[1, 4, 2]]), wide.positions)
+    cache.put(wide, KILOBYTE + 1)
+    assert cache.get(tall) is None
+    assert cache.get(replace(wide, patches=wide.patches + 1)) is None
+    assert cache.get(random_prompt("another name", [(2, 4)], text=9)) is None, "other words, other noise"
+    same = cache.get(replace(wide, problem_id="another name"))
+    assert same is not None and torch.equal(same, KILOBYTE + 1)
+
+
+def test_features_computed_while_sampling_serve_training() -> None:
+    """Autograd refuses tensors of inference mode; and what is kept is a copy."""
+    cache = FeatureCache()
+    with torch.inference_mode():
+        features = torch.ones(3)
+        cache.put(PROMPTS[0], features)
+        features += 1
+    kept = cache.get(PROMPTS[0])
+    assert kept is not None
+    weight = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (kept * weight).sum().backward()
+    assert weight.grad is not None and weight.grad.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("frozen", "calls"), [(VISION, 2), (Frozen(tower=True), 2), (Frozen(projector=True), 4), (NOTHING, 4)]
+)
+def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: Frozen, calls: int) -> None:
+    policy = tiny_policy(frozen=frozen)
+    seen: list[int] = []
+    policy.model.model.visual.register_forward_hook(lambda *call: seen.append(1))
+    prompts = [PROMPTS[0], PROMPTS[1], replace(PROMPTS[0], problem_id="again"), PROMPTS[1]]
+    features = [policy.picture_features(prompt) for prompt in prompts]
+    assert len(seen) == calls
+    assert torch.equal(features[0], features[2])
+    assert torch.equal(features[1], features[3])
+    assert not torch.equal(features[0], features[1])
+    assert policy.knows(PROMPTS[0]) == frozen.tower
+    assert policy.picture_features(random_prompt("words")).shape == (0, 48)
+    assert len(seen) == calls, "no picture, no tower"
+
+
+def test_no_picture_needs_no_weights() -> None:
+    """Under ZeRO-3 a sharded weight is empty outside of its module's call."""
+    policy, words = tiny_policy(frozen=VISION), random_prompt("words")
+    policy.head.weight.data = torch.empty(0)
+    assert policy.knows(words)
+    assert policy.picture_features(words).shape == (0, 48)
+
+
+def test_a_trained_projector_is_not_kept_from_what_it_learns() -> None:
+    """What is kept is what goes into it."""
+    policy = tiny_policy(frozen=Frozen(tower=True))
+    before = policy.picture_features(PROMPTS[0])
+    with torch.no_grad():
+        policy.model.model.visual.merger.mlp[2].bias += 1
+    torch.testing.assert_close(policy.picture_features(PROMPTS[0]), before + 1)

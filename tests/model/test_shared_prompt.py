@@ -1,0 +1,182 @@
+"""The one idea: a row of one prompt and G responses is exactly G separate sequences.
+
+The other side of each comparison is transformers' own `forward` of the whole model under plain SDPA, one
+sequence at a time, with positions from its own `get_rope_index` and a full softmax over the allowed ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.oracles import plain_scores
+from tests.support.tiny import random_prompt, random_response, tiny_model, tiny_policy
+from vlm_uec.model.load import Frozen
+from vlm_uec.model.packing import Row, pack
+from vlm_uec.model.policy import Policy
+from vlm_uec.types import EncodedPrompt
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+def _responses(*lengths: int, seed: int = 50) -> tuple[torch.Tensor, ...]:
+    return tuple(random_response(length, seed + place) for place, length in enumerate(lengths))
+
+
+ROWS = {
+    "one picture, eight responses": [Row(random_prompt("a", [(8, 8)]), _responses(5, 1, 9, 3, 7, 2, 6, 4))],
+    "several pictures": [Row(random_prompt("a", [(4, 8), (8, 4), (2, 2)]), _responses(4, 6, 1))],
+    "text only": [Row(random_prompt("a", text=9), _responses(4, 6, 1))],
+    "one response": [Row(random_prompt("a", [(4, 4)]), _responses(6))],
+    "several rows, with and without pictures": [
+        Row(random_prompt("a", [(4, 8)], seed=1), _responses(4, 2, seed=60)),
+        Row(random_prompt("b", seed=2), _responses(3, 5, 1, seed=70)),
+        Row(random_prompt("c", [(8, 4), (4, 4)], seed=3), _responses(6, seed=80)),
+    ],
+}
+
+
+def _all_separate(model: Any, rows: Sequence[Row]) -> Pair:
+    pairs = [plain_scores(model, row.prompt, tokens) for row in rows for tokens in row.responses]
+    return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+
+
+def _gradients(module: torch.nn.Module, outputs: Pair) -> dict[str, torch.Tensor]:
+    """Of a loss in which every token's log-prob and entropy has a weight of its own."""
+    generator = torch.Generator().manual_seed(9)
+    weights = torch.randn(2, len(outputs[0]), generator=generator)
+    module.zero_grad()
+    (outputs[0] * weights[0] + outputs[1] * weights[1]).sum().backward()
+    return {
+        name: torch.zeros_like(weight) if weight.grad is None else weight.grad.clone()
+        for name, weight in module.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("name", ROWS)
+def test_logprobs_and_entropies_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
+    policy = tiny_policy(tied=tied)
+    with torch.no_grad():
+        ours, theirs = policy(pack(ROWS[name])), _all_separate(tiny_model(tied=tied), ROWS[name])
+    assert theirs[0].std() > 0.5  # flat logits would agree whatever the mask
+    torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("name", ROWS)
+def test_gradients_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
+    """To 1e-4 of each weight's gradient norm, the vision tower's included."""
+    policy, model = tiny_policy(tied=tied), tiny_model(tied=tied)
+    theirs = _gradients(model, _all_separate(model, ROWS[name]))
+    ours = _gradients(policy, policy(pack(ROWS[name])))
+    assert len(ours) == len(theirs)
+    pictures = any(len(row.prompt.grid) for row in ROWS[name])
+    largest = max(float(gradient.norm()) for gradient in theirs.values())
+    for parameter, expected in theirs.items():
+        assert (ours[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, (
+            parameter
+        )
+        if pictures and parameter.endswith("weight"):
+            assert expected.norm() > 0, parameter
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_the_head_is_the_models_own(tied: bool) -> None:
+    policy = tiny_policy(tied=tied)
+    embeddings = policy.model.model.language_model.embed_tokens.weight
+    assert policy.head.weight is policy.model.lm_head.weight
+    assert (policy.head.weight is embeddings) == tied
+
+
+def test_a_text_only_row_touches_the_tower_with_zero_gradient() -> None:
+    """A gradient of None would leave this rank out of a reduction that the others wait in."""
+    policy = tiny_policy()
+    policy(pack(ROWS["text only"]))[0].sum().backward()
+    for name, parameter in policy.model.model.visual.named_parameters():
+        assert parameter.grad is not None, name
+        assert not parameter.grad.any(), name
+
+
+PARTS = {
+    "tower": Frozen(tower=True),
+    "projector": Frozen(projector=True),
+    "both": Frozen(tower=True, projector=True),
+}
+
+
+def _assert_gradients(frozen: Policy, free: Policy, ours: Pair, theirs: Pair, atol: float) -> None:
+    """Those of what is trained equal; none of what is frozen."""
+    gradients, expected = _gradients(frozen, ours), _gradients(free, theirs)
+    for name, parameter in frozen.named_parameters():
+        vision = ".visual." in name
+        still = vision and (frozen.frozen.projector if ".merger." in name else frozen.frozen.tower)
+        assert parameter.requires_grad != still, name
+        if still:
+            assert parameter.grad is None, name
+        elif name in gradients:
+            torch.testing.assert_close(gradients[name], expected[name], rtol=1e-4, atol=atol)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", ROWS)
+def test_a_frozen_part_gives_the_same_numbers_and_gets_no_gradient(name: str, part: str) -> None:
+    frozen, free = tiny_policy(frozen=PARTS[part]), tiny_policy()
+    ours, theirs = frozen(pack(ROWS[name])), free(pack(ROWS[name]))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    _assert_gradients(frozen, free, ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["tower", "both"])
+@pytest.mark.parametrize("name", ROWS)
+def test_features_known_beforehand_stand_in_for_the_tower(name: str, part: str) -> None:
+    """Rows without pictures among rows with them included: what they have is not the others'."""
+    frozen, free = tiny_policy(frozen=PARTS[part]), tiny_policy()
+    with torch.no_grad():
+        features = [frozen.frozen_features(row.prompt) for row in ROWS[name]]
+    ours, theirs = frozen(pack(ROWS[name], features)), free(pack(ROWS[name]))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    _assert_gradients(frozen, free, ours, theirs, atol=1e-4)
+
+
+def test_a_trained_projector_is_touched_by_rows_without_pictures() -> None:
+    """A gradient of None would leave this rank out of a reduction that the others wait in."""
+    policy = tiny_policy(frozen=PARTS["tower"])
+    features = [policy.frozen_features(row.prompt) for row in ROWS["text only"]]
+    policy(pack(ROWS["text only"], features))[0].sum().backward()
+    for name, parameter in policy.model.model.visual.merger.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), name
+
+
+def test_a_response_is_blind_to_its_siblings() -> None:
+    """Other siblings, before and after, leave a response's log-probs as they are."""
+    policy, prompt = tiny_policy(), random_prompt("a", [(4, 8)])
+    mine = random_response(6, 1)
+    one = Row(prompt, (random_response(4, 2), mine, random_response(5, 3)))
+    other = Row(prompt, (random_response(4, 12), mine, random_response(5, 13)))
+    with torch.no_grad():
+        first, second = policy(pack([one]))[0][4:10], policy(pack([other]))[0][4:10]
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
+
+
+def test_a_picture_changes_the_answer() -> None:
+    """Else the comparisons above could pass with the pictures dropped on both sides."""
+    policy, prompt = tiny_policy(), random_prompt("a", [(4, 8)])
+    dark = EncodedPrompt("b", prompt.input_ids, prompt.patches * 0, prompt.grid, prompt.positions)
+    with torch.no_grad():
+        shown, hidden = (policy(pack([Row(one, _responses(6))]))[0] for one in (prompt, dark))
+    assert (shown - hidden).abs().max() > 0.01
+
+
+def test_activation_checkpointing_changes_nothing() -> None:
+    plain, recomputing = tiny_policy(), tiny_policy()
+    recomputing.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    recomputing.train()
+    rows = ROWS["several rows, with and without pictures"]
+    expected = _gradients(plain, plain(pack(rows)))
+    for name, gradient in _gradients(recomputing, recomputing(pack(rows))).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-5, atol=1e-7)

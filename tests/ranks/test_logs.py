@@ -1,0 +1,63 @@
+"""A rank's own log, in a process of its own whose descriptors may be turned."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.launch import ROOT
+from vlm_uec.ranks.logs import log_of
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from vlm_uec.cli import tell
+from vlm_uec.ranks import logs
+logs.rank = lambda: {rank}
+print("before")
+try:
+    with logs.own_log(Path(sys.argv[1])) as log:
+        print("printed")
+        print("warned", file=sys.stderr)
+        os.write(2, b"from a library in C\\n")
+        tell("told")
+        {work}
+finally:
+    print("after")
+"""
+
+
+def _run(run_dir: Path, rank: int, work: str = "pass") -> subprocess.CompletedProcess[str]:
+    script = SCRIPT.format(rank=rank, work=work)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script, str(run_dir)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_rank_0_stays_on_the_console(tmp_path: Path) -> None:
+    done = _run(tmp_path, rank=0)
+    assert done.stdout.split() == ["before", "printed", "after"]
+    assert "warned" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_rank_writes_into_its_file_and_what_must_be_seen_is_seen(tmp_path: Path) -> None:
+    done = _run(tmp_path, rank=3)
+    assert done.stdout.split() == ["before", "after"]
+    assert done.stderr.strip() == "told"
+    assert log_of(tmp_path, 3).read_text().splitlines() == ["printed", "warned", "from a library in C"]
+
+
+def test_a_run_that_goes_on_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    for _ in range(2):
+        _run(tmp_path, rank=1)
+    assert log_of(tmp_path, 1).read_text().count("printed") == 2
+
+
+def test_an_error_is_in_the_file_and_on_the_console(tmp_path: Path) -> None:
+    done = _run(tmp_path, rank=1, work="raise ValueError('a bad number')")
+    assert done.returncode == 1
+    for text in (log_of(tmp_path, 1).read_text(), done.stderr):
+        assert "ValueError: a bad number" in text

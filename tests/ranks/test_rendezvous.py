@@ -1,0 +1,63 @@
+"""Ranks find each other, or say that one is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.launch import free_port
+from vlm_uec.errors import RunFailed, UserError
+from vlm_uec.ranks.rendezvous import meet
+
+
+def test_a_process_started_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # so that what `meet` sets is taken back
+        monkeypatch.delenv(name)
+    meeting = meet(5)
+    assert (meeting.rank, meeting.ranks) == (0, 1)
+
+
+def test_an_environment_of_a_rank_in_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(UserError, match="RANK is set and WORLD_SIZE not"):
+        meet(5)
+
+
+OTHER = """
+import time
+from vlm_uec.ranks.rendezvous import meet
+meeting = meet(20)
+meeting.store.set("said", "hello")
+time.sleep(60)
+"""
+
+
+def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    environment["MASTER_PORT"] = str(free_port())
+    for name, value in {**environment, "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER], env={**environment, "RANK": "1", "PYTHONPATH": "."}
+    ) as other:
+        meeting = meet(20)
+        assert meeting.store.get("said") == b"hello"
+        other.kill()
+
+
+def test_a_rank_that_does_not_come_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in alone.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    start = time.monotonic()
+    with pytest.raises(RunFailed, match="rank 0 waited 1 s for all 2 ranks to start"):
+        meet(1)
+    assert time.monotonic() - start < 10

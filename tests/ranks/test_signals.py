@@ -1,0 +1,142 @@
+"""Signals: the first asks, repeats are one with it, a later one ends at once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.support.fakes import on_ranks
+from vlm_uec.errors import Stopped
+from vlm_uec.ranks import signals as stopping
+from vlm_uec.ranks.signals import StopRequest, listening
+
+
+class Process:
+    """A rank's clock and its end."""
+
+    def __init__(self) -> None:
+        self.now, self.codes = 100.0, list[int]()
+        self.request = StopRequest(lambda: self.now, self.codes.append)
+
+    def gets(self, signum: int, after: float = 0) -> list[int]:
+        self.now += after
+        self.request.ask(signum)
+        return self.codes
+
+
+def test_the_first_signal_only_asks() -> None:
+    process = Process()
+    process.request.check()
+    assert process.gets(signal.SIGTERM) == []
+    with pytest.raises(Stopped) as stop:
+        process.request.check()
+    assert stop.value.exit_code == 143
+
+
+def test_repeats_within_five_seconds_are_the_same_signal() -> None:
+    process = Process()
+    process.gets(signal.SIGINT)
+    assert process.gets(signal.SIGTERM, after=4.9) == []
+    assert process.request.signum == signal.SIGINT
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_later_one_ends_at_once(signum: int, code: int) -> None:
+    process = Process()
+    process.gets(signal.SIGTERM)
+    assert process.gets(signum, after=5.1) == [code]
+
+
+def test_what_another_rank_was_asked_is_no_first_signal_of_ones_own() -> None:
+    """A scheduler may signal machine after machine: this rank's first is no second."""
+    process = Process()
+    process.request.hear(signal.SIGTERM)
+    assert process.gets(signal.SIGTERM, after=30) == []
+    assert process.gets(signal.SIGTERM, after=1) == []
+    assert process.gets(signal.SIGTERM, after=30) == [143]
+
+
+def test_all_ranks_stop_where_one_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(rank: int) -> int:
+        request = StopRequest()
+        if rank == 1:
+            request.hear(signal.SIGINT)
+        try:
+            request.check_together()
+        except Stopped as stop:
+            return stop.exit_code
+        return 0
+
+    assert on_ranks(monkeypatch, 3, work, stopping) == [130, 130, 130]
+
+
+def test_nobody_stops_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(rank: int) -> None:
+        StopRequest().check_together()
+
+    assert on_ranks(monkeypatch, 2, work, stopping) == [None, None]
+
+
+def test_handlers_come_back_where_no_signal_came() -> None:
+    before = [signal.getsignal(number) for number in stopping.SIGNALS]
+    with listening(StopRequest()):
+        assert [signal.getsignal(number) for number in stopping.SIGNALS] != before
+    assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
+    assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
+
+
+ENDING = """
+import atexit, sys, time
+from vlm_uec.ranks.signals import StopRequest, listening
+
+request = StopRequest()
+with listening(request):
+    print("ready", flush=True)
+    while request.signum is None:
+        time.sleep(0.01)
+print("ending", flush=True)
+atexit.register(time.sleep, 0.5)
+sys.exit(128 + request.signum)
+"""
+
+
+@pytest.mark.parametrize("signum", stopping.SIGNALS)
+def test_a_repeat_while_the_interpreter_closes_changes_no_exit_code(signum: signal.Signals) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in ("ready", "ending"):
+        assert process.stdout.readline().strip() == line
+        process.send_signal(signum)
+    assert process.wait(timeout=30) == 128 + signum
+
+
+DEAF = """
+import ctypes, sys
+from vlm_uec.ranks.signals import StopRequest, listening
+import vlm_uec.ranks.signals
+vlm_uec.ranks.signals.REPEAT_S = 0.5
+with listening(StopRequest()):
+    print("ready", flush=True)
+    # A wait in C, as for a collective: interrupted by a signal it goes on, and no Python handler runs.
+    libc = ctypes.CDLL(None)
+    while True:
+        libc.sleep(100)
+        for _ in range(20):
+            libc.usleep(500_000)
+"""
+
+
+def test_a_second_signal_ends_a_rank_whose_main_thread_waits_in_a_library() -> None:
+    process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.8)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143

@@ -1,0 +1,164 @@
+"""Weights on their way to vLLM: nothing is lost, and nothing that changed goes unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from tests.support.tiny import tiny_model
+from tests.support.tiny_text import tiny_text_model
+from vlm_uec.config import LoraConfig
+from vlm_uec.model.adapters import add_adapters, merged
+from vlm_uec.model.load import load_model
+from vlm_uec.rollout.vllm import weights as weights_module
+from vlm_uec.rollout.vllm.weight_names import language_weights
+from vlm_uec.rollout.vllm.weights import Assembly, checksum, digest_of, pieces
+
+TYPES = [torch.float32, torch.bfloat16, torch.float64, torch.uint8]
+
+
+def _numbers(count: int, dtype: torch.dtype, seed: int = 0) -> torch.Tensor:
+    drawn = torch.randn(count, generator=torch.Generator().manual_seed(seed))
+    return (drawn * 40).to(dtype)
+
+
+@given(
+    count=st.integers(1, 50), place=st.integers(0, 49), bit=st.integers(0, 7), dtype=st.sampled_from(TYPES)
+)
+def test_a_checksum_changes_with_every_bit(count: int, place: int, bit: int, dtype: torch.dtype) -> None:
+    tensor = _numbers(count, dtype)
+    flipped = tensor.clone()
+    raw = flipped.view(torch.uint8)
+    raw[place % len(raw)] ^= 1 << bit
+    assert checksum(tensor) != checksum(flipped)
+
+
+def test_a_checksum_changes_with_the_order_and_with_trailing_zeros_of_the_rest() -> None:
+    tensor = _numbers(6, torch.float32)
+    assert checksum(tensor) != checksum(tensor.flip(0))
+    assert checksum(torch.tensor([0.0, 1.0])) != checksum(torch.tensor([1.0, 0.0]))
+
+
+def test_a_checksum_is_the_two_sums_that_it_says_it_is() -> None:
+    words = [7, -3, 2**31 - 1]
+    tensor = torch.tensor(words, dtype=torch.int32)
+    placed = sum(place * word for place, word in enumerate(words, 1))
+    assert checksum(tensor) == f"{sum(words) % 2**64:016x}{placed % 2**64:016x}"
+
+
+def test_a_checksum_is_the_same_in_whatever_portions_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensor = _numbers(1000, torch.bfloat16)
+    whole = checksum(tensor)
+    monkeypatch.setattr(weights_module, "_CHUNK_WORDS", 7)
+    assert checksum(tensor) == whole
+
+
+def test_a_checksum_goes_by_the_numbers_and_not_by_how_they_lie() -> None:
+    tensor = _numbers(12, torch.float32).view(3, 4)
+    assert checksum(tensor.t()) == checksum(tensor.t().contiguous())
+
+
+def test_a_digest_tells_names_apart() -> None:
+    assert digest_of({"a": "1", "b": "2"}) == digest_of({"b": "2", "a": "1"})
+    assert digest_of({"a": "1", "b": "2"}) != digest_of({"a": "2", "b": "1"})
+
+
+@given(
+    rows=st.integers(0, 7), size=st.integers(1, 64), dtype=st.sampled_from(TYPES), transposed=st.booleans()
+)
+def test_pieces_are_bounded_and_make_the_tensor_again(
+    rows: int, size: int, dtype: torch.dtype, transposed: bool
+) -> None:
+    tensor = _numbers(rows * 5, dtype).view(rows, 5)
+    tensor = tensor.t() if transposed else tensor
+    sent = list(pieces(tensor, size))
+    assert all(len(piece) <= max(size, tensor.element_size()) for piece in sent)
+    assembly = Assembly(str(dtype).removeprefix("torch."), tuple(tensor.shape))
+    made = [assembly.add(piece) for piece in sent]
+    assert all(part is None for part in made[:-1])
+    assert made[-1] is not None
+    assert made[-1].dtype == dtype
+    assert torch.equal(made[-1], tensor)
+
+
+def test_more_than_a_tensor_holds_is_refused() -> None:
+    assembly = Assembly("float32", (2,))
+    with pytest.raises(ValueError, match="more bytes"):
+        assembly.add(torch.zeros(9, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("dtype", ["Tensor", "load", "float33", "__class__"])
+def test_a_type_is_one_of_numbers(dtype: str) -> None:
+    with pytest.raises(ValueError, match="no type of numbers"):
+        Assembly(dtype, (1,))
+
+
+def test_names_are_those_that_checkpoints_are_published_with(bundle: Path) -> None:
+    model = load_model(str(bundle), "fp32", checkpointing=False)
+    with safe_open(str(bundle / "model.safetensors"), "pt") as published:
+        wanted = {name for name in published.keys() if not name.startswith("visual.")}  # noqa: SIM118
+        sent = dict(language_weights(model))
+        assert set(sent) == wanted
+        assert all(torch.equal(sent[name], published.get_tensor(name)) for name in wanted)
+
+
+def test_a_head_of_its_own_is_sent_and_a_tied_one_is_the_embedding() -> None:
+    assert "lm_head.weight" in dict(language_weights(tiny_model(tied=False)))
+    assert "lm_head.weight" not in dict(language_weights(tiny_model(tied=True)))
+
+
+def test_a_text_models_weights_keep_their_names() -> None:
+    model = tiny_text_model(vocabulary=32)
+    assert set(dict(language_weights(model))) == {name for name, _ in model.named_parameters()}
+
+
+def test_adapters_are_sent_as_part_of_the_weights_that_they_adapt() -> None:
+    """Factors of 0.5, rank 2, alpha 8: (8 / 2) x (2 x 0.5 x 0.5) = 2 more on an adapted matrix."""
+    plain = dict(language_weights(tiny_model()))
+    model = tiny_model()
+    add_adapters(model, LoraConfig(rank=2, alpha=8, targets=["up_proj"]), "base", seed=1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".lora_" in name:
+                weight.fill_(0.5)
+    adapted = dict(language_weights(model))
+    assert adapted.keys() == plain.keys()
+    for name, weight in plain.items():
+        torch.testing.assert_close(adapted[name], weight + 2 * name.endswith("up_proj.weight"))
+
+
+def _adapted(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """What is sent of one matrix, in bf16."""
+    parts = {"base_layer": weight, "lora_A.default": down, "lora_B.default": up}
+    weights = {f"layer.{name}.weight": part.bfloat16() for name, part in parts.items()}
+    return dict(merged(weights, 1.0))["layer.weight"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "change", "arrives"), [(0.02, 5e-5, False), (0.02, 7e-5, True), (0.001, 5e-5, True)]
+)
+def test_in_bf16_an_adapter_below_half_a_digit_of_its_weight_is_lost(
+    weight: float, change: float, arrives: bool
+) -> None:
+    """Around 0.02 numbers lie 2^-13 = 1.2e-4 apart."""
+    before = torch.tensor([[weight]], dtype=torch.bfloat16)
+    after = _adapted(before, torch.tensor([[change]]), torch.ones(1, 1))
+    assert torch.equal(before, after) != arrives
+
+
+@pytest.mark.parametrize(("change", "least", "most"), [(1e-6, 0, 0.1), (1e-5, 0.2, 0.4), (1e-4, 0.95, 1.05)])
+def test_in_bf16_little_of_a_small_adapter_arrives(change: float, least: float, most: float) -> None:
+    """Weights of 0.02, as of a published model; `change`: that of an adapter of rank 16, root mean square."""
+    drawn = torch.Generator().manual_seed(1)
+    weight = 0.02 * torch.randn(512, 512, generator=drawn)
+    down, up = torch.randn(16, 512, generator=drawn), change / 4 * torch.randn(512, 16, generator=drawn)
+    wanted = up.bfloat16().float() @ down.bfloat16().float()
+    got = _adapted(weight, down, up).float() - weight.bfloat16().float()
+    share = float((got * wanted).sum() / (wanted * wanted).sum())
+    print(f"{change:g}: {share:.2f} of it arrives")
+    assert least <= share <= most

@@ -1,0 +1,207 @@
+"""Real runs of the tiny recipe in processes of their own, as a user starts them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep.__main__ import main as data_prep
+
+ROOT = Path(__file__).resolve().parents[2]
+GEOMETRY3K = ROOT.parent / "shared" / "data" / "geometry3k"
+BUNDLED_MODEL = ROOT / "assets" / "tiny-qwen2.5-vl"
+TIMEOUT_S = 240
+TINY_PIXELS = 3136
+
+# |B| = 8, G = 3, G' = 8: sizes that leave something waiting in the queue after most updates.
+SHORT = (
+    "rollout.prompts=8",
+    "rollout.n=3",
+    "rollout.max_tokens=16",
+    "exploration.n=8",
+    # A reward by hash needs responses that differ; the bundled model is sure of most of its tokens.
+    "rollout.temperature=2.0",
+    "exploration.temperature=2.4",
+    "optim.minibatch=2",
+    "data.max_prompt_tokens=256",
+    "reward.function=tests/support/plugins/mixed_reward.py:reward",
+    # A model that never ends its responses would have all its right ones dropped.
+    "overlong_filter.enabled=false",
+    "stabilizer.frequency=2",
+    "stabilizer.capacity=1.0",
+    "stabilizer.min_advantage=-9",
+    # The tiny recipe keeps its tower; the promise is that it can be trained.
+    "model.freeze_vision=false",
+    "train.save_every=1",
+    "train.eval_every=0",
+)
+
+
+def launch(script: str, *arguments: str, ranks: int = 2) -> str:
+    """Runs `script` under the launcher, from the repository root; returns what it printed."""
+    deepspeed = str(Path(sys.executable).parent / "deepspeed")
+    command = [deepspeed, "--num_accelerators", str(ranks), "--master_port", str(free_port()), script]
+    done = execute([*command, *arguments])
+    if done.returncode:
+        pytest.fail(f"{script} exited {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+    return done.stdout
+
+
+def launch_on_two_nodes(script: str, *arguments: str) -> None:
+    """A launcher for each of two machines, as a cluster's scheduler starts them; here both are this one."""
+    hosts = workspace() / "hostfile"
+    hosts.write_text("node-a slots=1\nnode-b slots=1\n", encoding="utf-8")
+    deepspeed = str(Path(sys.executable).parent / "deepspeed")
+    port = str(free_port())
+    nodes = [
+        start(
+            [
+                *(deepspeed, "--hostfile", str(hosts), "--no_ssh", "--node_rank", str(node)),
+                *("--master_addr", "127.0.0.1", "--master_port", port, script, *arguments),
+            ]
+        )
+        for node in range(2)
+    ]
+    with ThreadPoolExecutor(2) as waiting:
+        ended = list(waiting.map(_ended, nodes))
+    if any(done.returncode for done in ended):
+        pytest.fail("\n".join(f"node {node}: {done}" for node, done in enumerate(ended))[-12000:])
+
+
+def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """A process on CPU with one thread a rank; a rank that hangs is ended with its launcher."""
+    return _ended(start(command))
+
+
+def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        out, errors = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        out, errors = process.communicate()
+        pytest.fail(f"{process.args!r}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def start(command: Sequence[str]) -> subprocess.Popen[str]:
+    """The same process, going on beside the test."""
+    environment = {
+        **{
+            key: value for key, value in os.environ.items() if key not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+        },
+        "OMP_NUM_THREADS": "1",
+        "DS_ACCELERATOR": "cpu",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT),
+    }
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def train(run_dir: Path, data: Path, *overrides: str, nodes: int = 1) -> Path:
+    """Trains the tiny recipe, shortened, on two ranks; later overrides win. Returns `run_dir`."""
+    paths = (f"model.path={model_copy()}", f"data.path={data}", f"train.run_dir={run_dir}")
+    on = launch if nodes == 1 else launch_on_two_nodes
+    on("train.py", "--config", "configs/tiny_cpu.yaml", *SHORT, *paths, *overrides)
+    return run_dir
+
+
+@functools.cache
+def _workspace() -> tempfile.TemporaryDirectory[str]:
+    # Held by the cache: it goes when the test process does.
+    return tempfile.TemporaryDirectory(prefix="vlm_uec_tests_")
+
+
+def workspace() -> Path:
+    """A directory for what several test files share."""
+    return Path(_workspace().name)
+
+
+@functools.cache
+def model_copy() -> Path:
+    """The bundled model as it is now: a test must not see it change between two of its runs."""
+    return Path(shutil.copytree(BUNDLED_MODEL, workspace() / "model"))
+
+
+@functools.cache
+def synthetic_data() -> Path:
+    """Enough problems for three steps an epoch, so that a short run also crosses into the second."""
+    out = workspace() / "synthetic"
+    assert (
+        data_prep(["synthetic", "--out", str(out), "--train", "24", "--validation", "4", "--test", "4"]) == 0
+    )
+    return out
+
+
+@functools.cache
+def synthetic_run() -> Path:
+    """Four steps on two simulated nodes that keep every checkpoint, with validation at the end."""
+    validation = ("train.eval_every=4", "evaluation.n=2", "evaluation.temperature=0.5", "train.keep=9")
+    run_dir = workspace() / "synthetic_run"
+    return train(run_dir, synthetic_data(), "train.steps=4", *validation, nodes=2)
+
+
+@functools.cache
+def geometry3k_run() -> Path:
+    """The same four steps on real diagrams, at sixteen times the pixels of the tiny recipe."""
+    data = geometry3k_data()
+    return train(workspace() / "geometry3k_run", data, "train.steps=4", "data.max_pixels=50176")
+
+
+@functools.cache
+def geometry3k_data() -> Path:
+    """The first few problems of Geometry3K whose diagrams are here; skips the test where there are none."""
+    if not GEOMETRY3K.is_dir():
+        pytest.skip("needs Geometry3K beside the repository")
+    raw = workspace() / "geometry3k_raw"
+    for split, count in (("train", 24), ("val", 4), ("test", 12)):
+        lines = (GEOMETRY3K / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [
+            row for row in map(json.loads, lines) if row["image"] and (GEOMETRY3K / row["image"]).is_file()
+        ]
+        for row in rows[:count]:
+            (raw / row["image"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(GEOMETRY3K / row["image"], raw / row["image"])
+        (raw / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:count]))
+    out = workspace() / "geometry3k"
+    assert data_prep(["geometry3k", "--raw", str(raw), "--out", str(out)]) == 0
+    return out
+
+
+def metrics(run_dir: Path) -> list[dict[str, Any]]:
+    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def told(run_dir: Path) -> list[dict[str, Any]]:
+    """Metrics without those of the clock, and of the allocator's high-water mark."""
+    measured = ("time/", "tokens_per_second", "memory/")
+    return [
+        {name: value for name, value in row.items() if not name.startswith(measured)}
+        for row in metrics(run_dir)
+    ]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

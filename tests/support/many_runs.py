@@ -1,0 +1,30 @@
+"""Short runs one after the other in the same ranks, since starting ranks takes longer than such a run.
+
+deepspeed --num_accelerators 2 tests/support/many_runs.py RUNS.json
+
+RUNS.json holds, by name, each run's settings.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from vlm_uec.config import load_config
+from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.signals import StopRequest
+from vlm_uec.run.loop import Run
+from vlm_uec.zero.engine import start_distributed, stop_distributed
+
+
+def main() -> None:
+    runs = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
+    start_distributed(meet())
+    for settings in runs.values():
+        Run(load_config("configs/tiny_cpu.yaml", settings), StopRequest()).execute()
+    stop_distributed()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The tiny recipe with every algorithm, and with each way of training less than all, in one launch."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import get_args
+
+from tests.support.launch import SHORT, launch, model_copy, synthetic_data, workspace
+from tests.support.tiny_text import sums, text_model_directory
+from vlm_uec.config import Algorithm
+
+# Small, and the pending queue fills within two steps; one checkpoint is enough of each.
+SETTINGS = (
+    *SHORT,
+    "rollout.prompts=4",
+    "rollout.n=6",
+    "rollout.max_tokens=8",
+    "train.save_every=0",
+    "train.steps=2",
+)
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
+LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
+PARTS: dict[str, tuple[str, ...]] = {
+    "lora": (*LORA, "lora.vision=true"),
+    "lora_adapter": (*LORA, "lora.export=adapter"),
+    "projector": ("model.freeze_vision=true", "model.freeze_projector=false"),
+    "tower": ("model.freeze_vision=false", "model.freeze_projector=true"),
+    "whole": (),
+    # Everything that the large recipes switch on, together; an update each step.
+    "large": (
+        "pending.enabled=false",
+        "retention.regular=false",
+        "overlong_filter.enabled=true",
+        "stabilizer.frequency=1",
+        "rollout.top_p=0.99",
+        "model.freeze_vision=true",
+        "model.precision=bf16",
+        "model.activation_checkpointing=true",
+        "deepspeed.config=configs/zero3_offload.json",
+        "optim.lr=0.01",
+    ),
+    "parked": ("rollout.offload_states=true",),
+}
+
+
+@functools.cache
+def variants() -> Path:
+    """The folder that holds each one's run directory."""
+    folder = workspace() / "variants"
+    paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
+    algorithms = {name: (f"algorithm={name}", "model.freeze_vision=true") for name in ALGORITHMS}
+    algorithms["uec"] += ("train.measure_entropy=true",)
+    text = (f"model.path={text_model_directory()}", f"data.path={sums()}", "pending.enabled=false")
+    runs = {
+        name: [*SETTINGS, *paths, *settings, f"train.run_dir={folder / name}"]
+        for name, settings in (algorithms | PARTS | {"text": text}).items()
+    }
+    listed = workspace() / "variants.json"
+    listed.write_text(json.dumps(runs), encoding="utf-8")
+    launch("tests/support/many_runs.py", str(listed))
+    return folder

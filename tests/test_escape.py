@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_uec.escape import escaped, plain
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 5°", "x = 5°"),
+        ("a\nb\tc", r"a\nb\tc"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("it's \u2028", r"it's \u2028"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_control_characters_are_written_out(text: str, told: str) -> None:
+    assert escaped(text) == plain(text) == told
+
+
+def test_the_middle_of_a_long_text_goes() -> None:
+    assert plain("abcdefghij" * 3, limit=11) == "abcd...ghij"
+
+
+@given(st.text())
+def test_whatever_it_is_a_terminal_can_show_it(text: str) -> None:
+    assert escaped(text).isprintable()

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlm_uec.types import Response, Reward, Trajectory
+from vlm_uec.update.microbatches import MicroBatch, RowPlan, filler_of, plan_minibatch, plan_rows
+
+NOTHING = torch.zeros(0)
+
+
+def _trajectory(problem_id: str, index: int, length: int) -> Trajectory:
+    tokens = torch.zeros(length, dtype=torch.int64)
+    response = Response(problem_id, index, "regular", tokens, NOTHING, NOTHING, NOTHING, NOTHING, False)
+    return Trajectory(response, Reward(0.0, 0.0, 0.0, ""), 0.0, step=0)
+
+
+def _batch(*lengths: tuple[str, int]) -> list[Trajectory]:
+    return [_trajectory(problem_id, index, length) for index, (problem_id, length) in enumerate(lengths)]
+
+
+def test_a_prompts_responses_share_a_row_as_far_as_the_budget_goes() -> None:
+    """a: 10 + (5 + 5) fills 20, the third response starts a new row of 15; b alone is over the budget."""
+    rows = plan_rows(_batch(("a", 6), ("b", 3), ("a", 6), ("a", 6)), {"a": 10, "b": 30}, budget=20)
+    assert rows == [RowPlan("a", (0, 2), 20), RowPlan("a", (3,), 15), RowPlan("b", (1,), 32)]
+
+
+def test_rows_go_to_the_least_loaded_pass() -> None:
+    """100 positions on 2 ranks at 50: one pass each. Longest first: a 40 to the first, b 30 to the second,
+    c 20 to the second (30 < 40), d 10 to the first (40 < 50)."""
+    batch = _batch(("a", 1), ("b", 1), ("c", 1), ("d", 1))
+    plan = plan_minibatch(batch, {"a": 40, "b": 30, "c": 20, "d": 10}, ranks=2, budget=50)
+    assert [[micro.members for micro in share] for share in plan] == [[[0, 3]], [[1, 2]]]
+    assert not any(micro.filler for share in plan for micro in share)
+
+
+def test_passes_side_by_side_are_of_nearly_one_length() -> None:
+    """180 positions on 2 ranks at 60: two passes each, of 50, 50, 40 and 40: 50s beside 50s, 40s beside 40s.
+
+    Longest first: 50, 40, 30, 20 to a pass each; the other 20 and the 10s to the emptiest: 20 + 20, 30 + 10
+    and 40 + 10 (of two 40s, the one that was filled first).
+    """
+    prompt_tokens = {"a": 50, "b": 40, "c": 30, "d": 20, "e": 20, "f": 10, "g": 10}
+    batch = _batch(*((name, 1) for name in prompt_tokens))
+    plan = plan_minibatch(batch, prompt_tokens, ranks=2, budget=60)
+    lengths = [[sum(row.length for row in micro.rows) for micro in share] for share in plan]
+    assert lengths == [[50, 40], [50, 40]]
+    assert sorted(sorted(micro.members) for share in plan for micro in share) == [[0], [1, 6], [2, 5], [3, 4]]
+
+
+def test_one_pass_more_where_whole_rows_do_not_fit_into_as_few() -> None:
+    """Three rows of 30 are 90 positions, two passes of 50 by their sum; but no two fit together."""
+    plan = plan_minibatch(_batch(("a", 1), ("b", 1), ("c", 1)), dict.fromkeys("abc", 30), ranks=1, budget=50)
+    assert [micro.members for micro in plan[0]] == [[0], [1], [2]]
+
+
+def test_a_row_over_the_budget_costs_one_pass() -> None:
+    """Its 100 positions are ten budgets, and yet no more than a pass of its own."""
+    plan = plan_minibatch(_batch(("a", 1), ("b", 1)), {"a": 100, "b": 1}, ranks=1, budget=10)
+    assert [(micro.members, micro.filler) for micro in plan[0]] == [([0], False), ([1], False)]
+
+
+def test_a_rank_with_less_to_do_runs_the_cheapest_filler() -> None:
+    """a's rows: 9 + 3 for each response; b's shorter response alone makes 5 + 1; its row has 40 more."""
+    batch = _batch(("a", 4), ("a", 4), ("b", 41), ("b", 2))
+    plan = plan_minibatch(batch, {"a": 9, "b": 5}, ranks=4, budget=60)
+    assert [[micro.filler for micro in share] for share in plan] == [[False], [False], [True], [True]]
+    assert plan[2] == plan[3] == [MicroBatch((RowPlan("b", (3,), 6),), filler=True)]
+    assert plan[2] == [filler_of(batch, {"a": 9, "b": 5})]
+
+
+def test_no_trajectory_is_no_plan() -> None:
+    with pytest.raises(ValueError):
+        plan_minibatch([], {}, ranks=1, budget=10)
+
+
+batches = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 40)), min_size=1, max_size=60)
+prompts = st.fixed_dictionaries({name: st.integers(1, 60) for name in "abcdef"})
+
+
+def _length(micro: MicroBatch, batch: list[Trajectory], prompt_tokens: dict[str, int]) -> int:
+    read = sum(len(batch[member].response.tokens) - 1 for member in micro.members)
+    return read + sum(prompt_tokens[row.problem_id] for row in micro.rows)
+
+
+@settings(max_examples=300, deadline=None)
+@given(batches, prompts, st.integers(1, 6), st.integers(1, 200))
+def test_every_plan(
+    lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
+) -> None:
+    batch = _batch(*lengths)
+    plan = plan_minibatch(batch, prompt_tokens, ranks, budget)
+    assert len(plan) == ranks
+    assert len({len(share) for share in plan}) == 1, "ranks run equally many passes"
+    real = [micro for share in plan for micro in share if not micro.filler]
+    members = [member for micro in real for member in micro.members]
+    assert sorted(members) == list(range(len(batch))), "every trajectory is scored exactly once"
+    for micro in (micro for share in plan for micro in share):
+        assert micro.members, "no pass is empty"
+        for row in micro.rows:
+            assert {batch[member].response.problem_id for member in row.members} == {row.problem_id}
+        lone = len(micro.rows) == len(micro.members) == 1
+        assert _length(micro, batch, prompt_tokens) <= budget or lone
+        if not micro.filler:
+            assert _length(micro, batch, prompt_tokens) == sum(row.length for row in micro.rows)
+    assert plan == plan_minibatch(_batch(*lengths), dict(prompt_tokens), ranks, budget)
+
+
+@settings(max_examples=100, deadline=None)
+@given(batches, prompts, st.integers(1, 6), st.integers(1, 200))
+def test_no_pass_is_idle_on_every_rank(
+    lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
+) -> None:
+    for side_by_side in zip(*plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget), strict=True):
+        assert not all(micro.filler for micro in side_by_side)
+
+
+@settings(max_examples=100, deadline=None)
+@given(batches, prompts, st.integers(2, 6), st.integers(1, 200))
+def test_no_rank_carries_more_than_a_fair_share_and_one_row(
+    lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
+) -> None:
+    """Graham's bound: what made the fullest rank the fullest was given to the then emptiest."""
+    plan = plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget)
+    loads = [sum(row.length for micro in share if not micro.filler for row in micro.rows) for share in plan]
+    longest = max(row.length for share in plan for micro in share for row in micro.rows)
+    assert max(loads) <= sum(loads) / ranks + longest
+    assert max(loads) - min(loads) <= longest
+
+
+@settings(max_examples=100, deadline=None)
+@given(batches, prompts, st.integers(2, 6), st.integers(1, 200))
+def test_the_fullest_passes_run_side_by_side(
+    lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
+) -> None:
+    """Nothing that runs later is longer than anything that runs before it."""
+    plan = plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget)
+    together = [
+        [0 if micro.filler else sum(row.length for row in micro.rows) for micro in side_by_side]
+        for side_by_side in zip(*plan, strict=True)
+    ]
+    for earlier, later in pairwise(together):
+        assert min(earlier) >= max(later)

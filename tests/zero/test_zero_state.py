@@ -1,0 +1,173 @@
+"""A loaded optimizer goes on as the saved one would have, with the settings of the run that loads it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vlm_uec.zero.checkpoint import loading
+
+LR = 0.01
+
+
+def _weights() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.linspace(-1, 1, count)) for count in (2, 3, 4)]
+
+
+def _optimizer(weights: list[torch.nn.Parameter], lr: float = LR, decay: float = 0.5) -> torch.optim.AdamW:
+    return torch.optim.AdamW(weights, lr=lr, weight_decay=decay)
+
+
+def _step(optimizer: torch.optim.Optimizer, weights: list[torch.nn.Parameter], gradient: float) -> None:
+    for weight in weights:
+        weight.grad = torch.full_like(weight, gradient)
+    optimizer.step()
+
+
+def _share_step(optimizer: torch.optim.Optimizer) -> None:
+    shared = next(iter(optimizer.state.values()))["step"]
+    for state in optimizer.state.values():
+        state["step"] = shared
+
+
+def test_weights_whose_step_was_shared_move_as_if_it_never_was() -> None:
+    apart, shared = _weights(), _weights()
+    optimizers = _optimizer(apart), _optimizer(shared)
+    for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
+        _step(optimizer, weights, 1.0)
+    with loading(optimizers[1]):
+        _share_step(optimizers[1])
+    for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
+        _step(optimizer, weights, -0.3)
+    assert [float(state["step"]) for state in optimizers[1].state.values()] == [2.0, 2.0, 2.0]
+    for expected, weight in zip(apart, shared, strict=True):
+        assert torch.equal(expected, weight)
+
+
+def test_settings_stay_the_runs_and_all_else_is_the_checkpoints() -> None:
+    saved = _optimizer(_weights(), lr=1e-3, decay=0.1)
+    saved.param_groups[0]["betas"] = (0.5, 0.6)
+    optimizer = _optimizer(_weights(), lr=1e-6, decay=0.0)
+    with loading(optimizer):
+        optimizer.load_state_dict(saved.state_dict())
+        assert optimizer.param_groups[0]["lr"] == 1e-3
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["weight_decay"], group["betas"]) == (1e-6, 0.0, (0.5, 0.6))
+
+
+def test_steps_that_are_plain_numbers_stay_so() -> None:
+    optimizer = _optimizer(_weights())
+    with loading(optimizer):
+        for weight in optimizer.param_groups[0]["params"]:
+            optimizer.state[weight] = {"step": 3}
+    assert [state["step"] for state in optimizer.state.values()] == [3, 3, 3]
+
+
+@pytest.fixture(scope="module")
+def under_deepspeed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A model of three sub-groups, saved after two steps, and what each way to load it does in the third."""
+    with pytest.MonkeyPatch.context() as patch:
+        alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+        for name, value in {**alone, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}.items():
+            patch.setenv(name, value)
+        # Process group, accelerator and ZeRO's hooks are a process's for life: one of its own.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            return process.submit(_third_steps, tmp_path_factory.mktemp("zero")).result(timeout=120)
+
+
+def _third_steps(directory: Path) -> dict[str, Any]:
+    import deepspeed
+
+    from vlm_uec.zero.checkpoint import convert, restricted_pickles
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # takes a minute to compile
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    deepspeed.init_distributed(verbose=False)
+    saved = _engine(LR)
+    for _ in range(2):
+        _update(saved)
+    saved.save_checkpoint(str(directory), tag="zero", save_latest=False)
+    results = {"uninterrupted": _third_step(saved)}
+    convert(directory / "zero", directory / "universal")
+    with restricted_pickles(directory):
+        for universal in (False, True):
+            source = directory / "universal" if universal else directory
+            results[f"universal={universal}, bare"] = _third_step(
+                _loaded(LR, source, universal, mended=False)
+            )
+            results[f"universal={universal}"] = _third_step(_loaded(LR, source, universal, mended=True))
+            results[f"universal={universal}, lr"] = _third_step(
+                _loaded(LR / 2, source, universal, mended=True)
+            )
+    torch.distributed.destroy_process_group()
+    return results
+
+
+def _engine(lr: float) -> Any:
+    import deepspeed
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(*(torch.nn.Linear(4, 4, bias=False) for _ in range(3)))
+    config = {
+        "train_micro_batch_size_per_gpu": 1,
+        "zero_optimization": {"stage": 3, "sub_group_size": 16},
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+    }
+    return deepspeed.initialize(
+        model=model, optimizer=_optimizer(list(model.parameters()), lr), config=config
+    )[0]
+
+
+def _update(engine: Any) -> None:
+    engine.backward(engine(torch.linspace(0.5, 2, 4)[None]).square().sum())
+    engine.step()
+
+
+def _loaded(lr: float, directory: Path, universal: bool, *, mended: bool) -> Any:
+    engine = _engine(lr)
+    engine._config.load_universal_checkpoint = universal
+    with loading(engine.optimizer.optimizer) if mended else nullcontext():
+        assert engine.load_checkpoint(str(directory), tag="zero")[0] is not None
+    return engine
+
+
+def _third_step(engine: Any) -> dict[str, Any]:
+    from deepspeed.runtime.zero import GatheredParameters
+
+    _update(engine)
+    steps = [float(state["step"]) for state in engine.optimizer.optimizer.state.values()]
+    weights = list(engine.module.parameters())
+    with GatheredParameters(weights):
+        values = [weight.detach().tolist() for weight in weights]
+    return {"steps": steps, "lr": engine.get_lr()[0], "weights": values}
+
+
+@pytest.mark.parametrize("universal", [False, True])
+def test_deepspeeds_loaders_then_take_the_step_that_was_next(
+    under_deepspeed: dict[str, Any], universal: bool
+) -> None:
+    """To the last bit, by every sub-group."""
+    assert under_deepspeed["uninterrupted"]["steps"] == [3.0, 3.0, 3.0]
+    assert under_deepspeed[f"universal={universal}"] == under_deepspeed["uninterrupted"]
+
+
+@pytest.mark.parametrize("universal", [False, True])
+def test_a_learning_rate_that_was_changed_is_the_one_that_moves_weights(
+    under_deepspeed: dict[str, Any], universal: bool
+) -> None:
+    changed = under_deepspeed[f"universal={universal}, lr"]
+    assert changed["lr"] == LR / 2
+    assert changed["steps"] == [3.0, 3.0, 3.0]
+    assert changed["weights"] != under_deepspeed["uninterrupted"]["weights"]
+
+
+def test_the_universal_loader_still_needs_mending(under_deepspeed: dict[str, Any]) -> None:
+    """2 + 3: a DeepSpeed that no longer shares the step makes `loading` half as long."""
+    assert under_deepspeed["universal=True, bare"]["steps"] == [5.0, 5.0, 5.0]

@@ -1,1 +1,0 @@
-"""Files and folders that fill up, go away, are shared, and must survive the machine."""

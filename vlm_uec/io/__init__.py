@@ -1,0 +1,1 @@
+"""Durable writes, bounded reads, locks and full disks."""

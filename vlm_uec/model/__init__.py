@@ -1,0 +1,1 @@
+"""The policy's forward pass on packed rows: attention, head, adapters and loading."""

@@ -1,0 +1,214 @@
+"""How the policy attends, plugged into transformers' own switch for attention functions.
+
+The text model hands whatever it was given as attention mask through to the attention function. Here that is
+an object that attends: packed rows (`TiledAttention`, `FlexAttention`), or one prompt whose keys and values
+are kept (`PrefillAttention`). The vision tower's segments (windows, pictures) of one length share a call,
+instead of one a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from vlm_uec.model.attention_tiles import Tile, tiles_of
+from vlm_uec.model.packing import PackedBatch
+
+TEXT = "vlm_uec"
+# transformers gives segment boundaries, and the whole sequence at once, to names that hold "flash".
+VISION = "vlm_uec_flash"
+
+
+class RowAttention(Protocol):
+    """Attention over one row of L positions: queries [H, L, D], keys and values [KV heads, L, D]."""
+
+    def __call__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        """Outputs [L, H, D]."""
+        ...
+
+
+def use_group_attention(text: Any, tower: Any | None) -> None:
+    """Switches a model's text and vision layers to the functions of this file."""
+    AttentionInterface.register(TEXT, _attend_text)
+    AttentionInterface.register(VISION, _attend_segments)
+    # For callers that leave the mask to transformers.
+    AttentionMaskInterface.register(TEXT, sdpa_mask)
+    text.config._attn_implementation = TEXT
+    if tower is not None:
+        tower.config._attn_implementation = VISION
+
+
+def attention_over(batch: PackedBatch) -> RowAttention:
+    """The attention of packed rows that is fastest where the batch lies."""
+    if batch.input_ids.is_cuda:
+        return FlexAttention(batch.row, batch.segment)
+    return TiledAttention([tile.to(batch.input_ids.device) for tile in tiles_of(batch.spans)])
+
+
+class TiledAttention:
+    """Packed rows as a few rectangular products; what nobody sees is not computed.
+
+    A tile holds sequences of similar lengths: prompts, which see themselves, or responses, which see their
+    prompt and themselves. Runs on every device, with gradients.
+    """
+
+    def __init__(self, tiles: Sequence[Tile]) -> None:
+        self.tiles = tiles
+        # Every position is a query once, so sorting by place puts the outputs back.
+        self._order = torch.cat([tile.places for tile in tiles]).argsort()
+
+    def __call__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        rows, keys, values = (tensor.transpose(0, 1) for tensor in (query, key, value))
+        outputs = [self._tile(tile, rows, keys, values, scale) for tile in self.tiles]
+        return torch.cat(outputs).index_select(0, self._order)
+
+    @staticmethod
+    def _tile(
+        tile: Tile, rows: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        query = _gather(rows, tile.queries)
+        key, value = _gather(keys, tile.keys), _gather(values, tile.keys)
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=tile.mask[:, None], scale=scale, enable_gqa=True
+        )
+        flat = attended.transpose(1, 2).flatten(0, 1)
+        return flat if tile.filled is None else flat.index_select(0, tile.filled)
+
+
+def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Rows [L, H, D] at places [n, length], as [n, H, length, D]."""
+    picked = rows.index_select(0, index.flatten())
+    return picked.view(*index.shape, *rows.shape[1:]).transpose(1, 2)
+
+
+class FlexAttention:
+    """Packed rows through one compiled kernel that skips the blocks nobody sees (CUDA)."""
+
+    def __init__(self, row: torch.Tensor, segment: torch.Tensor) -> None:
+        from torch.nn.attention.flex_attention import create_block_mask
+
+        def visible(b: Any, h: Any, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+            readable = (segment[key] == 0) | (segment[query] == segment[key])
+            return (row[query] == row[key]) & readable & (key <= query)
+
+        length = len(row)
+        self._mask = create_block_mask(visible, None, None, length, length, device=str(row.device))
+
+    def __call__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        attended = _compiled_flex_attention()(
+            query[None],
+            key[None],
+            value[None],
+            block_mask=self._mask,
+            scale=scale,
+            enable_gqa=True,
+            # The kernel for decoding, chosen for few queries, does not take lengths that change.
+            kernel_options={"FORCE_USE_FLEX_ATTENTION": True},
+        )
+        return attended[0].transpose(0, 1)
+
+
+@cache
+def _compiled_flex_attention() -> Callable[..., torch.Tensor]:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    # Lengths differ from micro-batch to micro-batch: one kernel for all of them.
+    return torch.compile(flex_attention, dynamic=True)
+
+
+class PrefillAttention:
+    """Plain causal attention over one prompt; keeps every layer's keys and values [KV heads, P, D]."""
+
+    def __init__(self) -> None:
+        self.keys: list[torch.Tensor] = []
+        self.values: list[torch.Tensor] = []
+
+    def __call__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        self.keys.append(key)
+        self.values.append(value)
+        attended = F.scaled_dot_product_attention(
+            query[None], key[None], value[None], is_causal=True, scale=scale, enable_gqa=True
+        )
+        return attended[0].transpose(0, 1)
+
+
+def _attend_text(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' attention function: [1, H, L, D] to [1, L, H, D]."""
+    if attention_mask is None or isinstance(attention_mask, torch.Tensor):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    return attention_mask(query[0], key[0], value[0], options["scaling"])[None], None
+
+
+def _attend_segments(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: None,
+    *,
+    scaling: float,
+    cu_seq_lens_q: torch.Tensor,
+    max_length_q: int,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """The tower's attention function: every segment of [1, H, N, D] attends to itself; [1, N, H, D]."""
+    half = query.dtype in (torch.bfloat16, torch.float16)  # the kernel takes no other
+    if query.is_cuda and half and (varlen := _varlen_attention()) is not None:
+        q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+        ends = cu_seq_lens_q.to(torch.int32)
+        return varlen(q, k, v, ends, ends, max_length_q, max_length_q, scale=scaling)[None], None
+    bounds = cu_seq_lens_q.tolist()
+    return segment_attention(query[0], key[0], value[0], bounds, scaling)[None], None
+
+
+@cache
+def _varlen_attention() -> Callable[..., Any] | None:
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return varlen_attn
+
+
+def segment_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: Sequence[int], scale: float
+) -> torch.Tensor:
+    """Attention within segments [bounds[i], bounds[i + 1]) of [H, N, D]; segments of one length share a call.
+
+    Returns [N, H, D].
+    """
+    by_length: dict[int, list[int]] = {}
+    for start, end in pairwise(bounds):
+        by_length.setdefault(end - start, []).append(start)
+    outputs, places = [], []
+    for length, starts in by_length.items():
+        index = torch.tensor(starts, device=query.device)[:, None] + torch.arange(length, device=query.device)
+        q, k, v = (_gather(tensor.transpose(0, 1), index) for tensor in (query, key, value))
+        attended = F.scaled_dot_product_attention(q, k, v, scale=scale)
+        outputs.append(attended.transpose(1, 2).flatten(0, 1))
+        places.append(index.flatten())
+    return torch.cat(outputs).index_select(0, torch.cat(places).argsort())

@@ -1,0 +1,220 @@
+"""Loading a Qwen2.5-VL with every weight accounted for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    AutoConfig,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2ForCausalLM,
+)
+from transformers.utils import logging as transformers_logging
+
+from vlm_uec.config import Config
+from vlm_uec.config.fields import either
+from vlm_uec.errors import UserError
+from vlm_uec.escape import plain
+from vlm_uec.hub import hub_retries_untold, is_here, may_be_hub_id, not_here
+from vlm_uec.model.norm import use_own_norms
+
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+# What reading a config raises on a missing file, and on one that is JSON but no config.
+CONFIG_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    StrictDataclassError,
+)
+Model = Qwen2_5_VLForConditionalGeneration | Qwen2ForCausalLM
+CLASSES: Mapping[str, type[Model]] = {
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
+    "qwen2": Qwen2ForCausalLM,
+}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class PatchProjection(nn.Conv3d):
+    """The tower's patch embedding as the matrix product it is: a patch is exactly one kernel wide, and
+    libraries' convolutions take several times as long, more so in backward."""
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Patches [N, 3, 2, 14, 14] to embeddings [N, H, 1, 1, 1]."""
+        return (patches.flatten(1) @ self.weight.flatten(1).t())[..., None, None, None]
+
+
+def load_model(path: str, precision: str, *, checkpointing: bool) -> Model:
+    """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
+
+    Raises `UserError` when the path is no Qwen2.5-VL and no Qwen2.5, or a weight is missing or misshapen:
+    transformers would fill it with random numbers and only warn.
+    """
+    kind = read_model_config(path).model_type
+    model, info = _load_with_report(path, CLASSES[kind], DTYPES[precision])
+    lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if lost:
+        raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
+    text, tower = text_model(model), vision_tower(model)
+    check_rotary(text.rotary_emb)
+    if tower is not None:
+        tower.patch_embed.proj.__class__ = PatchProjection
+    use_own_norms(model, type(text.norm))
+    if checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
+def check_rotary(rotary: Any) -> None:
+    """Raises `UserError` where the frequencies of the rotary positions were rounded while loading.
+
+    Under ZeRO-3 transformers before 5.23 cast them to bf16 in silence: positions past some hundred are then
+    off by a good part of a turn.
+    """
+    found = rotary.inv_freq.double().cpu()
+    exponents = torch.arange(len(found), dtype=torch.float64) / len(found)
+    exact = rotary.config.rope_parameters["rope_theta"] ** -exponents
+    if not torch.allclose(found, exact, rtol=1e-5, atol=0):
+        raise UserError(
+            f"transformers {transformers.__version__} rounded the rotary frequencies: install 5.23 or newer"
+        )
+
+
+def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
+    """The model, and which weights were missing or misshapen."""
+    try:
+        with progress_untold():
+            return kind.from_pretrained(
+                path,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
+            )
+    except (OSError, SafetensorError) as error:
+        told = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+        raise UserError(
+            f"model.path {path}: its weights cannot be read ({told}); download it again"
+        ) from error
+    except RuntimeError as error:
+        # Under ZeRO-3 they are raised all the same.
+        if "size mismatch" not in str(error):
+            raise
+        raise UserError(f"model.path {path}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def progress_untold() -> Iterator[None]:
+    """Without a progress bar a rank, and a table of the missing weights that we refuse in one line."""
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
+    logger.setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+class UnreadableModel(UserError):
+    """There is no config to read: nothing of that name here, or the Hub cannot be asked."""
+
+
+def read_model_config(path: str) -> Any:
+    """Of a directory or Hub id; raises `UserError` where it is no Qwen2.5-VL and no Qwen2.5."""
+    here = is_here(path)
+    if not here and not may_be_hub_id(path):
+        raise UserError(
+            f"model.path {plain(path, 200)}: {not_here(path)}; give a model directory or a Hub id"
+        )
+    if here and not (Path(path) / "config.json").is_file():
+        raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")
+    try:
+        with hub_retries_untold():
+            config = AutoConfig.from_pretrained(path)
+    except CONFIG_ERRORS as error:
+        told = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UnreadableModel(
+            f"model.path {path}: cannot be read ({told}); give a model directory or a Hub id"
+        ) from error
+    if config.model_type not in CLASSES:
+        raise UserError(
+            f"model.path {path}: a {config.model_type} model; this trainer drives {either(CLASSES)}"
+        )
+    return config
+
+
+def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids that end a response: the generation config's, or the tokenizer's end token.
+
+    Raises `UserError` where that config is damaged or names no ids.
+    """
+    try:
+        ends = GenerationConfig.from_pretrained(path).eos_token_id
+    except OSError as error:
+        if (Path(path) / "generation_config.json").exists():
+            raise UserError(f"model.path {path}: its generation_config.json is no JSON; mend it") from error
+        ends = None
+    ends = tokenizer.eos_token_id if ends is None else ends
+    ids = [ends] if isinstance(ends, int) else ends
+    if not isinstance(ids, list) or not ids or not all(type(one) is int and one >= 0 for one in ids):
+        raise UserError(f"model.path {path}: eos_token_id {plain(str(ends))} is no token id; mend its config")
+    return frozenset(ids)
+
+
+def banned_ids(vocabulary: int, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """Mask [V] bool of ids no response may hold: vision tokens, and embedding rows beyond the tokenizer.
+
+    A sampled `<|image_pad|>` would crash the scoring pass, hours into a run.
+    """
+    banned = torch.zeros(vocabulary, dtype=torch.bool)
+    banned[len(tokenizer) :] = True
+    known = tokenizer.get_vocab()
+    banned[[known[token] for token in VISION_TOKENS if token in known]] = True
+    return banned
+
+
+def text_model(model: Any) -> Any:
+    """Embedding, layers and final norm."""
+    return getattr(model.model, "language_model", model.model)
+
+
+def vision_tower(model: Any) -> Any | None:
+    """None of a model that reads no pictures."""
+    return getattr(model.model, "visual", None)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Parts that stay as they are."""
+
+    tower: bool = False
+    projector: bool = False  # what maps the tower's features to the text model's width
+
+
+NOTHING = Frozen()
+
+
+def frozen_parts(config: Config) -> Frozen:
+    """As the config says; with adapters all that has none."""
+    model = config.model
+    if config.lora.rank is not None:
+        return Frozen(tower=not config.lora.vision, projector=True)
+    projector = model.freeze_vision if model.freeze_projector is None else model.freeze_projector
+    return Frozen(tower=model.freeze_vision, projector=projector)

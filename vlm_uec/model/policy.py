@@ -1,0 +1,167 @@
+"""The policy as one module whose forward *is* the packed, shared-prompt forward.
+
+ZeRO-3 hangs its bookkeeping on the top module, so everything that is trained (vision tower, text model,
+head) runs inside this `forward`, on every rank, with or without pictures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window_index
+
+from vlm_uec.model.attention import RowAttention, attention_over, use_group_attention
+from vlm_uec.model.feature_cache import FeatureCache
+from vlm_uec.model.head import LogProbHead, logits_of
+from vlm_uec.model.load import NOTHING, Frozen, Model, text_model, vision_tower
+from vlm_uec.model.packing import PackedBatch
+from vlm_uec.types import EncodedPrompt
+
+
+class Policy(nn.Module):
+    """Scores packed rows; `embed`, `read` and `logits` serve the sampler on gathered weights."""
+
+    def __init__(self, model: Model, banned: torch.Tensor, frozen: Frozen = NOTHING) -> None:
+        """`banned` [V] bool: ids that are neither sampled nor counted in any log-prob or entropy."""
+        super().__init__()
+        self.model = model
+        use_group_attention(self.text, self.tower)
+        self.head = LogProbHead(model.lm_head.weight, banned)
+        self.frozen = frozen
+        self._features = FeatureCache()
+        for name, parameter in self.tower.named_parameters() if self.tower is not None else ():
+            part = frozen.projector if name.startswith("merger.") else frozen.tower
+            if part:
+                parameter.requires_grad_(False)
+
+    # Properties, as a module that is kept twice would be in the state dict twice.
+    @property
+    def text(self) -> Any:
+        return text_model(self.model)
+
+    @property
+    def tower(self) -> Any:
+        """None of a model that reads no pictures."""
+        return vision_tower(self.model)
+
+    def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probs [T] and exact entropies [T] (t = 1, allowed ids) of the batch's targets, fp32."""
+        embeddings = self._embedded(batch)
+        hidden = self.read(embeddings, batch.positions, attention_over(batch))
+        return self.head(hidden.index_select(0, batch.predictors), batch.targets)
+
+    def _embedded(self, batch: PackedBatch) -> torch.Tensor:
+        if self.tower is None:
+            return self.embed(batch.input_ids, self._none(0))
+        if batch.features is None:
+            features = self.see(batch.patches, batch.grid)
+        else:
+            features = self._project(batch.features)
+        embeddings = self.embed(batch.input_ids, features)
+        if len(batch.patches) == 0:
+            # Touched all the same: ranks with pictures wait for this tower's gather.
+            embeddings = embeddings + 0.0 * features.sum()
+        return embeddings
+
+    def read(
+        self, embeddings: torch.Tensor, positions: torch.Tensor, attention: RowAttention
+    ) -> torch.Tensor:
+        """Last hidden states [L, H] of embeddings [L, H] at M-RoPE positions [3, L]."""
+        output = self.text(
+            inputs_embeds=embeddings[None],
+            # Of text alone the three are equal.
+            position_ids=positions[:1] if self.tower is None else positions[:, None],
+            attention_mask={"full_attention": attention},
+            use_cache=False,
+        )
+        return output.last_hidden_state[0]
+
+    def embed(self, input_ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Input embeddings [L, H]: tokens [L] with picture features [image tokens, H] in their places."""
+        embeddings = self.text.embed_tokens(input_ids)
+        if self.tower is None:
+            return embeddings
+        places = (input_ids == self.model.config.image_token_id)[:, None]
+        return embeddings.masked_scatter(places, features.to(embeddings.dtype))
+
+    def picture_features(self, prompt: EncodedPrompt) -> torch.Tensor:
+        """Features [image tokens, H] of a prompt's pictures, as the text model reads them.
+
+        Outside of `forward`: the weights must be whole.
+        """
+        if len(prompt.patches) == 0:
+            return self._none(self.text.config.hidden_size)
+        device = self.head.weight.device
+        if self.frozen.tower:
+            return self._project(self.frozen_features(prompt).to(device))
+        return self.see(prompt.patches.to(device), prompt.grid.to(device))
+
+    def frozen_features(self, prompt: EncodedPrompt) -> torch.Tensor:
+        """What a frozen tower makes of a prompt's pictures, computed once (`FeatureCache`), on any device.
+
+        [image tokens, H], or where the projector is trained what goes into that, [image tokens x 4, H of the
+        tower]. Outside of `forward`: the weights must be whole.
+        """
+        if len(prompt.patches) == 0:
+            ready = self.tower is None or self.frozen.projector
+            return self._none((self.text if ready else self.tower).config.hidden_size)
+        if (known := self._features.get(prompt)) is not None:
+            return known
+        device = self.head.weight.device
+        features = self._look(prompt.patches.to(device), prompt.grid.to(device))
+        self._features.put(prompt, features)
+        return features
+
+    def knows(self, prompt: EncodedPrompt) -> bool:
+        """Whether `frozen_features` needs no weights."""
+        return len(prompt.patches) == 0 or self._features.get(prompt) is not None
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits [S, V] fp32 of hidden states [S, H]."""
+        return logits_of(hidden, self.head.weight)
+
+    def _none(self, width: int) -> torch.Tensor:
+        """No features; their width is the config's, as a sharded weight has none."""
+        return self.head.weight.new_zeros(0, width)
+
+    def see(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """Features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
+        visual = self.tower
+        if len(patches) == 0:
+            merge = visual.spatial_merge_size
+            patches = patches.new_zeros(merge * merge, patches.shape[1])
+            grid = grid.new_tensor([[1, merge, merge]])
+        if self.frozen.tower:
+            return self._project(self._look(patches, grid))
+        return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output
+
+    @torch.no_grad()
+    def _look(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """What of the features no update changes, in the order of the image tokens."""
+        visual = self.tower
+        seen = visual(patches.to(visual.dtype), grid_thw=grid)
+        if self.frozen.projector:
+            return seen.pooler_output
+        # Before the projector, tokens lie by attention window.
+        windows, _ = get_vision_window_index(
+            grid,
+            spatial_merge_size=visual.spatial_merge_size,
+            window_size=visual.window_size,
+            patch_size=visual.patch_size,
+        )
+        patches_a_token = visual.spatial_merge_size**2
+        tokens = seen.last_hidden_state.unflatten(0, (-1, patches_a_token))
+        return tokens[windows.argsort()].flatten(0, 1)
+
+    def _project(self, features: torch.Tensor) -> torch.Tensor:
+        """`_look`'s features to those that the text model reads."""
+        if self.frozen.projector:
+            return features
+        if len(features) == 0:
+            # Run all the same: under ZeRO-3 ranks with pictures wait for its gather.
+            visual = self.tower
+            width = visual.config.hidden_size
+            features = features.new_zeros(visual.spatial_merge_size**2, width)
+        return self.tower.merger(features)

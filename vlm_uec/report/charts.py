@@ -1,0 +1,119 @@
+"""A report's charts: which metrics stand together, and how several runs share a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vlm_uec.report.alarms import band_of
+from vlm_uec.report.axes import Axis, points_of
+from vlm_uec.report.catalog import VALIDATION, Chart
+from vlm_uec.report.runs import RunData, number
+from vlm_uec.telemetry.alarms import ENTROPY
+from vlm_uec.webpage.axes import colour_of
+from vlm_uec.webpage.charts import legend_key, svg
+from vlm_uec.webpage.curves import Band, Curve, Mark, curve_chart
+from vlm_uec.webpage.html import Html, element, text
+from vlm_uec.webpage.text_budget import cut
+
+ALARM = "#c43d4b"
+MAX_METRICS = 12  # of a chart
+
+
+def chart_cards(charts: Sequence[Chart], runs: Sequence[RunData], axes: Sequence[Axis]) -> list[Html]:
+    """A card a chart that has anything to show. One run: its metrics in one chart, a colour each. Several: a
+    colour a run; of two metrics the second is dashed, and more than two have a chart each."""
+    cards = []
+    for chart in charts:
+        metrics = [name for name in _metrics(chart, runs) if constant_of(name, runs) is None]
+        if len(runs) == 1 or len(metrics) <= 2:
+            parts = [(chart.title, metrics)] if metrics else []
+        else:
+            parts = [(f"{chart.title}: {cut(metric, 80)}", [metric]) for metric in metrics]
+        cards += [_card(title, group, chart, runs, axes) for title, group in parts]
+    return cards
+
+
+def constants_line(charts: Sequence[Chart], runs: Sequence[RunData]) -> list[Html]:
+    """What the charts leave out, as it never changed."""
+    told = {name: constant_of(name, runs) for chart in charts for name in _metrics(chart, runs)}
+    listed = [f"{cut(name, 80)} {value:.4g}" for name, value in told.items() if value is not None]
+    return [element("p", text(f"Never changed: {', '.join(listed)}."))] if listed else []
+
+
+def constant_of(metric: str, runs: Sequence[RunData]) -> float | None:
+    """The value that a metric has in every step of every run, of which there are some."""
+    values = [value for run in runs for _, value in run.values(metric)]
+    return values[0] if len(values) > len(runs) and len(set(values)) == 1 else None
+
+
+def _metrics(chart: Chart, runs: Sequence[RunData]) -> list[str]:
+    """Those that any run has a value of, in the chart's order."""
+    known = dict.fromkeys(name for run in runs for name in run.columns)
+    found: list[str] = []
+    for wanted in chart.metrics:
+        whole = wanted[-1] in "@/"
+        found += [name for name in known if name == wanted or (whole and name.startswith(wanted))]
+    return found[:MAX_METRICS]
+
+
+def _card(
+    title: str, metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axes: Sequence[Axis]
+) -> Html:
+    drawings = [
+        element("div", _drawing(metrics, chart, runs, axis), kind=f"axis axis-{place}")
+        for place, axis in enumerate(axes)
+    ]
+    keys = _legend(metrics, runs, alarmed=ENTROPY in metrics and any(map(band_of, runs)))
+    body = (element("h3", text(title)), *drawings, element("div", *keys, kind="legend"))
+    return element("div", *body, kind="card")
+
+
+def _drawing(metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axis: Axis) -> Html:
+    curves = list(_curves(metrics, chart, runs, axis))
+    if not curves:
+        return element("p", text("nothing over this axis"))
+    bands = list(_bands(runs)) if ENTROPY in metrics else []
+    marks = list(_marks(runs, axis)) if chart.metrics == (VALIDATION,) else []
+    return svg(curve_chart(curves, axis.unit, bands, marks, logarithmic=chart.logarithmic))
+
+
+def _curves(metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axis: Axis) -> Iterator[Curve]:
+    several = len(runs) > 1
+    for place, run in enumerate(runs):
+        for order, metric in enumerate(metrics):
+            if points := points_of(run, metric, axis):
+                names = [run.name] * several + [metric] * (not several or len(metrics) > 1)
+                hue = place if several else order
+                yield Curve(", ".join(names), hue, points, dashed=several and order > 0, dots=chart.dots)
+
+
+def _legend(metrics: Sequence[str], runs: Sequence[RunData], *, alarmed: bool) -> Iterator[Html]:
+    if len(runs) == 1:
+        for place, metric in enumerate(metrics):
+            yield legend_key(place, cut(metric, 80))
+    else:
+        for place, run in enumerate(runs):
+            if any(run.values(metric) for metric in metrics):
+                yield legend_key(place, run.name)
+        if len(metrics) > 1:
+            for kind, metric in zip(("solid", "dashed"), metrics, strict=False):
+                yield element("span", Html(f'<i class="{kind}"></i>'), text(cut(metric, 80)))
+    if alarmed:
+        yield element("span", Html('<i class="alarm"></i>'), text("alarm beyond"))
+
+
+def _bands(runs: Sequence[RunData]) -> Iterator[Band]:
+    alone = len(runs) == 1
+    for place, run in enumerate(runs):
+        if limits := band_of(run):
+            yield Band(*limits, ALARM if alone else colour_of(place), shaded=alone)
+
+
+def _marks(runs: Sequence[RunData], axis: Axis) -> Iterator[Mark]:
+    for run in runs:
+        for checkpoint in run.checkpoints:
+            x = number(run.by_step.get(checkpoint.step, {}).get(axis.metric))
+            if x is not None:
+                whose = f"{run.name}, " if len(runs) > 1 else ""
+                told = f"{whose}{checkpoint.name}{', best' if checkpoint.best else ''}"
+                yield Mark(x, told, "best" if checkpoint.best else "")

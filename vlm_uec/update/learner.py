@@ -1,0 +1,443 @@
+"""Scoring a batch and updating on it: the passes over trajectories, by mini-batch and micro-batch.
+
+A pass is made only where its numbers are needed. The first mini-batch's old log-probs are its own new ones,
+because nothing was updated in between; a trajectory whose gradient is exactly zero is not read at all, its
+tokens staying in the denominator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+import torch
+
+from vlm_uec.algorithm import losses as objective
+from vlm_uec.algorithm.entropy import covariance_terms, predicted_entropy_change
+from vlm_uec.algorithm.losses import (
+    KL_ESTIMATORS,
+    SurrogateTerms,
+    covariance_penalty,
+    covariance_selection,
+    entropy_bonus,
+    token_weights,
+    truncated_importance_weights,
+)
+from vlm_uec.algorithm.pending import minibatches
+from vlm_uec.config import LossConfig
+from vlm_uec.model.packing import PackedBatch, Row, pack
+from vlm_uec.ranks.collectives import gather_objects, rank, world_size
+from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
+from vlm_uec.update.microbatches import MicroBatch, PassBudget, filler_of, plan_minibatch
+from vlm_uec.update.pass_sums import PassSums
+from vlm_uec.zero.engine import BaseReference, ZeroPolicy, ZeroReference
+
+T = TypeVar("T")
+LogProbs = torch.Tensor | None
+TrajectoryKey = tuple[int, str, int]
+SOURCES = ("regular", "exploration")
+
+
+@dataclass(frozen=True)
+class PromptTable:
+    """Prompts by problem id: every length on every rank, the encoding itself when it is asked for."""
+
+    tokens: Mapping[str, int]
+    encode: Callable[[str], EncodedPrompt]
+
+
+@dataclass(frozen=True)
+class UpdateStats:
+    """One mini-batch's optimizer step, over all ranks. Shares and means are over the tokens read."""
+
+    grad_norm: float  # NaN where the step was skipped
+    policy_loss: float
+    kl_loss: float | None  # None where there is no reference
+    kl: float | None  # mean a token
+    clipped_low: float  # share of tokens
+    clipped_high: float
+    ratio_mean: float
+    ratio_max: float
+    covariance: Mapping[str, float]  # by source: mean of (log pi + H) * advantage, over all of its tokens
+    entropy_change: float | None  # nats, of the tokens read, by this step; None where it was not measured
+    entropy_predicted: float | None  # what theory says of it: -lr * covariance of the same tokens
+    trajectories: int
+    tokens: int  # prompt and response tokens of every trajectory
+    unique_tokens: int  # those read, with each row's prompt counted once
+    suspects: tuple[str, ...] = ()  # problem ids, where loss or gradient was not finite and nothing was done
+
+    @property
+    def skipped(self) -> bool:
+        return bool(self.suspects)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A trajectory of a mini-batch with what its loss needs."""
+
+    trajectory: Trajectory
+    old: LogProbs  # None: the new ones, with their gradient stopped
+    reference: LogProbs
+    weight: float = 0.0  # of each of its tokens; its mini-batch says
+    leading: torch.Tensor | None = None  # [R] bool: tokens that lead in covariance in their mini-batch
+
+
+def _nothing() -> None:
+    """Of a pass that nobody waits for."""
+
+
+class Learner:
+    """Runs score and update passes over the ranks; every rank calls every method with the same batch."""
+
+    def __init__(
+        self,
+        policy: ZeroPolicy,
+        reference: ZeroReference | BaseReference | None,
+        prompts: PromptTable,
+        loss: LossConfig,
+        *,
+        minibatch: int,
+        max_tokens: int,
+        budget: PassBudget,
+        on_pass: Callable[[], None] = _nothing,
+        measure_entropy: bool = False,
+    ) -> None:
+        """`minibatch` in trajectories, `max_tokens` of a response; `budget` of a forward pass, each of which
+        `on_pass` hears of. `measure_entropy`: one more pass after a step says how far that moved entropy."""
+        self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
+        self.minibatch, self.max_tokens = minibatch, max_tokens
+        self.budget, self.on_pass, self.measure_entropy = budget, on_pass, measure_entropy
+
+    def old_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
+        """Log-probs [R] of each trajectory under the policy as it stands, t = 1.
+
+        None in the first mini-batch, whose update computes them, and where there is no gradient.
+        """
+        later = batch[self.minibatch :]
+        return [None] * (len(batch) - len(later)) + self._score(later, lambda p: self.policy.score(p)[0])
+
+    def reference_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
+        """Log-probs [R] of each trajectory under the frozen policy; Nones where there is none."""
+        if self.reference is None:
+            return [None] * len(batch)
+        return self._score(batch, self.reference.score)
+
+    def update(
+        self, batch: Sequence[Trajectory], old: Sequence[LogProbs], reference: Sequence[LogProbs]
+    ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
+        """One optimizer step a mini-batch, in FIFO order; the trajectories it read, with their log-probs.
+
+        A mini-batch whose loss or gradient is not finite changes nothing and gives no trajectories.
+        """
+        items = [_Item(*terms) for terms in zip(batch, old, reference, strict=True)]
+        done = [self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)]
+        return [scored for part, _ in done for scored in part], [stats for _, stats in done]
+
+    def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
+        """The same on trajectories that keep the log-probs they were stored with."""
+        items = [_Item(item.trajectory, item.old_logprobs, item.reference_logprobs) for item in batch]
+        return [self._update_minibatch(part, replayed=True)[1] for part in minibatches(items, self.minibatch)]
+
+    def _has_gradient(self, trajectory: Trajectory) -> bool:
+        loss = self.loss
+        return trajectory.advantage != 0 or max(loss.kl_coef, loss.entropy_coef, loss.kl_cov_coef) > 0
+
+    def _score(
+        self, batch: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
+    ) -> list[LogProbs]:
+        mine: dict[TrajectoryKey, torch.Tensor] = {}
+        for part in minibatches(batch, self.minibatch):
+            active = [trajectory for trajectory in part if self._has_gradient(trajectory)]
+            if active:
+                mine |= self._fitting(active, partial(self._score_minibatch, active, score))
+        together = _union(mine)
+        return [together.get(trajectory.key) for trajectory in batch]
+
+    def _score_minibatch(
+        self, active: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
+    ) -> dict[TrajectoryKey, torch.Tensor]:
+        mine: dict[TrajectoryKey, torch.Tensor] = {}
+        # The same rows as in the update, so that an unchanged policy's ratio is 1.
+        for micro, packed in self._packed(self._plan(active), active):
+            scored = score(packed)
+            if not micro.filler:
+                mine |= _by_key([active[member] for member in micro.members], scored)
+        return mine
+
+    def _fitting(self, trajectories: Sequence[Trajectory], passes: Callable[[], T]) -> T:
+        """Runs passes over the trajectories; where one does not fit into memory, all of them once more with
+        half the budget. Raises `RunFailed` where that cannot be."""
+        while True:
+            try:
+                return passes()
+            except torch.OutOfMemoryError as error:
+                fault = error.with_traceback(None)  # whose frames hold on to the pass's tensors
+            self.budget.halve(trajectories, self.prompts.tokens, fault)
+            self.policy.abandon_pass()
+            if self.reference is not None:
+                self.reference.abandon_pass()
+
+    def _plan(self, trajectories: Sequence[Trajectory]) -> list[MicroBatch]:
+        return plan_minibatch(trajectories, self.prompts.tokens, world_size(), self.budget.positions)[rank()]
+
+    def _packed(
+        self, plan: Sequence[MicroBatch], trajectories: Sequence[Trajectory]
+    ) -> Iterator[tuple[MicroBatch, PackedBatch]]:
+        """Each micro-batch with what the policy reads; a frozen tower's features are computed up front."""
+        names = list(dict.fromkeys(row.problem_id for micro in plan for row in micro.rows))
+        known = None
+        if self.policy.tower_frozen:
+            known = self.policy.frozen_features(names, self.prompts.encode)
+        for micro in plan:
+            rows = [
+                Row(
+                    self.prompts.encode(row.problem_id),
+                    tuple(trajectories[member].response.tokens for member in row.members),
+                )
+                for row in micro.rows
+            ]
+            features = None if known is None else [known[row.problem_id] for row in micro.rows]
+            yield micro, pack(rows, features)
+            self.on_pass()
+
+    def _update_minibatch(
+        self, part: Sequence[_Item], *, replayed: bool
+    ) -> tuple[list[ScoredTrajectory], UpdateStats]:
+        trajectories = [item.trajectory for item in part]
+        lengths = [len(t.response.tokens) for t in trajectories]
+        weights = token_weights(lengths, self.loss.aggregation, self.max_tokens)
+        leading = self._leading(trajectories)
+        items = [
+            replace(item, weight=weight, leading=tokens)
+            for item, weight, tokens in zip(part, weights, leading, strict=True)
+        ]
+        active = [item for item in items if self._has_gradient(item.trajectory)]
+        # Without any gradient ranks still step together: weight decay and momentum go on.
+        work = active or items
+        read = [item.trajectory for item in work]
+        passes = partial(self._accumulate, work, [] if active else [filler_of(read, self.prompts.tokens)])
+        new, sums = self._fitting(read, partial(passes, replayed=replayed))
+        total, suspects = sums.over_ranks()
+        grad_norm = None
+        if suspects:
+            self.policy.discard()
+        elif (grad_norm := self.policy.step()) is None:
+            suspects = sorted({trajectory.response.problem_id for trajectory in read})
+        elif self.measure_entropy and active:
+            total["entropy_after"] = self._fitting(read, partial(self._entropy, read))
+        stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
+        if stats.skipped:
+            return [], stats
+        return _scored(active, _union(new) if _wants_new(active) else {}), stats
+
+    def _entropy(self, read: Sequence[Trajectory]) -> float:
+        """Summed over the tokens of every rank, under the policy as it stands."""
+        sums = PassSums()
+        for micro, packed in self._packed(self._plan(read), read):
+            entropy = self.policy.score(packed)[1]
+            if not micro.filler:
+                sums.add("entropy", entropy)
+        return sums.over_ranks()[0]["entropy"]
+
+    def _leading(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
+        """Each trajectory's tokens that lead in covariance, over the whole mini-batch, as they were sampled.
+
+        The authors' code takes each micro-batch's new log-probs; this does not depend on the packing.
+        """
+        if not self.loss.kl_cov_coef:
+            return [None] * len(trajectories)
+        lengths = [len(t.response.tokens) for t in trajectories]
+        advantages = torch.tensor([t.advantage for t in trajectories]).repeat_interleave(
+            torch.tensor(lengths)
+        )
+        logprobs = torch.cat([t.response.policy_logprobs for t in trajectories])
+        return covariance_selection(logprobs, advantages, self.loss.kl_cov_fraction).split(lengths)
+
+    def _accumulate(
+        self, work: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
+    ) -> tuple[dict[TrajectoryKey, torch.Tensor], PassSums]:
+        """Forward and backward over a mini-batch, or over `fillers`.
+
+        Gives this rank's new log-probs where they are wanted: bringing them to the CPU stalls a GPU.
+        """
+        read = [item.trajectory for item in work]
+        wanted = _wants_new(work)
+        sums = PassSums()
+        new: dict[TrajectoryKey, torch.Tensor] = {}
+        for micro, packed in self._packed(fillers or self._plan(read), read):
+            members = [work[member] for member in micro.members]
+            logprobs = self._micro_batch(packed, members, micro, sums, replayed=replayed)
+            if wanted and not micro.filler:
+                new |= _by_key([item.trajectory for item in members], logprobs)
+        return new, sums
+
+    def _micro_batch(
+        self,
+        packed: PackedBatch,
+        items: Sequence[_Item],
+        micro: MicroBatch,
+        sums: PassSums,
+        *,
+        replayed: bool,
+    ) -> torch.Tensor:
+        """One forward and backward pass; the new log-probs [T], without gradient."""
+        logprobs, entropy = self.policy.forward(packed)
+        terms = _TokenTerms.of(items, logprobs)
+        surrogate, kl = self._terms(logprobs, terms)
+        share = terms.weight * (0.0 if micro.filler else 1.0)
+        policy_loss, kl_loss = (surrogate.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
+        loss = policy_loss + kl_loss + (self._added(logprobs, entropy, terms) * share).sum()
+        self.policy.backward(loss * world_size())
+        if not micro.filler:
+            sums.watch(loss, (row.problem_id for row in micro.rows))
+            covariance = covariance_terms(logprobs.detach(), entropy.detach(), terms.advantage)
+            sums.add("policy_loss", policy_loss)
+            sums.add("kl_loss", kl_loss)
+            sums.add("kl", kl)
+            sums.add("ratio", surrogate.ratio)
+            if self.measure_entropy:
+                sums.add("entropy", entropy)
+            sums.add("clipped_low", surrogate.clipped_low)
+            sums.add("clipped_high", surrogate.clipped_high)
+            for source in ["replay"] if replayed else SOURCES:
+                sums.add(f"covariance/{source}", covariance * terms.of_source(source))
+            sums.peak("ratio_max", surrogate.ratio)
+            sums.count("read", len(logprobs))
+            sums.count("unique_tokens", sum(row.length for row in micro.rows) + len(items))
+        return logprobs.detach()
+
+    def _added(
+        self, logprobs: torch.Tensor, entropy: torch.Tensor, terms: _TokenTerms
+    ) -> torch.Tensor | float:
+        """What entropy baselines put beside the objective, [T]: a bonus, a KL to the old policy (KL-Cov)."""
+        added: torch.Tensor | float = 0.0
+        if self.loss.entropy_coef:
+            added = added + entropy_bonus(entropy, self.loss.entropy_coef)
+        if terms.leading is not None:
+            added = added + covariance_penalty(logprobs, terms.old, terms.leading, self.loss.kl_cov_coef)
+        return added
+
+    def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
+        surrogate = objective.surrogate(self.loss, logprobs, terms.old, terms.advantage, terms.lengths)
+        if self.loss.importance_cap is not None:
+            importance = truncated_importance_weights(terms.old, terms.behaviour, self.loss.importance_cap)
+            surrogate = SurrogateTerms(**{**vars(surrogate), "loss": surrogate.loss * importance})
+        if terms.reference is None:
+            return surrogate, torch.zeros_like(logprobs)
+        return surrogate, KL_ESTIMATORS[self.loss.kl_estimator](logprobs, terms.reference)
+
+    def _stats(
+        self,
+        total: Mapping[str, float],
+        grad_norm: float | None,
+        trajectories: Sequence[Trajectory],
+        suspects: Sequence[str],
+        *,
+        replayed: bool,
+    ) -> UpdateStats:
+        read = max(total["read"], 1.0)
+        tokens = dict.fromkeys((*SOURCES, "replay"), 0)
+        for trajectory in trajectories:
+            source = "replay" if replayed else trajectory.response.source
+            tokens[source] += len(trajectory.response.tokens)
+        measured = "entropy_after" in total
+        change = (total["entropy_after"] - total["entropy"]) / read
+        forces = sum(total[f"covariance/{source}"] for source in (*SOURCES, "replay")) / read
+        return UpdateStats(
+            grad_norm=math.nan if grad_norm is None else grad_norm,
+            policy_loss=total["policy_loss"],
+            kl_loss=None if self.reference is None else total["kl_loss"],
+            kl=None if self.reference is None else total["kl"] / read,
+            clipped_low=total["clipped_low"] / read,
+            clipped_high=total["clipped_high"] / read,
+            # Of a policy that did not move, where nothing was read.
+            ratio_mean=total["ratio"] / read if total["read"] else 1.0,
+            ratio_max=total["ratio_max"] if total["read"] else 1.0,
+            covariance={
+                source: total[f"covariance/{source}"] / count for source, count in tokens.items() if count
+            },
+            entropy_change=change if measured else None,
+            entropy_predicted=predicted_entropy_change(self.policy.lr, forces) if measured else None,
+            trajectories=len(trajectories),
+            tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories)
+            + sum(tokens.values()),
+            unique_tokens=int(total["unique_tokens"]),
+            suspects=tuple(suspects),
+        )
+
+
+@dataclass(frozen=True)
+class _TokenTerms:
+    """What the loss needs beside the new log-probs, token by token ([T] each)."""
+
+    advantage: torch.Tensor
+    weight: torch.Tensor
+    old: torch.Tensor
+    behaviour: torch.Tensor
+    reference: torch.Tensor | None
+    explored: torch.Tensor  # bool
+    leading: torch.Tensor | None  # bool
+    lengths: tuple[int, ...]  # of the responses, in order
+
+    @classmethod
+    def of(cls, items: Sequence[_Item], logprobs: torch.Tensor) -> _TokenTerms:
+        """`logprobs` [T] are the new ones, which stand in for old ones that nobody has."""
+        device = logprobs.device
+        counts = torch.tensor([len(item.trajectory.response.tokens) for item in items])
+
+        def spread(values: Sequence[float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float32).repeat_interleave(counts).to(device)
+
+        known = [item.old for item in items if item.old is not None]
+        references = [item.reference for item in items if item.reference is not None]
+        behaviour = [item.trajectory.response.behaviour_logprobs for item in items]
+        leading = [item.leading for item in items if item.leading is not None]
+        explored = [float(item.trajectory.response.source == "exploration") for item in items]
+        return cls(
+            advantage=spread([item.trajectory.advantage for item in items]),
+            weight=spread([item.weight for item in items]),
+            old=torch.cat(known).to(device) if known else logprobs.detach(),
+            behaviour=torch.cat(behaviour).to(device),
+            reference=torch.cat(references).to(device) if references else None,
+            explored=spread(explored) == 1,
+            leading=torch.cat(leading).to(device) if leading else None,
+            lengths=tuple(counts.tolist()),
+        )
+
+    def of_source(self, source: str) -> torch.Tensor | bool:
+        """Which tokens are the source's; a replay is its own."""
+        if source == "replay":
+            return True
+        return self.explored if source == "exploration" else ~self.explored
+
+
+def _wants_new(items: Sequence[_Item]) -> bool:
+    """Whether the new log-probs are to serve as somebody's old ones."""
+    return any(item.old is None for item in items)
+
+
+def _by_key(trajectories: Sequence[Trajectory], values: torch.Tensor) -> dict[TrajectoryKey, torch.Tensor]:
+    """Token values [T] of a pass, cut up by trajectory and brought to the CPU."""
+    pieces = values.float().cpu().split([len(t.response.tokens) for t in trajectories])
+    return {t.key: piece.clone() for t, piece in zip(trajectories, pieces, strict=True)}
+
+
+def _union(mine: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
+    """Every rank's entries, on every rank."""
+    together: dict[TrajectoryKey, torch.Tensor] = {}
+    for share in gather_objects(dict(mine)):
+        together |= share
+    return together
+
+
+def _scored(items: Sequence[_Item], new: Mapping[TrajectoryKey, torch.Tensor]) -> list[ScoredTrajectory]:
+    """Trajectories with their old log-probs: those given, or those their own update had."""
+    return [
+        ScoredTrajectory(
+            item.trajectory, new[item.trajectory.key] if item.old is None else item.old, item.reference
+        )
+        for item in items
+    ]

@@ -1,0 +1,69 @@
+"""Filters of a page that need no script: radio buttons, and rules that hide what the checked leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlm_uec.webpage.html import Html, element, text
+
+_STYLE = """
+fieldset { border: 0; margin: 0 0 10px; padding: 0; display: flex; flex-wrap: wrap; gap: 6px;
+  align-items: baseline; min-width: 0; }
+legend { float: left; color: var(--dim); font-size: 12px; margin-right: 6px; min-width: 84px; padding: 0; }
+fieldset label { border: 1px solid var(--line); border-radius: 14px; padding: 2px 12px; cursor: pointer;
+  background: var(--card); overflow-wrap: anywhere; }
+fieldset label b { color: var(--dim); font-weight: 400; margin-left: 6px; }
+fieldset input { position: absolute; opacity: 0; }
+fieldset label:hover { border-color: var(--accent); }
+fieldset label:has(:checked) { background: var(--accent); border-color: var(--accent); color: #fff; }
+fieldset label:has(:checked) b { color: #fff; }
+fieldset label:has(:focus-visible) { outline: 2px solid var(--accent); outline-offset: 2px; }
+:root { --accent: #2f5fc4; }
+"""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One choice among options, the first of which leaves nothing out and is chosen at first."""
+
+    key: str  # part of ids and classes: letters and digits only
+    name: str
+    options: Sequence[tuple[str, int | None]]  # name, and how many elements it keeps where that is told
+
+    def kept_by(self, number: int) -> str:
+        """The class of an element that option `number` keeps."""
+        return f"{self.key}-{number}"
+
+
+def filter_bar(filters: Sequence[Filter]) -> Html:
+    """The radio buttons: an arrow key moves within a filter, the tabulator between filters."""
+    return element("div", *(_fieldset(one) for one in filters), kind="filters")
+
+
+def filter_style(filters: Sequence[Filter]) -> str:
+    """For `page`: how filters look, and their rules for elements of class `filtered`."""
+    return _STYLE + filter_rules(filters)
+
+
+def filter_rules(filters: Sequence[Filter], kind: str = "filtered") -> str:
+    """Elements of class `kind` are hidden unless every choice made keeps them."""
+    rules = [
+        f"body:has(#{one.kept_by(number)}:checked) .{kind}:not(.{one.kept_by(number)}) {{ display: none; }}"
+        for one in filters
+        for number in range(1, len(one.options))
+    ]
+    return "\n".join(rules)
+
+
+def _fieldset(one: Filter) -> Html:
+    labels = [_radio(one, number) for number in range(len(one.options))]
+    return element("fieldset", element("legend", text(one.name)), *labels)
+
+
+def _radio(one: Filter, number: int) -> Html:
+    name, count = one.options[number]
+    chosen = " checked" if number == 0 else ""
+    button = f'<input type="radio" name="{one.key}" id="{one.kept_by(number)}"{chosen}/>'
+    told = [] if count is None else [element("b", text(count))]
+    return element("label", Html(button), text(name), *told)

@@ -1,0 +1,1 @@
+"""DeepSpeed ZeRO-3: engine, configuration, checkpoints, optimizer and offload."""
