@@ -78,10 +78,12 @@ def collate(samples: Sequence[tuple[EncodedPrompt, torch.Tensor]], pad: int) -> 
         input_ids[row, :start] = prompt.input_ids
         input_ids[row, start : start + read] = response[:-1]
         labels[row, start - 1 : start + read] = response
-        positions[:, row, :start] = prompt.positions
+        positions[:, row, :start] = prompt.position_ids
         positions[:, row, start : start + read] = prompt.next_position + torch.arange(read)
-    patches = torch.cat([prompt.patches for prompt, _ in samples])
-    return Batch(input_ids, positions, labels, patches, torch.cat([prompt.grid for prompt, _ in samples]))
+    patches = torch.cat([prompt.pixel_values for prompt, _ in samples])
+    return Batch(
+        input_ids, positions, labels, patches, torch.cat([prompt.image_grid_thw for prompt, _ in samples])
+    )
 
 
 def batches(recipe: Recipe, encoder: PromptEncoder, problems: Iterator[SyntheticProblem]) -> Iterator[Batch]:
@@ -105,7 +107,7 @@ def batches(recipe: Recipe, encoder: PromptEncoder, problems: Iterator[Synthetic
 
 def response_loss(policy: Policy, batch: Batch) -> torch.Tensor:
     """Mean cross entropy of the response tokens; padding is on the right, so causality alone hides it."""
-    embeddings = policy.embed(batch.input_ids.flatten(), policy.see(batch.patches, batch.grid))
+    embeddings = policy.embed(batch.input_ids.flatten(), policy.image_features(batch.patches, batch.grid))
     output = policy.model.model.language_model(
         inputs_embeds=embeddings.view(*batch.input_ids.shape, -1),
         position_ids=batch.positions,

@@ -35,7 +35,7 @@ from data_prep.records import (
 )
 from data_prep.writer import Rejection, summary, write_dataset
 from vlm_uec.data.rows import problem_of, wanted_columns
-from vlm_uec.data.validation import IMAGE_MARK, RowFault, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_fault
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -97,7 +97,7 @@ def prepare_tables(source: sources.Source, out: Path) -> dict[str, Any]:
 
 def _table_problem(row: sources.Row) -> Problem:
     if not row["images"]:
-        raise RowFault("missing picture")
+        raise InvalidRow("missing picture")
     problem = problem_of(row)
     for image in problem.images:
         checked_picture(image, problem.question)
@@ -136,7 +136,7 @@ def _row(root: Path, name: str, read: Callable[[], _Record], pictures: Counter[s
         record = read()
         name = record.id
         problem = _problem(root, record)
-    except RowFault as error:
+    except InvalidRow as error:
         return Rejection(name[:200], error.reason, error.detail)
     used = Path(record.picture).name
     pictures[used if used in PICTURES else "picture of another name"] += 1
@@ -145,7 +145,7 @@ def _row(root: Path, name: str, read: Callable[[], _Record], pictures: Counter[s
 
 def _problem(root: Path, record: _Record) -> Problem:
     if IMAGE_MARK in record.text:
-        raise RowFault(f"question holds {IMAGE_MARK}", record.text)
+        raise InvalidRow(f"question holds {IMAGE_MARK}", record.text)
     problem = Problem(
         id=record.id,
         question=IMAGE_MARK + record.text,
@@ -157,7 +157,7 @@ def _problem(root: Path, record: _Record) -> Problem:
         metadata={**record.metadata, "picture": record.picture},
     )
     if fault := problem_fault(problem):
-        raise RowFault(fault, record.picture if fault.startswith("picture") else "")
+        raise InvalidRow(fault, record.picture if fault.startswith("picture") else "")
     return problem
 
 
@@ -170,10 +170,10 @@ def _answer_type(answer: str) -> str:
 
 def _picture(root: Path, name: str) -> bytes:
     if not name:
-        raise RowFault("missing picture", "none named")
+        raise InvalidRow("missing picture", "none named")
     path = file_below(root, name)
     if path is None:
-        raise RowFault("missing picture", name)
+        raise InvalidRow("missing picture", name)
     return read_picture(path, name)
 
 
@@ -196,7 +196,7 @@ def _jsonl_record(split: str, line: bytes) -> _Record:
     fields = json_object(line)
     number = fields.get("id")
     if not isinstance(number, int | str) or isinstance(number, bool):
-        raise RowFault("wrong type", f"'id' is {type(number).__name__}, not a number or text")
+        raise InvalidRow("wrong type", f"'id' is {type(number).__name__}, not a number or text")
     picture = fields.get("image")
     return _Record(
         id=f"geometry3k-{split}-{number}",
@@ -215,7 +215,7 @@ def _folder_items(split: str, folder: Path) -> Iterator[tuple[str, Callable[[], 
 
 def _folder_record(name: str, split: str, folder: Path) -> _Record:
     if not (folder / "data.json").is_file():
-        raise RowFault("missing data.json", folder.name)
+        raise InvalidRow("missing data.json", folder.name)
     fields = json_object(read_bounded(folder / "data.json", MAX_RECORD_BYTES))
     choices = text_list(fields, "choices")
     picture = next((name for name in PICTURES if (folder / name).exists()), "")
@@ -239,7 +239,7 @@ def _right_choice(choices: Sequence[str], letter: str) -> str:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(choices)]
     place = letters.find(letter.strip().upper()) if len(letter.strip()) == 1 else -1
     if not letter.strip():
-        raise RowFault("empty answer")
+        raise InvalidRow("empty answer")
     if place < 0:
-        raise RowFault("answer letter out of range", f"'{letter}' with {len(choices)} choices")
+        raise InvalidRow("answer letter out of range", f"'{letter}' with {len(choices)} choices")
     return choices[place]

@@ -14,7 +14,7 @@ from typing import Any
 from data_prep import sources
 from data_prep.writer import summary, write_dataset
 from vlm_uec.data.rows import problem_of, require_columns
-from vlm_uec.data.validation import RowFault
+from vlm_uec.data.validation import InvalidRow
 from vlm_uec.types import Problem
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -48,5 +48,5 @@ def _problem(row: sources.Row, problem: str, answer: str) -> Problem:
 def final_answer(answer: object) -> str:
     """What counts of it; numbers as text. Raises RowFault for what is neither."""
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        raise RowFault("answer is neither text nor a number", str(answer))
+        raise InvalidRow("answer is neither text nor a number", str(answer))
     return str(answer).rpartition(FINAL_MARK)[2].strip()

@@ -23,7 +23,7 @@ from data_prep import sources
 from data_prep.records import checked_picture, file_below, read_bounded, read_picture, text_field, text_list
 from data_prep.writer import summary, write_dataset
 from vlm_uec.data.rows import embedded_picture, require_columns, whole_precision
-from vlm_uec.data.validation import IMAGE_MARK, RowFault, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_fault
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -107,9 +107,9 @@ def query(
     """The official wording of a question. Raises RowFault where there is none for its kind."""
     kind = f"{question_type} {answer_type}" + (f" {precision}" if answer_type == "float" else "")
     if kind not in _HINTS:
-        raise RowFault("no official wording for this kind of question", kind)
+        raise InvalidRow("no official wording for this kind of question", kind)
     if len(choices) > len(_LETTERS):
-        raise RowFault(f"more than {len(_LETTERS)} choices", question)
+        raise InvalidRow(f"more than {len(_LETTERS)} choices", question)
     lines = [f"Hint: {_HINTS[kind]}", f"Question: {question}" + (f" (Unit: {unit})" if unit else "")]
     if not choices:
         return "\n".join(lines).strip()
@@ -176,7 +176,7 @@ def _find_picture(root: Path, folders: Sequence[str], named: str) -> tuple[str, 
     for name in (named, *stems):
         if path := file_below(root, name):
             return name, path
-    raise RowFault("missing picture", named)
+    raise InvalidRow("missing picture", named)
 
 
 def _table_problem(row: sources.Row) -> Problem:
@@ -200,9 +200,9 @@ def bare_problem(row: sources.Row) -> Problem:
     wording, answer = _wording(row), text_field(row, "answer")
     choices = _choices(row)
     if not answer.strip():
-        raise RowFault("empty answer", row["question"])
+        raise InvalidRow("empty answer", row["question"])
     if row["question_type"] == "multi_choice" and answer not in choices:
-        raise RowFault("answer is none of the choices", answer)
+        raise InvalidRow("answer is none of the choices", answer)
     labels = _labels(row.get("metadata"))
     problem = Problem(
         id=f"mathvista-{_pid(row)}",
@@ -220,7 +220,7 @@ def bare_problem(row: sources.Row) -> Problem:
 
 def _sound(problem: Problem, row: sources.Row) -> Problem:
     if fault := problem_fault(problem):
-        raise RowFault(fault, row["question"])
+        raise InvalidRow(fault, row["question"])
     return problem
 
 
@@ -230,15 +230,15 @@ def _wording(row: sources.Row) -> str:
     unit = None if row.get("unit") is None else text_field(row, "unit")
     wording = query(question, _choices(row), unit, *kind, whole_precision(row.get("precision")))
     if not question.strip():
-        raise RowFault("empty question")
+        raise InvalidRow("empty question")
     if IMAGE_MARK in wording:
-        raise RowFault(f"question holds {IMAGE_MARK}", question)
+        raise InvalidRow(f"question holds {IMAGE_MARK}", question)
     return wording
 
 
 def _pid(row: sources.Row) -> str:
     if not isinstance(row["pid"], str | int) or isinstance(row["pid"], bool):
-        raise RowFault("wrong type", f"'pid' is {type(row['pid']).__name__}, not a number or text")
+        raise InvalidRow("wrong type", f"'pid' is {type(row['pid']).__name__}, not a number or text")
     return str(row["pid"])
 
 
@@ -250,7 +250,7 @@ def _labels(value: Any) -> Mapping[str, Any]:
     """The record's metadata: texts, numbers and lists of texts by name."""
     labels = {} if value is None else value
     if not isinstance(labels, dict) or not all(map(_is_label, labels.values())):
-        raise RowFault("wrong type", "'metadata' holds more than texts, numbers and lists of texts")
+        raise InvalidRow("wrong type", "'metadata' holds more than texts, numbers and lists of texts")
     return labels
 
 

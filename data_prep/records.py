@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.data.validation import MAX_PICTURE_BYTES, RowFault, picture_fault
+from vlm_uec.data.validation import MAX_PICTURE_BYTES, InvalidRow, picture_fault
 
 MAX_RECORD_BYTES = 2**20
 
@@ -15,13 +15,13 @@ MAX_RECORD_BYTES = 2**20
 def json_object(data: bytes) -> dict[str, Any]:
     """The object that a record's bytes spell. Raises RowFault."""
     if len(data) > MAX_RECORD_BYTES:
-        raise RowFault(f"record over {MAX_RECORD_BYTES} bytes")
+        raise InvalidRow(f"record over {MAX_RECORD_BYTES} bytes")
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise RowFault("malformed JSON", str(error)) from error
+        raise InvalidRow("malformed JSON", str(error)) from error
     if not isinstance(fields, dict):
-        raise RowFault("malformed JSON", f"{type(fields).__name__} where an object was expected")
+        raise InvalidRow("malformed JSON", f"{type(fields).__name__} where an object was expected")
     return fields
 
 
@@ -29,7 +29,7 @@ def text_field(fields: Mapping[str, Any], key: str) -> str:
     """Raises RowFault where the field is not text."""
     value = fields.get(key)
     if not isinstance(value, str):
-        raise RowFault("wrong type", f"'{key}' is {type(value).__name__}, not text")
+        raise InvalidRow("wrong type", f"'{key}' is {type(value).__name__}, not text")
     return value
 
 
@@ -37,7 +37,7 @@ def text_list(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """Raises RowFault where the field is not a list of texts."""
     value = fields.get(key)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise RowFault("wrong type", f"'{key}' is not a list of texts")
+        raise InvalidRow("wrong type", f"'{key}' is not a list of texts")
     return tuple(value)
 
 
@@ -47,9 +47,9 @@ def file_below(root: Path, name: str) -> Path | None:
         path = (root / name).resolve()
         inside, exists = path.is_relative_to(root), path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, a loop of links
-        raise RowFault("missing picture", f"{name}: {error}") from error
+        raise InvalidRow("missing picture", f"{name}: {error}") from error
     if not inside:
-        raise RowFault("picture path leaves the directory", name)
+        raise InvalidRow("picture path leaves the directory", name)
     return path if exists else None
 
 
@@ -61,7 +61,7 @@ def read_picture(path: Path, name: str) -> bytes:
 def checked_picture(data: bytes, name: str) -> bytes:
     """The same bytes, once their pixels have been decoded. Raises RowFault, whose detail is `name`."""
     if fault := picture_fault(data, decode=True):
-        raise RowFault(fault, name)
+        raise InvalidRow(fault, name)
     return data
 
 
@@ -71,4 +71,4 @@ def read_bounded(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             return file.read(limit + 1)
     except OSError as error:
-        raise RowFault("unreadable file", f"{path.name}: {error.strerror}") from error
+        raise InvalidRow("unreadable file", f"{path.name}: {error.strerror}") from error

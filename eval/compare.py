@@ -15,7 +15,7 @@ from eval.estimators import pass_at_k
 from eval.intervals import Interval, paired_intervals
 from eval.samples import REWARD, SAMPLES, SUMMARY, Sample, read_samples
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 # Of no effect on what is compared, or told where it is.
 _SAID_ELSEWHERE = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")
@@ -91,15 +91,14 @@ def compare(runs: Sequence[Path], seed: int) -> Comparison:
 
 def comparison_table(comparison: Comparison) -> str:
     """For the console, in percent and percentage points."""
-    head = (
-        f"{comparison.problems} problems of {plain(comparison.split)}; baseline: {plain(comparison.baseline)}"
-    )
+    names = escape(comparison.split), escape(comparison.baseline)
+    head = "{} problems of {}; baseline: {}".format(comparison.problems, *names)
     return "\n".join([head, *(line for contest in comparison.contests for line in _contest_lines(contest))])
 
 
 def _contest_lines(contest: Contest) -> Iterable[str]:
     yield ""
-    yield f"{plain(contest.name)}, scored by {plain(contest.scorer)}"
+    yield f"{escape(contest.name)}, scored by {escape(contest.scorer)}"
     if contest.unlike:
         yield f"  unlike the baseline: {'; '.join(contest.unlike)}"
     yield f"  {'%':<10}{'baseline':>10}{'this run':>10}{'difference':>12}   95 % interval"
@@ -136,7 +135,7 @@ def _unlike(baseline: Run, other: Run) -> tuple[str, ...]:
     settings = [name for name in {**baseline.settings, **other.settings} if name not in _SAID_ELSEWHERE]
     pairs = {name: (baseline.settings.get(name), other.settings.get(name)) for name in settings}
     told = [
-        f"{plain(name)} {plain(str(before))}, here {plain(str(now))}"
+        f"{escape(name)} {escape(str(before))}, here {escape(str(now))}"
         for name, (before, now) in pairs.items()
         if before != now
     ]
@@ -154,20 +153,20 @@ def _check_same_problems(baseline: Run, other: Run) -> None:
     scorers = _common_scorers(baseline, other)
     if not scorers:
         raise UserError(
-            f"--compare: {other.path} was scored by {plain(', '.join(other.right))} and {baseline.path} by "
-            f"{plain(', '.join(baseline.right))}; evaluate both with the same scorer"
+            f"--compare: {other.path} was scored by {escape(', '.join(other.right))} and {baseline.path} by "
+            f"{escape(', '.join(baseline.right))}; evaluate both with the same scorer"
         )
     odd = baseline.right[scorers[0]].keys() ^ other.right[scorers[0]].keys()
     if odd:
         raise UserError(
-            f"--compare: {len(odd)} problem{'s' * (len(odd) > 1)}, such as {plain(min(odd))}, in only one of "
-            f"{baseline.path} and {other.path}; give runs with responses to the same ones"
+            f"--compare: {len(odd)} problem{'s' * (len(odd) > 1)}, such as {escape(min(odd))}, in only "
+            f"one of {baseline.path} and {other.path}; give runs with responses to the same ones"
         )
 
 
 def _data(run: Run) -> str:
     problems = len(next(iter(run.right.values())))
-    return f"{plain(run.split)}, {problems} problems, {plain(run.fingerprint[:12])}"
+    return f"{escape(run.split)}, {problems} problems, {escape(run.fingerprint[:12])}"
 
 
 def _common_scorers(baseline: Run, other: Run) -> list[str]:
@@ -211,7 +210,7 @@ def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]
         data, settings, scores = summary["data"], summary["settings"], summary["scores"]
         texts, n, ks = (data["fingerprint"], data["split"]), settings["n"], tuple(settings["k"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{path}: no summary ({plain(str(error), 120)}); evaluate again") from error
+        raise UserError(f"{path}: no summary ({escape(str(error), 120)}); evaluate again") from error
     maps = all(isinstance(part, dict) for part in (data, settings, scores))
     sound = all(isinstance(part, str) for part in texts) and all(type(number) is int for number in (n, *ks))
     if not (maps and sound and scores and ks and min(ks) >= 1 and max(ks) <= n):
@@ -226,11 +225,11 @@ def _right(path: Path, samples: Sequence[Sample], scorer: str, n: int) -> dict[s
     for sample in samples:
         score = sample.scores.get(scorer)
         if score is None:
-            raise UserError(f"{path / SAMPLES}: a sample has no verdict by {plain(scorer)}; evaluate again")
+            raise UserError(f"{path / SAMPLES}: a sample has no verdict by {escape(scorer)}; evaluate again")
         total[sample.problem_id] += 1
         right[sample.problem_id] += score.correct
     if unfinished := [name for name, count in total.items() if count != n]:
-        told = f"problem {plain(unfinished[0])} has {total[unfinished[0]]} samples, not {n}"
+        told = f"problem {escape(unfinished[0])} has {total[unfinished[0]]} samples, not {n}"
         raise UserError(f"--compare: {path} is no finished evaluation ({told}); finish with --resume")
     if len({sample.key for sample in samples}) < len(samples):
         raise UserError(f"{path / SAMPLES}: a sample is there twice; evaluate again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 MAX_ROWS = 12  # of a kind
 MAX_KINDS = 5
@@ -54,7 +54,7 @@ def _left_out(data: Mapping[str, Any]) -> list[str]:
     lines = []
     for by, left in (("data_prep", prepared), ("this evaluation", data.get("left_out", {}))):
         if left:
-            told = ", ".join(f"{count} ({plain(str(reason))})" for reason, count in left.items())
+            told = ", ".join(f"{count} ({escape(str(reason))})" for reason, count in left.items())
             lines.append(f"  left out by {by}: {told}")
     return lines
 
@@ -62,7 +62,7 @@ def _left_out(data: Mapping[str, Any]) -> list[str]:
 def _breakdown(summary: Mapping[str, Any]) -> list[str]:
     kinds = list(summary["breakdown"].items())
     lines = [line for kind, groups in kinds[:MAX_KINDS] for line in _kind(kind, groups, summary)]
-    if more := [plain(kind, 34) for kind, _ in kinds[MAX_KINDS:]]:
+    if more := [escape(kind, 34) for kind, _ in kinds[MAX_KINDS:]]:
         lines += ["", f"  in summary.json also by {', '.join(more)}"]
     return lines
 
@@ -74,12 +74,12 @@ def _kind(kind: str, groups: Mapping[str, Any], summary: Mapping[str, Any]) -> l
     shown = dict.fromkeys(ks[:1] if len(scorers) > 1 else (ks[0], ks[-1]))
     columns = [(scorer, f"pass@{k}") for scorer in scorers for k in shown]
     heads = [f"{metric} {scorer}" if len(scorers) > 1 else metric for scorer, metric in columns]
-    lines = ["", f"  {plain(kind, 33):<35}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
+    lines = ["", f"  {escape(kind, 33):<35}{'problems':>9}" + "".join(f"{head:>17}" for head in heads)]
     largest = sorted(groups.items(), key=lambda item: -item[1]["problems"])
     for name, group in largest[:MAX_ROWS]:
         values = [100 * group["scores"][scorer][metric] for scorer, metric in columns]
         cells = "".join(f"{value:>17.2f}" for value in values)
-        lines.append(f"  {plain(name, 33):<35}{group['problems']:>9}{cells}")
+        lines.append(f"  {escape(name, 33):<35}{group['problems']:>9}{cells}")
     if len(largest) > MAX_ROWS:
         lines.append(f"  … and {len(largest) - MAX_ROWS} smaller ones in summary.json")
     return lines

@@ -21,7 +21,7 @@ from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.hub import model_fingerprint
 from vlm_uec.io.disk_space import writing_to
 from vlm_uec.model.load import banned_ids, end_ids, load_model, read_model_config, text_model
@@ -137,7 +137,9 @@ class Evaluation:
         found = gather_lists(lambda: self.store.known() if reads else [])
         left = {sample.key: sample for sample in found}
         if strange := [name for name, index in left if name not in self.problems or index >= n]:
-            raise UserError(f"--resume {self.store.out}: problem {plain(strange[0])} has a response too many")
+            raise UserError(
+                f"--resume {self.store.out}: problem {escape(strange[0])} has a response too many"
+            )
         if left:
             self.display.line(f"found {len(left)} of {len(self.problems) * n} responses")
         missing = {name: [i for i in range(n) if (name, i) not in left] for name in self.problems}

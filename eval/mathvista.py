@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 from eval.samples import Score
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.types import Problem
 from vlm_uec.verifier.extract import extract
 
@@ -125,4 +125,4 @@ def _number(extraction: str, problem: Problem) -> _Prediction:
 
 
 def _shown(text: str) -> str:
-    return f"'{plain(text)}'"
+    return f"'{escape(text)}'"

@@ -29,11 +29,11 @@ def run(arguments: argparse.Namespace) -> None:
     check_arguments(arguments)
     # Heavy imports only now: a mistyped number should not take ten seconds to be told.
     from eval.evaluation import Evaluation
-    from vlm_uec.ranks.rendezvous import meet
+    from vlm_uec.ranks.rendezvous import rendezvous
     from vlm_uec.zero.engine import start_distributed, stop_distributed
 
     if "MASTER_ADDR" in os.environ:  # under the launcher
-        start_distributed(meet(), MAX_WAIT)
+        start_distributed(rendezvous(), MAX_WAIT)
     Evaluation(arguments).execute()
     stop_distributed()
 

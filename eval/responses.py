@@ -16,7 +16,7 @@ from typing import Any
 from data_prep.mathvista import bare_problem, raw_rows
 from vlm_uec.data.rows import Fault, read_problems
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.types import Problem
 
 MAX_BYTES = 2**30
@@ -61,7 +61,7 @@ def read_responses(path: Path) -> list[GivenResponse]:
             key = given.problem_id, given.index
             if key in found:
                 raise _BadRow(
-                    f"a second response {given.index} to problem {plain(key[0])}; number them apart"
+                    f"a second response {given.index} to problem {escape(key[0])}; number them apart"
                 )
         except _BadRow as error:
             raise UserError(f"{path}, {where}: {error}") from error
@@ -83,7 +83,7 @@ def read_extractions(path: Path) -> dict[str, GivenExtraction]:
             extraction, name = _extraction(row), _problem_id(row)
             response = row.get("response")
             if extraction is not None and name in found:
-                raise _BadRow(f"a second extraction for problem {plain(name)}; keep one")
+                raise _BadRow(f"a second extraction for problem {escape(name)}; keep one")
         except _BadRow as error:
             raise UserError(f"{path}, {where}: {error}") from error
         if extraction is not None:
@@ -103,8 +103,8 @@ def read_testmini(path: Path) -> list[Problem]:
     problems: list[Problem] = []
     for item in read_problems(raw_rows(path), bare_problem, lambda row: str(row["pid"])[:200]):
         if isinstance(item, Fault):
-            what = f"{item.reason}: {plain(item.detail)}" if item.detail else item.reason
-            raise UserError(f"{path}, pid {plain(item.id)}: {what}; download it again")
+            what = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
+            raise UserError(f"{path}, pid {escape(item.id)}: {what}; download it again")
         problems.append(item)
     if not problems:
         raise UserError(f"{path}: no problem in it; download it again")
@@ -121,7 +121,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise UserError(f"{path}: over {MAX_BYTES} bytes; split it")
         yield from _records(path) if path.suffix == ".json" else _lines(path)
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({plain(str(error), 120)}); {way_out}") from error
+        raise UserError(f"{path}: cannot be read ({escape(str(error), 120)}); {way_out}") from error
 
 
 def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -131,9 +131,9 @@ def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for pid, record in table.items():
         if not isinstance(record, dict):
             raise UserError(
-                f"{path}, pid {plain(pid)}: no record but {type(record).__name__}; give an object"
+                f"{path}, pid {escape(pid)}: no record but {type(record).__name__}; give an object"
             )
-        yield f"pid {plain(pid)}", {**record, "pid": pid}
+        yield f"pid {escape(pid)}", {**record, "pid": pid}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             try:
                 row = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
-                message = f"no JSON ({plain(str(error), 120)}); write an object a line"
+                message = f"no JSON ({escape(str(error), 120)}); write an object a line"
                 raise UserError(f"{path}, line {number}: {message}") from error
             if not isinstance(row, dict):
                 raise UserError(

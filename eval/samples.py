@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 SAMPLES, SUMMARY = "samples.jsonl", "summary.json"
 VERIFY, OFFICIAL, REWARD = "verify", "official", "reward"  # scorers
@@ -73,7 +73,7 @@ def _read_sample(path: Path, number: int, line: bytes) -> Sample:
         scores = {str(name): Score(**score) for name, score in row.pop("scores").items()}
         return _checked(Sample(**row, scores=scores))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        told = f"{path}, line {number}: no sample ({plain(str(error), 120)})"
+        told = f"{path}, line {number}: no sample ({escape(str(error), 120)})"
         raise UserError(f"{told}; remove the line, then --resume samples it again") from error
 
 

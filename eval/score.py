@@ -27,7 +27,7 @@ from vlm_uec.cli import exit_code_of
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.io.disk_space import check_writable, writing_to
 from vlm_uec.types import Problem
 
@@ -85,13 +85,13 @@ def _each(given: Sequence[GivenResponse], problems: Mapping[str, Problem]) -> in
     counts = Counter(response.problem_id for response in given)
     if strange := [name for name in counts if name not in problems]:
         raise UserError(
-            f"--responses: {len(strange)} problems are not in --data, first {plain(strange[0])}; give theirs"
+            f"--responses: {len(strange)} problems are not in --data, first {escape(strange[0])}; give theirs"
         )
     (first, n), *others = counts.items()
     for name, count in others:
         if count != n:
             raise UserError(
-                f"--responses: {plain(first)} has {n} of them and {plain(name)} {count}; give each as many"
+                f"--responses: {escape(first)} has {n} of them and {escape(name)} {count}; give each as many"
             )
     return n
 
@@ -111,7 +111,7 @@ def _extractions(arguments: argparse.Namespace, given: Sequence[GivenResponse]) 
         if (extraction := found.get(response.problem_id)) is None:
             continue
         if extraction.response not in (None, response.text):
-            name = plain(response.problem_id)
+            name = escape(response.problem_id)
             raise UserError(f"--extractions: {name} has another response there; give those of --responses")
         used[_key(response)] = extraction.text
     return used

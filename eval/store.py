@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.io.disk_space import writing_to
 from vlm_uec.io.durable import write_whole
 from vlm_uec.io.lock import hold
@@ -93,9 +93,11 @@ def _refuse_another(path: Path, identity: Identity) -> None:
         known = json.loads(path.read_text(encoding="utf-8"))
         pairs = [(part, name) for part, values in identity.items() for name in {**values, **known[part]}]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({plain(str(error), 120)}); choose another --out") from error
+        raise UserError(
+            f"{path}: cannot be read ({escape(str(error), 120)}); choose another --out"
+        ) from error
     for part, name in pairs:
         was, now = known[part].get(name), identity[part].get(name)
         if was != now:
-            told = f"{part} {name} was {plain(str(was))} and is {plain(str(now))}"
+            told = f"{part} {name} was {escape(str(was))} and is {escape(str(now))}"
             raise UserError(f"--resume {path.parent}: {told}; choose another --out")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.data.prompts import PromptSet
-from vlm_uec.rollout.engine import OnProgress, Outline, Request, RolloutEngine, Sampling, StreamKey
+from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, RolloutShape, Sampling, StreamKey
 
 # Trainer steps count from 1, so evaluation's random numbers are never training's; and every evaluation
 # of a seed draws the same ones, which takes noise out of comparisons.
@@ -41,7 +41,7 @@ def sample_answers(
 
     Drawn by key: on a CPU, an answer does not depend on which others are wanted, nor on the number of ranks.
     """
-    outline = Outline(
+    outline = RolloutShape(
         responses=sum(map(len, wanted.values())),
         group=n,
         prompt_tokens=max(prompts.tokens.values()),

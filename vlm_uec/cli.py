@@ -28,7 +28,7 @@ def exit_code_of(work: Callable[[], None]) -> int:
     return 0
 
 
-def tell(text: str) -> None:
+def log_stderr(text: str) -> None:
     """A line on the process's own stderr, from any thread: a reader who left must not stop what follows."""
     with suppress(OSError):
         print(text, file=sys.__stderr__, flush=True)

@@ -42,7 +42,7 @@ def out_of_memory(rank: int, error: Exception) -> str:
     return f"rank {rank} is out of memory ({str(error).partition('. ')[0]})"
 
 
-def no_room(rank: int, error: Exception) -> RunFailed:
+def out_of_memory_failure(rank: int, error: Exception) -> RunFailed:
     """The end of a run whose work cannot be had in smaller pieces by itself: a rollout's, an optimizer's."""
     return RunFailed(
         f"{out_of_memory(rank, error)}: lower rollout.slots, set rollout.offload_states=true or take "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def plain(text: str, limit: int = 80) -> str:
+def escape(text: str, limit: int = 80) -> str:
     """The text with control and format characters escaped; over `limit` characters, without its middle."""
     if len(text) > limit:
         half = (limit - 3) // 2

@@ -42,7 +42,7 @@ def not_here(name: str) -> str:
 
 
 @contextmanager
-def hub_retries_untold() -> Iterator[None]:
+def silence_hub_retries() -> Iterator[None]:
     """Without network the Hub's client writes two lines a retry: the error at the end says it all."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.types import Problem, Reward
 from vlm_uec.verifier import Verdict, verify
 from vlm_uec.verifier.extract import last_box
@@ -115,14 +115,14 @@ def judge(
 
 
 def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction) -> float:
-    where = f"reward function {_whereabouts(function)}, problem {plain(problem.id)}"
+    where = f"reward function {_whereabouts(function)}, problem {escape(problem.id)}"
     try:
         value = function(response, problem)
     except (Exception, SystemExit) as error:
         raise UserError(f"{where}: it raised {type(error).__name__}: {error}") from error
     # NaN is in no interval.
     if not isinstance(value, Real) or not 0 <= value <= 1:
-        raise UserError(f"{where}: it returned {plain(repr(value))}; return a number from 0 to 1")
+        raise UserError(f"{where}: it returned {escape(repr(value))}; return a number from 0 to 1")
     return float(value)
 
 

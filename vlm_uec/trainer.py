@@ -99,14 +99,14 @@ class Trainer:
 
     def step(self, step: int) -> StepOutcome:
         """One trainer step; every rank calls it."""
-        experience = self._explore(step)
+        experience = self._rollout(step)
         retained = self._retain(experience)
         self.pending.push(retained.trajectories)
         update = self._update(step)
         replay = self._replay(step)
         return StepOutcome(experience, retained, update, replay)
 
-    def _explore(self, step: int) -> Experience:
+    def _rollout(self, step: int) -> Experience:
         problems = self.schedule.step(step)
         self.display.doing(f"step {step}: rollout")
         with self.timer.phase("rollout"), self.policy.gathered():
@@ -139,7 +139,7 @@ class Trainer:
             reference = self.learner.reference_logprobs(batch)
         with self.timer.phase("update"):
             scored, stats = self.learner.update(batch, old, reference)
-        self.guard.see(step, stats, self.display.line)
+        self.guard.check(step, stats, self.display.line)
         if self.config.stabilizer.enabled:
             self.replay.add(scored)
         return Update(tuple(batch), tuple(stats))
@@ -155,5 +155,5 @@ class Trainer:
         self.display.doing(f"step {step}: replay of {len(replayed)} trajectories")
         with self.timer.phase("replay"):
             stats = self.learner.replay(replayed)
-        self.guard.see(step, stats, self.display.line)
+        self.guard.check(step, stats, self.display.line)
         return Update(tuple(item.trajectory for item in replayed), tuple(stats))

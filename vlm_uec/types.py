@@ -45,9 +45,9 @@ class EncodedPrompt:
 
     problem_id: str
     input_ids: torch.Tensor  # [P] int64, image placeholders expanded
-    patches: torch.Tensor  # [N, 3 * 2 * 14 * 14] float32
-    grid: torch.Tensor  # [images, 3] int64: time, height and width in patches
-    positions: torch.Tensor  # [3, P] int64: M-RoPE time, height, width
+    pixel_values: torch.Tensor  # [N, 3 * 2 * 14 * 14] float32
+    image_grid_thw: torch.Tensor  # [images, 3] int64: time, height and width in patches
+    position_ids: torch.Tensor  # [3, P] int64: M-RoPE time, height, width
 
     @property
     def length(self) -> int:
@@ -57,14 +57,14 @@ class EncodedPrompt:
     def picture_key(self) -> bytes:
         """Equal for equal pictures, whatever the problem they come with."""
         digest = hashlib.blake2b(digest_size=16)
-        for tensor in (self.grid, self.patches):
+        for tensor in (self.image_grid_thw, self.pixel_values):
             digest.update(tensor.numpy().tobytes())
         return digest.digest()
 
     @property
     def next_position(self) -> int:
         """The M-RoPE position of the first response token."""
-        return int(self.positions.max()) + 1
+        return int(self.position_ids.max()) + 1
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from vlm_uec.data.prompts import prepare_prompts
 from vlm_uec.data.schedule import Part, Schedule
 from vlm_uec.model.load import end_ids
 from vlm_uec.ranks.collectives import rank, world_size
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens
@@ -168,7 +168,7 @@ def answer(
 
 def main() -> None:
     spec, port = json.loads(Path(sys.argv[-2]).read_text(encoding="utf-8")), int(sys.argv[-1])
-    start_distributed(meet())
+    start_distributed(rendezvous())
     torch.set_num_threads(spec["threads"])
     trainer, timer, prompt_tokens = build(spec)
     weights = text_weights(trainer.policy.policy.model)

@@ -159,8 +159,8 @@ def library_inputs(prompts: Sequence[EncodedPrompt], models: Models) -> dict[str
         "mm_token_type_ids": left_padded(
             [(row == models.policy.model.config.image_token_id).long() for row in ids], 0
         ),
-        "pixel_values": torch.cat([prompt.patches for prompt in prompts]),
-        "image_grid_thw": torch.cat([prompt.grid for prompt in prompts]),
+        "pixel_values": torch.cat([prompt.pixel_values for prompt in prompts]),
+        "image_grid_thw": torch.cat([prompt.image_grid_thw for prompt in prompts]),
     }
     return {name: tensor.to(models.device) for name, tensor in inputs.items()}
 

@@ -30,7 +30,7 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.model.load import banned_ids, end_ids, load_model
 from vlm_uec.model.policy import Policy
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.rewards import accuracy_reward
 from vlm_uec.rollout.engine import Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
@@ -144,7 +144,7 @@ def _digits(tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
 def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--local_rank")]
     out, config = Path(arguments[0]), load_config(CONFIG, arguments[1:])
-    start_distributed(meet())
+    start_distributed(rendezvous())
     torch.set_num_threads(1)
     prompts = _prompts(config)
     groups, tokenizer = _sampled(config, prompts), prompts.encoder.tokenizer

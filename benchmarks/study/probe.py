@@ -34,7 +34,7 @@ from vlm_uec.config import Config, load_config
 from vlm_uec.model.load import banned_ids, frozen_parts, load_model
 from vlm_uec.model.packing import PackedBatch, Row, pack
 from vlm_uec.model.policy import Policy
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest
 from vlm_uec.run.loop import Run
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
@@ -246,7 +246,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--local_rank")]
     out, overrides = Path(arguments[0]), arguments[1:]
     config = load_config(CONFIG, [*overrides, "algorithm=uec"])
-    start_distributed(meet())
+    start_distributed(rendezvous())
     torch.set_num_threads(1)
     run = Run(config, StopRequest())
     prober = Prober(config, run)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the reposit
 from eval.mathvista import normalise, official_score
 from eval.responses import read_responses, read_testmini
 from eval.samples import Score
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.rewards import verdict_on
 from vlm_uec.types import Problem
 from vlm_uec.verifier import Verdict
@@ -81,7 +81,7 @@ def print_bard(results: Path, problems: Mapping[str, Problem]) -> None:
     for pid, predicted in other.items():
         row = rows[pid]
         print(
-            f"        pid {pid}, {row['answer_type']}: extraction {plain(row['extraction'])!r}, "
+            f"        pid {pid}, {row['answer_type']}: extraction {escape(row['extraction'])!r}, "
             f"truth {row['answer']!r}, recorded {row['prediction']!r}, now {predicted!r}"
         )
     print_group_accuracies(rows, verdicts, recorded)
@@ -140,7 +140,7 @@ def print_accuracies(judged: Sequence[Judged]) -> None:
             groups.setdefault(item.label(key), []).append(item)
         print(key)
         for value in sorted(groups, key=lambda value: (-len(groups[value]), value)):
-            _print_row(f"  {plain(value)}", groups[value])
+            _print_row(f"  {escape(value)}", groups[value])
 
 
 def _print_row(name: str, judged: Sequence[Judged]) -> None:
@@ -177,9 +177,9 @@ def print_rules(judged: Sequence[Judged]) -> None:
 def _line(item: Judged) -> str:
     official, verdict = item.rules
     return (
-        f"  {item.problem.id}: truth {plain(item.problem.answer)!r}, extracted "
-        f"'{plain(item.official.extracted or '', 50)}'; official {_word(item.official.correct)}: {official}; "
-        f"verify {verdict}: {plain(item.verify.reason)}"
+        f"  {item.problem.id}: truth {escape(item.problem.answer)!r}, extracted '"
+        f"{escape(item.official.extracted or '', 50)}'; official {_word(item.official.correct)}: {official}; "
+        f"verify {verdict}: {escape(item.verify.reason)}"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fakes import make_config
-from vlm_uec.checkpoint.resume_rules import FIXED, check_continuation
+from vlm_uec.checkpoint.resume_rules import FIXED, check_resume
 from vlm_uec.config import Config, dump_config
 from vlm_uec.config.fields import config_keys
 from vlm_uec.errors import UserError
@@ -21,11 +21,11 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_the_same_settings_go_on_without_a_word(checkpoint: Path) -> None:
     elsewhere = ("resume=auto", "model.path=moved", "data.path=moved", "train.run_dir=moved")
-    assert check_continuation(checkpoint, make_config(*elsewhere)) == []
+    assert check_resume(checkpoint, make_config(*elsewhere)) == []
 
 
 def test_other_settings_are_told(checkpoint: Path) -> None:
-    changed = check_continuation(checkpoint, make_config("optim.lr=1e-5", "train.steps=99"))
+    changed = check_resume(checkpoint, make_config("optim.lr=1e-5", "train.steps=99"))
     assert changed == ["optim.lr 0.0003 -> 1e-05", "train.steps 80 -> 99"]
 
 
@@ -44,13 +44,13 @@ def test_other_settings_are_told(checkpoint: Path) -> None:
 )
 def test_what_the_state_follows_from_is_refused(checkpoint: Path, override: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        check_continuation(checkpoint, make_config(override))
+        check_resume(checkpoint, make_config(override))
 
 
 def test_a_mixture_is_one_setting(checkpoint: Path) -> None:
     mixture = ("data.path=null", "data.mixture={a: 1, b: 2}", "train.eval_every=0")
     with pytest.raises(UserError, match=r'mixture=null and this run has \{"a": 1'):
-        check_continuation(checkpoint, make_config(*mixture))
+        check_resume(checkpoint, make_config(*mixture))
 
 
 def test_every_fixed_setting_is_one_of_the_configs() -> None:
@@ -61,7 +61,7 @@ def test_a_setting_that_an_older_run_did_not_know_is_told(checkpoint: Path) -> N
     path = checkpoint / "config.yaml"
     text = path.read_text(encoding="utf-8").replace("  keep_best: 1\n", "")
     path.write_text(text, encoding="utf-8")
-    assert check_continuation(checkpoint, make_config()) == ["train.keep_best nothing -> 1"]
+    assert check_resume(checkpoint, make_config()) == ["train.keep_best nothing -> 1"]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_fixed_setting_that_an_older_run_did_not_know_was_its_default(
     text = path.read_text(encoding="utf-8")
     assert line in text
     path.write_text(text.replace(line, ""), encoding="utf-8")
-    (told,) = check_continuation(checkpoint, make_config())
+    (told,) = check_resume(checkpoint, make_config())
     key = overrides[0].partition("=")[0]
     assert told.startswith(f"{key} nothing -> ")
     with pytest.raises(UserError, match=f"was written with {key}=nothing"):
-        check_continuation(checkpoint, make_config(*overrides))
+        check_resume(checkpoint, make_config(*overrides))

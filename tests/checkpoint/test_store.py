@@ -168,7 +168,7 @@ def test_room_is_looked_for_before_anything_is_written(
     """As much as the last checkpoint took."""
     _save(tmp_path, 10)
     asked: list[float] = []
-    monkeypatch.setattr(checkpoint, "check_room", lambda path, setting, room: asked.append(room))
+    monkeypatch.setattr(checkpoint, "check_disk_space", lambda path, setting, room: asked.append(room))
     _save(tmp_path, 20, Keep(2, 0))
     first = tmp_path / "checkpoints" / "step_000010"
     sizes = [p.stat().st_size for p in first.rglob("*") if p.is_file() and p.name != "manifest.json"]

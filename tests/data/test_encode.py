@@ -44,22 +44,22 @@ def test_every_picture_gets_its_own_number_of_placeholders(encoder: PromptEncode
     second = ids.index(pad, first + 1)
     expected = [*ids[:first], *[pad] * 12, *ids[first + 1 : second], *[pad] * 4, *ids[second + 1 :]]
     assert prompt.input_ids.tolist() == expected
-    assert prompt.grid.tolist() == [[1, 6, 8], [1, 4, 4]]
+    assert prompt.image_grid_thw.tolist() == [[1, 6, 8], [1, 4, 4]]
     assert prompt.length == len(expected)
 
 
 def test_patches_and_positions_belong_to_the_ids(encoder: PromptEncoder) -> None:
     prompt = encoder(_problem("p", "In <image> and <image> find x.", WIDE, SMALL))
     patches, _ = patches_of([WIDE, SMALL], encoder.image_processor)
-    assert torch.equal(prompt.patches, patches)
-    expected = mrope_positions(prompt.input_ids, prompt.grid, encoder.image_pad_id, 2)
-    assert torch.equal(prompt.positions, expected)
+    assert torch.equal(prompt.pixel_values, patches)
+    expected = mrope_positions(prompt.input_ids, prompt.image_grid_thw, encoder.image_pad_id, 2)
+    assert torch.equal(prompt.position_ids, expected)
     assert prompt.next_position == int(expected.max()) + 1
 
 
 def test_a_question_without_pictures(encoder: PromptEncoder) -> None:
     prompt = encoder(Problem("t", "2+2?", "4"))
-    assert prompt.patches.shape[0] == prompt.grid.shape[0] == 0
+    assert prompt.pixel_values.shape[0] == prompt.image_grid_thw.shape[0] == 0
     assert prompt.input_ids.tolist() == tokenize_chat([user_message("2+2?")], encoder.tokenizer)
     assert prompt.next_position == prompt.length
 
@@ -107,7 +107,7 @@ def test_a_prompt_that_comes_back_is_not_encoded_again(encoder: PromptEncoder) -
 def test_another_problem_of_the_same_id_is_not_mistaken_for_it(encoder: PromptEncoder) -> None:
     first = encoder(_problem("0", "<image>Find x."))
     second = encoder(_problem("0", "<image>Find x.", WIDE))
-    assert second.grid.tolist() == [[1, 6, 8]]
+    assert second.image_grid_thw.tolist() == [[1, 6, 8]]
     assert encoder(_problem("0", "<image>Find x.")) is not first
 
 
@@ -126,7 +126,7 @@ def test_bytes_are_counted_right_over_many_evictions(encoder: PromptEncoder) -> 
     small = _small(encoder, 2 * PICTURE_BYTES)
     for number in range(20):
         small(_problem(str(number % 7), "<image>Find x.", *((WIDE,) if number % 3 else ())))
-    held = [prompt.patches.nbytes for _, prompt in small._cache.values()]
+    held = [prompt.pixel_values.nbytes for _, prompt in small._cache.values()]
     assert small._cached_bytes == sum(held)
     assert sum(held) <= small._cache_bytes or len(held) == 1
 
@@ -173,7 +173,7 @@ def test_saved_and_loaded_again_it_encodes_alike(encoder: PromptEncoder, tmp_pat
         max_prompt_tokens=200,
     )
     mine, theirs = encoder(_problem()), loaded(_problem())
-    for name in ("input_ids", "patches", "grid", "positions"):
+    for name in ("input_ids", "pixel_values", "image_grid_thw", "position_ids"):
         assert torch.equal(getattr(mine, name), getattr(theirs, name))
 
 

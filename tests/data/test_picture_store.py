@@ -11,7 +11,7 @@ import pytest
 
 from vlm_uec.data import picture_store
 from vlm_uec.data.picture_store import PictureStore
-from vlm_uec.data.uint8_pixels import PictureLevels
+from vlm_uec.data.uint8_pixels import UInt8Pixels
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +20,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _picture(seed: int, height: int = 4, width: int = 6) -> PictureLevels:
+def _picture(seed: int, height: int = 4, width: int = 6) -> UInt8Pixels:
     values = np.random.default_rng(seed).integers(0, 256, (height * width, 3, 196), dtype=np.uint8)
-    return PictureLevels(values, (1, height, width))
+    return UInt8Pixels(values, (1, height, width))
 
 
-def _same(one: PictureLevels | None, other: PictureLevels) -> bool:
+def _same(one: UInt8Pixels | None, other: UInt8Pixels) -> bool:
     return one is not None and one.grid == other.grid and np.array_equal(one.values, other.values)
 
 

@@ -69,7 +69,7 @@ def test_two_ranks_decode_every_picture_once_between_them(
         assert list(found.problems) == ["p0", "p1", "p3", "p4", "p5"]
         assert found.rejected == Counter({"broken picture": 1})
         for prompt in encodings:
-            assert torch.equal(prompt.patches, alone.encode(prompt.problem_id).patches)
+            assert torch.equal(prompt.pixel_values, alone.encode(prompt.problem_id).pixel_values)
     together = decoded[: len(PROBLEMS)]
     assert sorted(together) == sorted(problem.images[0] for problem in PROBLEMS)
     # The rest is of the one that was asked for comparison.

@@ -20,7 +20,7 @@ def test_patches_are_the_processors_own_bit_for_bit(bundle: Path, budget: tuple[
     processor = load_image_processor(str(bundle), *budget)
     pictures = [noise_picture(*size, seed=seed) for seed, size in enumerate(SIZES)]
     halves = LevelProcessor(processor)
-    patches, grid = halves.patches([halves.levels(picture) for picture in pictures])
+    patches, grid = halves.pixel_values([halves.levels(picture) for picture in pictures])
     theirs, their_grid = patches_of(pictures, processor)
     assert torch.equal(patches, theirs)
     assert torch.equal(grid, their_grid)
@@ -30,7 +30,7 @@ def test_patches_are_the_processors_own_bit_for_bit(bundle: Path, budget: tuple[
 def test_a_processor_that_does_not_normalise_is_followed() -> None:
     processor = Qwen2VLImageProcessorPil(min_pixels=28 * 28, do_normalize=False)
     halves = LevelProcessor(processor)
-    patches, _ = halves.patches([halves.levels(Image.new("RGB", (28, 28), (255, 51, 0)))])
+    patches, _ = halves.pixel_values([halves.levels(Image.new("RGB", (28, 28), (255, 51, 0)))])
     channels = torch.tensor([1.0, 0.2, 0.0])[:, None].expand(4, 3, 392)
     assert torch.allclose(patches.view(4, 3, 392), channels)
 
@@ -39,12 +39,12 @@ def test_a_byte_a_channel_and_pixel(image_processor: Qwen2VLImageProcessorPil) -
     """56 x 84 pixels are 4 x 6 patches; the first patch is the upper left corner, row by row."""
     picture = noise_picture(84, 56)
     levels = LevelProcessor(image_processor).levels(picture)
-    assert levels.grid == (1, 4, 6)
+    assert levels.image_grid_thw == (1, 4, 6)
     assert levels.values.nbytes == 56 * 84 * 3
     corner = np.asarray(picture)[:14, :14].transpose(2, 0, 1).reshape(3, 196)
     assert np.array_equal(levels.values[0], corner)
 
 
 def test_no_picture_is_no_patch(image_processor: Qwen2VLImageProcessorPil) -> None:
-    patches, grid = LevelProcessor(image_processor).patches([])
+    patches, grid = LevelProcessor(image_processor).pixel_values([])
     assert (patches.shape, grid.shape) == ((0, PATCH_WIDTH), (0, 3))

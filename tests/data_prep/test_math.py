@@ -11,7 +11,7 @@ import pytest
 from data_prep.__main__ import main
 from data_prep.math import final_answer
 from vlm_uec.data.dataset import load_problems
-from vlm_uec.data.validation import RowFault
+from vlm_uec.data.validation import InvalidRow
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_the_final_answer(answer: object, final: str) -> None:
 
 @pytest.mark.parametrize("answer", [None, True, ["5"]])
 def test_what_is_no_answer(answer: object) -> None:
-    with pytest.raises(RowFault, match="neither text nor a number"):
+    with pytest.raises(InvalidRow, match="neither text nor a number"):
         final_answer(answer)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from data_prep.__main__ import main
 from data_prep.mathvista import LEFT_OUT, prepare, query
 from vlm_uec.data.dataset import load_problems
-from vlm_uec.data.validation import RowFault
+from vlm_uec.data.validation import InvalidRow
 from vlm_uec.errors import UserError
 from vlm_uec.rewards import lists_choices
 from vlm_uec.types import Problem
@@ -136,7 +136,7 @@ def test_hint_goes_by_the_kind_of_answer(kind: tuple[str, str, int | None], hint
     ],
 )
 def test_kind_without_an_official_wording_is_a_fault(kind: tuple[str, str, int | None]) -> None:
-    with pytest.raises(RowFault, match="no official wording"):
+    with pytest.raises(InvalidRow, match="no official wording"):
         query("Q?", (), None, *kind)
 
 

@@ -218,7 +218,7 @@ def test_the_head() -> None:
     assert _memory("model.precision=bf16", ranks=1).head == 4 * (3 * 76 * 50 + 2 * 50 * 8)
 
 
-def test_validation_takes_a_lane_a_response() -> None:
+def test_validation_takes_a_prefix_group_a_response() -> None:
     """64 slots: groups of 8 share 32 lanes, groups of 1 have 64."""
     sizes = ("rollout.n=8", "rollout.slots=64", "evaluation.n=1")
     position = 2 * 3 * 4 * 4

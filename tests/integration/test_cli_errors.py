@@ -26,7 +26,7 @@ from tests.support.launch import (
     synthetic_run,
 )
 from vlm_uec.io import disk_space as writable
-from vlm_uec.ranks.rendezvous import Meeting
+from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.run import loop as run
 from vlm_uec.run import session
 from vlm_uec.telemetry.display import Display
@@ -76,7 +76,7 @@ def test_a_missing_model(tmp_path: Path) -> None:
 
 def _start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
-    monkeypatch.setattr(session, "meet", lambda timeout: Meeting(None, 0, 1))
+    monkeypatch.setattr(session, "rendezvous", lambda timeout: Rendezvous(None, 0, 1))
     # Its default stream is that of the import, which a test before this one may have closed.
     monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
 

@@ -248,8 +248,8 @@ def test_the_export_generates(run_dir: Path) -> None:
     generated = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        pixel_values=prompt.patches,
-        image_grid_thw=prompt.grid,
+        pixel_values=prompt.pixel_values,
+        image_grid_thw=prompt.image_grid_thw,
         mm_token_type_ids=(ids == encoder.image_pad_id).int(),
         max_new_tokens=4,
         do_sample=False,

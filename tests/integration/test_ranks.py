@@ -55,7 +55,11 @@ class Plain:
 
     def logprobs(self, prompt: EncodedPrompt, tokens: torch.Tensor) -> torch.Tensor:
         ids = torch.cat([prompt.input_ids, tokens])[None]
-        pictures = {"pixel_values": prompt.patches, "image_grid_thw": prompt.grid} if len(prompt.grid) else {}
+        pictures = (
+            {"pixel_values": prompt.pixel_values, "image_grid_thw": prompt.image_grid_thw}
+            if len(prompt.image_grid_thw)
+            else {}
+        )
         types = (ids == self.image_pad).int()
         logits = self.model(input_ids=ids, mm_token_type_ids=types, use_cache=False, **pictures).logits
         allowed = logits[0, prompt.length - 1 : -1].float()[:, self.allowed].log_softmax(-1)

@@ -42,8 +42,8 @@ def test_a_towers_windows_equal_the_librarys() -> None:
     tower, ours = tiny_model().model.visual, tiny_policy()
     assert tower.config._attn_implementation == "sdpa"
     with torch.no_grad():
-        theirs = tower(prompt.patches, grid_thw=prompt.grid).pooler_output
-        features = ours.see(prompt.patches, prompt.grid)
+        theirs = tower(prompt.pixel_values, grid_thw=prompt.image_grid_thw).pooler_output
+        features = ours.see(prompt.pixel_values, prompt.image_grid_thw)
     assert theirs.std() > 0.1
     torch.testing.assert_close(features, theirs, rtol=0, atol=1e-5)
 

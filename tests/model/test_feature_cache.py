@@ -49,10 +49,10 @@ def test_pictures_are_told_apart_by_what_they_hold() -> None:
     """The problem's name is not it: splits number alike. Nor are patches alone: 2 x 4 is not 4 x 2."""
     cache = FeatureCache()
     wide = random_prompt("a", [(2, 4)])
-    tall = EncodedPrompt("a", wide.input_ids, wide.patches, torch.tensor([[1, 4, 2]]), wide.positions)
+    tall = EncodedPrompt("a", wide.input_ids, wide.pixel_values, torch.tensor([[1, 4, 2]]), wide.positions)
     cache.put(wide, KILOBYTE + 1)
     assert cache.get(tall) is None
-    assert cache.get(replace(wide, patches=wide.patches + 1)) is None
+    assert cache.get(replace(wide, pixel_values=wide.pixel_values + 1)) is None
     assert cache.get(random_prompt("another name", [(2, 4)], text=9)) is None, "other words, other noise"
     same = cache.get(replace(wide, problem_id="another name"))
     assert same is not None and torch.equal(same, KILOBYTE + 1)
@@ -85,7 +85,7 @@ def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: Frozen, calls: int)
     assert torch.equal(features[0], features[2])
     assert torch.equal(features[1], features[3])
     assert not torch.equal(features[0], features[1])
-    assert policy.knows(PROMPTS[0]) == frozen.tower
+    assert policy.has_cached_features(PROMPTS[0]) == frozen.tower
     assert policy.picture_features(random_prompt("words")).shape == (0, 48)
     assert len(seen) == calls, "no picture, no tower"
 
@@ -94,7 +94,7 @@ def test_no_picture_needs_no_weights() -> None:
     """Under ZeRO-3 a sharded weight is empty outside of its module's call."""
     policy, words = tiny_policy(frozen=VISION), random_prompt("words")
     policy.head.weight.data = torch.empty(0)
-    assert policy.knows(words)
+    assert policy.has_cached_features(words)
     assert policy.picture_features(words).shape == (0, 48)
 
 

@@ -24,7 +24,7 @@ def test_a_row_lays_the_prompt_down_once() -> None:
     """Last tokens (12, 20, 31) are predicted, never read; each response starts at position 3 again."""
     batch = pack([ROW])
     assert batch.input_ids.tolist() == [5, 6, 7, 10, 11, 30]
-    assert batch.positions.tolist() == [[0, 1, 2, 3, 4, 3]] * 3
+    assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4, 3]] * 3
     assert batch.segment.tolist() == [0, 0, 0, 1, 1, 3]
     assert batch.targets.tolist() == [10, 11, 12, 20, 30, 31]
     assert batch.predictors.tolist() == [2, 3, 4, 2, 2, 5]
@@ -35,7 +35,7 @@ def test_rows_lie_side_by_side_in_the_order_given() -> None:
     other = Row(_prompt([8, 9]), (torch.tensor([40, 41]),))
     batch = pack([ROW, other])
     assert batch.input_ids.tolist() == [5, 6, 7, 10, 11, 30, 8, 9, 40]
-    assert batch.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 0, 1, 2]
+    assert batch.position_ids[0].tolist() == [0, 1, 2, 3, 4, 3, 0, 1, 2]
     assert batch.row.tolist() == [0] * 6 + [1] * 3
     assert batch.predictors.tolist() == [2, 3, 4, 2, 2, 5, 7, 8]
     assert batch.targets.tolist() == [10, 11, 12, 20, 30, 31, 40, 41]
@@ -61,16 +61,16 @@ def test_responses_restart_at_the_prompts_next_mrope_position() -> None:
     """A prompt of 2 words, 4 x 8 patches (2 x 4 merged) and 2 words ends at position 2 + 4 + 2 - 1 = 7."""
     prompt = random_prompt("p", [(4, 8)], text=2)
     batch = pack([Row(prompt, (torch.tensor([3, 4, 5]), torch.tensor([6, 7])))])
-    assert batch.positions[:, prompt.length :].tolist() == [[8, 9, 8]] * 3
-    assert torch.equal(batch.positions[:, : prompt.length], prompt.positions)
+    assert batch.position_ids[:, prompt.length :].tolist() == [[8, 9, 8]] * 3
+    assert torch.equal(batch.position_ids[:, : prompt.length], prompt.position_ids)
 
 
 def test_patches_and_grids_follow_the_rows() -> None:
     first, second = random_prompt("a", [(4, 4), (2, 4)], seed=1), random_prompt("b", [(2, 2)], seed=2)
     batch = pack([Row(first, (torch.tensor([3]),)), Row(second, (torch.tensor([3]),))])
-    assert torch.equal(batch.patches, torch.cat([first.patches, second.patches]))
-    assert batch.grid.tolist() == [[1, 4, 4], [1, 2, 4], [1, 2, 2]]
-    assert int((batch.input_ids == IMAGE_PAD).sum()) * 4 == len(batch.patches)
+    assert torch.equal(batch.pixel_values, torch.cat([first.pixel_values, second.pixel_values]))
+    assert batch.image_grid_thw.tolist() == [[1, 4, 4], [1, 2, 4], [1, 2, 2]]
+    assert int((batch.input_ids == IMAGE_PAD).sum()) * 4 == len(batch.pixel_values)
 
 
 @pytest.mark.parametrize("lengths", [(1,), (1, 1, 1), (4, 1, 7)])

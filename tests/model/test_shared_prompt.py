@@ -75,7 +75,7 @@ def test_gradients_equal_those_of_separate_sequences(name: str, tied: bool) -> N
     theirs = _gradients(model, _all_separate(model, ROWS[name]))
     ours = _gradients(policy, policy(pack(ROWS[name])))
     assert len(ours) == len(theirs)
-    pictures = any(len(row.prompt.grid) for row in ROWS[name])
+    pictures = any(len(row.prompt.image_grid_thw) for row in ROWS[name])
     largest = max(float(gradient.norm()) for gradient in theirs.values())
     for parameter, expected in theirs.items():
         assert (ours[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, (
@@ -166,7 +166,9 @@ def test_a_response_is_blind_to_its_siblings() -> None:
 def test_a_picture_changes_the_answer() -> None:
     """Else the comparisons above could pass with the pictures dropped on both sides."""
     policy, prompt = tiny_policy(), random_prompt("a", [(4, 8)])
-    dark = EncodedPrompt("b", prompt.input_ids, prompt.patches * 0, prompt.grid, prompt.positions)
+    dark = EncodedPrompt(
+        "b", prompt.input_ids, prompt.pixel_values * 0, prompt.image_grid_thw, prompt.position_ids
+    )
     with torch.no_grad():
         shown, hidden = (policy(pack([Row(one, _responses(6))]))[0] for one in (prompt, dark))
     assert (shown - hidden).abs().max() > 0.01

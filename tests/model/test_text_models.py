@@ -69,7 +69,7 @@ def test_a_prompt_is_text_in_the_models_own_template() -> None:
     text = _encoder().tokenizer.decode(prompt.input_ids)
     assert text.startswith("<|im_start|>user\nWhat is 2 + 3?")
     assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
-    assert prompt.positions.tolist() == [list(range(prompt.length))] * 3
+    assert prompt.position_ids.tolist() == [list(range(prompt.length))] * 3
 
 
 def test_pictures_are_not_for_a_text_model() -> None:

@@ -134,7 +134,7 @@ def test_chat_template_gives_what_qwen_gives() -> None:
 def test_prompts_and_responses_are_short(encoder: PromptEncoder) -> None:
     for made in generate("validation", 60, 1, [1, 2, 3, 4]):
         prompt = encoder(made.problem)
-        assert prompt.patches.shape == (36, 1176)
+        assert prompt.pixel_values.shape == (36, 1176)
         assert int((prompt.input_ids == encoder.image_pad_id).sum()) == 9
         assert prompt.length <= 96
         assert len(TOKENIZER(response_text(made))["input_ids"]) < 80
@@ -193,8 +193,8 @@ def test_generates_like_any_hub_model(model: Model, encoder: PromptEncoder) -> N
     is_picture = (prompt.input_ids == encoder.image_pad_id).int()
     output = model.generate(
         input_ids=prompt.input_ids[None],
-        pixel_values=prompt.patches,
-        image_grid_thw=prompt.grid,
+        pixel_values=prompt.pixel_values,
+        image_grid_thw=prompt.image_grid_thw,
         mm_token_type_ids=is_picture[None],
         attention_mask=torch.ones_like(prompt.input_ids)[None],
         do_sample=False,

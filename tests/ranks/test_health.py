@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from vlm_uec.ranks.health import Limits, Sign, Watchman
+from vlm_uec.ranks.health import Heartbeat, Limits, RankHealth
 
 LIMITS = Limits(rank_timeout=10, stall_timeout=100)
-SIGN = Sign(tick=0, moves=0, doing="step 3: rollout", host="here", pid=1)
+SIGN = Heartbeat(tick=0, moves=0, doing="step 3: rollout", host="here", pid=1)
 
 
-def _everybody(sign: Sign) -> bool:
+def _everybody(sign: Heartbeat) -> bool:
     return True
 
 
@@ -20,7 +20,7 @@ class Scene:
     """Rank 0 of three watches; every second all that are not silent give a sign."""
 
     def __init__(self) -> None:
-        self.watchman = Watchman(0, 3, LIMITS, now=0)
+        self.watchman = RankHealth(0, 3, LIMITS, now=0)
         self.now = 0.0
         self.signs = {number: replace(SIGN, pid=number) for number in range(3)}
 
@@ -59,7 +59,7 @@ def test_a_silent_rank_is_named_with_its_phase(scene: Scene) -> None:
 
 
 def test_of_several_silent_ranks_the_keeper_of_the_store_is_named() -> None:
-    watchman = Watchman(1, 3, LIMITS, now=0)
+    watchman = RankHealth(1, 3, LIMITS, now=0)
     for number in range(3):
         watchman.hear(number, SIGN, 1)
     verdict = watchman.verdict(12, _everybody)

@@ -17,9 +17,9 @@ import torch
 import torch.distributed as dist
 
 from vlm_uec.errors import RunFailed, UserError
-from vlm_uec.ranks.health import Limits, Sign
-from vlm_uec.ranks.heartbeat import RankWatch, _machine
-from vlm_uec.ranks.rendezvous import Meeting
+from vlm_uec.ranks.health import Heartbeat, Limits
+from vlm_uec.ranks.heartbeat import HeartbeatMonitor, _machine
+from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.ranks.signals import StopRequest
 
 SOON_S = 8.0
@@ -34,7 +34,7 @@ class Scene:
         self.codes: list[int] = []
         self.request = StopRequest()
         limits = Limits(rank_timeout=2, stall_timeout=100)
-        self.watch = RankWatch(Meeting(store, 0, 2), limits, self.request, self.codes.append)
+        self.watch = HeartbeatMonitor(Rendezvous(store, 0, 2), limits, self.request, self.codes.append)
 
     def other(self, **sign: Any) -> None:
         known = {"tick": 0, "moves": 0, "doing": "step 3: rollout", "host": _machine(), "pid": os.getpid()}
@@ -48,8 +48,8 @@ class Scene:
             time.sleep(0.02)
         return True
 
-    def own(self) -> Sign:
-        return Sign(**json.loads(self.signs.get("sign/0")))
+    def own(self) -> Heartbeat:
+        return Heartbeat(**json.loads(self.signs.get("sign/0")))
 
 
 @pytest.fixture

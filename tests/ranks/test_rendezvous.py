@@ -10,14 +10,14 @@ import pytest
 
 from tests.support.launch import free_port
 from vlm_uec.errors import RunFailed, UserError
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.rendezvous import rendezvous
 
 
 def test_a_process_started_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(name, "")  # so that what `meet` sets is taken back
         monkeypatch.delenv(name)
-    meeting = meet(5)
+    meeting = rendezvous(5)
     assert (meeting.rank, meeting.ranks) == (0, 1)
 
 
@@ -27,7 +27,7 @@ def test_an_environment_of_a_rank_in_part_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("RANK", "0")
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with pytest.raises(UserError, match="RANK is set and WORLD_SIZE not"):
-        meet(5)
+        rendezvous(5)
 
 
 OTHER = """
@@ -47,7 +47,7 @@ def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OTHER], env={**environment, "RANK": "1", "PYTHONPATH": "."}
     ) as other:
-        meeting = meet(20)
+        meeting = rendezvous(20)
         assert meeting.store.get("said") == b"hello"
         other.kill()
 
@@ -59,5 +59,5 @@ def test_a_rank_that_does_not_come_is_told_in_time(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MASTER_PORT", str(free_port()))
     start = time.monotonic()
     with pytest.raises(RunFailed, match="rank 0 waited 1 s for all 2 ranks to start"):
-        meet(1)
+        rendezvous(1)
     assert time.monotonic() - start < 10

@@ -5,8 +5,8 @@ import torch
 
 from tests.support.oracles import dense_attention
 from vlm_uec.rollout.cache import PoolSize, PromptCache, SlotCache, View, attend_part, merge
-from vlm_uec.rollout.engine import Outline
-from vlm_uec.rollout.slots import fitting_size, lane_count, pool_size
+from vlm_uec.rollout.engine import RolloutShape
+from vlm_uec.rollout.slots import fitting_size, pool_size, prefix_group_count
 
 LAYERS, HEADS, KEY_HEADS, SIZE, SCALE = 2, 4, 2, 8, 0.4
 SLOTS = 16
@@ -106,7 +106,7 @@ def test_a_slot_attends_to_its_prompt_and_itself_whatever_its_neighbours_do() ->
         pair.assert_a_step_agrees()
 
 
-def test_lanes_without_a_prompt_hurt_nobody() -> None:
+def test_prefix_groups_without_a_prompt_are_harmless() -> None:
     """What earlier prompts left in a lane, and what lies behind a shorter prompt, is not seen."""
     long, short = _prompt(32, 4), _prompt(1, 5)
     pair = _Pair(8, [long, short])
@@ -120,10 +120,10 @@ def test_what_a_step_reads() -> None:
     """Rows in steps of 8, positions in steps of 32 up to the width (33 rounded up), lanes as they are."""
     cache = SlotCache(PoolSize(SLOTS, 8, 5, 33), HEADS, _prompt(5, 1))
     cache.admit(0, _prompt(5, 1))
-    assert cache.view(1, 1) == View(slots=16, rows=8, length=32, lanes=1)
-    assert cache.view(8, 32) == View(slots=16, rows=8, length=32, lanes=1)
-    assert cache.view(9, 33) == View(slots=16, rows=16, length=64, lanes=1)
-    assert cache.view(16, 64) == View(slots=16, rows=16, length=64, lanes=1)
+    assert cache.view(1, 1) == View(slots=16, rows=8, length=32, prefix_groups=1)
+    assert cache.view(8, 32) == View(slots=16, rows=8, length=32, prefix_groups=1)
+    assert cache.view(9, 33) == View(slots=16, rows=16, length=64, prefix_groups=1)
+    assert cache.view(16, 64) == View(slots=16, rows=16, length=64, prefix_groups=1)
 
 
 @pytest.mark.parametrize("strength", [1.0, 30.0], ids=["even", "one key outweighs the rest"])
@@ -158,16 +158,16 @@ def test_merging_equal_parts_weighs_them_by_their_sums() -> None:
 
 def test_with_many_queries_a_key_head_the_whole_width_is_read() -> None:
     cache = SlotCache(PoolSize(SLOTS, 8, 5, 300), 3 * KEY_HEADS, _prompt(5, 1))
-    assert cache.view(1, 1) == View(slots=16, rows=8, length=320, lanes=0)
+    assert cache.view(1, 1) == View(slots=16, rows=8, length=320, prefix_groups=0)
 
 
 @pytest.mark.parametrize(
-    ("slots", "group", "lanes"),
+    ("slots", "group", "prefix_groups"),
     [(8, 8, 8), (16, 8, 8), (24, 8, 12), (64, 8, 32), (64, 20, 32), (64, 5, 51), (64, 1, 64), (512, 8, 256)],
 )
-def test_lanes_for_slots(slots: int, group: int, lanes: int) -> None:
+def test_prefix_groups_for_slots(slots: int, group: int, prefix_groups: int) -> None:
     """Four times those that groups fill, of which a lane takes eight responses; one a slot at most."""
-    assert lane_count(slots, group) == lanes
+    assert prefix_group_count(slots, group) == prefix_groups
 
 
 @pytest.mark.parametrize(
@@ -184,10 +184,10 @@ def test_lanes_for_slots(slots: int, group: int, lanes: int) -> None:
     ],
 )
 def test_slots_that_fit(positions: int, responses: int, slots: int) -> None:
-    size = fitting_size(positions, Outline(responses, group=8, prompt_tokens=50, max_tokens=100))
-    assert size == PoolSize(slots, lane_count(slots, 8), 50, 100)
+    size = fitting_size(positions, RolloutShape(responses, group=8, prompt_tokens=50, max_tokens=100))
+    assert size == PoolSize(slots, prefix_group_count(slots, 8), 50, 100)
 
 
 @pytest.mark.parametrize(("asked", "slots"), [(None, 64), (3, 8), (8, 8), (20, 20)])
 def test_slots_on_a_cpu_do_not_follow_its_memory(asked: int | None, slots: int) -> None:
-    assert pool_size(asked, Outline(1000, 8, 50, 10**9), _prompt(5, 1)).slots == slots
+    assert pool_size(asked, RolloutShape(1000, 8, 50, 10**9), _prompt(5, 1)).slots == slots

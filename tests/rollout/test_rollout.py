@@ -12,7 +12,15 @@ from vlm_uec.model.policy import Policy
 from vlm_uec.rollout import native
 from vlm_uec.rollout import slots as rollout_slots
 from vlm_uec.rollout.cache import PromptCache
-from vlm_uec.rollout.engine import FollowUp, Outline, Progress, Request, Sampling, StreamKey, nothing_more
+from vlm_uec.rollout.engine import (
+    FollowUp,
+    Progress,
+    Request,
+    RolloutShape,
+    Sampling,
+    StreamKey,
+    nothing_more,
+)
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import EncodedPrompt, Group, Response
 
@@ -398,14 +406,14 @@ def test_the_number_of_slots_changes_no_bit(slots: int) -> None:
     _assert_same_groups(sampled(slots), sampled(8))
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_few_lanes_make_responses_wait_and_change_no_token(
-    lanes: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("prefix_groups", [1, 2])
+def test_few_prefix_groups_make_responses_wait_and_change_no_token(
+    prefix_groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
     follow_up = _exploring(["long", "short"], 10, Sampling(1.3, 1.0, max_tokens=40))
     expected = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
-    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: lanes)
+    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: prefix_groups)
     groups = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
     for group, other in zip(groups, expected, strict=True):
         assert group.prompt is other.prompt
@@ -419,7 +427,7 @@ def test_few_lanes_make_responses_wait_and_change_no_token(
 
 
 @pytest.mark.parametrize(
-    ("lanes", "slots", "seed"),
+    ("prefix_groups", "slots", "seed"),
     # In the last, the first who waits has no lane, and one behind has.
     [
         (1, 8, 1),
@@ -430,15 +438,15 @@ def test_few_lanes_make_responses_wait_and_change_no_token(
     ],
 )
 def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
-    lanes: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
+    prefix_groups: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither before the first step nor after one in which everything ended, explored prompts included."""
-    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: lanes)
+    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: prefix_groups)
     idle: list[int] = []
     waited: list[bool] = []
-    settle = native._Rollout._settle
+    settle = native._Rollout._refill
 
-    def looking(rollout: native._Rollout) -> Iterator[tuple[native._Order, Response]]:
+    def looking(rollout: native._Rollout) -> Iterator[tuple[native.NativeRequestState, Response]]:
         yield from settle(rollout)
         rollout._take()  # the next of those that nobody asked for yet waits as well
         waited.append(bool(rollout.waiting))
@@ -447,7 +455,7 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
         if any(placeable) and len(rollout.drafts) < rollout.slots:
             idle.append(len(rollout.drafts))
 
-    monkeypatch.setattr(native._Rollout, "_settle", looking)
+    monkeypatch.setattr(native._Rollout, "_refill", looking)
     requests = [Request(prompt, range(5), LONG) for prompt in PROMPTS]
     requests[1] = Request(PROMPTS[1], range(5), LONG if seed == 5 else Sampling(1.0, 1.0, max_tokens=1))
     follow_up = _exploring(["long", "words", "short"], 10, LONG)
@@ -462,8 +470,8 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
 def _stream(requests: Iterator[Request], responses: int) -> Iterator[Response]:
     """Responses as they end, in 8 slots, of an evaluation of 9 a prompt."""
     longest = max(prompt.length for prompt in PROMPTS)
-    outline = Outline(responses, 9, longest, PLAIN.max_tokens)
-    return NativeEngine(POLICY, ENDS, 8).stream(requests, outline, KEY, lambda progress: None)
+    shape = RolloutShape(responses, 9, longest, PLAIN.max_tokens)
+    return NativeEngine(POLICY, ENDS, 8).stream(requests, shape, KEY, lambda progress: None)
 
 
 def test_a_stream_holds_the_responses_of_the_groups(plain: list[Group]) -> None:

@@ -29,7 +29,7 @@ def _pool(policy: Policy, dtype: torch.dtype) -> Pool:
     keys = tuple(torch.empty(2, 5, 12, dtype=dtype) for _ in range(2))
     prompt = PromptCache(keys, keys, torch.empty(1, 96), 5)
     pool = Pool(policy, frozenset([1, 2]), PoolSize(SLOTS, 8, 5, WIDTH), prompt)
-    pool.cache.table.seat(0, prompt)
+    pool.cache.table.assign(0, prompt)
     return pool
 
 

@@ -17,7 +17,15 @@ from tests.support.fakes import on_ranks
 from tests.support.tiny import BANNED, random_prompt, tiny_policy
 from tests.support.tiny_vllm import KEY, ScriptedServer, TinyBackend, push_cut_off, serve
 from vlm_uec.errors import RunFailed, Stopped
-from vlm_uec.rollout.engine import FollowUp, Outline, Progress, Request, Sampling, StreamKey, nothing_more
+from vlm_uec.rollout.engine import (
+    FollowUp,
+    Progress,
+    Request,
+    RolloutShape,
+    Sampling,
+    StreamKey,
+    nothing_more,
+)
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.rollout.vllm import client as client_module
 from vlm_uec.rollout.vllm import engine as engine_module
@@ -156,7 +164,7 @@ def test_follow_ups_are_answered_after_the_requests_with_their_source(engine: Vl
 
 def test_a_stream_gives_every_response_asked_for(engine: VllmEngine) -> None:
     requests = [Request(prompt, [0, 2, 3], PLAIN) for prompt in PROMPTS]
-    stream = engine.stream(requests, Outline.of(requests), KEY_OF_STEP, _ignore)
+    stream = engine.stream(requests, RolloutShape.of(requests), KEY_OF_STEP, _ignore)
     told = sorted((response.problem_id, response.index) for response in stream)
     assert told == sorted((prompt.problem_id, index) for prompt in PROMPTS for index in (0, 2, 3))
 
@@ -172,8 +180,8 @@ def test_prompts_are_encoded_only_when_there_is_room_for_them(
             taken.append(prompt.problem_id)
             yield Request(prompt, range(4), PLAIN)
 
-    outline = Outline(responses=36, group=4, prompt_tokens=99, max_tokens=6)
-    for done, _ in enumerate(engine.stream(requests(), outline, KEY_OF_STEP, _ignore)):
+    shape = RolloutShape(responses=36, group=4, prompt_tokens=99, max_tokens=6)
+    for done, _ in enumerate(engine.stream(requests(), shape, KEY_OF_STEP, _ignore)):
         assert len(taken) <= done // 4 + 2
     assert len(taken) == 9
 

@@ -22,7 +22,7 @@ from vlm_uec.checkpoint.storage import load_scored
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.ranks.collectives import rank, world_size
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.types import Problem, ScoredTrajectory
 from vlm_uec.update.learner import Learner, PromptTable
 from vlm_uec.update.microbatches import PassBudget
@@ -71,7 +71,7 @@ def fixed_encoder(config: Config) -> PromptEncoder:
 
 def main(directory: Path) -> None:
     torch.set_num_threads(1)
-    start_distributed(meet())
+    start_distributed(rendezvous())
     config = fixed_config(directory)
     encoder = fixed_encoder(config)
     prompts = {name: encoder(problem) for name, problem in PROBLEMS.items()}

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from vlm_uec.config import load_config
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest
 from vlm_uec.run.loop import Run
 from vlm_uec.zero.engine import start_distributed, stop_distributed
@@ -20,7 +20,7 @@ from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 def main() -> None:
     runs = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
-    start_distributed(meet())
+    start_distributed(rendezvous())
     for settings in runs.values():
         Run(load_config("configs/tiny_cpu.yaml", settings), StopRequest()).execute()
     stop_distributed()

@@ -37,12 +37,12 @@ def plain_logits(model: Any, prompt: EncodedPrompt, tokens: torch.Tensor) -> tor
     assert model.config.text_config._attn_implementation == "sdpa"
     assert model.config.vision_config._attn_implementation == "sdpa"
     ids = torch.cat([prompt.input_ids, tokens])[None]
-    grid = prompt.grid if len(prompt.grid) else None
+    grid = prompt.image_grid_thw if len(prompt.image_grid_thw) else None
     positions, _ = model.model.get_rope_index(ids, (ids == IMAGE_PAD).int(), image_grid_thw=grid)
     logits = model(
         input_ids=ids,
         position_ids=positions,
-        pixel_values=prompt.patches if grid is not None else None,
+        pixel_values=prompt.pixel_values if grid is not None else None,
         image_grid_thw=grid,
         use_cache=False,
     ).logits[0, prompt.length - 1 : -1]

@@ -99,7 +99,7 @@ class TinyBackend:
     ) -> Sampled:
         batch = pack([Row(prompt, (torch.tensor([*tokens, 0]),))])
         embeddings = self.policy.embed(batch.input_ids, order.features)
-        hidden = self.policy.read(embeddings, batch.positions, attention_over(batch))
+        hidden = self.policy.hidden_states(embeddings, batch.position_ids, attention_over(batch))
         logits = self.policy.logits(hidden[batch.predictors[-1:]])
         temperature, top_p = torch.tensor([order.temperature]), torch.tensor([order.top_p])
         return sample_tokens(logits, self.policy.head.banned, uniform[None], temperature, top_p)

@@ -15,7 +15,7 @@ BAND = EntropyBand(low=0.2, high=3.0, window=2)
 def _lines(entropies: Sequence[float | None]) -> dict[int, str]:
     """What was said, by step."""
     alarm = EntropyAlarm(BAND)
-    lines = {step: alarm.see({"entropy/exact": value})[1] for step, value in enumerate(entropies, start=1)}
+    lines = {step: alarm.update({"entropy/exact": value})[1] for step, value in enumerate(entropies, start=1)}
     return {step: line for step, line in lines.items() if line}
 
 
@@ -73,6 +73,6 @@ def test_an_entropy_that_is_not_finite_is_left_out() -> None:
 
 def test_the_metrics_say_which() -> None:
     alarm = EntropyAlarm(BAND, [{"entropy/exact": 1.0}] * 2)
-    alarm.see({"entropy/exact": 0.1})
-    metrics, _ = alarm.see({"entropy/exact": 0.1})
+    alarm.update({"entropy/exact": 0.1})
+    metrics, _ = alarm.update({"entropy/exact": 0.1})
     assert metrics == {"alarm/entropy_collapse": 1.0, "alarm/entropy_explosion": 0.0}

@@ -22,7 +22,7 @@ def _bad(*names: str) -> UpdateStats:
 
 def _see(guard: UpdateGuard, updates: Sequence[UpdateStats]) -> list[str]:
     said: list[str] = []
-    guard.see(7, updates, said.append)
+    guard.check(7, updates, said.append)
     return said
 
 

@@ -41,7 +41,7 @@ def _prompt(name: str, grids: Sequence[tuple[int, int]], seed: int) -> EncodedPr
     pieces.append(torch.randint(5, 300, (35,), generator=drawn))
     ids = torch.cat(pieces)
     grid = torch.tensor([(1, *size) for size in grids], dtype=torch.int64).reshape(-1, 3)
-    patches = random_prompt("", grids, seed=seed).patches
+    patches = random_prompt("", grids, seed=seed).pixel_values
     return EncodedPrompt(name, ids, patches, grid, mrope_positions(ids, grid, PAD, 2))
 
 

@@ -10,7 +10,7 @@ from vlm_uec.config import Config
 from vlm_uec.config.fields import section_of
 from vlm_uec.config.file import flat, read_config_file
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 CONFIG = "config.yaml"
 _STATE = "the saved weights and optimizer states are laid out for it"
@@ -42,7 +42,7 @@ _FREE = {"resume", "model.path", "data.path", "train.run_dir"}
 _UNSET = object()
 
 
-def check_continuation(checkpoint: Path, config: Config) -> list[str]:
+def check_resume(checkpoint: Path, config: Config) -> list[str]:
     """What differs from the checkpoint's settings and may: "optim.lr 1e-06 -> 5e-07".
 
     Raises `UserError` where something else differs.
@@ -70,4 +70,4 @@ def _default(key: str) -> Any:
 
 
 def _told(value: Any) -> str:
-    return "nothing" if value is _UNSET else plain(json.dumps(value, ensure_ascii=False), 60)
+    return "nothing" if value is _UNSET else escape(json.dumps(value, ensure_ascii=False), 60)

@@ -27,7 +27,7 @@ from vlm_uec.checkpoint.manifest import (
 from vlm_uec.checkpoint.resume_rules import CONFIG
 from vlm_uec.checkpoint.state import RECORD, Origin, TrainState, read_record, read_state, save_state
 from vlm_uec.errors import UserError
-from vlm_uec.io.disk_space import check_room
+from vlm_uec.io.disk_space import check_disk_space
 from vlm_uec.io.durable import sync
 from vlm_uec.ranks.collectives import gather_lists, on_all_ranks, on_first_rank, rank, world_size
 
@@ -117,7 +117,7 @@ def find_checkpoint(run_dir: Path, resume: str) -> Path | None:
 def _begin(run_dir: Path, temporary: Path) -> None:
     if not run_dir.is_dir():
         raise UserError(f"train.run_dir {run_dir}: was deleted or moved while the run went on")
-    check_room(run_dir, "train.run_dir", _size_before(run_dir))
+    check_disk_space(run_dir, "train.run_dir", _size_before(run_dir))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from vlm_uec.config.fields import ConfigKey, as_yaml, config_keys, either
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 # What users of other trainers know our keys by.
 _ELSEWHERE = {
@@ -50,7 +50,7 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
     first = faults[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"unknown key {plain(name)}{_way_out(name, root)}{more}"
+        return f"unknown key {escape(name)}{_way_out(name, root)}{more}"
     if first["type"] == "missing":
         return f"{name} is missing{more}"
     if first["type"] == "value_error":
@@ -58,7 +58,7 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
     told = _wanted(first["loc"], root)
     if first["type"] in _TEXT_FAULTS:
         told = "must not be empty or hold control characters"
-    return f"{plain(name)} = {shown(first['input'])}: {told}{more}"
+    return f"{escape(name)} = {shown(first['input'])}: {told}{more}"
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -67,7 +67,7 @@ def shown(value: object, limit: int = 60) -> str:
         return repr(value) if len(value) <= limit else f"{value[:limit]!r}... ({len(value)} characters)"
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
-    return plain(as_yaml(value), limit)
+    return escape(as_yaml(value), limit)
 
 
 def _wanted(place: tuple[Any, ...], root: type[BaseModel]) -> str:

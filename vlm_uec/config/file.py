@@ -18,7 +18,7 @@ import yaml
 from vlm_uec.config.errors import shown
 from vlm_uec.config.fields import ConfigKey
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 MAX_BYTES = 256 * 2**10  # PyYAML reads about half a megabyte a second, and a recipe has four kilobytes
 MAX_VALUES = 2000  # with every alias counted as often as it is used
@@ -47,7 +47,7 @@ _SCALARS = {  # the first that fits names the tag; what fits none is text
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """The file's tree. Raises `UserError` where it cannot be read, is too large, or is no mapping."""
-    where = plain(str(path), 200)
+    where = escape(str(path), 200)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -77,7 +77,7 @@ def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> d
         if not equals or not all(parts) or len(parts) > MAX_DEPTH:
             raise UserError(f"argument {shown(argument)}: write dotted.key=value")
         if not name.isprintable():
-            raise UserError(f"unknown key {plain(name)}: keys are words with dots between")
+            raise UserError(f"unknown key {escape(name)}: keys are words with dots between")
         _refuse_below_value(parts, keys)
         value = _parse_value(name, text, keys)
         for part in reversed(parts):
@@ -114,20 +114,20 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_below_value(parts: Sequence[str], keys: Mapping[str, ConfigKey]) -> None:
     for end in range(1, len(parts)):
         if key := keys.get(".".join(parts[:end])):
-            name = plain(".".join(parts))
+            name = escape(".".join(parts))
             raise UserError(f"unknown key {name}: {key.name} is one value; write {key.name}=VALUE")
 
 
 def _parse_value(name: str, text: str, keys: Mapping[str, ConfigKey]) -> Any:
     if len(text) > MAX_BYTES:
-        raise UserError(f"argument {plain(name)}: its value is over {MAX_BYTES // 2**10} KiB")
+        raise UserError(f"argument {escape(name)}: its value is over {MAX_BYTES // 2**10} KiB")
     try:
         return _parse(text)
     except _YAML_FAULTS as error:
         takes_text = name in keys and keys[name].takes.startswith("text")
         way_out = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
         raise UserError(
-            f"argument {plain(name)}={shown(text)}: the value is not valid YAML ({_fault(error)}){way_out}"
+            f"argument {escape(name)}={shown(text)}: the value is not valid YAML ({_fault(error)}){way_out}"
         ) from error
 
 
@@ -138,12 +138,12 @@ def _parse(text: str) -> Any:
 def _fault(error: Exception) -> str:
     """What is wrong and in which line, without PyYAML's picture of it."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {plain(str(error.problem), 160)}"
+        return f"line {error.problem_mark.line + 1}: {escape(str(error.problem), 160)}"
     if isinstance(error, UnicodeDecodeError):
         return "its bytes are not UTF-8 text"
     if isinstance(error, yaml.reader.ReaderError):
         return f"the character {shown(chr(error.character))} is not allowed"
-    return f"a value that cannot be: {plain(str(error), 100)}"
+    return f"a value that cannot be: {escape(str(error), 100)}"
 
 
 class _ConfigLoader(yaml.SafeLoader):
@@ -190,10 +190,10 @@ class _ConfigLoader(yaml.SafeLoader):
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag not in _TEXT_TAGS:
-                name = plain(key.value) if isinstance(key, yaml.ScalarNode) else f"[{len(key.value)} values]"
+                name = escape(key.value) if isinstance(key, yaml.ScalarNode) else f"[{len(key.value)} values]"
                 self._refuse(f"the key {name} is not text; put it in quotes", key.start_mark)
             if key.value in lines:
-                why = f"the key {plain(key.value)} was there in line {lines[key.value]}; keep one"
+                why = f"the key {escape(key.value)} was there in line {lines[key.value]}; keep one"
                 self._refuse(why, key.start_mark)
             lines[key.value] = key.start_mark.line + 1
         return node
@@ -201,7 +201,7 @@ class _ConfigLoader(yaml.SafeLoader):
     def _check(self, node: Any, event: yaml.Event) -> None:
         if node.tag not in _TAGS:
             self._refuse(
-                f"the tag {plain(node.tag.replace(_TAG, '!!'))} has no meaning here", event.start_mark
+                f"the tag {escape(node.tag.replace(_TAG, '!!'))} has no meaning here", event.start_mark
             )
         if isinstance(node, yaml.ScalarNode):
             try:

@@ -18,7 +18,7 @@ from vlm_uec.config.fields import config_keys
 from vlm_uec.config.file import merge, read_arguments, read_config_file, write_tree
 from vlm_uec.config.rules import contradiction
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 
 # Names of files, splits and functions: a control character in one is a mistake or an attack.
 Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
@@ -546,7 +546,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         return Config.model_validate(given)
     except ValidationError as error:
         of_argument = _holds(arguments, faults_of(error)[0]["loc"])
-        source = "command line" if of_argument else plain(str(path), 200)
+        source = "command line" if of_argument else escape(str(path), 200)
         raise UserError(f"{source}: {explain(error, Config)}") from None
 
 

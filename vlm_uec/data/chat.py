@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.data.validation import IMAGE_MARK
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.types import Problem
 
 # The reference's format prompt, word for word: published numbers were made with it.
@@ -47,7 +47,7 @@ class FormatPrompt:
         try:
             return self._template.render({name: getattr(problem, name) for name in SEEN})
         except Exception as error:  # the template is the user's program: it can raise anything
-            raise UserError(f"prompt.template fails on problem {plain(problem.id)}: {error}") from error
+            raise UserError(f"prompt.template fails on problem {escape(problem.id)}: {error}") from error
 
 
 def _template_source(template: str | None) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from vlm_uec.data.rows import Fault, read_problems, wanted_columns
 from vlm_uec.data.tables import hub_rows, load_hub, parquet_rows, split_of
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.hub import is_here, may_be_hub_id, not_here
 from vlm_uec.types import Problem
 
@@ -49,7 +49,7 @@ def load_problems(path: str, split: str) -> LoadedSplit:
         else:
             problems.append(item)
     if not problems:
-        where = f"{plain(path, 200)} ({plain(split)})"
+        where = f"{escape(path, 200)} ({escape(split)})"
         raise UserError(f"{where}: no usable row; rejected: {dict(rejected)}; mend or rebuild the dataset")
     return LoadedSplit(problems, rejected)
 
@@ -90,15 +90,15 @@ def _local_rows(directory: Path, split: str) -> Iterator[dict[str, Any]]:
 
 
 def _split_files(directory: Path, split: str) -> list[Path]:
-    where = plain(str(directory), 200)
+    where = escape(str(directory), 200)
     if not directory.is_dir():
-        raise UserError(f"{where}: not a directory; give the directory that holds {plain(split)}.parquet")
+        raise UserError(f"{where}: not a directory; give the directory that holds {escape(split)}.parquet")
     found = parquet_files(directory)
     files = [file for file in found if split_of(file) == split]
     if not files:
-        splits = plain(", ".join(sorted({split_of(file) for file in found})), 300) or "none"
+        splits = escape(", ".join(sorted({split_of(file) for file in found})), 300) or "none"
         raise UserError(
-            f"{where}: no split '{plain(split)}' here, available: {splits}; is it a data_prep directory?"
+            f"{where}: no split '{escape(split)}' here, available: {splits}; is it a data_prep directory?"
         )
     return files
 
@@ -111,6 +111,6 @@ def parquet_files(directory: Path) -> list[Path]:
 def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
     if not may_be_hub_id(name):
         raise UserError(
-            f"{plain(name, 200)}: {not_here(name)}; write one with 'python -m data_prep', or give a Hub id"
+            f"{escape(name, 200)}: {not_here(name)}; write one with 'python -m data_prep', or give a Hub id"
         )
     yield from hub_rows(load_hub(name, split), wanted_columns, name)

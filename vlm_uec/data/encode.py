@@ -16,10 +16,10 @@ from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.uint8_pixels import LevelProcessor, PictureLevels
+from vlm_uec.data.uint8_pixels import LevelProcessor, UInt8Pixels
 from vlm_uec.data.vision import images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
-from vlm_uec.hub import hub_retries_untold, is_here
+from vlm_uec.hub import is_here, silence_hub_retries
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
@@ -127,12 +127,12 @@ class PromptEncoder:
     def _message(self, problem: Problem) -> dict[str, Any]:
         return _user(self.format_prompt(problem), pictures=self.reads_pictures)
 
-    def _pictures(self, problem: Problem) -> list[PictureLevels]:
+    def _pictures(self, problem: Problem) -> list[UInt8Pixels]:
         if problem.images and not self.reads_pictures:
             raise PromptRejected("has pictures, and the model reads text only")
         return [self._picture(data) for data in problem.images]
 
-    def _picture(self, data: bytes) -> PictureLevels:
+    def _picture(self, data: bytes) -> UInt8Pixels:
         key = blake2b(data, digest_size=16).digest()
         if known := self.pictures.get(key):
             return known
@@ -148,16 +148,14 @@ class PromptEncoder:
         return picture
 
     def _assemble(
-        self, name: str, messages: Sequence[Mapping[str, Any]], pictures: Sequence[PictureLevels]
+        self, name: str, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]
     ) -> EncodedPrompt:
         input_ids = torch.tensor(self._input_ids(messages, pictures), dtype=torch.int64)
         patches, grid = self._levels.patches(pictures)
         positions = mrope_positions(input_ids, grid, self.image_pad_id, self.image_processor.merge_size)
         return EncodedPrompt(name, input_ids, patches, grid, positions)
 
-    def _input_ids(
-        self, messages: Sequence[Mapping[str, Any]], pictures: Sequence[PictureLevels]
-    ) -> list[int]:
+    def _input_ids(self, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]) -> list[int]:
         counts = [len(picture.values) // self._levels.merged_patches for picture in pictures]
         ids = tokenize_chat(messages, self.tokenizer)
         if ids.count(self.image_pad_id) != len(counts):
@@ -178,14 +176,14 @@ class PromptEncoder:
     def _remember(self, problem: Problem, prompt: EncodedPrompt) -> None:
         self._forget(problem.id)
         self._cache[problem.id] = problem, prompt
-        self._cached_bytes += prompt.patches.nbytes
+        self._cached_bytes += prompt.pixel_values.nbytes
         while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
             self._forget(next(iter(self._cache)))
 
     def _forget(self, problem_id: str) -> None:
         if problem_id in self._cache:
             _, prompt = self._cache.pop(problem_id)
-            self._cached_bytes -= prompt.patches.nbytes
+            self._cached_bytes -= prompt.pixel_values.nbytes
 
 
 def _user(text: str, *, pictures: bool) -> dict[str, Any]:
@@ -202,7 +200,7 @@ def _has_tower(model_path: str) -> bool:
 
 def _read(model_path: str, load: Callable[[], T]) -> T:
     try:
-        with hub_retries_untold():
+        with silence_hub_retries():
             return load()
     except Exception as error:  # the tokenizers library raises Exception itself on a damaged file
         raise UserError(

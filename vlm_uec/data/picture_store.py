@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from vlm_uec.data.uint8_pixels import CHANNELS, PictureLevels
+from vlm_uec.data.uint8_pixels import CHANNELS, UInt8Pixels
 from vlm_uec.ranks.collectives import barrier, gather_objects, world_size
 
 # Of the free disk, for all ranks: TMPDIR may be memory, and is everybody's.
@@ -57,7 +57,7 @@ class PictureStore:
         self._places: dict[bytes, _Place] = {}
         self._unshared: dict[bytes, _Place] = {}
 
-    def get(self, key: bytes) -> PictureLevels | None:
+    def get(self, key: bytes) -> UInt8Pixels | None:
         place = self._places.get(key)
         if place is None:
             return None
@@ -69,9 +69,9 @@ class PictureStore:
             data = b""
         if len(data) < size:
             return None
-        return PictureLevels(np.frombuffer(data, dtype=np.uint8).reshape(shape), place.grid)
+        return UInt8Pixels(np.frombuffer(data, dtype=np.uint8).reshape(shape), place.grid)
 
-    def put(self, key: bytes, picture: PictureLevels) -> None:
+    def put(self, key: bytes, picture: UInt8Pixels) -> None:
         """Keeps the picture where there is room."""
         data = picture.values.tobytes()
         if key in self._places or self._size + len(data) > self._limit:

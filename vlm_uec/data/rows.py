@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_uec.data.validation import IMAGE_MARK, MAX_TEXT_CHARACTERS, RowFault, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, MAX_TEXT_CHARACTERS, InvalidRow, problem_fault
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.types import Problem
 
 COLUMNS = ("images", "problem", "answer")
@@ -51,7 +51,7 @@ def require_columns(needed: Iterable[str], present: Iterable[str], where: str) -
     present = list(present)
     for column in needed:
         if column not in present:
-            found = plain(str(present), 300)
+            found = escape(str(present), 300)
             raise UserError(
                 f"{where}: column '{column}' is missing, found {found}; rename or rebuild the dataset"
             )
@@ -73,8 +73,8 @@ def read_problems(
         try:
             problem = build(row)
             if problem.id in seen:
-                raise RowFault("duplicate id", problem.question)
-        except RowFault as fault:
+                raise InvalidRow("duplicate id", problem.question)
+        except InvalidRow as fault:
             yield Fault(number, name(row), fault.reason, fault.detail)
             continue
         seen.add(problem.id)
@@ -101,7 +101,7 @@ def problem_of(row: Mapping[str, Any]) -> Problem:
         metadata=_metadata(row.get("metadata")),
     )
     if fault := problem_fault(problem):
-        raise RowFault(fault, question)
+        raise InvalidRow(fault, question)
     return problem
 
 
@@ -112,14 +112,14 @@ def whole_precision(value: Any) -> int | None:
     # MathVista states its whole numbers as floats: 1.0
     if isinstance(value, int | float) and value in range(16):
         return int(value)
-    raise RowFault("'precision' is not a whole number from 0 to 15", str(value))
+    raise InvalidRow("'precision' is not a whole number from 0 to 15", str(value))
 
 
 def embedded_picture(item: Any) -> bytes:
     """The encoded bytes of a picture as tables hold it: `{bytes, path}`, or bytes. Raises RowFault."""
     content = item.get("bytes") if isinstance(item, dict) else item
     if not isinstance(content, bytes):
-        raise RowFault("no bytes of the picture (docs/own_data.md)", str(item))
+        raise InvalidRow("no bytes of the picture (docs/own_data.md)", str(item))
     return content
 
 
@@ -128,14 +128,14 @@ def _string(row: Mapping[str, Any], column: str, default: str | None = None) -> 
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
-        raise RowFault(f"'{column}' is not text" if value is not None else f"'{column}' is null")
+        raise InvalidRow(f"'{column}' is not text" if value is not None else f"'{column}' is null")
     return value
 
 
 def _id(value: Any) -> str:
     if value is None or isinstance(value, str | int):
         return "" if value is None else str(value)
-    raise RowFault("'id' is not text")
+    raise InvalidRow("'id' is not text")
 
 
 def _row_id(row: Mapping[str, Any]) -> str:
@@ -154,14 +154,14 @@ def _content_id(question: str, answer: str, images: tuple[bytes, ...]) -> str:
 def _images(value: Any) -> tuple[bytes, ...]:
     items = [] if value is None else value
     if not isinstance(items, list):
-        raise RowFault("'images' is not a list")
+        raise InvalidRow("'images' is not a list")
     return tuple(embedded_picture(item) for item in items)
 
 
 def _choices(value: Any) -> tuple[str, ...]:
     items = [] if value is None else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise RowFault("'choices' is not a list of texts")
+        raise InvalidRow("'choices' is not a list of texts")
     return tuple(items)
 
 
@@ -173,15 +173,15 @@ def _source(row: Mapping[str, Any]) -> str:
 
 def _metadata(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
-        raise RowFault(f"text over {MAX_TEXT_CHARACTERS} characters")
+        raise InvalidRow(f"text over {MAX_TEXT_CHARACTERS} characters")
     try:
         parsed = json.loads(value) if isinstance(value, str) and value else value or {}
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        raise RowFault("'metadata' is not a JSON object")
+        raise InvalidRow("'metadata' is not a JSON object")
     if not _is_shallow(parsed, MAX_DEPTH):
-        raise RowFault(f"'metadata' is nested deeper than {MAX_DEPTH}")
+        raise InvalidRow(f"'metadata' is nested deeper than {MAX_DEPTH}")
     return parsed
 
 
@@ -206,7 +206,7 @@ def _last_user_text(messages: Any) -> str:
     if isinstance(content, list):
         content = "".join(map(_part_text, content))
     if not isinstance(content, str):
-        raise RowFault("'prompt' holds no user message with text")
+        raise InvalidRow("'prompt' holds no user message with text")
     return content
 
 
@@ -219,5 +219,5 @@ def _part_text(part: Any) -> str:
 def _ground_truth(value: Any) -> str:
     answer = value.get("ground_truth") if isinstance(value, dict) else None
     if not isinstance(answer, str):
-        raise RowFault("'reward_model.ground_truth' is not text")
+        raise InvalidRow("'reward_model.ground_truth' is not text")
     return answer

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
-from vlm_uec.hub import hub_retries_untold
+from vlm_uec.escape import escape
+from vlm_uec.hub import silence_hub_retries
 
 # (columns present, where) -> columns to read; raises UserError if one that is needed is missing.
 Columns = Callable[[Sequence[str], str], list[str]]
@@ -57,7 +57,7 @@ def load_hub(name: str, split: str | None = None) -> Any:
 
     wanted = {} if split is None else {"split": split}
     try:
-        with hub_retries_untold():
+        with silence_hub_retries():
             return datasets.load_dataset(name, **wanted)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         part = f" with split '{split}'" if split else ""
@@ -98,8 +98,8 @@ def _rows(batches: Iterable[pa.RecordBatch | pa.Table], where: str) -> Iterator[
 
 
 def _first_line(error: BaseException) -> str:
-    return plain(str(error).strip().split("\n")[0], 200)
+    return escape(str(error).strip().split("\n")[0], 200)
 
 
 def _told(file: Path) -> str:
-    return plain(str(file), 200)
+    return escape(str(file), 200)

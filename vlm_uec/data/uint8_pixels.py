@@ -20,7 +20,7 @@ CHANNELS, LEVELS = 3, 256
 
 
 @dataclass(frozen=True)
-class PictureLevels:
+class UInt8Pixels:
     """A picture at the policy's size: one byte a channel and pixel, in the order of its patches."""
 
     values: np.ndarray  # [N, 3, 14 * 14] uint8
@@ -41,12 +41,12 @@ class LevelProcessor:
         """Patches behind one image token."""
         return int(self._processor.merge_size**2)
 
-    def levels(self, image: Image.Image) -> PictureLevels:
+    def levels(self, image: Image.Image) -> UInt8Pixels:
         """Resizes into the pixel budget. Raises ValueError for a strip too long and thin to resize."""
         values, grid = self._processed(image, scaled=False)
-        return PictureLevels(values[:, :, 0].astype(np.uint8), grid)
+        return UInt8Pixels(values[:, :, 0].astype(np.uint8), grid)
 
-    def patches(self, pictures: Sequence[PictureLevels]) -> tuple[torch.Tensor, torch.Tensor]:
+    def patches(self, pictures: Sequence[UInt8Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches [N, 1176] float32 and grid [images, 3] int64 (time, height, width in patches)."""
         total = sum(len(picture.values) for picture in pictures)
         # torch's own memory: the last bits of a matrix product can follow the alignment of its operands.

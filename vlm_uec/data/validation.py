@@ -31,7 +31,7 @@ DECODER_ERRORS = (
 )
 
 
-class RowFault(ValueError):
+class InvalidRow(ValueError):
     """Why a row cannot be used: the reason it is counted under, and the row's own value (its beginning)."""
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -17,7 +17,7 @@ from vlm_uec.forecast.trained import adapter_weights, trained_weights
 from vlm_uec.model.head import CHUNK_ELEMENTS
 from vlm_uec.model.load import DTYPES, frozen_parts
 from vlm_uec.rollout.cache import PoolSize
-from vlm_uec.rollout.slots import CPU_SLOTS, lane_count
+from vlm_uec.rollout.slots import CPU_SLOTS, prefix_group_count
 from vlm_uec.zero.config import offloads
 
 _FLOAT = 4
@@ -117,7 +117,7 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
     slots = slots or CPU_SLOTS
     # Groups of one response, as a validation's are, take a lane each.
     group = min(config.rollout.n, config.evaluation.n) if config.train.eval_every else config.rollout.n
-    pool = PoolSize(slots, lane_count(slots, group), prompt.longest, config.rollout.max_tokens)
+    pool = PoolSize(slots, prefix_group_count(slots, group), prompt.longest, config.rollout.max_tokens)
     return float(pool.positions * cache_bytes(config, shape))
 
 

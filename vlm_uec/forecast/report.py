@@ -14,7 +14,7 @@ from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
 from vlm_uec.forecast.trained import trained_weights
 from vlm_uec.preflight import preflight
 from vlm_uec.rewards import load_reward_function, try_out
-from vlm_uec.rollout.engine import Outline
+from vlm_uec.rollout.engine import RolloutShape
 from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size
 from vlm_uec.zero.config import read_deepspeed_config
 
@@ -142,7 +142,7 @@ def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory
     if memory.cache:
         return []
     rollout = config.rollout
-    pool = fitting_size(10**15, Outline(config.unit, rollout.n, prompt.longest, rollout.max_tokens))
+    pool = fitting_size(10**15, RolloutShape(config.unit, rollout.n, prompt.longest, rollout.max_tokens))
     most = pool.positions * cache_bytes(config, shape) / _GIB
     return [
         f"  Keys and values take {CACHE_SHARE:.0%} of what a rollout leaves, at most {most:.1f} GiB "

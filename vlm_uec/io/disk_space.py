@@ -29,7 +29,7 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        check_room(directory, setting, room)
+        check_disk_space(directory, setting, room)
     except OSError as error:
         raise UserError(
             f"{setting} {directory}: cannot be written ({error.strerror}); make room or choose another"
@@ -40,7 +40,7 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
                 folder.rmdir()
 
 
-def check_room(directory: Path, setting: str, room: float) -> None:
+def check_disk_space(directory: Path, setting: str, room: float) -> None:
     """Raises `UserError` where fewer than `room` bytes, a checkpoint's, are free."""
     free = disk_usage(directory).free
     if free < room:

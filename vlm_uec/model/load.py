@@ -26,8 +26,8 @@ from transformers.utils import logging as transformers_logging
 from vlm_uec.config import Config
 from vlm_uec.config.fields import either
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
-from vlm_uec.hub import hub_retries_untold, is_here, may_be_hub_id, not_here
+from vlm_uec.escape import escape
+from vlm_uec.hub import is_here, may_be_hub_id, not_here, silence_hub_retries
 from vlm_uec.model.norm import use_own_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
@@ -97,7 +97,7 @@ def check_rotary(rotary: Any) -> None:
 def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
     """The model, and which weights were missing or misshapen."""
     try:
-        with progress_untold():
+        with silence_progress():
             return kind.from_pretrained(
                 path,
                 dtype=dtype,
@@ -106,7 +106,7 @@ def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
                 ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
             )
     except (OSError, SafetensorError) as error:
-        told = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+        told = escape(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise UserError(
             f"model.path {path}: its weights cannot be read ({told}); download it again"
         ) from error
@@ -118,7 +118,7 @@ def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
 
 
 @contextmanager
-def progress_untold() -> Iterator[None]:
+def silence_progress() -> Iterator[None]:
     """Without a progress bar a rank, and a table of the missing weights that we refuse in one line."""
     logger = logging.getLogger("transformers")
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
@@ -141,12 +141,12 @@ def read_model_config(path: str) -> Any:
     here = is_here(path)
     if not here and not may_be_hub_id(path):
         raise UserError(
-            f"model.path {plain(path, 200)}: {not_here(path)}; give a model directory or a Hub id"
+            f"model.path {escape(path, 200)}: {not_here(path)}; give a model directory or a Hub id"
         )
     if here and not (Path(path) / "config.json").is_file():
         raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")
     try:
-        with hub_retries_untold():
+        with silence_hub_retries():
             config = AutoConfig.from_pretrained(path)
     except CONFIG_ERRORS as error:
         told = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -174,7 +174,9 @@ def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     ends = tokenizer.eos_token_id if ends is None else ends
     ids = [ends] if isinstance(ends, int) else ends
     if not isinstance(ids, list) or not ids or not all(type(one) is int and one >= 0 for one in ids):
-        raise UserError(f"model.path {path}: eos_token_id {plain(str(ends))} is no token id; mend its config")
+        raise UserError(
+            f"model.path {path}: eos_token_id {escape(str(ends))} is no token id; mend its config"
+        )
     return frozenset(ids)
 
 

@@ -30,9 +30,9 @@ class PackedBatch:
     """Rows side by side in one sequence of L positions, T response tokens to score."""
 
     input_ids: torch.Tensor  # [L] int64
-    positions: torch.Tensor  # [3, L] int64
-    patches: torch.Tensor  # [N, 1176] float32
-    grid: torch.Tensor  # [images, 3] int64
+    position_ids: torch.Tensor  # [3, L] int64
+    pixel_values: torch.Tensor  # [N, 1176] float32
+    image_grid_thw: torch.Tensor  # [images, 3] int64
     row: torch.Tensor  # [L] int64: which row a position belongs to
     segment: torch.Tensor  # [L] int64: 0 in the prompt, 1.. in the responses
     predictors: torch.Tensor  # [T] int64: the position whose output predicts the target
@@ -56,9 +56,9 @@ def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) ->
     offsets = _offsets([len(part.input_ids) for part in parts])
     return PackedBatch(
         input_ids=torch.cat([part.input_ids for part in parts]),
-        positions=torch.cat([part.positions for part in parts], dim=1),
-        patches=torch.cat([part.patches[: None if features is None else 0] for part in parts]),
-        grid=torch.cat([part.grid for part in parts]),
+        position_ids=torch.cat([part.position_ids for part in parts], dim=1),
+        pixel_values=torch.cat([part.pixel_values[: None if features is None else 0] for part in parts]),
+        image_grid_thw=torch.cat([part.image_grid_thw for part in parts]),
         row=torch.cat([part.row for part in parts]),
         segment=torch.cat([part.segment for part in parts]),
         predictors=torch.cat([part.predictors + at for part, at in zip(parts, offsets, strict=True)]),
@@ -70,7 +70,7 @@ def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) ->
 
 def _pack_row(row: Row, index: int) -> PackedBatch:
     prompt = row.prompt
-    ids, positions = [prompt.input_ids], [prompt.positions]
+    ids, position_ids = [prompt.input_ids], [prompt.position_ids]
     segments = [torch.zeros(prompt.length, dtype=torch.int64)]
     predictors: list[torch.Tensor] = []
     spans = [Span(0, prompt.length)]
@@ -78,7 +78,7 @@ def _pack_row(row: Row, index: int) -> PackedBatch:
     for number, tokens in enumerate(row.responses, 1):
         read = len(tokens) - 1
         ids.append(tokens[:read])
-        positions.append((torch.arange(read) + prompt.next_position).expand(3, read))
+        position_ids.append((torch.arange(read) + prompt.next_position).expand(3, read))
         segments.append(torch.full((read,), number))
         # The prompt's last position predicts every response's first token.
         predictors.append(torch.cat([torch.tensor([prompt.length - 1]), torch.arange(start, start + read)]))
@@ -86,9 +86,9 @@ def _pack_row(row: Row, index: int) -> PackedBatch:
         start += read
     return PackedBatch(
         input_ids=torch.cat(ids),
-        positions=torch.cat(positions, dim=1),
-        patches=prompt.patches,
-        grid=prompt.grid,
+        position_ids=torch.cat(position_ids, dim=1),
+        pixel_values=prompt.pixel_values,
+        image_grid_thw=prompt.image_grid_thw,
         row=torch.full((start,), index),
         segment=torch.cat(segments),
         predictors=torch.cat(predictors),

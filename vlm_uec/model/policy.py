@@ -49,23 +49,23 @@ class Policy(nn.Module):
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs [T] and exact entropies [T] (t = 1, allowed ids) of the batch's targets, fp32."""
         embeddings = self._embedded(batch)
-        hidden = self.read(embeddings, batch.positions, attention_over(batch))
+        hidden = self.hidden_states(embeddings, batch.position_ids, attention_over(batch))
         return self.head(hidden.index_select(0, batch.predictors), batch.targets)
 
     def _embedded(self, batch: PackedBatch) -> torch.Tensor:
         if self.tower is None:
             return self.embed(batch.input_ids, self._none(0))
         if batch.features is None:
-            features = self.see(batch.patches, batch.grid)
+            features = self.image_features(batch.pixel_values, batch.image_grid_thw)
         else:
             features = self._project(batch.features)
         embeddings = self.embed(batch.input_ids, features)
-        if len(batch.patches) == 0:
+        if len(batch.pixel_values) == 0:
             # Touched all the same: ranks with pictures wait for this tower's gather.
             embeddings = embeddings + 0.0 * features.sum()
         return embeddings
 
-    def read(
+    def hidden_states(
         self, embeddings: torch.Tensor, positions: torch.Tensor, attention: RowAttention
     ) -> torch.Tensor:
         """Last hidden states [L, H] of embeddings [L, H] at M-RoPE positions [3, L]."""
@@ -91,12 +91,12 @@ class Policy(nn.Module):
 
         Outside of `forward`: the weights must be whole.
         """
-        if len(prompt.patches) == 0:
+        if len(prompt.pixel_values) == 0:
             return self._none(self.text.config.hidden_size)
         device = self.head.weight.device
         if self.frozen.tower:
             return self._project(self.frozen_features(prompt).to(device))
-        return self.see(prompt.patches.to(device), prompt.grid.to(device))
+        return self.image_features(prompt.pixel_values.to(device), prompt.image_grid_thw.to(device))
 
     def frozen_features(self, prompt: EncodedPrompt) -> torch.Tensor:
         """What a frozen tower makes of a prompt's pictures, computed once (`FeatureCache`), on any device.
@@ -104,19 +104,21 @@ class Policy(nn.Module):
         [image tokens, H], or where the projector is trained what goes into that, [image tokens x 4, H of the
         tower]. Outside of `forward`: the weights must be whole.
         """
-        if len(prompt.patches) == 0:
+        if len(prompt.pixel_values) == 0:
             ready = self.tower is None or self.frozen.projector
             return self._none((self.text if ready else self.tower).config.hidden_size)
         if (known := self._features.get(prompt)) is not None:
             return known
         device = self.head.weight.device
-        features = self._look(prompt.patches.to(device), prompt.grid.to(device))
+        features = self._image_features_uncached(
+            prompt.pixel_values.to(device), prompt.image_grid_thw.to(device)
+        )
         self._features.put(prompt, features)
         return features
 
-    def knows(self, prompt: EncodedPrompt) -> bool:
+    def has_cached_features(self, prompt: EncodedPrompt) -> bool:
         """Whether `frozen_features` needs no weights."""
-        return len(prompt.patches) == 0 or self._features.get(prompt) is not None
+        return len(prompt.pixel_values) == 0 or self._features.get(prompt) is not None
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [S, V] fp32 of hidden states [S, H]."""
@@ -126,7 +128,7 @@ class Policy(nn.Module):
         """No features; their width is the config's, as a sharded weight has none."""
         return self.head.weight.new_zeros(0, width)
 
-    def see(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    def image_features(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         """Features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
         visual = self.tower
         if len(patches) == 0:
@@ -134,11 +136,11 @@ class Policy(nn.Module):
             patches = patches.new_zeros(merge * merge, patches.shape[1])
             grid = grid.new_tensor([[1, merge, merge]])
         if self.frozen.tower:
-            return self._project(self._look(patches, grid))
+            return self._project(self._image_features_uncached(patches, grid))
         return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output
 
     @torch.no_grad()
-    def _look(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    def _image_features_uncached(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         """What of the features no update changes, in the order of the image tokens."""
         visual = self.tower
         seen = visual(patches.to(visual.dtype), grid_thw=grid)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
-from vlm_uec.errors import RunEnd, RunFailed, Stopped, no_room
+from vlm_uec.errors import RunEnd, RunFailed, Stopped, out_of_memory_failure
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ def _agreed(work: Callable[[], T]) -> list[T]:
     try:
         value = work()
     except torch.OutOfMemoryError as error:
-        own = no_room(rank(), error)
+        own = out_of_memory_failure(rank(), error)
     except Exception as error:
         own = error
     outcomes = gather_objects((value, None if own is None else _told(own)))

@@ -15,7 +15,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Sign:
+class Heartbeat:
     """What a rank tells the others."""
 
     tick: int  # of its thread: it lives
@@ -35,16 +35,16 @@ class Verdict:
     exit_code: int = 1
 
 
-class Watchman:
+class RankHealth:
     """What one rank knows of the others, and what it concludes; no thread, no clock of its own."""
 
     def __init__(self, own: int, ranks: int, limits: Limits, now: float) -> None:
         self.own, self.limits = own, limits
-        self._signs: dict[int, Sign] = {}
+        self._signs: dict[int, Heartbeat] = {}
         self._heard = dict.fromkeys((other for other in range(ranks) if other != own), now)
         self._moved = now
 
-    def hear(self, number: int, sign: Sign, now: float) -> None:
+    def hear(self, number: int, sign: Heartbeat, now: float) -> None:
         """A rank's latest sign, its own among them."""
         before = self._signs.get(number)
         if before is None or (before.moves, before.doing) != (sign.moves, sign.doing):
@@ -58,7 +58,7 @@ class Watchman:
         self._heard = dict.fromkeys(self._heard, now)
         self._moved = now
 
-    def verdict(self, now: float, alive: Callable[[Sign], bool]) -> Verdict | None:
+    def verdict(self, now: float, alive: Callable[[Heartbeat], bool]) -> Verdict | None:
         """Why to end, or None. `alive`: whether a sign's process exists, as far as this machine can tell."""
         others = {number: self._signs[number] for number in self._heard if number in self._signs}
         for number, sign in others.items():

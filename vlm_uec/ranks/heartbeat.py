@@ -30,11 +30,11 @@ import psutil
 import torch
 import torch.distributed as dist
 
-from vlm_uec.cli import tell
-from vlm_uec.errors import RunEnd, Stopped, no_room
-from vlm_uec.escape import plain
-from vlm_uec.ranks.health import Limits, Sign, Verdict, Watchman
-from vlm_uec.ranks.rendezvous import Meeting
+from vlm_uec.cli import log_stderr
+from vlm_uec.errors import RunEnd, Stopped, out_of_memory_failure
+from vlm_uec.escape import escape
+from vlm_uec.ranks.health import Heartbeat, Limits, RankHealth, Verdict
+from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.ranks.signals import StopRequest
 
 TICK_S = 1.0
@@ -42,12 +42,12 @@ STORE_TIMEOUT = timedelta(seconds=10)
 STOP = "stop"
 
 
-class RankWatch:
+class HeartbeatMonitor:
     """This rank's end of the watch. A run of one rank has nobody to watch."""
 
     def __init__(
         self,
-        meeting: Meeting,
+        meeting: Rendezvous,
         limits: Limits,
         request: StopRequest,
         leave: Callable[[int], object] = os._exit,
@@ -56,8 +56,8 @@ class RankWatch:
         self._rank, self._ranks = meeting.rank, meeting.ranks
         self._limits, self._request, self._leave = limits, request, leave
         self._period = min(TICK_S, limits.rank_timeout / 4)
-        self._sign = Sign(0, 0, "its start", _machine(), os.getpid())
-        self._watchman = Watchman(self._rank, self._ranks, limits, time.monotonic())
+        self._sign = Heartbeat(0, 0, "its start", _machine(), os.getpid())
+        self._health = RankHealth(self._rank, self._ranks, limits, time.monotonic())
         self._changing, self._news, self._closing = threading.Lock(), threading.Event(), threading.Event()
         self._met: set[int] = set()  # ranks that have given a sign
         self._exchanger = threading.Thread(target=self._exchange_signs, name="signs", daemon=True)
@@ -66,7 +66,7 @@ class RankWatch:
             self._store = dist.PrefixStore("watch", meeting.store.clone())
             self._store.set_timeout(STORE_TIMEOUT)
             self._exchanger.start()
-            threading.Thread(target=self._look, name="watch", daemon=True).start()
+            threading.Thread(target=self._check_health, name="watch", daemon=True).start()
 
     def doing(self, what: str) -> None:
         """Names what the main thread does from now on."""
@@ -89,12 +89,14 @@ class RankWatch:
         try:
             yield
         except torch.OutOfMemoryError as error:
-            failure = no_room(self._rank, error)
+            failure = out_of_memory_failure(self._rank, error)
             self._close(failure)
             raise failure from error
         except BaseException as error:
             if self._ranks > 1 and _is_of_network(error):
-                tell(f"rank {self._rank}: {plain(str(error), 160)}; looking for the rank that caused it")
+                log_stderr(
+                    f"rank {self._rank}: {escape(str(error), 160)}; looking for the rank that caused it"
+                )
                 time.sleep(self._limits.rank_timeout + 4 * self._period)
             self._close(error)
             raise
@@ -102,7 +104,7 @@ class RankWatch:
 
     def _close(self, error: BaseException | None) -> None:
         sound = error is None or isinstance(error, Stopped)
-        ended = "" if sound else plain(f"{_kind(error)}{error}", 300)
+        ended = "" if sound else escape(f"{_kind(error)}{error}", 300)
         code = error.exit_code if isinstance(error, RunEnd) else 1
         with self._changing:
             self._sign = replace(self._sign, ended=ended, code=code)
@@ -141,16 +143,16 @@ class RankWatch:
         self._met.update(there)
         signs = self._store.multi_get([_key(number) for number in there])
         for number, sign in zip(there, signs, strict=True):
-            self._watchman.hear(number, Sign(**json.loads(sign)), time.monotonic())
+            self._health.hear(number, Heartbeat(**json.loads(sign)), time.monotonic())
 
-    def _look(self) -> None:
+    def _check_health(self) -> None:
         before: Verdict | None = None
         slept_from = time.monotonic()
         while not self._closing.wait(self._period):
             now = time.monotonic()
             if now - slept_from > self._period + self._limits.rank_timeout / 2:
-                self._watchman.woke(now)
-            verdict = self._watchman.verdict(now, _is_alive)
+                self._health.woke(now)
+            verdict = self._health.verdict(now, _is_alive)
             # Twice: a rank that failed of what all are told of is not the reason why this one ends.
             if verdict and before:
                 self._end(verdict)
@@ -158,7 +160,7 @@ class RankWatch:
 
     def _end(self, verdict: Verdict) -> None:
         told = f"error: rank {self._rank} ends in {self._sign.doing}: {verdict.message}"
-        tell(f"{told}; resume=auto goes on from the last checkpoint")
+        log_stderr(f"{told}; resume=auto goes on from the last checkpoint")
         self._leave(verdict.exit_code)
 
 
@@ -186,7 +188,7 @@ def _machine() -> str:
     return " ".join(told)
 
 
-def _is_alive(sign: Sign) -> bool:
+def _is_alive(sign: Heartbeat) -> bool:
     """False only where a process of this machine has ended; of others nothing is known."""
     if sign.host != _machine():
         return True

@@ -22,7 +22,7 @@ _ALONE = {
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Rendezvous:
     """This rank among the others."""
 
     store: Any  # torch.distributed.Store, whose `clone` its types do not know
@@ -30,7 +30,7 @@ class Meeting:
     ranks: int
 
 
-def meet(timeout_s: float = START_S) -> Meeting:
+def rendezvous(timeout_s: float = START_S) -> Rendezvous:
     """Waits for all ranks that the launcher's environment speaks of; a process started alone is one of one.
 
     Raises `RunFailed` where they are not there after `timeout_s` seconds, `UserError` where that environment
@@ -55,4 +55,4 @@ def meet(timeout_s: float = START_S) -> Meeting:
             f"rank {os.environ['RANK']} waited {timeout_s:g} s for all {ranks} ranks to start: one died, or "
             "cannot reach MASTER_ADDR:MASTER_PORT"
         ) from error
-    return Meeting(store, rank, world)
+    return Rendezvous(store, rank, world)

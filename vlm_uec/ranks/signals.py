@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from vlm_uec.cli import tell
+from vlm_uec.cli import log_stderr
 from vlm_uec.errors import Stopped
 from vlm_uec.ranks.collectives import gather_objects
 
@@ -65,7 +65,7 @@ class StopRequest:
 
     @staticmethod
     def _say(text: str) -> None:
-        tell(f"rank {os.environ.get('RANK', '0')}: {text}")
+        log_stderr(f"rank {os.environ.get('RANK', '0')}: {text}")
 
 
 @contextmanager

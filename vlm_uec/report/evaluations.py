@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
 from vlm_uec.report.runs import number
 from vlm_uec.webpage.charts import Interval, card, lines
@@ -32,7 +32,7 @@ class Evaluation:
 
 def read_evaluation(path: Path, name: str) -> Evaluation:
     """Raises `UserError` where the summary is not what an evaluation writes."""
-    where = plain(str(path / SUMMARY), 300)
+    where = escape(str(path / SUMMARY), 300)
     try:
         scorer, metrics = next(iter(read_json(path / SUMMARY)["scores"].items()))
         found = {

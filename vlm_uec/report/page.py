@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.io.durable import write_whole
 from vlm_uec.report.alarms import alarms_of
 from vlm_uec.report.axes import axes_of, axis_choice, axis_style
@@ -93,7 +93,7 @@ def _write(path: Path, document: str) -> None:
         write_whole(path, [document.encode("utf-8", "replace")])
     except OSError as error:
         raise UserError(
-            f"{plain(str(path), 300)}: cannot be written ({error.strerror}); choose another --out"
+            f"{escape(str(path), 300)}: cannot be written ({error.strerror}); choose another --out"
         ) from error
 
 

@@ -14,7 +14,7 @@ from vlm_uec.checkpoint.directory import BEST, LATEST, CheckpointDirectory
 from vlm_uec.checkpoint.resume_rules import CONFIG
 from vlm_uec.config.file import read_config_file
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 
 MAX_BYTES = 32 << 20  # of metrics.jsonl: about twenty thousand steps
@@ -68,7 +68,7 @@ def read_run(path: Path, name: str) -> RunData:
     """Raises `UserError` where there are no metrics, or a line among them is none."""
     metrics = path / METRICS
     if not metrics.is_file():
-        raise UserError(f"{plain(str(path), 300)} is no run directory: it has no {METRICS}")
+        raise UserError(f"{escape(str(path), 300)} is no run directory: it has no {METRICS}")
     rows, notes = read_jsonl(metrics, MAX_BYTES), []
     if metrics.stat().st_size > MAX_BYTES:
         notes.append(f"{metrics}: over {MAX_BYTES >> 20} MiB, its first {len(rows)} steps are shown")

@@ -42,13 +42,13 @@ class PoolSize:
     """What a pool takes memory for."""
 
     slots: int
-    lanes: int
+    prefix_groups: int
     prompt_tokens: int  # of the longest prompt
     width: int  # most tokens of a response
 
     @property
     def positions(self) -> int:
-        return self.slots * self.width + self.lanes * self.prompt_tokens
+        return self.slots * self.width + self.prefix_groups * self.prompt_tokens
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class View:
     slots: int  # rows of the matrix products
     rows: int  # rows of the attention: those in use, rounded up
     length: int  # response positions read
-    lanes: int
+    prefix_groups: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class SlotCache:
     """S slots of `width` positions and the lanes of their prompts; memory is taken once."""
 
     def __init__(self, size: PoolSize, query_heads: int, like: PromptCache) -> None:
-        slots, lanes = size.slots, size.lanes
+        slots, prefix_groups = size.slots, size.prefix_groups
         self._heads, _, head_size = like.keys[0].shape
         self._shared = query_heads // self._heads
         device, dtype = like.keys[0].device, like.keys[0].dtype
@@ -87,15 +87,18 @@ class SlotCache:
             shape = (rows, self._heads, positions, head_size)
             return [torch.zeros(shape, device=device, dtype=dtype) for _ in like.keys]
 
-        self.table = LaneTable(lanes)
+        self.table = LaneTable(prefix_groups)
         self._keys, self._values = zeros(slots, self._width), zeros(slots, self._width)
-        self._prompt_keys, self._prompt_values = zeros(lanes, prompt_tokens), zeros(lanes, prompt_tokens)
+        self._prompt_keys, self._prompt_values = (
+            zeros(prefix_groups, prompt_tokens),
+            zeros(prefix_groups, prompt_tokens),
+        )
         self.lengths = torch.zeros(slots, dtype=torch.int64, device=device)  # response positions written
         # A row that sees nothing would be NaN: lanes without a prompt show their first position.
-        self._prompt_lengths = torch.ones(lanes, dtype=torch.int64, device=device)
+        self._prompt_lengths = torch.ones(prefix_groups, dtype=torch.int64, device=device)
         self._positions = torch.arange(max(self._width, prompt_tokens), device=device)
         self._starts = torch.arange(slots * self._heads, device=device).view(slots, -1) * self._width
-        queries = (lanes, self._heads, LANE_ROWS, self._shared)
+        queries = (prefix_groups, self._heads, LANE_ROWS, self._shared)
         self._seated_queries = torch.zeros(queries, dtype=torch.int64, device=device)
         self._row_outputs = torch.zeros(slots, self._shared, self._heads, dtype=torch.int64, device=device)
 
@@ -105,24 +108,26 @@ class SlotCache:
         On a CPU a row's bits must not follow its neighbours: products keep all slots, and attention the whole
         width where its kernel is not free. A GPU halves the slots as the pool empties, a few sizes in all.
         """
-        slots, lanes = len(self.lengths), self.table.used
+        slots, prefix_groups = len(self.lengths), self.table.used
         length = min(round_up(longest, self._length_step), self._width)
         if self._cuda:
             while slots // 2 >= rows and slots % 16 == 0:
                 slots //= 2
-            return View(slots, slots, length, min(round_up(lanes, CUDA_LANE_STEP), self.table.capacity))
+            return View(
+                slots, slots, length, min(round_up(prefix_groups, CUDA_LANE_STEP), self.table.capacity)
+            )
         if self._shared > FREE_QUERIES:
             length = self._width
-        return View(slots, min(round_up(rows, ROW_STEP), slots), length, lanes)
+        return View(slots, min(round_up(rows, ROW_STEP), slots), length, prefix_groups)
 
     def admit(self, slot: int, prompt: PromptCache) -> None:
         """Gives the slot to a response of this prompt; the table must have room for it."""
-        lane, fresh = self.table.seat(slot, prompt)
+        prefix_group, fresh = self.table.assign(slot, prompt)
         if fresh:
             for layer, (keys, values) in enumerate(zip(prompt.keys, prompt.values, strict=True)):
-                self._prompt_keys[layer][lane, :, : prompt.length] = keys
-                self._prompt_values[layer][lane, :, : prompt.length] = values
-            self._prompt_lengths[lane] = prompt.length
+                self._prompt_keys[layer][prefix_group, :, : prompt.length] = keys
+                self._prompt_values[layer][prefix_group, :, : prompt.length] = values
+            self._prompt_lengths[prefix_group] = prompt.length
         self.lengths[slot] = 0
 
     def release(self, slot: int) -> None:
@@ -151,7 +156,7 @@ class SlotCache:
         """Of the next decode step; a response sees the position that the step writes."""
         own = self._positions[: view.length] <= self.lengths[: view.rows, None]
         size = self._prompt_keys[0].shape[2]
-        prompt = self._positions[:size] < self._prompt_lengths[: view.lanes, None]
+        prompt = self._positions[:size] < self._prompt_lengths[: view.prefix_groups, None]
         places = self._starts[: view.slots] + self.lengths[: view.slots, None]
         return Reach(places.flatten(), self._additive(own), self._additive(prompt))
 
@@ -187,12 +192,12 @@ class SlotCache:
 
     def _attend_prompt(self, layer: int, folded: torch.Tensor, mask: torch.Tensor, scale: float) -> Part:
         """Each row's attention over its prompt: folded queries [rows, KV heads, shared, D]."""
-        lanes, rows = len(mask), len(folded)
-        seated = folded.flatten(0, 2).index_select(0, self._seated_queries[:lanes].flatten())
+        prefix_groups, rows = len(mask), len(folded)
+        seated = folded.flatten(0, 2).index_select(0, self._seated_queries[:prefix_groups].flatten())
         part = attend_part(
-            seated.view(lanes, self._heads, LANE_ROWS * self._shared, -1),
-            self._prompt_keys[layer][:lanes],
-            self._prompt_values[layer][:lanes],
+            seated.view(prefix_groups, self._heads, LANE_ROWS * self._shared, -1),
+            self._prompt_keys[layer][:prefix_groups],
+            self._prompt_values[layer][:prefix_groups],
             mask,
             scale,
         )

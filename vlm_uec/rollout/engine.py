@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outline:
+class RolloutShape:
     """What a rollout's requests come to: known before their prompts are encoded."""
 
     responses: int
@@ -46,7 +46,7 @@ class Outline:
     max_tokens: int
 
     @classmethod
-    def of(cls, requests: Sequence[Request]) -> Outline:
+    def of(cls, requests: Sequence[Request]) -> RolloutShape:
         return cls(
             responses=sum(len(request.indices) for request in requests),
             group=min(len(request.indices) for request in requests),
@@ -88,14 +88,14 @@ class RolloutEngine(Protocol):
         ...
 
     def stream(
-        self, requests: Iterable[Request], outline: Outline, key: StreamKey, on_progress: OnProgress
+        self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
         """Every response as it ends. A request is taken when there is room for it, so that the prompts of a
         large evaluation need not be in memory at a time."""
         ...
 
 
-class Asked:
+class RequestState:
     """A request, and which of its responses are there."""
 
     def __init__(self, request: Request, place: int, *, is_follow_up: bool = False) -> None:

@@ -18,17 +18,17 @@ from vlm_uec.model.attention import PrefillAttention
 from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.cache import PromptCache
 from vlm_uec.rollout.engine import (
-    Asked,
     FollowUp,
     OnProgress,
-    Outline,
     Progress,
     Request,
+    RequestState,
+    RolloutShape,
     StreamKey,
     nothing_more,
 )
 from vlm_uec.rollout.graphs import StepRunner
-from vlm_uec.rollout.pool import Entry, Pool, Written
+from vlm_uec.rollout.pool import Pool, SlotInit, SlotOutput
 from vlm_uec.rollout.sampling import uniform_stream
 from vlm_uec.rollout.slots import pool_size
 from vlm_uec.types import EncodedPrompt, Group, Response
@@ -61,17 +61,17 @@ class NativeEngine:
         """Requests' groups, then follow-ups'; responses in index order. Deterministic for a key on CPU."""
         if not requests:
             return []
-        rollout = _Rollout(self, iter(requests), Outline.of(requests), key, on_progress, follow_up)
+        rollout = _Rollout(self, iter(requests), RolloutShape.of(requests), key, on_progress, follow_up)
         groups = {order.number: order.group() for order, _ in rollout.responses() if order.complete}
         return [groups[number] for number in sorted(groups)]
 
     @torch.inference_mode()
     def stream(
-        self, requests: Iterable[Request], outline: Outline, key: StreamKey, on_progress: OnProgress
+        self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
         """Every response as it ends; on CPU the same ones in whatever portions they are asked for."""
-        if outline.responses:
-            rollout = _Rollout(self, iter(requests), outline, key, on_progress, nothing_more)
+        if shape.responses:
+            rollout = _Rollout(self, iter(requests), shape, key, on_progress, nothing_more)
             for _, response in rollout.responses():
                 yield response
 
@@ -81,20 +81,20 @@ class NativeEngine:
         features = self.policy.picture_features(prompt)
         embeddings = self.policy.embed(prompt.input_ids.to(device), features)
         attention = PrefillAttention()
-        hidden = self.policy.read(embeddings, prompt.positions.to(device), attention)
+        hidden = self.policy.hidden_states(embeddings, prompt.position_ids.to(device), attention)
         logits = self.policy.logits(hidden[-1:])
         return PromptCache(tuple(attention.keys), tuple(attention.values), logits, prompt.next_position)
 
 
 @dataclass(frozen=True)
-class _Draft:
+class _Sequence:
     """A response in the making: its order, and its index within that."""
 
-    order: _Order
+    order: NativeRequestState
     index: int
 
 
-class _Order(Asked):
+class NativeRequestState(RequestState):
     """Its prompt's cache until the group is complete, and which responses have no slot yet."""
 
     def __init__(self, request: Request, place: int, cache: PromptCache | None = None) -> None:
@@ -111,32 +111,34 @@ class _Rollout:
         self,
         engine: NativeEngine,
         requests: Iterator[Request],
-        outline: Outline,
+        shape: RolloutShape,
         key: StreamKey,
         on_progress: OnProgress,
         follow_up: FollowUp,
     ) -> None:
         engine.policy.eval()
         self.engine, self.key, self.on_progress, self.follow_up = engine, key, on_progress, follow_up
-        self.orders = (_Order(request, place) for place, request in enumerate(requests))
-        self.waiting: deque[_Order] = deque()  # those with unstarted responses, of the requests taken so far
-        self.total, self.finished, self.sampled_tokens = outline.responses, 0, 0
-        self.width = outline.max_tokens
+        self.orders = (NativeRequestState(request, place) for place, request in enumerate(requests))
+        self.waiting: deque[NativeRequestState] = (
+            deque()
+        )  # those with unstarted responses, of the requests taken so far
+        self.total, self.finished, self.sampled_tokens = shape.responses, 0, 0
+        self.width = shape.max_tokens
         like = self._first_cache()
         if not like.logits.is_cuda:
-            outline = replace(outline, prompt_tokens=max(outline.prompt_tokens, engine.prompt_tokens))
-        size = pool_size(engine.slots, outline, like)
+            shape = replace(shape, prompt_tokens=max(shape.prompt_tokens, engine.prompt_tokens))
+        size = pool_size(engine.slots, shape, like)
         self.pool = Pool(engine.policy, engine.end_ids, size, like)
         self.runner = StepRunner(self.pool)
         self.slots = size.slots
-        self.drafts: list[_Draft] = []  # of slots 0, 1, ...: those in use come first
+        self.drafts: list[_Sequence] = []  # of slots 0, 1, ...: those in use come first
         self.counts: list[int] = []  # tokens each had when the host last looked
 
-    def responses(self) -> Iterator[tuple[_Order, Response]]:
+    def responses(self) -> Iterator[tuple[NativeRequestState, Response]]:
         """Each response as it ends, and the order it belongs to: refills slots, then decodes."""
         reported = time.monotonic()
         while True:
-            yield from self._settle()
+            yield from self._refill()
             if not self.drafts:
                 break
             self.runner.run(len(self.drafts), max(self.counts))
@@ -151,12 +153,12 @@ class _Rollout:
             raise ValueError("a rollout needs a request")
         return self._prompt_cache(order)
 
-    def _prompt_cache(self, order: _Order) -> PromptCache:
+    def _prompt_cache(self, order: NativeRequestState) -> PromptCache:
         if order.cache is None:
             order.cache = self.engine.prefill(order.request.prompt)
         return order.cache
 
-    def _settle(self) -> Iterator[tuple[_Order, Response]]:
+    def _refill(self) -> Iterator[tuple[NativeRequestState, Response]]:
         """Takes out what has ended, asks for what follows from it, and fills the gaps or closes them."""
         changed = False
         while True:
@@ -164,7 +166,7 @@ class _Rollout:
             gaps = [slot for slot, going in enumerate(alive) if not going]
             yield from self._finish(gaps)
             taken = self._admit([*gaps, *range(len(self.drafts), self.slots)])
-            self._close(gaps[taken:])
+            self._compact(gaps[taken:])
             changed |= bool(gaps or taken)
             if not taken:
                 break
@@ -174,11 +176,11 @@ class _Rollout:
 
     def _admit(self, places: Sequence[int]) -> int:
         """Gives those who wait the free places, in order; how many were taken."""
-        entries: list[Entry] = []
+        entries: list[SlotInit] = []
         for slot in places:
             if (draft := self._next()) is None:
                 break
-            entries.append(self._entry(slot, draft))
+            entries.append(self._slot_init(slot, draft))
             self.pool.cache.admit(slot, entries[-1].prompt)
             if slot == len(self.drafts):
                 self.drafts.append(draft)
@@ -188,7 +190,7 @@ class _Rollout:
             self.pool.admit(entries)
         return len(entries)
 
-    def _next(self) -> _Draft | None:
+    def _next(self) -> _Sequence | None:
         """The next response to start: of the first order for whose prompt there is a lane."""
         table = self.pool.cache.table
         order = next((order for order in self.waiting if table.has_room(order.cache)), None)
@@ -196,19 +198,19 @@ class _Rollout:
             order = self._take()
         if order is None:
             return None
-        draft = _Draft(order, order.unstarted.popleft())
+        draft = _Sequence(order, order.unstarted.popleft())
         if not order.unstarted:
             self.waiting.remove(order)
         return draft
 
-    def _take(self) -> _Order | None:
+    def _take(self) -> NativeRequestState | None:
         """The next request's order, now among those that wait."""
         order = next(self.orders, None)
         if order is not None:
             self.waiting.append(order)
         return order
 
-    def _entry(self, slot: int, draft: _Draft) -> Entry:
+    def _slot_init(self, slot: int, draft: _Sequence) -> SlotInit:
         request = draft.order.request
         uniforms = uniform_stream(
             self.key.seed,
@@ -217,9 +219,9 @@ class _Rollout:
             draft.index,
             request.sampling.max_tokens,
         )
-        return Entry(slot, self._prompt_cache(draft.order), request.sampling, uniforms)
+        return SlotInit(slot, self._prompt_cache(draft.order), request.sampling, uniforms)
 
-    def _close(self, gaps: Sequence[int]) -> None:
+    def _compact(self, gaps: Sequence[int]) -> None:
         """Slots in use stay in front, for a decode step to leave out those behind."""
         for gap in reversed(gaps):
             last = len(self.drafts) - 1
@@ -229,7 +231,7 @@ class _Rollout:
             self.drafts.pop()
             self.counts.pop()
 
-    def _finish(self, slots: Sequence[int]) -> Iterator[tuple[_Order, Response]]:
+    def _finish(self, slots: Sequence[int]) -> Iterator[tuple[NativeRequestState, Response]]:
         if not slots:
             return
         written = self.pool.read(slots, [self.counts[slot] for slot in slots])
@@ -247,7 +249,7 @@ class _Rollout:
         for draft in drafts:
             yield draft.order, draft.order.responses[draft.index]
 
-    def _follow(self, order: _Order) -> _Order | None:
+    def _follow(self, order: NativeRequestState) -> NativeRequestState | None:
         request = self.follow_up(order.group())
         cache, order.cache = order.cache, None
         if request is None:
@@ -259,9 +261,9 @@ class _Rollout:
                 f"at most {self.width} tokens; this one is of {request.prompt.problem_id}, with {limit}"
             )
         self.total += len(request.indices)
-        return _Order(request, order.place, cache)
+        return NativeRequestState(request, order.place, cache)
 
-    def _response(self, draft: _Draft, written: Written) -> Response:
+    def _response(self, draft: _Sequence, written: SlotOutput) -> Response:
         # Copies: a view would be pickled, and kept, with all four records.
         behaviour, policy, entropy, kept = (record.clone() for record in written.records)
         request = draft.order.request

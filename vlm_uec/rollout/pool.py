@@ -19,7 +19,7 @@ from vlm_uec.rollout.sampling import Sampled, sample_tokens
 
 
 @dataclass(frozen=True)
-class Entry:
+class SlotInit:
     """A response that enters a slot."""
 
     slot: int
@@ -29,7 +29,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Written:
+class SlotOutput:
     """What a slot holds, on the CPU."""
 
     tokens: torch.Tensor  # [R] int64
@@ -62,7 +62,7 @@ class Pool:
         # Known to the host, so that a pool where nobody asks for them skips a softmax and a sort a step.
         self._tempered = self._nucleus = False
 
-    def admit(self, entries: Sequence[Entry]) -> None:
+    def admit(self, entries: Sequence[SlotInit]) -> None:
         """Starts responses in slots that the cache gave them, with the tokens of their prompts' logits."""
         for entry in entries:
             slot, sampling = entry.slot, entry.sampling
@@ -98,12 +98,12 @@ class Pool:
         counts = torch.where(self._alive, self._counts, -self._counts)[:rows].tolist()
         return [count > 0 for count in counts], [abs(count) for count in counts]
 
-    def read(self, slots: Sequence[int], counts: Sequence[int]) -> list[Written]:
+    def read(self, slots: Sequence[int], counts: Sequence[int]) -> list[SlotOutput]:
         """What these slots hold."""
         index = torch.tensor(slots, device=self._rows.device)
         tokens, records = self._tokens[index].cpu(), self._records[:, index].cpu()
         return [
-            Written(tokens[place, :count].clone(), records[:, place, :count])
+            SlotOutput(tokens[place, :count].clone(), records[:, place, :count])
             for place, count in enumerate(counts)
         ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from vlm_uec.rollout.cache import ROW_STEP, PoolSize, PromptCache, round_up
-from vlm_uec.rollout.engine import Outline
+from vlm_uec.rollout.engine import RolloutShape
 from vlm_uec.rollout.prefix_groups import LANE_ROWS
 
 # Below, matrix products take another path and a row's last bits change.
@@ -18,7 +18,7 @@ CACHE_SHARE = 0.7
 FOLLOW_UPS = 4
 
 
-def pool_size(asked: int | None, outline: Outline, like: PromptCache) -> PoolSize:
+def pool_size(asked: int | None, shape: RolloutShape, like: PromptCache) -> PoolSize:
     """Slots as asked, or what free memory holds of them.
 
     On a CPU the number must not depend on free memory, where a rerun has to be equal bit for bit.
@@ -28,25 +28,25 @@ def pool_size(asked: int | None, outline: Outline, like: PromptCache) -> PoolSiz
         # What this process has reserved and does not use is free to it as well.
         free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         position = sum(tensor[:, 0].nbytes for tensor in (*like.keys, *like.values))
-        return fitting_size(int(free * CACHE_SHARE) // position, outline)
-    return _size(CPU_SLOTS if asked is None else max(asked, MIN_SLOTS), outline)
+        return fitting_size(int(free * CACHE_SHARE) // position, shape)
+    return _size(CPU_SLOTS if asked is None else max(asked, MIN_SLOTS), shape)
 
 
-def fitting_size(positions: int, outline: Outline) -> PoolSize:
+def fitting_size(positions: int, shape: RolloutShape) -> PoolSize:
     """The most slots, in whole row steps, whose caches hold at most so many positions."""
-    most = min(MAX_SLOTS, round_up(outline.responses * FOLLOW_UPS, ROW_STEP))
+    most = min(MAX_SLOTS, round_up(shape.responses * FOLLOW_UPS, ROW_STEP))
     for slots in range(most, MIN_SLOTS, -ROW_STEP):
-        size = _size(slots, outline)
+        size = _size(slots, shape)
         if size.positions <= positions:
             return size
-    return _size(MIN_SLOTS, outline)
+    return _size(MIN_SLOTS, shape)
 
 
-def _size(slots: int, outline: Outline) -> PoolSize:
-    return PoolSize(slots, lane_count(slots, outline.group), outline.prompt_tokens, outline.max_tokens)
+def _size(slots: int, shape: RolloutShape) -> PoolSize:
+    return PoolSize(slots, prefix_group_count(slots, shape.group), shape.prompt_tokens, shape.max_tokens)
 
 
-def lane_count(slots: int, group: int) -> int:
+def prefix_group_count(slots: int, group: int) -> int:
     """Lanes for so many slots. A prompt keeps its lane until its longest response ends, so there are four
     times those that full lanes would need, and one a slot at most."""
     return min(slots, max(ROW_STEP, 4 * slots // min(group, LANE_ROWS)))

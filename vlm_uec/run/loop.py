@@ -12,7 +12,7 @@ from signal import Signals
 from vlm_uec.checkpoint import Contents, load_state, save_checkpoint
 from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory, Keep
 from vlm_uec.checkpoint.state import Origin, TrainState
-from vlm_uec.cli import tell
+from vlm_uec.cli import log_stderr
 from vlm_uec.collector import Collector
 from vlm_uec.config import Config, dump_config
 from vlm_uec.data.dataset import data_fingerprint
@@ -27,7 +27,7 @@ from vlm_uec.io.durable import replace_directory
 from vlm_uec.model.load import end_ids, read_model_config
 from vlm_uec.preflight import preflight
 from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, world_size
-from vlm_uec.ranks.heartbeat import RankWatch
+from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.ranks.logs import own_log
 from vlm_uec.ranks.signals import StopRequest
 from vlm_uec.rewards import judge, load_reward_function, try_out
@@ -57,7 +57,7 @@ TOKENS = "response_tokens/total"  # sampled since the first step, on all ranks, 
 class Run:
     """Everything a run holds on one rank."""
 
-    def __init__(self, config: Config, request: StopRequest, watch: RankWatch | None = None) -> None:
+    def __init__(self, config: Config, request: StopRequest, watch: HeartbeatMonitor | None = None) -> None:
         """`request`: somebody's wish to stop; `watch` tells the other ranks what this one does."""
         self.config, self.request = config, request
         self.run_dir = Path(config.train.run_dir)
@@ -185,11 +185,11 @@ class Run:
             )
 
         def remember(positions: int, why: str) -> None:
-            tell(f"{why}: micro-batches are of {positions} positions from now on")
+            log_stderr(f"{why}: micro-batches are of {positions} positions from now on")
             try:
                 remember_budget(self.run_dir, positions, why)
             except OSError as error:
-                tell(f"{FILE}: cannot be written ({error.strerror}); lower optim.microbatch_tokens")
+                log_stderr(f"{FILE}: cannot be written ({error.strerror}); lower optim.microbatch_tokens")
 
         return PassBudget(found, remember)
 

@@ -53,7 +53,7 @@ class Recorder:
         """The step's `alarm/...` metrics, on rank 0; `say` is told of one that begins or ends."""
         if rank() != 0:
             return {}
-        told, line = self._alarm.see(values)
+        told, line = self._alarm.update(values)
         if line:
             say(line)
         return told

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from vlm_uec.checkpoint import find_checkpoint
 from vlm_uec.checkpoint.directory import CheckpointDirectory
-from vlm_uec.checkpoint.resume_rules import check_continuation
+from vlm_uec.checkpoint.resume_rules import check_resume
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.config import Config
 from vlm_uec.errors import UserError
@@ -24,7 +24,7 @@ _held: dict[Path, BinaryIO] = {}  # locks, until this process ends
 
 
 @dataclass(frozen=True)
-class Entry:
+class StartPoint:
     """Where a run starts."""
 
     checkpoint: Path | None
@@ -34,7 +34,7 @@ class Entry:
     changed: tuple[str, ...]  # settings that differ from the checkpoint's, and may
 
 
-def enter(config: Config) -> Entry:
+def enter(config: Config) -> StartPoint:
     """Finds the checkpoint to go on from, alone in the directory if it is there; every rank calls it.
 
     Raises `UserError` where another run is in the directory, or this one does not fit what is there.
@@ -72,7 +72,7 @@ def check_shared(run_dir: Path, token: str) -> None:
         time.sleep(0.2)
 
 
-def _enter(config: Config) -> Entry:
+def _enter(config: Config) -> StartPoint:
     run_dir = Path(config.train.run_dir)
     if config.resume != "never" and run_dir.is_dir():
         # A fresh one is claimed when there is something to write: a slip of the user's leaves no folder.
@@ -81,8 +81,8 @@ def _enter(config: Config) -> Entry:
             CheckpointDirectory(run_dir).recover()
     checkpoint = find_checkpoint(run_dir, config.resume)
     if checkpoint is None:
-        return Entry(None, own=False, saved_by=world_size(), trained=0, changed=())
-    changed = check_continuation(checkpoint, config)
+        return StartPoint(None, own=False, saved_by=world_size(), trained=0, changed=())
+    changed = check_resume(checkpoint, config)
     record = read_record(checkpoint)
     own = CheckpointDirectory(run_dir).holds(checkpoint)
-    return Entry(checkpoint, own, record.world_size, record.step, tuple(changed))
+    return StartPoint(checkpoint, own, record.world_size, record.step, tuple(changed))

@@ -7,8 +7,8 @@ from datetime import timedelta
 from vlm_uec.config import Config
 from vlm_uec.errors import Stopped
 from vlm_uec.ranks.health import Limits
-from vlm_uec.ranks.heartbeat import RankWatch
-from vlm_uec.ranks.rendezvous import meet
+from vlm_uec.ranks.heartbeat import HeartbeatMonitor
+from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest, listening
 from vlm_uec.run.loop import Run
 from vlm_uec.zero.engine import start_distributed, stop_distributed
@@ -17,8 +17,8 @@ from vlm_uec.zero.engine import start_distributed, stop_distributed
 def train(config: Config) -> None:
     """Trains as `config` says; every rank calls it. Raises `Stopped` where a signal ended it early."""
     guard, request = config.guard, StopRequest()
-    meeting = meet(guard.start_timeout)
-    watch = RankWatch(meeting, Limits(guard.rank_timeout, guard.stall_timeout), request)
+    meeting = rendezvous(guard.start_timeout)
+    watch = HeartbeatMonitor(meeting, Limits(guard.rank_timeout, guard.stall_timeout), request)
     with watch.guarding():
         # The watch ends a run that waits in vain: collectives themselves must not be less patient.
         start_distributed(meeting, timedelta(seconds=2 * guard.stall_timeout))

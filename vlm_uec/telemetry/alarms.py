@@ -43,9 +43,9 @@ class EntropyAlarm:
         self._entropies: list[float] = []
         self._state = ""
         for row in history:
-            self.see(row)
+            self.update(row)
 
-    def see(self, row: Mapping[str, float | None]) -> tuple[dict[str, float], str | None]:
+    def update(self, row: Mapping[str, float | None]) -> tuple[dict[str, float], str | None]:
         """The step's `alarm/...` metrics, and a line where an alarm begins or ends."""
         entropy = row.get(ENTROPY)
         if entropy is not None and math.isfinite(entropy):

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TextIO
 
 from vlm_uec.cli import forget_stdout
-from vlm_uec.ranks.heartbeat import RankWatch
+from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
 
@@ -36,7 +36,12 @@ class Display:
     """Prints on rank 0; silent elsewhere, until told where. The rank's watch hears everything."""
 
     def __init__(
-        self, *, active: bool, steps: int = 0, stream: TextIO = sys.stdout, watch: RankWatch | None = None
+        self,
+        *,
+        active: bool,
+        steps: int = 0,
+        stream: TextIO = sys.stdout,
+        watch: HeartbeatMonitor | None = None,
     ) -> None:
         self._watch = watch
         self._active, self._steps, self._stream = active, steps, stream

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.cli import tell
-from vlm_uec.escape import plain
+from vlm_uec.cli import log_stderr
+from vlm_uec.escape import escape
 from vlm_uec.io.durable import write_whole
 
 ID = "wandb_id"
@@ -58,15 +58,15 @@ class WandbTracker:
             allow_val_change=True,
         )
         self._run.define_metric("*", step_metric="step")
-        tell(f"wandb: {self._run.url or f'offline, under {run_dir}/wandb; wandb sync uploads it'}")
+        log_stderr(f"wandb: {self._run.url or f'offline, under {run_dir}/wandb; wandb sync uploads it'}")
 
     def _attempt(self, what: str, work: Callable[[], object]) -> None:
         try:
             work()
         except (Exception, SystemExit) as error:
             self._run = None
-            told = plain(" ".join(f"{type(error).__name__}: {error}".split()), 300)
-            tell(f"wandb: {what} ({told}); the run goes on without it")
+            told = escape(" ".join(f"{type(error).__name__}: {error}".split()), 300)
+            log_stderr(f"wandb: {what} ({told}); the run goes on without it")
 
 
 def _run_id(run_dir: Path) -> str:

@@ -123,7 +123,7 @@ class PassBudget:
     """Positions of a micro-batch, at most; half as many each time that one did not fit."""
 
     positions: int
-    tell: Callable[[int, str], None]  # the new number and why, to who must know of it at the next start
+    log_stderr: Callable[[int, str], None]  # the new number and why, to who must know of it at the next start
 
     def halve(
         self, trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int], error: Exception
@@ -143,6 +143,6 @@ class PassBudget:
                 "lower data.max_pixels or rollout.max_tokens, or take configs/zero3_offload.json"
             )
         self.positions = smaller
-        self.tell(smaller, where)
+        self.log_stderr(smaller, where)
         if world_size() > 1:
             raise RunFailed(f"{where}: resume=auto goes on with micro-batches of {smaller} positions")

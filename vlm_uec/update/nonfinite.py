@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vlm_uec.errors import RunFailed
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.update.learner import UpdateStats
 
 _NAMED = 8  # problems, in a line
@@ -18,7 +18,7 @@ class UpdateGuard:
         """`in_a_row`: those just before, of a run that goes on from a checkpoint."""
         self.limit, self.in_a_row = limit, in_a_row
 
-    def see(self, step: int, updates: Sequence[UpdateStats], say: Callable[[str], None]) -> None:
+    def check(self, step: int, updates: Sequence[UpdateStats], say: Callable[[str], None]) -> None:
         """Takes a step's updates in order; raises `RunFailed` at the limit."""
         for update in updates:
             if not update.skipped:
@@ -38,6 +38,6 @@ class UpdateGuard:
 
 def _names(suspects: Sequence[str]) -> str:
     more = len(suspects) - _NAMED
-    return ", ".join(plain(name, 60) for name in suspects[:_NAMED]) + (
+    return ", ".join(escape(name, 60) for name in suspects[:_NAMED]) + (
         f" and {more} more" if more > 0 else ""
     )

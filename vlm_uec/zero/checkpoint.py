@@ -18,7 +18,7 @@ from deepspeed.runtime.fp16.loss_scaler import LossScaler
 from deepspeed.runtime.zero.config import ZeroStageEnum
 
 from vlm_uec.errors import UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.ranks.collectives import barrier, on_first_rank, rank
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -39,7 +39,7 @@ def restricted_pickles(directory: Path) -> Iterator[None]:
             yield
     except (pickle.UnpicklingError, EOFError) as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        reason = plain(asked[1] if asked else str(error), 160)
+        reason = escape(asked[1] if asked else str(error), 160)
         raise UserError(
             f"{directory}: its ZeRO files hold more than weights ({reason}); resume=PATH picks another"
         ) from error

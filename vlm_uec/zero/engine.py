@@ -22,11 +22,11 @@ from vlm_uec.config import LoraConfig, OptimConfig
 from vlm_uec.errors import UserError
 from vlm_uec.model.adapters import merged, peft_config, save_adapters, without_adapters
 from vlm_uec.model.host_memory import keep_freed_memory
-from vlm_uec.model.load import progress_untold
+from vlm_uec.model.load import silence_progress
 from vlm_uec.model.packing import PackedBatch
 from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.collectives import gather_objects, world_size
-from vlm_uec.ranks.rendezvous import Meeting
+from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.types import EncodedPrompt
 from vlm_uec.zero.checkpoint import loading, restricted_pickles, universal_copy
 from vlm_uec.zero.config import offloads
@@ -37,7 +37,7 @@ ZERO_TAG = "zero"
 DEFAULT_TIMEOUT = timedelta(minutes=30)
 
 
-def start_distributed(meeting: Meeting, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+def start_distributed(meeting: Rendezvous, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
     """Makes the ranks that met a process group; `timeout`: how long a collective waits for one of them."""
     device = get_accelerator().device_name()
     bound = {}
@@ -146,7 +146,7 @@ class ZeroPolicy:
 
         Every rank calls it, each with those it is about to read.
         """
-        unknown = not all(self.policy.knows(encode(name)) for name in names)
+        unknown = not all(self.policy.has_cached_features(encode(name)) for name in names)
         tower = self.policy.tower
         with self._whole(tower) if any(gather_objects(unknown)) else nullcontext():
             return {name: self.policy.frozen_features(encode(name)).cpu() for name in names}
@@ -215,7 +215,7 @@ class ZeroPolicy:
         # Under ZeRO-3 transformers remembers renamings that loading never used, and would write
         # `model.model.layers`; with none remembered it writes the published names.
         model._weight_conversions = None
-        with progress_untold():
+        with silence_progress():
             model.save_pretrained(directory, state_dict=ours)
 
 

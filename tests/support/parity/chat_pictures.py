@@ -20,9 +20,9 @@ SIZES = [(84, 84), (300, 200), (31, 97), (640, 480), (20, 20), (200, 60)]
 
 def compare(size: tuple[int, int], ours: EncodedPrompt, theirs: EncodedPrompt) -> float:
     """The largest difference of a pixel; everything else must be equal."""
-    for name in ("input_ids", "grid", "positions"):
+    for name in ("input_ids", "image_grid_thw", "position_ids"):
         assert torch.equal(getattr(ours, name), getattr(theirs, name)), (size, name)
-    difference = float((ours.patches - theirs.patches).abs().max())
+    difference = float((ours.pixel_values - theirs.pixel_values).abs().max())
     assert difference <= TOLERANCE, (size, difference)
     return difference
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from vlm_uec.errors import RunFailed
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.rollout.engine import Sampling
 from vlm_uec.rollout.vllm.protocol import GREETING_S, Message, Wire, WireError
 from vlm_uec.rollout.vllm.weights import pieces
@@ -29,7 +29,7 @@ class Address:
     hint: str  # where it says what it suffers from
 
     def failed(self, why: str) -> RunFailed:
-        return RunFailed(f"vLLM server {self.host}:{self.port}: {plain(why, 300)}; see {self.hint}")
+        return RunFailed(f"vLLM server {self.host}:{self.port}: {escape(why, 300)}; see {self.hint}")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Link:
             "ends": sorted(ends),
             "weights": weights,
         }
-        self._send(head, {"prompt": prompt.input_ids, "features": features, "grid": prompt.grid})
+        self._send(head, {"prompt": prompt.input_ids, "features": features, "grid": prompt.image_grid_thw})
 
     def answer(self, seconds: float) -> Answer | None:
         """The next order that is done; None where none is within `seconds`."""

@@ -12,9 +12,9 @@ import torch
 
 from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.collectives import gather_lists, rank
-from vlm_uec.rollout.engine import FollowUp, OnProgress, Outline, Request, StreamKey, nothing_more
+from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, RolloutShape, StreamKey, nothing_more
 from vlm_uec.rollout.vllm.client import Address, Link, connected
-from vlm_uec.rollout.vllm.rollout import Ordered, Rollout, Scorer
+from vlm_uec.rollout.vllm.rollout import Rollout, Scorer, VllmRequestState
 from vlm_uec.rollout.vllm.weight_names import language_weights
 from vlm_uec.rollout.vllm.weights import BANNED, checksum, checksum_of_ids, digest_of
 from vlm_uec.types import Group, Response
@@ -57,10 +57,10 @@ class VllmEngine:
         return [groups[number] for number in sorted(groups)]
 
     def stream(
-        self, requests: Iterable[Request], outline: Outline, key: StreamKey, on_progress: OnProgress
+        self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
         """Every response when its group is done; every rank calls it, and takes at least the first."""
-        for _, group in self._sample(iter(requests), outline.responses, key, on_progress, nothing_more):
+        for _, group in self._sample(iter(requests), shape.responses, key, on_progress, nothing_more):
             yield from group.responses
 
     def _sample(
@@ -70,7 +70,7 @@ class VllmEngine:
         key: StreamKey,
         on_progress: OnProgress,
         follow_up: FollowUp,
-    ) -> Iterator[tuple[Ordered, Group]]:
+    ) -> Iterator[tuple[VllmRequestState, Group]]:
         self.policy.eval()
         weights = gather_lists(lambda: [self._refresh()] if rank() == 0 else [])[0]
         if not total:

@@ -14,7 +14,7 @@ from typing import IO
 
 from vlm_uec.config import Config, VllmConfig
 from vlm_uec.errors import RunFailed, UserError
-from vlm_uec.escape import plain
+from vlm_uec.escape import escape
 from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, ranks_here, world_size
 from vlm_uec.rollout.vllm.client import Address, connected
 from vlm_uec.rollout.vllm.server import KEY
@@ -175,4 +175,4 @@ def _first_line(stream: IO[str], seconds: float, on_wait: Callable[[], None]) ->
 def _last_line(log: Path) -> str:
     """Of what the server wrote before it ended: where Python says what it ended of."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return plain(lines[-1], 200) if lines else "it said nothing"
+    return escape(lines[-1], 200) if lines else "it said nothing"

@@ -11,7 +11,7 @@ import torch
 
 from vlm_uec.model.policy import Policy
 from vlm_uec.rng import keyed_generator
-from vlm_uec.rollout.engine import Asked, FollowUp, OnProgress, Progress, Request, StreamKey
+from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, RequestState, StreamKey
 from vlm_uec.rollout.sampling import Sampled
 from vlm_uec.rollout.vllm.client import Answer, Link
 from vlm_uec.rollout.vllm.scoring import score_responses
@@ -32,7 +32,7 @@ class Scorer:
     room: int  # positions of a pass
 
 
-class Ordered(Asked):
+class VllmRequestState(RequestState):
     """With its prompt's picture features, on the CPU."""
 
     def __init__(
@@ -61,14 +61,14 @@ class Rollout:
         self.banned = scorer.policy.head.banned.cpu()
         self.requests = enumerate(requests)
         self.on_progress, self.follow_up = on_progress, follow_up
-        self.pending: dict[int, tuple[Ordered, range]] = {}  # by the number of the order
-        self.waiting: deque[Ordered] = deque()  # follow-ups
+        self.pending: dict[int, tuple[VllmRequestState, range]] = {}  # by the number of the order
+        self.waiting: deque[VllmRequestState] = deque()  # follow-ups
         self.sent = 0
         self.total, self.finished, self.tokens = total, 0, 0
         self.mismatch = 0.0  # summed over all tokens
         self.reported = 0.0
 
-    def groups(self) -> Iterator[tuple[Ordered, Group]]:
+    def groups(self) -> Iterator[tuple[VllmRequestState, Group]]:
         """Each group when its last response came, the server never waiting for what is done with it."""
         self._report()
         while (ordered := self._order_one()) or self.pending:
@@ -101,15 +101,15 @@ class Rollout:
             self._send(order, run)
         return True
 
-    def _next(self) -> Ordered | None:
+    def _next(self) -> VllmRequestState | None:
         place, request = next(self.requests, (0, None))
         if request is None:
             return None
         with torch.no_grad():
             features = self.scorer.policy.picture_features(request.prompt).cpu()
-        return Ordered(request, place, features)
+        return VllmRequestState(request, place, features)
 
-    def _send(self, order: Ordered, run: range) -> None:
+    def _send(self, order: VllmRequestState, run: range) -> None:
         self.sent += 1
         self.pending[self.sent] = order, run
         prompt = order.request.prompt
@@ -124,7 +124,7 @@ class Rollout:
             weights=self.weights,
         )
 
-    def _take(self, answer: Answer) -> Ordered:
+    def _take(self, answer: Answer) -> VllmRequestState:
         """Scores what came, and files it."""
         if answer.number not in self.pending:
             raise self.link.distrusted(f"answers an order {answer.number} that it does not have")
@@ -157,14 +157,14 @@ class Rollout:
         if not logprobs.isfinite().all():
             raise self.link.distrusted(f"{request.prompt.problem_id}: a log-prob is not finite")
 
-    def _follow(self, order: Ordered, group: Group) -> None:
+    def _follow(self, order: VllmRequestState, group: Group) -> None:
         request = self.follow_up(group)
         if request is None:
             return
         if order.is_follow_up or request.prompt is not order.request.prompt:
             raise ValueError(f"{group.prompt.problem_id}: a follow-up comes after a request, with its prompt")
         self.total += len(request.indices)
-        self.waiting.append(Ordered(request, order.place, order.features, is_follow_up=True))
+        self.waiting.append(VllmRequestState(request, order.place, order.features, is_follow_up=True))
 
     def _check_mismatch(self) -> None:
         mean = self.mismatch / max(1, self.tokens)

@@ -34,7 +34,7 @@ def score_responses(
         batch = pack([Row(prompt, part)], [features]).to(policy.head.weight.device)
         assert batch.features is not None
         embeddings = policy.embed(batch.input_ids, batch.features)
-        hidden = policy.read(embeddings, batch.positions, attention_over(batch))[batch.predictors]
+        hidden = policy.hidden_states(embeddings, batch.position_ids, attention_over(batch))[batch.predictors]
         told = _score(policy, hidden, batch.targets, sampling)
         lengths = [len(tokens) for tokens in part]
         cut = {name: values.cpu().split(lengths) for name, values in told.items()}
