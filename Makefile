@@ -30,7 +30,7 @@ endif
 .PHONY: demo test test-vllm clean
 
 demo: $(VENV)/.installed
-	bash benchmarks/demo.sh "$(LAUNCH)"
+	bash examples/demo.sh "$(LAUNCH)"
 
 test: $(VENV)/.installed $(VENV)/.test-installed
 	ruff check

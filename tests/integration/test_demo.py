@@ -20,7 +20,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines on the console."""
     launcher = f"deepspeed --log_level error --num_accelerators 2 --master_port {free_port()}"
     sizes = (str(tmp_path_factory.mktemp("demo")), str(PROBLEMS), str(STEPS))
-    done = execute(["bash", "benchmarks/demo.sh", launcher, *sizes])
+    done = execute(["bash", "examples/demo.sh", launcher, *sizes])
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return done.stdout.splitlines()
 

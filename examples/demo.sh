@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The demo, step by step: data, Pass@k before, UEC-RL training under ZeRO-3, Pass@k after, report.
-# Usage: benchmarks/demo.sh "LAUNCHER AND ITS OPTIONS" [FOLDER PROBLEMS STEPS]
+# Usage: examples/demo.sh "LAUNCHER AND ITS OPTIONS" [FOLDER PROBLEMS STEPS]
 # With the last three, a small one into FOLDER: so many problems in each split, so many steps.
 set -euo pipefail
 
