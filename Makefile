@@ -1,5 +1,6 @@
 # make demo   fresh machine to result: learn geometry with the bundled tiny model
-# make test   fresh machine to verdict: lint, types and the whole test suite
+# make test   fresh machine to verdict: lint, types, unit tests and a few end-to-end runs
+# make test-all   the same with every test, the slow end-to-end runs included; CI runs this
 # make test-vllm   the tests of the vLLM engine, with vLLM for CPUs in an environment of its own (3.5 GB)
 #
 # Without a GPU, plain pip fetches gigabytes of CUDA with torch. To avoid it, name PyTorch's CPU index
@@ -27,15 +28,20 @@ else
 LAUNCH := deepspeed --log_level error
 endif
 
-.PHONY: demo test test-vllm clean
+.PHONY: demo lint test test-all test-vllm clean
 
 demo: $(VENV)/.installed
 	bash examples/demo.sh "$(LAUNCH)"
 
-test: $(VENV)/.installed $(VENV)/.test-installed
+lint: $(VENV)/.installed
 	ruff check
 	ruff format --check
 	mypy
+
+test: lint $(VENV)/.test-installed
+	pytest -m "not slow"
+
+test-all: lint $(VENV)/.test-installed
 	pytest
 
 test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed
@@ -52,7 +58,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 # loads it from a folder of its own.
 $(VENV)/.test-installed: $(VENV)/.installed
 	pip install --quiet --no-deps --target $(VENV)/parity torchvision==0.28.0 \
-		|| echo "torchvision is not to be had here: its parity test will be skipped"
+		|| echo "torchvision is not available: its parity test will be skipped"
 	touch $@
 
 # It pins a torch and a transformers of its own. Two libraries of audio and video that it brings along do not

@@ -23,6 +23,8 @@ from benchmarks.robustness.fuzz_inputs import (
 )
 from vlm_uec.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 # Seeds that nothing was developed on: 1 to 9 were.
 SEEDS = {"config": 20261, "dataset": 20262}
 COUNT = 2000

@@ -11,6 +11,8 @@ import pytest
 from benchmarks.study.tasks import HABITS, KIND, KNOWN, TAUGHT, Habit, lessons, problems
 from data_prep.synthetic.problems import Split
 
+pytestmark = pytest.mark.slow
+
 HABIT = {habit.kind: habit for habit in HABITS}
 
 

@@ -26,7 +26,11 @@ def _picture(seed: int, height: int = 4, width: int = 6) -> UInt8Pixels:
 
 
 def _same(one: UInt8Pixels | None, other: UInt8Pixels) -> bool:
-    return one is not None and one.grid == other.grid and np.array_equal(one.values, other.values)
+    return (
+        one is not None
+        and one.image_grid_thw == other.image_grid_thw
+        and np.array_equal(one.values, other.values)
+    )
 
 
 def test_pictures_come_back_as_they_were() -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from benchmarks.study.interval_coverage import POPULATIONS, Estimand, N, coverage, population
 from eval.intervals import bootstrap_interval, bootstrap_intervals, paired_interval, paired_intervals
 
+pytestmark = pytest.mark.slow
+
 
 def test_bootstrap_interval() -> None:
     values = [0.0, 1.0] * 200

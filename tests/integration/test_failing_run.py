@@ -14,7 +14,7 @@ import pytest
 from tests.support.launch import metrics, synthetic_data, workspace
 from tests.support.rank_processes import Ranks
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 OPTIONS = (
     "train.steps=4",

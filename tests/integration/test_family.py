@@ -11,7 +11,7 @@ from tests.support.launch import metrics
 from tests.support.variants import ALGORITHMS, variants
 from vlm_uec.config import load_config
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 

@@ -32,7 +32,7 @@ from vlm_uec.checkpoint.manifest import read_manifest, verify
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.hub import model_fingerprint
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 OPTIONS = (
     "train.steps=4",

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.launch import ROOT, execute, free_port
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "own_data.md"
 BLOCK = re.compile(r"^```\w*\n(?:# (mine/\S+)\n)?(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = ("python ", "OMP_NUM_THREADS=1 ")

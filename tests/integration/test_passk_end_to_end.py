@@ -16,7 +16,7 @@ import pytest
 from data_prep.__main__ import main as data_prep
 from tests.support.launch import GEOMETRY3K, execute, geometry3k_data, launch, model_copy, start, workspace
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 N, KILLS = 16, 3
 SAMPLING = (

@@ -15,7 +15,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from tests.support.launch import metrics, model_copy
 from tests.support.variants import PARTS, variants
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
 from vlm_uec.io.disk_space import writing_to
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 

@@ -13,7 +13,7 @@ from vlm_uec.ranks.logs import log_of
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from vlm_uec.cli import tell
+from vlm_uec.cli import log_stderr
 from vlm_uec.ranks import logs
 logs.rank = lambda: {rank}
 print("before")
@@ -22,7 +22,7 @@ try:
         print("printed")
         print("warned", file=sys.stderr)
         os.write(2, b"from a library in C\\n")
-        tell("told")
+        log_stderr("told")
         {work}
 finally:
     print("after")

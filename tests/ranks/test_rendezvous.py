@@ -32,8 +32,8 @@ def test_an_environment_of_a_rank_in_part_is_told(monkeypatch: pytest.MonkeyPatc
 
 OTHER = """
 import time
-from vlm_uec.ranks.rendezvous import meet
-meeting = meet(20)
+from vlm_uec.ranks.rendezvous import rendezvous
+meeting = rendezvous(20)
 meeting.store.set("said", "hello")
 time.sleep(60)
 """

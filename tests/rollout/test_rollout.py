@@ -413,7 +413,7 @@ def test_few_prefix_groups_make_responses_wait_and_change_no_token(
     requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
     follow_up = _exploring(["long", "short"], 10, Sampling(1.3, 1.0, max_tokens=40))
     expected = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
-    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: prefix_groups)
+    monkeypatch.setattr(rollout_slots, "prefix_group_count", lambda slots, group: prefix_groups)
     groups = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
     for group, other in zip(groups, expected, strict=True):
         assert group.prompt is other.prompt
@@ -441,7 +441,7 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
     prefix_groups: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither before the first step nor after one in which everything ended, explored prompts included."""
-    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: prefix_groups)
+    monkeypatch.setattr(rollout_slots, "prefix_group_count", lambda slots, group: prefix_groups)
     idle: list[int] = []
     waited: list[bool] = []
     settle = native._Rollout._refill

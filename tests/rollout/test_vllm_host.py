@@ -25,7 +25,7 @@ from vlm_uec.rollout.vllm.host import LOG, VllmHost, command_of, environment_of
 from vlm_uec.rollout.vllm.server import main as server_main
 from vlm_uec.rollout.vllm.server import read_options
 
-STAND_IN = ROOT / "tests" / "tiny_vllm_server.py"
+STAND_IN = ROOT / "tests" / "support" / "tiny_vllm_server.py"
 
 
 @pytest.fixture

@@ -61,9 +61,9 @@ def test_a_step_without_entropy_is_left_out() -> None:
 def test_a_run_that_goes_on_has_the_alarms_of_one_that_never_stopped(cut: int) -> None:
     rows = [{"entropy/exact": value} for value in (1.0, 1.0, 0.5, 0.1, 0.1, 0.1, 2.0, 9.0)]
     whole = EntropyAlarm(BAND)
-    told = [whole.see(row) for row in rows]
+    told = [whole.update(row) for row in rows]
     resumed = EntropyAlarm(BAND, rows[:cut])
-    assert [resumed.see(row) for row in rows[cut:]] == told[cut:]
+    assert [resumed.update(row) for row in rows[cut:]] == told[cut:]
 
 
 def test_an_entropy_that_is_not_finite_is_left_out() -> None:

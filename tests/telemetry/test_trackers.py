@@ -20,7 +20,7 @@ from vlm_uec.preflight import preflight
 from vlm_uec.run.recorder import Recorder
 from vlm_uec.telemetry.trackers import TensorBoardTracker, check_trackers
 
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parents[1] / "support" / "plugins"
 VALUES = {"reward/accuracy": 0.5, "entropy/exact": 1.25, "loss/policy": None}
 
 

@@ -151,7 +151,7 @@ class PromptEncoder:
         self, name: str, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]
     ) -> EncodedPrompt:
         input_ids = torch.tensor(self._input_ids(messages, pictures), dtype=torch.int64)
-        patches, grid = self._levels.patches(pictures)
+        patches, grid = self._levels.pixel_values(pictures)
         positions = mrope_positions(input_ids, grid, self.image_pad_id, self.image_processor.merge_size)
         return EncodedPrompt(name, input_ids, patches, grid, positions)
 

@@ -84,7 +84,7 @@ class PictureStore:
         if written < len(data):
             self._limit = 0
             return
-        place = _Place(file, self._size, picture.grid, picture.values.shape[2])
+        place = _Place(file, self._size, picture.image_grid_thw, picture.values.shape[2])
         self._places[key] = self._unshared[key] = place
         self._size += len(data)
 

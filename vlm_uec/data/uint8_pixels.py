@@ -24,7 +24,7 @@ class UInt8Pixels:
     """A picture at the policy's size: one byte a channel and pixel, in the order of its patches."""
 
     values: np.ndarray  # [N, 3, 14 * 14] uint8
-    grid: tuple[int, int, int]  # time, height, width in patches
+    image_grid_thw: tuple[int, int, int]  # time, height, width in patches
 
 
 class LevelProcessor:
@@ -46,7 +46,7 @@ class LevelProcessor:
         values, grid = self._processed(image, scaled=False)
         return UInt8Pixels(values[:, :, 0].astype(np.uint8), grid)
 
-    def patches(self, pictures: Sequence[UInt8Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
+    def pixel_values(self, pictures: Sequence[UInt8Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches [N, 1176] float32 and grid [images, 3] int64 (time, height, width in patches)."""
         total = sum(len(picture.values) for picture in pictures)
         # torch's own memory: the last bits of a matrix product can follow the alignment of its operands.
@@ -59,7 +59,7 @@ class LevelProcessor:
                 # A still picture: every frame of a patch is the same.
                 rows[start:stop, channel] = self._floats[channel].take(picture.values[:, channel])[:, None]
             start = stop
-        grid = torch.tensor([picture.grid for picture in pictures], dtype=torch.int64)
+        grid = torch.tensor([picture.image_grid_thw for picture in pictures], dtype=torch.int64)
         return patches.flatten(1), grid.reshape(-1, 3)
 
     def _float_table(self, side: int) -> np.ndarray:
