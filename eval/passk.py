@@ -10,13 +10,15 @@ import argparse
 import os
 import sys
 from datetime import timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
 
 from eval.arguments import check_arguments, check_comparison, parse_arguments
 from vlm_uec.cli import exit_code_of
 
-MAX_WAIT = timedelta(
-    days=2
-)  # of one rank for another: shares of a large evaluation end at very different times
+# One rank waits this long for another: shares of a large evaluation end at very different times.
+MAX_WAIT = timedelta(days=2)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+
 from eval.arguments import K_HELP, check_seed, checked_ks
 from eval.mathvista import official_score
 from eval.outcome import write_outcome

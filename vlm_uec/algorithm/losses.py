@@ -8,8 +8,6 @@ from typing import Literal
 
 import torch
 
-from vlm_uec.config import LossConfig
-
 Aggregation = Literal["token_mean", "sequence_mean", "constant"]
 KLEstimator = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -227,47 +225,11 @@ def entropy_bonus(entropy: torch.Tensor, coefficient: float) -> torch.Tensor:
 def covariance_selection(logprobs: torch.Tensor, advantages: torch.Tensor, fraction: float) -> torch.Tensor:
     """Which tokens ([T] bool) are the `fraction` of largest (log p - mean)(A - mean), at least one of any.
 
-    KL-Cov (arXiv 2505.22617): those that pull entropy down most; a KL to the old policy is put on them alone.
-    Of equals the first.
+    KL-Cov (arXiv 2505.22617): the tokens that lower entropy most; only they get a KL to the old policy.
+    Ties go to the earliest token.
     """
     covariance = (logprobs - logprobs.mean()) * (advantages - advantages.mean())
     count = min(len(logprobs), max(1, int(fraction * len(logprobs))))
     chosen = torch.zeros_like(logprobs, dtype=torch.bool)
     chosen[covariance.argsort(descending=True, stable=True)[:count]] = True
     return chosen
-
-
-def surrogate(
-    loss: LossConfig,
-    logprobs: torch.Tensor,
-    old_logprobs: torch.Tensor,
-    advantages: torch.Tensor,
-    lengths: Sequence[int],
-) -> SurrogateTerms:
-    """The objective named by `loss.name`, all [T]; `lengths` of the pass's responses, in order."""
-    if loss.name == "gspo":
-        return sequence_surrogate(
-            logprobs, old_logprobs, advantages, lengths, clip_low=loss.clip_low, clip_high=loss.clip_high
-        )
-    if loss.name == "cispo":
-        return clipped_weight(
-            logprobs, old_logprobs, advantages, clip_low=loss.clip_low, clip_high=loss.clip_high
-        )
-    if loss.name == "sapo":
-        return soft_gate(
-            logprobs,
-            old_logprobs,
-            advantages,
-            tau_positive=loss.tau_positive,
-            tau_negative=loss.tau_negative,
-        )
-    if loss.name == "unclipped":
-        return unclipped_surrogate(logprobs, old_logprobs, advantages)
-    return clipped_surrogate(
-        logprobs,
-        old_logprobs,
-        advantages,
-        clip_low=loss.clip_low,
-        clip_high=loss.clip_high,
-        dual_clip=loss.dual_clip,
-    )

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vlm_uec.config import OBJECTIVES, SWITCHES, Config
+from vlm_uec.algorithm.objectives import OBJECTIVES
+from vlm_uec.config import SWITCHES, Config
 from vlm_uec.config.fields import ConfigKey, config_keys, section_of
 from vlm_uec.config.file import MAX_BYTES
 from vlm_uec.config.rules import RULES
@@ -89,8 +90,8 @@ def config_page() -> str:
 
 def _objectives() -> str:
     rows = []
-    for name, keys in OBJECTIVES.items():
-        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(keys)]
+    for name, objective in OBJECTIVES.items():
+        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(objective.preset)]
         rows.append(f"| `{name}` | {', '.join(settings) or 'nothing'} |")
     return "\n".join(rows)
 

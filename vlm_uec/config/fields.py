@@ -5,13 +5,14 @@ Error messages and docs/config.md both speak from here, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", NoneType: "null"}
 _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -25,6 +26,21 @@ class ConfigKey:
     takes: str
     default: str | None  # as YAML writes it; None where it must be given
     description: str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A constraint on text: one of the names of a table, as the table is when a config is checked."""
+
+    choices: Callable[[], Iterable[str]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: str) -> str:
+        if value not in self.choices():
+            raise PydanticCustomError("one_of", "not one of the choices")
+        return value
 
 
 def config_keys(section: type[BaseModel], prefix: str = "") -> dict[str, ConfigKey]:
@@ -47,6 +63,9 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def takes(field: FieldInfo) -> str:
     """What may be written there: `number > 0 and <= 4`, `"fp32" or "bf16"`, `whole number >= 8 or null`."""
+    for constraint in field.metadata:
+        if isinstance(constraint, OneOf):
+            return either(f'"{choice}"' for choice in constraint.choices())
     return _in_words(field.annotation, _bounds(field.metadata))
 
 

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import torch
 
-from vlm_uec.algorithm import losses as objective
 from vlm_uec.algorithm.entropy import covariance_terms, predicted_entropy_change
 from vlm_uec.algorithm.losses import (
     KL_ESTIMATORS,
@@ -26,6 +25,7 @@ from vlm_uec.algorithm.losses import (
     token_weights,
     truncated_importance_weights,
 )
+from vlm_uec.algorithm.objectives import surrogate
 from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.config import LossConfig
 from vlm_uec.model.packing import PackedBatch, Row, pack
@@ -286,9 +286,9 @@ class Learner:
         """One forward and backward pass; the new log-probs [T], without gradient."""
         logprobs, entropy = self.policy.forward(packed)
         terms = _TokenTerms.of(items, logprobs)
-        surrogate, kl = self._terms(logprobs, terms)
+        objective, kl = self._terms(logprobs, terms)
         share = terms.weight * (0.0 if micro.filler else 1.0)
-        policy_loss, kl_loss = (surrogate.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
+        policy_loss, kl_loss = (objective.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
         loss = policy_loss + kl_loss + (self._added(logprobs, entropy, terms) * share).sum()
         self.policy.backward(loss * world_size())
         if not micro.filler:
@@ -297,14 +297,14 @@ class Learner:
             sums.add("policy_loss", policy_loss)
             sums.add("kl_loss", kl_loss)
             sums.add("kl", kl)
-            sums.add("ratio", surrogate.ratio)
+            sums.add("ratio", objective.ratio)
             if self.measure_entropy:
                 sums.add("entropy", entropy)
-            sums.add("clipped_low", surrogate.clipped_low)
-            sums.add("clipped_high", surrogate.clipped_high)
+            sums.add("clipped_low", objective.clipped_low)
+            sums.add("clipped_high", objective.clipped_high)
             for source in ["replay"] if replayed else SOURCES:
                 sums.add(f"covariance/{source}", covariance * terms.of_source(source))
-            sums.peak("ratio_max", surrogate.ratio)
+            sums.peak("ratio_max", objective.ratio)
             sums.count("read", len(logprobs))
             sums.count("unique_tokens", sum(row.length for row in micro.rows) + len(items))
         return logprobs.detach()
@@ -321,13 +321,14 @@ class Learner:
         return added
 
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
-        surrogate = objective.surrogate(self.loss, logprobs, terms.old, terms.advantage, terms.lengths)
-        if self.loss.importance_cap is not None:
-            importance = truncated_importance_weights(terms.old, terms.behaviour, self.loss.importance_cap)
-            surrogate = SurrogateTerms(**{**vars(surrogate), "loss": surrogate.loss * importance})
+        loss, settings = self.loss, vars(self.loss)
+        objective = surrogate(loss.name, settings, logprobs, terms.old, terms.advantage, terms.lengths)
+        if loss.importance_cap is not None:
+            importance = truncated_importance_weights(terms.old, terms.behaviour, loss.importance_cap)
+            objective = replace(objective, loss=objective.loss * importance)
         if terms.reference is None:
-            return surrogate, torch.zeros_like(logprobs)
-        return surrogate, KL_ESTIMATORS[self.loss.kl_estimator](logprobs, terms.reference)
+            return objective, torch.zeros_like(logprobs)
+        return objective, KL_ESTIMATORS[loss.kl_estimator](logprobs, terms.reference)
 
     def _stats(
         self,
