@@ -7,7 +7,7 @@ are part of the checkpoint; both log-probs of a sampled token are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vlm_uec.algorithm.pending import PendingQueue
@@ -24,7 +24,6 @@ from vlm_uec.config import Config
 from vlm_uec.data.schedule import Schedule
 from vlm_uec.rng import keyed_generator
 from vlm_uec.rollout.engine import OnProgress
-from vlm_uec.telemetry.display import Display
 from vlm_uec.timers import PhaseTimer
 from vlm_uec.types import Trajectory
 from vlm_uec.update.learner import Learner, UpdateStats
@@ -71,13 +70,16 @@ class Trainer:
         learner: Learner,
         schedule: Schedule,
         timer: PhaseTimer,
-        display: Display,
+        *,
+        announce: Callable[[str], None],
+        report: Callable[[str], None],
         on_progress: OnProgress,
     ) -> None:
-        """`on_progress` hears of a rollout while it runs, and may raise to abandon it."""
+        """`announce` is called with the name of each phase, `report` with a line for the user, and
+        `on_progress` during a rollout, which it may abandon by raising."""
         self.config, self.policy, self.collector, self.learner = config, policy, collector, learner
-        self.schedule, self.timer, self.display = schedule, timer, display
-        self.on_progress = on_progress
+        self.schedule, self.timer = schedule, timer
+        self.announce, self.report, self.on_progress = announce, report, on_progress
         self.restore(TrainState())
 
     def restore(self, state: TrainState) -> None:
@@ -108,7 +110,7 @@ class Trainer:
 
     def _rollout(self, step: int) -> Experience:
         problems = self.schedule.step(step)
-        self.display.doing(f"step {step}: rollout")
+        self.announce(f"step {step}: rollout")
         with self.timer.phase("rollout"), self.policy.gathered():
             return self.collector.collect(problems, step, self.timer, self.on_progress)
 
@@ -132,14 +134,14 @@ class Trainer:
         batch = self.pending.pop(self.config.unit if self.config.pending.enabled else 1)
         if not batch:
             return Update()
-        self.display.doing(f"step {step}: update on {len(batch)} trajectories")
+        self.announce(f"step {step}: update on {len(batch)} trajectories")
         with self.timer.phase("old"):
             old = self.learner.old_logprobs(batch)
         with self.timer.phase("reference"):
             reference = self.learner.reference_logprobs(batch)
         with self.timer.phase("update"):
             scored, stats = self.learner.update(batch, old, reference)
-        self.guard.check(step, stats, self.display.line)
+        self.guard.check(step, stats, self.report)
         if self.config.stabilizer.enabled:
             self.replay.add(scored)
         return Update(tuple(batch), tuple(stats))
@@ -152,8 +154,8 @@ class Trainer:
         replayed = self.replay.sample(self.config.unit, uniforms)
         if not replayed:
             return Update()
-        self.display.doing(f"step {step}: replay of {len(replayed)} trajectories")
+        self.announce(f"step {step}: replay of {len(replayed)} trajectories")
         with self.timer.phase("replay"):
             stats = self.learner.replay(replayed)
-        self.guard.check(step, stats, self.display.line)
+        self.guard.check(step, stats, self.report)
         return Update(tuple(item.trajectory for item in replayed), tuple(stats))

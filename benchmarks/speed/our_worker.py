@@ -141,7 +141,17 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
     display = Display(active=False, stream=StringIO())
     ids = tuple(sorted(prompts.problems))
     schedule = Schedule([Part("", ids, config.rollout.prompts)], config.train.seed)
-    trainer = Trainer(config, policy, collector, learner, schedule, timer, display, display.progress)
+    trainer = Trainer(
+        config,
+        policy,
+        collector,
+        learner,
+        schedule,
+        timer,
+        announce=display.doing,
+        report=display.line,
+        on_progress=display.progress,
+    )
     return trainer, timer, prompts.tokens
 
 

@@ -46,7 +46,7 @@ from benchmarks.study.runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_a
 from benchmarks.study.tables import tables
 from vlm_uec.cli import exit_code_of
 from vlm_uec.errors import UserError
-from vlm_uec.telemetry.writers import to_json
+from vlm_uec.io.strict_json import to_json
 
 TOKENS = 1_000_000
 FOLLOWED = ("UEC", "UEC, no retention")  # compared with GRPO on the way as well

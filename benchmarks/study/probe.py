@@ -36,7 +36,7 @@ from vlm_uec.model.packing import PackedBatch, Row, pack
 from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest
-from vlm_uec.run.loop import Run
+from vlm_uec.run.components import Components, build_components
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 from vlm_uec.update.learner import Learner, PromptTable
 from vlm_uec.update.microbatches import PassBudget
@@ -109,7 +109,7 @@ class Descent:
 class Prober:
     """A copy of the policy, and what it is asked."""
 
-    def __init__(self, config: Config, run: Run) -> None:
+    def __init__(self, config: Config, run: Components) -> None:
         self.config, self.run = config, run
         model = load_model(config.model.path, config.model.precision, checkpointing=False)
         banned = banned_ids(model.model.language_model.vocab_size, run.encoder.tokenizer)
@@ -158,7 +158,7 @@ class Prober:
         explored: list[Trajectory] = []
         with run.policy.gathered():
             for ahead in range(1, BATCHES + 1):
-                names = run.schedule.step(step + ahead)
+                names = run.trainer.schedule.step(step + ahead)
                 key = 1_000_000 + step * BATCHES + ahead
                 experience = run.collector.collect(names, key, run.timer, lambda progress: None)
                 regular += experience.regular
@@ -248,7 +248,7 @@ def main() -> None:
     config = load_config(CONFIG, [*overrides, "algorithm=uec"])
     start_distributed(rendezvous())
     torch.set_num_threads(1)
-    run = Run(config, StopRequest())
+    run = build_components(config, StopRequest())
     prober = Prober(config, run)
     probes: list[Probe] = []
     for step in range(1, STEPS + 1):

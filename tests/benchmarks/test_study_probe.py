@@ -48,7 +48,9 @@ class FakeRun:
         banned = banned_ids(model.model.language_model.vocab_size, self.encoder.tokenizer)
         self.weights = Policy(model, banned, frozen_parts(self.config))
         self.policy = SimpleNamespace(gathered=self._gathered)
-        self.schedule = SimpleNamespace(step=lambda step: (EASY, HARD))
+        self.trainer = SimpleNamespace(
+            schedule=SimpleNamespace(step=lambda step: (EASY, HARD))
+        )
         self.timer = None
         self.collector = SimpleNamespace(collect=self._collect)
         self.trainer = SimpleNamespace(replay=SimpleNamespace(items=self._replay))

@@ -27,8 +27,7 @@ from tests.support.launch import (
 )
 from vlm_uec.io import disk_space as writable
 from vlm_uec.ranks.rendezvous import Rendezvous
-from vlm_uec.run import loop as run
-from vlm_uec.run import session
+from vlm_uec.run import components, session
 from vlm_uec.telemetry.display import Display
 
 RECIPE = "configs/tiny_cpu.yaml"
@@ -78,7 +77,7 @@ def _start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
     monkeypatch.setattr(session, "rendezvous", lambda timeout: Rendezvous(None, 0, 1))
     # Its default stream is that of the import, which a test before this one may have closed.
-    monkeypatch.setattr(run, "Display", partial(Display, stream=StringIO()))
+    monkeypatch.setattr(components, "Display", partial(Display, stream=StringIO()))
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_no_usable_row(fails_here: Callable[[str], str], tmp_path: Path) -> None
 
 
 def test_more_ranks_than_prompts(fails_here: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "world_size", lambda: 20)
+    monkeypatch.setattr(components, "world_size", lambda: 20)
     assert "rollout.prompts 16 is below the number of ranks 20; start fewer" in fails_here("train.seed=1")
 
 
@@ -177,7 +176,7 @@ def test_a_damaged_checkpoint(
     settings = ["--config", str(ROOT / RECIPE), *SHORT, *paths, "train.steps=5", "resume=auto"]
     monkeypatch.setattr(sys, "argv", ["train.py", *settings])
     _start_nothing(monkeypatch)
-    monkeypatch.setattr(run, "build_policy", _no_model)
+    monkeypatch.setattr(components, "build_policy", _no_model)
     assert train.main() == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"error: {weights}: another content than was written; resume=PATH picks another checkpoint"

@@ -140,10 +140,10 @@ def test_two_ranks_to_one_and_back(whole: Path) -> None:
     second = run_dir / "checkpoints" / "step_000002"
     with Ranks(run_dir, synthetic_data(), *OPTIONS, "train.steps=3", f"resume={second}", ranks=1) as one:
         assert one.codes() == [0], one.output
-        assert "written on 2 rank(s), goes on on 1" in one.output
+        assert "checkpoint written by 2 rank(s), resuming on 1" in one.output
     with Ranks(run_dir, synthetic_data(), *OPTIONS) as two:
         assert two.codes() == [0, 0], two.output
-        assert "written on 1 rank(s), goes on on 2" in two.output
+        assert "checkpoint written by 1 rank(s), resuming on 2" in two.output
     rows = told(run_dir)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert rows[:2] == told(whole)[:2]

@@ -6,7 +6,6 @@ are the real ones.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +20,9 @@ from tests.support.fakes import make_config
 from vlm_uec.checkpoint import Contents
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.ranks.signals import StopRequest
-from vlm_uec.run import loop as run_module
-from vlm_uec.run.loop import Run
+from vlm_uec.run import loop
+from vlm_uec.run.components import Components
+from vlm_uec.run.loop import TrainingLoop
 from vlm_uec.telemetry.display import Display
 from vlm_uec.timers import PhaseTimer
 
@@ -47,23 +47,16 @@ class Scene:
         self.did.append(what)
 
 
-def _run(
+def _parts(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None = None, *overrides: str
-) -> Run:
-    """Three steps, validated at the second and the last, saved at the last; from `state`, its own."""
-    run = cast(Run, object.__new__(Run))
-    run.config = make_config(f"train.steps={STEPS}", "train.eval_every=2", "train.save_every=9", *overrides)
-    run.request, run.display, run.timer = (
-        scene.request,
-        Display(active=False, stream=StringIO()),
-        PhaseTimer(),
-    )
-    run.run_dir, run.origin, run.host = Path(), cast(Any, None), None
-    run.entry = cast(Any, SimpleNamespace(checkpoint=None, own=state is not None))
-    run.state = state or TrainState()
+) -> SimpleNamespace:
+    """Stand-ins for three steps: validated at the second and the last, saved at the last, from `state`."""
+    current = state.step if state else 0
 
     def step(number: int) -> Any:
+        nonlocal current
         scene.enters(f"rollout {number}")
+        current = number
         scene.enters(f"update {number}")
         return SimpleNamespace(experience=SimpleNamespace(response_tokens=100))
 
@@ -72,8 +65,8 @@ def _run(
         yield
 
     def measure(on_progress: Callable[..., None]) -> dict[str, float]:
-        scene.enters(f"validation {run.step}")
-        return {"eval/pass@1": run.step / 10}
+        scene.enters(f"validation {current}")
+        return {"eval/pass@1": current / 10}
 
     def trained_state(step: int, metrics: dict[str, float], *, finished: bool) -> TrainState:
         return TrainState(step, metrics=dict(metrics), finished=finished)
@@ -81,10 +74,6 @@ def _run(
     def save(run_dir: Path, contents: Contents, *_: Any) -> None:
         scene.saved.append(contents.state)
 
-    run.trainer = cast(Any, SimpleNamespace(step=step, state=trained_state))
-    run.policy = cast(Any, SimpleNamespace(gathered=gathered, save=None))
-    run.validation = cast(Any, SimpleNamespace(measure=measure))
-    run.collector = cast(Any, SimpleNamespace(text=None))
     recorder = SimpleNamespace(
         samples=lambda step, rows: None,
         alarms=lambda values, say: {},
@@ -98,12 +87,30 @@ def _run(
         "step_metrics": lambda step, outcome: {"reward": step},
         "sample_rows": lambda outcome, text: [],
     }.items():
-        monkeypatch.setattr(run_module, name, stand_in)
-    monkeypatch.setattr(Run, "_buffers", lambda self: {})
-    monkeypatch.setattr(Run, "_speed", lambda self, times: {})
-    monkeypatch.setattr(Run, "_export", lambda self: scene.did.append("export"))
-    run.spent = defaultdict(float)
-    return run
+        monkeypatch.setattr(loop, name, stand_in)
+    monkeypatch.setattr(TrainingLoop, "_buffers", lambda self: {})
+    monkeypatch.setattr(TrainingLoop, "_speed", lambda self, times: {})
+    monkeypatch.setattr(TrainingLoop, "_export", lambda self: scene.did.append("export"))
+    return SimpleNamespace(
+        config=make_config(f"train.steps={STEPS}", "train.eval_every=2", "train.save_every=9", *overrides),
+        request=scene.request,
+        display=Display(active=False, stream=StringIO()),
+        timer=PhaseTimer(),
+        run_dir=Path(),
+        origin=None,
+        host=None,
+        start=SimpleNamespace(checkpoint=None, own=state is not None),
+        state=state or TrainState(),
+        trainer=SimpleNamespace(step=step, state=trained_state),
+        policy=SimpleNamespace(gathered=gathered, save=None),
+        validation=SimpleNamespace(measure=measure),
+        collector=SimpleNamespace(text=None),
+        on_progress=None,
+    )
+
+
+def _execute(parts: SimpleNamespace) -> int | None:
+    return loop.execute(cast(Components, parts))
 
 
 WHOLE = [
@@ -125,7 +132,7 @@ WHOLE = [
 
 def test_a_run_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    assert _run(scene, monkeypatch).execute() is None
+    assert _execute(_parts(scene, monkeypatch)) is None
     assert scene.did == WHOLE
     assert [(state.step, state.finished) for state in scene.saved] == [(3, True)]
 
@@ -136,7 +143,7 @@ def test_a_bound_of_sampled_tokens_ends_a_run_as_its_last_step_does(
 ) -> None:
     """A step samples 100: the one that reaches the bound is validated, saved and exported."""
     scene = Scene()
-    assert _run(scene, monkeypatch, None, f"train.max_response_tokens={bound}").execute() is None
+    assert _execute(_parts(scene, monkeypatch, None, f"train.max_response_tokens={bound}")) is None
     assert [state.metrics["response_tokens/total"] for state in scene.saved] == [100 * last]
     assert f"validation {last}" in scene.did
     assert scene.did[-2:] == ["export", "report"]
@@ -145,7 +152,7 @@ def test_a_bound_of_sampled_tokens_ends_a_run_as_its_last_step_does(
 def test_sampled_tokens_count_on_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     state = TrainState(1, metrics={"response_tokens/total": 100})
     scene = Scene()
-    assert _run(scene, monkeypatch, state, "train.max_response_tokens=200").execute() is None
+    assert _execute(_parts(scene, monkeypatch, state, "train.max_response_tokens=200")) is None
     assert [(one.step, one.metrics["response_tokens/total"]) for one in scene.saved] == [(2, 200)]
 
 
@@ -165,12 +172,12 @@ def test_a_stop_leaves_what_the_resumed_run_needs_to_do_all_the_rest(
 ) -> None:
     """Together the two do what one left in peace does, once each: no line twice, no validation left out."""
     stopped = Scene(stops_in=stops_in)
-    assert _run(stopped, monkeypatch).execute() == SIGTERM
+    assert _execute(_parts(stopped, monkeypatch)) == SIGTERM
     state = stopped.saved[-1]
     assert (state.step, state.finished) == (step, finished)
     assert "eval/pass@1" not in state.metrics or finished
     resumed = Scene()
-    assert _run(resumed, monkeypatch, state).execute() is None
+    assert _execute(_parts(resumed, monkeypatch, state)) is None
     assert stopped.did + resumed.did == WHOLE
 
 
@@ -178,14 +185,14 @@ def test_what_is_saved_already_is_not_saved_again(monkeypatch: pytest.MonkeyPatc
     """A stop in the first rollout after a resume: the checkpoint that it came from says it all."""
     scene = Scene(stops_in="rollout 3")
     state = TrainState(2, metrics={"reward": 2})
-    assert _run(scene, monkeypatch, state).execute() == SIGTERM
+    assert _execute(_parts(scene, monkeypatch, state)) == SIGTERM
     assert scene.saved == []
 
 
 def test_a_stop_while_the_model_was_loaded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     scene.request.hear(SIGTERM)
-    assert _run(scene, monkeypatch).execute() == SIGTERM
+    assert _execute(_parts(scene, monkeypatch)) == SIGTERM
     assert (scene.did, scene.saved) == ([], [])
 
 
@@ -193,8 +200,8 @@ def test_a_stop_after_the_last_step_leaves_the_export_to_the_next_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped = Scene()
-    run = _run(stopped, monkeypatch)
-    line = run_module.Recorder  # the stand-in
+    parts = _parts(stopped, monkeypatch)
+    line = loop.Recorder  # the stand-in
 
     def recorder(*arguments: Any, **options: Any) -> Any:
         made = line(*arguments, **options)
@@ -208,50 +215,50 @@ def test_a_stop_after_the_last_step_leaves_the_export_to_the_next_start(
         made.metrics = metrics
         return made
 
-    monkeypatch.setattr(run_module, "Recorder", recorder)
-    assert run.execute() == SIGTERM
+    monkeypatch.setattr(loop, "Recorder", recorder)
+    assert _execute(parts) == SIGTERM
     assert "export" not in stopped.did
     resumed = Scene()
-    assert _run(resumed, monkeypatch, stopped.saved[-1]).execute() is None
+    assert _execute(_parts(resumed, monkeypatch, stopped.saved[-1])) is None
     assert stopped.did + resumed.did == WHOLE
 
 
 def test_a_fault_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    run = _run(scene, monkeypatch)
+    parts = _parts(scene, monkeypatch)
 
     def fails(number: int) -> Any:
         raise RuntimeError("a fault")
 
-    run.trainer = cast(Any, SimpleNamespace(step=fails))
+    parts.trainer = SimpleNamespace(step=fails)
     with pytest.raises(RuntimeError, match="a fault"):
-        run.execute()
+        _execute(parts)
     assert scene.saved == []
 
 
 def test_a_sampler_of_its_own_is_there_for_the_rollouts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    run = _run(scene, monkeypatch)
-    run.host = cast(Any, _host(scene))
-    run.execute()
+    parts = _parts(scene, monkeypatch)
+    parts.host = _host(scene)
+    _execute(parts)
     assert scene.did[:2] == ["sampler opens", "rollout 1"]
     assert scene.did[-3:] == ["sampler closes", "export", "report"]
 
 
 def test_a_run_that_is_finished_starts_no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    run = _run(scene, monkeypatch, TrainState(step=STEPS))
-    run.host = cast(Any, _host(scene))
-    run.execute()
+    parts = _parts(scene, monkeypatch, TrainState(step=STEPS))
+    parts.host = _host(scene)
+    _execute(parts)
     assert "sampler opens" not in scene.did
 
 
 def test_a_stop_while_the_sampler_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(stops_in="rollout: the sampler starts")
-    run = _run(scene, monkeypatch)
+    parts = _parts(scene, monkeypatch)
     opens = lambda run_dir, on_wait: scene.enters("rollout: the sampler starts")  # noqa: E731
-    run.host = cast(Any, SimpleNamespace(open=opens))
-    assert run.execute() == SIGTERM
+    parts.host = SimpleNamespace(open=opens)
+    assert _execute(parts) == SIGTERM
     assert (scene.did, scene.saved) == ([], [])
 
 

@@ -209,16 +209,17 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     collector, learner = make_collector(config, scripts, policy), NotingLearner(policy)
     display = Display(active=False, steps=1, stream=StringIO())
     schedule = Schedule([Part("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
-    parts = (
+    trainer = Trainer(
+        config,
         cast(Any, policy),
         collector,
         cast(Any, learner),
         schedule,
         PhaseTimer(),
-        display,
-        display.progress,
+        announce=display.doing,
+        report=display.line,
+        on_progress=display.progress,
     )
-    trainer = Trainer(config, *parts)
     return trainer, learner
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from vlm_uec.config import load_config
 from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest
-from vlm_uec.run.loop import Run
+from vlm_uec.run.components import build_components
+from vlm_uec.run.loop import execute
 from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 
@@ -22,7 +23,8 @@ def main() -> None:
     runs = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
     start_distributed(rendezvous())
     for settings in runs.values():
-        Run(load_config("configs/tiny_cpu.yaml", settings), StopRequest()).execute()
+        config = load_config("configs/tiny_cpu.yaml", settings)
+        execute(build_components(config, StopRequest()))
     stop_distributed()
 
 

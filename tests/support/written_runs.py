@@ -14,7 +14,8 @@ from data_prep.writer import write_dataset
 from tests.support.fakes import make_config
 from tests.support.tiny import encoded
 from vlm_uec.config import dump_config
-from vlm_uec.telemetry.writers import RunWriter, to_json
+from vlm_uec.io.strict_json import to_json
+from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.types import Problem
 
 PHASES = ("rollout", "exploration", "reward", "update", "replay", "other")

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.errors import UserError
-from vlm_uec.telemetry.writers import RunWriter, read_jsonl, to_json
+from vlm_uec.io.strict_json import to_json
+from vlm_uec.telemetry.writers import RunWriter, read_jsonl
 
 
 def lines_of(run_dir: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from vlm_uec.checkpoint.storage import load_scored, load_trajectories, save_scored, save_trajectories
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
-from vlm_uec.telemetry.writers import to_json
+from vlm_uec.io.strict_json import to_json
 from vlm_uec.types import ScoredTrajectory, Trajectory
 
 RECORD = "state.json"

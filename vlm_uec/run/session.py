@@ -10,7 +10,8 @@ from vlm_uec.ranks.health import Limits
 from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest, listening
-from vlm_uec.run.loop import Run
+from vlm_uec.run.components import build_components
+from vlm_uec.run.loop import execute
 from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 
@@ -24,7 +25,7 @@ def train(config: Config) -> None:
         start_distributed(meeting, timedelta(seconds=2 * guard.stall_timeout))
         # Before this there is nothing to leave in order: a signal ends the process.
         with listening(request):
-            signum = Run(config, request, watch).execute()
+            signum = execute(build_components(config, request, watch))
             stop_distributed()
     if signum is not None:
         raise Stopped(signum)

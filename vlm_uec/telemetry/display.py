@@ -9,10 +9,9 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from vlm_uec.cli import forget_stdout
-from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
 
@@ -32,6 +31,14 @@ SHOWN = {
 }
 
 
+class PhaseListener(Protocol):
+    """Publishes what this rank does to the other ranks (`vlm_uec.ranks.heartbeat`)."""
+
+    def doing(self, what: str) -> None: ...
+
+    def moved(self) -> None: ...
+
+
 class Display:
     """Prints on rank 0; silent elsewhere, until told where. The rank's watch hears everything."""
 
@@ -41,7 +48,7 @@ class Display:
         active: bool,
         steps: int = 0,
         stream: TextIO = sys.stdout,
-        watch: HeartbeatMonitor | None = None,
+        watch: PhaseListener | None = None,
     ) -> None:
         self._watch = watch
         self._active, self._steps, self._stream = active, steps, stream

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 from vlm_uec.errors import UserError
 from vlm_uec.io.durable import write_whole
+from vlm_uec.io.strict_json import to_json
 
 METRICS = "metrics.jsonl"
 
@@ -72,11 +72,6 @@ class RunWriter:
         self.close()
 
 
-def to_json(row: Mapping[str, Any]) -> str:
-    """One valid JSON line; floats that are not finite become null, at the top level and in nested values."""
-    return json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
-
-
 def read_jsonl(path: Path, most: int = -1) -> list[dict[str, Any]]:
     """The rows of a file that may not exist yet. A last line that a crash tore off is left out.
 
@@ -119,16 +114,6 @@ def _rows_until(path: Path, last: int) -> list[dict[str, Any]]:
 def _step(row: Mapping[str, Any]) -> int:
     step = row.get("step")
     return step if isinstance(step, int) else sys.maxsize
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

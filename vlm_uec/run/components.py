@@ -1,0 +1,271 @@
+"""From config to the components of a run: data, policy, sampler, learner, trainer, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from vlm_uec.checkpoint import load_state
+from vlm_uec.checkpoint.state import Origin, TrainState
+from vlm_uec.cli import log_stderr
+from vlm_uec.collector import Collector, Judge
+from vlm_uec.config import Config
+from vlm_uec.data.dataset import data_fingerprint
+from vlm_uec.data.encode import PromptEncoder
+from vlm_uec.data.mixture import load_mixture
+from vlm_uec.data.prompts import PromptSet, prepare_prompts
+from vlm_uec.data.schedule import Schedule, parts_of
+from vlm_uec.errors import UserError
+from vlm_uec.hub import model_fingerprint
+from vlm_uec.model.load import end_ids, read_model_config
+from vlm_uec.preflight import preflight
+from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, world_size
+from vlm_uec.ranks.heartbeat import HeartbeatMonitor
+from vlm_uec.ranks.signals import StopRequest
+from vlm_uec.rewards import judge, load_reward_function, try_out
+from vlm_uec.rollout.engine import OnProgress, Progress, RolloutEngine
+from vlm_uec.rollout.native import NativeEngine
+from vlm_uec.rollout.vllm.engine import VllmEngine
+from vlm_uec.rollout.vllm.host import VllmHost
+from vlm_uec.run.budget import FILE, remember_budget, remembered_budget
+from vlm_uec.run.run_dir import StartPoint, enter
+from vlm_uec.run.validation import Validation
+from vlm_uec.telemetry.display import Display
+from vlm_uec.timers import PhaseTimer
+from vlm_uec.trainer import Trainer
+from vlm_uec.update.learner import Learner, PromptTable
+from vlm_uec.update.microbatches import PassBudget
+from vlm_uec.zero.build import build_policy, build_reference
+from vlm_uec.zero.config import layout, read_deepspeed_config
+from vlm_uec.zero.engine import ZeroPolicy
+
+
+@dataclass(frozen=True)
+class Components:
+    """Everything that a run on one rank is made of and that no step replaces."""
+
+    config: Config
+    request: StopRequest
+    display: Display
+    timer: PhaseTimer
+    start: StartPoint
+    state: TrainState  # the checkpoint's, less its buffers, which the trainer holds
+    origin: Origin
+    host: VllmHost | None
+    encoder: PromptEncoder
+    prompts: PromptSet
+    policy: ZeroPolicy
+    collector: Collector
+    trainer: Trainer
+    validation: Validation | None  # None where train.eval_every is 0
+    on_progress: OnProgress
+
+    @property
+    def run_dir(self) -> Path:
+        return Path(self.config.train.run_dir)
+
+
+def build_components(
+    config: Config, request: StopRequest, watch: HeartbeatMonitor | None = None
+) -> Components:
+    """Checks everything that can be checked without the model first; every rank calls it.
+
+    `request`: a pending signal; `watch` publishes this rank's phase to the others. Raises `UserError`.
+    """
+    display = Display(active=rank() == 0, steps=config.train.steps, watch=watch)
+    model_config = read_model_config(config.model.path)  # raises for an unsupported model
+    start = enter(config)
+    preflight(config, world_size(), room=start.trained < config.train.steps)
+    host = VllmHost(config) if config.rollout.engine == "vllm" else None
+    if host:
+        host.check()
+    for line in start.changed:
+        display.line(f"resuming with a changed setting: {line}")
+    function = load_reward_function(config.reward.function)
+    encoder = _encoder(config)
+    prompts, schedule = _training_prompts(config, encoder, display)
+    held_out = _held_out_prompts(config, encoder, display) if config.train.eval_every else None
+    problems = list(prompts.problems.values())
+    on_first_rank(lambda: try_out(function, problems[0]))
+    settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
+    fingerprints = gather_lists(
+        lambda: [model_fingerprint(config.model.path, model_config, "model.path")] if rank() == 0 else []
+    )
+    origin = Origin(data=data_fingerprint(problems), model=fingerprints[0], layout=layout(settings))
+    state = _saved_state(config, start, origin)
+    judged = partial(
+        judge,
+        function=function,
+        format_weight=config.reward.format_weight,
+        prompt=encoder.format_prompt,
+    )
+    parts = _Parts(config, request, display, PhaseTimer(), host, encoder, prompts, schedule, held_out, judged)
+    return parts.assemble(start, state, origin)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is there before the model loads."""
+
+    config: Config
+    request: StopRequest
+    display: Display
+    timer: PhaseTimer
+    host: VllmHost | None
+    encoder: PromptEncoder
+    prompts: PromptSet
+    schedule: Schedule
+    held_out: PromptSet | None
+    judge: Judge
+
+    def assemble(self, start: StartPoint, state: TrainState, origin: Origin) -> Components:
+        """Loads the model, and builds what needs it."""
+        config, tokenizer = self.config, self.encoder.tokenizer
+        self.display.doing("loading the model")
+        ends = end_ids(config.model.path, tokenizer)
+        policy = build_policy(config, tokenizer)
+        learner = self._learner(policy)
+        engine = self._engine(policy, ends)
+        collector = self._collector(engine)
+        trainer = Trainer(
+            config,
+            policy,
+            collector,
+            learner,
+            self.schedule,
+            self.timer,
+            announce=self.display.doing,
+            report=self.display.line,
+            on_progress=self._on_progress,
+        )
+        trainer.restore(state)
+        validation = None
+        if self.held_out is not None:
+            validation = Validation(config, self.held_out, engine, tokenizer, self.judge)
+        return Components(
+            config=config,
+            request=self.request,
+            display=self.display,
+            timer=self.timer,
+            start=start,
+            state=replace(state, pending=(), replay=()),
+            origin=origin,
+            host=self.host,
+            encoder=self.encoder,
+            prompts=self.prompts,
+            policy=policy,
+            collector=collector,
+            trainer=trainer,
+            validation=validation,
+            on_progress=self._on_progress,
+        )
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.display.progress(progress)
+        self.request.check()
+
+    def _learner(self, policy: ZeroPolicy) -> Learner:
+        config = self.config
+        return Learner(
+            policy,
+            build_reference(config, self.encoder.tokenizer, policy),
+            PromptTable(self.prompts.tokens, self.prompts.encode),
+            config.loss,
+            minibatch=config.optim.minibatch * config.rollout.n,
+            max_tokens=config.rollout.max_tokens,
+            budget=_pass_budget(config, self.display),
+            on_pass=self.display.moved,
+            measure_entropy=config.train.measure_entropy,
+        )
+
+    def _engine(self, policy: ZeroPolicy, ends: frozenset[int]) -> RolloutEngine:
+        config = self.config
+        if self.host is None:
+            sets = [self.prompts] if self.held_out is None else [self.prompts, self.held_out]
+            longest = max(max(prompts.tokens.values()) for prompts in sets)
+            return NativeEngine(policy.policy, ends, config.rollout.slots, longest)
+        return VllmEngine(
+            policy.policy,
+            ends,
+            self.host.address,
+            room=config.optim.microbatch_tokens,
+            patience=config.guard.stall_timeout,
+        )
+
+    def _collector(self, engine: RolloutEngine) -> Collector:
+        config = self.config
+        return Collector(
+            engine,
+            self.prompts,
+            self.encoder.tokenizer,
+            self.judge,
+            config.rollout,
+            config.exploration,
+            seed=config.train.seed,
+            scaled=config.advantage.scaled,
+            overlong_buffer=config.reward.overlong_buffer,
+        )
+
+
+def _encoder(config: Config) -> PromptEncoder:
+    return PromptEncoder.from_pretrained(
+        config.model.path,
+        template=config.prompt.template,
+        min_pixels=config.data.min_pixels,
+        max_pixels=config.data.max_pixels,
+        max_prompt_tokens=config.data.max_prompt_tokens,
+    )
+
+
+def _training_prompts(config: Config, encoder: PromptEncoder, display: Display) -> tuple[PromptSet, Schedule]:
+    weights = config.data.weights
+    prompts, ids = _prompts(list(weights), config.data.train_split, encoder, display)
+    usable = {path: [name for name in ids[path] if name in prompts.problems] for path in weights}
+    return prompts, Schedule(parts_of(usable, weights, config.rollout.prompts), config.train.seed)
+
+
+def _held_out_prompts(config: Config, encoder: PromptEncoder, display: Display) -> PromptSet:
+    path = config.data.validation_path or str(config.data.path)
+    return _prompts([path], config.data.validation_split, encoder, display)[0]
+
+
+def _prompts(
+    paths: list[str], split: str, encoder: PromptEncoder, display: Display
+) -> tuple[PromptSet, Mapping[str, Sequence[str]]]:
+    loaded = load_mixture(paths, split)
+    prompts = prepare_prompts(loaded.problems, encoder)
+    for reason, count in (loaded.rejected + prompts.rejected).items():
+        display.line(f"{split}: left out {count} ({reason})")
+    display.line(f"{split}: {len(prompts.problems)} problems")
+    return prompts, loaded.ids
+
+
+def _saved_state(config: Config, start: StartPoint, origin: Origin) -> TrainState:
+    """The checkpoint's state, verified before the model is loaded."""
+    if start.checkpoint is None:
+        return TrainState()
+    state = load_state(start.checkpoint, origin)
+    if config.loss.kl_coef and any(item.reference_logprobs is None for item in state.replay):
+        raise UserError(
+            f"{start.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start afresh"
+        )
+    return state
+
+
+def _pass_budget(config: Config, display: Display) -> PassBudget:
+    """The configured micro-batch size, or the smaller one that an earlier start of this run fell back to."""
+    run_dir, configured = Path(config.train.run_dir), config.optim.microbatch_tokens
+    found = gather_lists(lambda: [remembered_budget(run_dir, configured)] if rank() == 0 else [])[0]
+    if found < configured:
+        display.line(f"micro-batches hold {found} positions: more did not fit ({run_dir / FILE})")
+
+    def remember(positions: int, why: str) -> None:
+        log_stderr(f"{why}: micro-batches hold {positions} positions from now on")
+        try:
+            remember_budget(run_dir, positions, why)
+        except OSError as error:
+            log_stderr(f"{FILE}: cannot be written ({error.strerror}); lower optim.microbatch_tokens")
+
+    return PassBudget(found, remember)
