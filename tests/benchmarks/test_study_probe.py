@@ -48,12 +48,10 @@ class FakeRun:
         banned = banned_ids(model.model.language_model.vocab_size, self.encoder.tokenizer)
         self.weights = Policy(model, banned, frozen_parts(self.config))
         self.policy = SimpleNamespace(gathered=self._gathered)
-        self.trainer = SimpleNamespace(
-            schedule=SimpleNamespace(step=lambda step: (EASY, HARD))
-        )
         self.timer = None
         self.collector = SimpleNamespace(collect=self._collect)
-        self.trainer = SimpleNamespace(replay=SimpleNamespace(items=self._replay))
+        schedule = SimpleNamespace(step=lambda step: (EASY, HARD))
+        self.trainer = SimpleNamespace(replay=SimpleNamespace(items=self._replay), schedule=schedule)
         self.sampled = 0
         self.likely = {name: self._greedy(name) for name in (EASY, HARD)}
         self.odd = self._with_another_digit(self.likely[HARD])
