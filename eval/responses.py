@@ -17,6 +17,7 @@ from data_prep.mathvista import bare_problem, raw_rows
 from vlm_uec.data.rows import Fault, read_problems
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
+from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Problem
 
 MAX_BYTES = 2**30
@@ -125,7 +126,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    table = json.loads(path.read_bytes(), object_pairs_hook=_object)
+    table = read_json(path, MAX_BYTES, _object)
     if not isinstance(table, dict):
         raise ValueError("not an object of pid to record")
     for pid, record in table.items():

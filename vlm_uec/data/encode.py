@@ -12,11 +12,12 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from vlm_uec.config import Config
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.uint8_pixels import LevelProcessor, UInt8Pixels
+from vlm_uec.data.uint8_pixels import UInt8PixelProcessor, UInt8Pixels
 from vlm_uec.data.vision import images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
 from vlm_uec.hub import is_here, silence_hub_retries
@@ -58,10 +59,21 @@ class PromptEncoder:
         # Text tokenizers of the family know the mark as well; to them it is no picture.
         self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if reads_pictures else NO_ID
         self.pictures = PictureStore()
-        self._levels = LevelProcessor(image_processor)
+        self._pixel_processor = UInt8PixelProcessor(image_processor)
         self._cache: OrderedDict[str, tuple[Problem, EncodedPrompt]] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
+
+    @classmethod
+    def from_config(cls, config: Config) -> PromptEncoder:
+        """The encoder of a run's model, prompt template, pixel budget and prompt limit."""
+        return cls.from_pretrained(
+            config.model.path,
+            template=config.prompt.template,
+            min_pixels=config.data.min_pixels,
+            max_pixels=config.data.max_pixels,
+            max_prompt_tokens=config.data.max_prompt_tokens,
+        )
 
     @classmethod
     def from_pretrained(
@@ -119,7 +131,7 @@ class PromptEncoder:
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
         """Chat messages whose pictures are paths, URLs or base64; `name` stands for the problem id."""
         images = images_from_messages(messages, self.image_processor)
-        return self._assemble(name, messages, [self._levels.levels(image) for image in images])
+        return self._assemble(name, messages, [self._pixel_processor.uint8_pixels(image) for image in images])
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
         return self._assemble(problem.id, [self._message(problem)], self._pictures(problem))
@@ -141,7 +153,7 @@ class PromptEncoder:
         except ValueError as error:
             raise PromptRejected("broken picture") from error
         try:
-            picture = self._levels.levels(image)
+            picture = self._pixel_processor.uint8_pixels(image)
         except ValueError as error:
             raise PromptRejected("picture too long and thin to resize") from error
         self.pictures.put(key, picture)
@@ -151,12 +163,12 @@ class PromptEncoder:
         self, name: str, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]
     ) -> EncodedPrompt:
         input_ids = torch.tensor(self._input_ids(messages, pictures), dtype=torch.int64)
-        patches, grid = self._levels.patches(pictures)
+        patches, grid = self._pixel_processor.pixel_values(pictures)
         positions = mrope_positions(input_ids, grid, self.image_pad_id, self.image_processor.merge_size)
         return EncodedPrompt(name, input_ids, patches, grid, positions)
 
     def _input_ids(self, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]) -> list[int]:
-        counts = [len(picture.values) // self._levels.merged_patches for picture in pictures]
+        counts = [len(picture.values) // self._pixel_processor.merged_patches for picture in pictures]
         ids = tokenize_chat(messages, self.tokenizer)
         if ids.count(self.image_pad_id) != len(counts):
             raise PromptRejected("number of image marks and pictures differ")

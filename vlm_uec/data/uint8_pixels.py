@@ -27,7 +27,7 @@ class UInt8Pixels:
     grid: tuple[int, int, int]  # time, height, width in patches
 
 
-class LevelProcessor:
+class UInt8PixelProcessor:
     """The image processor in two halves: pictures to levels, levels to patches."""
 
     def __init__(self, processor: Qwen2VLImageProcessorPil) -> None:
@@ -41,12 +41,12 @@ class LevelProcessor:
         """Patches behind one image token."""
         return int(self._processor.merge_size**2)
 
-    def levels(self, image: Image.Image) -> UInt8Pixels:
+    def uint8_pixels(self, image: Image.Image) -> UInt8Pixels:
         """Resizes into the pixel budget. Raises ValueError for a strip too long and thin to resize."""
         values, grid = self._processed(image, scaled=False)
         return UInt8Pixels(values[:, :, 0].astype(np.uint8), grid)
 
-    def patches(self, pictures: Sequence[UInt8Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
+    def pixel_values(self, pictures: Sequence[UInt8Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches [N, 1176] float32 and grid [images, 3] int64 (time, height, width in patches)."""
         total = sum(len(picture.values) for picture in pictures)
         # torch's own memory: the last bits of a matrix product can follow the alignment of its operands.

@@ -13,7 +13,8 @@ from vlm_uec.types import Problem
 IMAGE_MARK = "<image>"
 MAX_TEXT_CHARACTERS = 20_000
 MAX_PICTURE_BYTES = 32 * 2**20
-MAX_PICTURE_PIXELS = 32_000_000
+# Four times the largest common budget (4096 x 28 x 28), and far below a decompression bomb.
+MAX_PICTURE_PIXELS = 64_000_000
 MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse more
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")

@@ -64,13 +64,7 @@ def _validation_notes(config: Config) -> list[str]:
 
 def _encoder(config: Config) -> PromptEncoder | None:
     try:
-        encoder = PromptEncoder.from_pretrained(
-            config.model.path,
-            template=config.prompt.template,
-            min_pixels=config.data.min_pixels,
-            max_pixels=config.data.max_pixels,
-            max_prompt_tokens=config.data.max_prompt_tokens,
-        )
+        encoder = PromptEncoder.from_config(config)
     except UserError:
         if is_here(config.model.path):
             raise

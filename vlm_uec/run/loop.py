@@ -71,13 +71,7 @@ class Run:
         for line in self.entry.changed:
             self.display.line(f"goes on with another setting: {line}")
         function = load_reward_function(config.reward.function)
-        self.encoder = PromptEncoder.from_pretrained(
-            config.model.path,
-            template=config.prompt.template,
-            min_pixels=config.data.min_pixels,
-            max_pixels=config.data.max_pixels,
-            max_prompt_tokens=config.data.max_prompt_tokens,
-        )
+        self.encoder = PromptEncoder.from_config(config)
         self.judge = partial(
             judge,
             function=function,
