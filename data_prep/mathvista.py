@@ -22,7 +22,7 @@ from data_prep import sources
 from data_prep.records import checked_picture, file_below, read_picture, text_field, text_list
 from data_prep.writer import summary, write_dataset
 from vlm_uec.data.rows import embedded_picture, require_columns, whole_precision
-from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_defect
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Problem
@@ -104,7 +104,7 @@ def query(
     answer_type: str,
     precision: int | None,
 ) -> str:
-    """The official wording of a question. Raises RowFault where there is none for its kind."""
+    """The official wording of a question. Raises InvalidRow where there is none for its kind."""
     kind = f"{question_type} {answer_type}" + (f" {precision}" if answer_type == "float" else "")
     if kind not in _HINTS:
         raise InvalidRow("no official wording for this kind of question", kind)
@@ -195,7 +195,7 @@ def _problem(row: sources.Row, load: Callable[[str], tuple[str, bytes]]) -> Prob
 
 
 def bare_problem(row: sources.Row) -> Problem:
-    """A record without its picture and without a mark for one. Raises RowFault."""
+    """A record without its picture and without a mark for one. Raises InvalidRow."""
     wording, answer = _wording(row), text_field(row, "answer")
     choices = _choices(row)
     if not answer.strip():
@@ -218,7 +218,7 @@ def bare_problem(row: sources.Row) -> Problem:
 
 
 def _sound(problem: Problem, row: sources.Row) -> Problem:
-    if fault := problem_fault(problem):
+    if fault := problem_defect(problem):
         raise InvalidRow(fault, row["question"])
     return problem
 

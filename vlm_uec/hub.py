@@ -19,7 +19,7 @@ _MODEL_SUFFIXES = {".json", ".safetensors", ".bin", ".jinja", ".txt", ".model"}
 _HASH_THREADS = 4  # hashing releases the interpreter lock
 
 
-def is_here(name: str) -> bool:
+def exists_locally(name: str) -> bool:
     """Whether a local file or directory has this name; False for names that are too long for a path."""
     try:
         return Path(name).exists()
@@ -38,7 +38,7 @@ def may_be_hub_id(name: str) -> bool:
     return not (slash and Path(folder).is_dir())
 
 
-def not_here(name: str) -> str:
+def missing_reason(name: str) -> str:
     """The reason, for an error message, why a name is neither a local directory nor a Hub id."""
     folder, slash, _ = name.partition("/")
     if slash and _HUB_ID.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Problem to EncodedPrompt, once a problem: the only place where pictures meet tokens."""
+"""Encodes a `Problem` as an `EncodedPrompt`: token ids, picture patches and positions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vlm_uec.data.positions import mrope_positions
 from vlm_uec.data.uint8_pixels import UInt8PixelProcessor, UInt8Pixels
 from vlm_uec.data.vision import images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
-from vlm_uec.hub import is_here, silence_hub_retries
+from vlm_uec.hub import exists_locally, silence_hub_retries
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
@@ -36,8 +36,8 @@ class PromptRejected(ValueError):
 class PromptEncoder:
     """Encodes problems for one model, format prompt and pixel budget.
 
-    Keeps the encodings used last, up to `cache_bytes` of patches, for a prompt that comes back within a step
-    (rollout, then old, reference and update passes), and every picture resized, for later steps.
+    Caches the latest encodings, up to `cache_bytes` of patches, for prompts that recur within a step
+    (rollout, then old, reference and update passes), and every resized picture for later steps.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class PromptEncoder:
         *,
         reads_pictures: bool = True,
     ) -> None:
-        """`reads_pictures`: not with a text-only model, whose problems must have none."""
+        """`reads_pictures`: False for a text-only model, whose problems must have no pictures."""
         self.tokenizer = tokenizer
         self.reads_pictures = reads_pictures
         self.image_processor = image_processor
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
-        # Text tokenizers of the family know the mark as well; to them it is no picture.
+        # Text-only tokenizers of the family have this token too, without pictures.
         self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if reads_pictures else NO_ID
         self.pictures = PictureStore()
         self._pixel_processor = UInt8PixelProcessor(image_processor)
@@ -88,7 +88,7 @@ class PromptEncoder:
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
         tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
-        reads_pictures = _has_tower(model_path)
+        reads_pictures = _has_vision_tower(model_path)
         if reads_pictures and IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         if tokenizer.chat_template is None:
@@ -99,7 +99,7 @@ class PromptEncoder:
             tokenizer,
             _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
             if reads_pictures
-            else Qwen2VLImageProcessorPil(),  # which nobody asks for a picture
+            else Qwen2VLImageProcessorPil(),  # unused
             FormatPrompt(template),
             max_prompt_tokens,
             cache_bytes,
@@ -115,7 +115,7 @@ class PromptEncoder:
     def __call__(self, problem: Problem) -> EncodedPrompt:
         """Raises `PromptRejected` on a broken picture or a prompt over the token limit."""
         known, prompt = self._cache.get(problem.id, (None, None))
-        # Splits number their problems alike: an id alone could bring up another split's picture.
+        # Ids repeat between splits: an id alone could return another split's picture.
         if prompt is not None and known == problem:
             self._cache.move_to_end(problem.id)
             return prompt
@@ -124,7 +124,7 @@ class PromptEncoder:
         return prompt
 
     def length(self, problem: Problem) -> int:
-        """Tokens of the prompt; raises what a call raises, for less work."""
+        """Tokens of the prompt; raises the same errors as encoding, at less cost."""
         pictures = self._pictures(problem)
         return len(self._input_ids([self._message(problem)], pictures))
 
@@ -174,7 +174,7 @@ class PromptEncoder:
             raise PromptRejected("number of image marks and pictures differ")
         expanded = self._expand(ids, counts)
         if len(expanded) > self.max_prompt_tokens:
-            # Cutting a multimodal prompt would part placeholders from patches.
+            # Truncation would separate placeholders from patches.
             raise PromptRejected(f"prompt over {self.max_prompt_tokens} tokens")
         return expanded
 
@@ -199,13 +199,13 @@ class PromptEncoder:
 
 
 def _user(text: str, *, pictures: bool) -> dict[str, Any]:
-    # Templates of text models know no parts.
+    # Chat templates of text models take no content parts.
     return user_message(text) if pictures else {"role": "user", "content": text}
 
 
-def _has_tower(model_path: str) -> bool:
-    """By the model's config; tokenizer and image processor alone are a picture model's."""
-    if is_here(model_path) and not (Path(model_path) / "config.json").is_file():
+def _has_vision_tower(model_path: str) -> bool:
+    """Decided by the model's config; a directory without one is taken for a vision-language model's."""
+    if exists_locally(model_path) and not (Path(model_path) / "config.json").is_file():
         return True
     return hasattr(_read(model_path, lambda: AutoConfig.from_pretrained(model_path)), "vision_config")
 
