@@ -1,4 +1,4 @@
-"""`python -m data_prep COMMAND ...`: write a dataset directory, or look into one, and say what is in it."""
+"""`python -m data_prep COMMAND ...`: write or inspect a dataset directory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     args = parser_for(arguments).parse_args(arguments)
     try:
-        told = args.run(args)
+        summary = args.run(args)
     except UserError as error:
         print(f"data_prep {args.command}: {error}", file=sys.stderr)
         return 2
-    print(told)
+    print(summary)
     return 0
 
 

@@ -35,7 +35,7 @@ from data_prep.records import (
 )
 from data_prep.writer import Rejection, summary, write_dataset
 from vlm_uec.data.rows import problem_of, wanted_columns
-from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_defect
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -156,7 +156,7 @@ def _problem(root: Path, record: _Record) -> Problem:
         source=SOURCE,
         metadata={**record.metadata, "picture": record.picture},
     )
-    if fault := problem_fault(problem):
+    if fault := problem_defect(problem):
         raise InvalidRow(fault, record.picture if fault.startswith("picture") else "")
     return problem
 

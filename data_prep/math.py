@@ -46,7 +46,7 @@ def _problem(row: sources.Row, problem: str, answer: str) -> Problem:
 
 
 def final_answer(answer: object) -> str:
-    """What counts of it; numbers as text. Raises RowFault for what is neither."""
+    """What counts of it; numbers as text. Raises InvalidRow for what is neither."""
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         raise InvalidRow("answer is neither text nor a number", str(answer))
     return str(answer).rpartition(FINAL_MARK)[2].strip()

@@ -11,7 +11,6 @@ unit, the lettered choices. The answer stays as published: of a multiple choice 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,11 +19,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_prep import sources
-from data_prep.records import checked_picture, file_below, read_bounded, read_picture, text_field, text_list
+from data_prep.records import checked_picture, file_below, read_picture, text_field, text_list
 from data_prep.writer import summary, write_dataset
 from vlm_uec.data.rows import embedded_picture, require_columns, whole_precision
-from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_defect
 from vlm_uec.errors import UserError
+from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Problem
 
 SOURCE = "mathvista"
@@ -104,7 +104,7 @@ def query(
     answer_type: str,
     precision: int | None,
 ) -> str:
-    """The official wording of a question. Raises RowFault where there is none for its kind."""
+    """The official wording of a question. Raises InvalidRow where there is none for its kind."""
     kind = f"{question_type} {answer_type}" + (f" {precision}" if answer_type == "float" else "")
     if kind not in _HINTS:
         raise InvalidRow("no official wording for this kind of question", kind)
@@ -130,9 +130,8 @@ def raw_rows(file: Path) -> list[sources.Row]:
             f"{file}: no such file; give --raw the directory that holds MathVista's testmini.json"
         )
     try:
-        data = read_bounded(file, MAX_TABLE_BYTES)
-        table = json.loads(data, object_pairs_hook=_object) if len(data) <= MAX_TABLE_BYTES else None
-    except (ValueError, RecursionError) as error:
+        table = read_json(file, MAX_TABLE_BYTES, _object)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read: {error}; download it again") from error
     if not isinstance(table, dict | _Repeated):
         raise UserError(f"{file}: not an object of pid to record; is it MathVista's testmini.json?")
@@ -196,7 +195,7 @@ def _problem(row: sources.Row, load: Callable[[str], tuple[str, bytes]]) -> Prob
 
 
 def bare_problem(row: sources.Row) -> Problem:
-    """A record without its picture and without a mark for one. Raises RowFault."""
+    """A record without its picture and without a mark for one. Raises InvalidRow."""
     wording, answer = _wording(row), text_field(row, "answer")
     choices = _choices(row)
     if not answer.strip():
@@ -219,7 +218,7 @@ def bare_problem(row: sources.Row) -> Problem:
 
 
 def _sound(problem: Problem, row: sources.Row) -> Problem:
-    if fault := problem_fault(problem):
+    if fault := problem_defect(problem):
         raise InvalidRow(fault, row["question"])
     return problem
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.data.validation import MAX_PICTURE_BYTES, InvalidRow, picture_fault
+from vlm_uec.data.validation import MAX_PICTURE_BYTES, InvalidRow, picture_defect
 
 MAX_RECORD_BYTES = 2**20
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """The object that a record's bytes spell. Raises RowFault."""
+    """The object that a record's bytes spell. Raises InvalidRow."""
     if len(data) > MAX_RECORD_BYTES:
         raise InvalidRow(f"record over {MAX_RECORD_BYTES} bytes")
     try:
@@ -26,7 +26,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 
 def text_field(fields: Mapping[str, Any], key: str) -> str:
-    """Raises RowFault where the field is not text."""
+    """Raises InvalidRow where the field is not text."""
     value = fields.get(key)
     if not isinstance(value, str):
         raise InvalidRow("wrong type", f"'{key}' is {type(value).__name__}, not text")
@@ -34,7 +34,7 @@ def text_field(fields: Mapping[str, Any], key: str) -> str:
 
 
 def text_list(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Raises RowFault where the field is not a list of texts."""
+    """Raises InvalidRow where the field is not a list of texts."""
     value = fields.get(key)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InvalidRow("wrong type", f"'{key}' is not a list of texts")
@@ -42,7 +42,7 @@ def text_list(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def file_below(root: Path, name: str) -> Path | None:
-    """The file `name` below the resolved `root`, or None. Links may not lead out of `root`: RowFault."""
+    """The file `name` below the resolved `root`, or None. Links may not lead out of `root`: InvalidRow."""
     try:
         path = (root / name).resolve()
         inside, exists = path.is_relative_to(root), path.is_file()
@@ -54,19 +54,19 @@ def file_below(root: Path, name: str) -> Path | None:
 
 
 def read_picture(path: Path, name: str) -> bytes:
-    """The bytes of a picture that decodes. Raises RowFault, whose detail is `name`."""
+    """The bytes of a picture that decodes. Raises InvalidRow, whose detail is `name`."""
     return checked_picture(read_bounded(path, MAX_PICTURE_BYTES), name)
 
 
 def checked_picture(data: bytes, name: str) -> bytes:
-    """The same bytes, once their pixels have been decoded. Raises RowFault, whose detail is `name`."""
-    if fault := picture_fault(data, decode=True):
+    """The same bytes, once their pixels have been decoded. Raises InvalidRow, whose detail is `name`."""
+    if fault := picture_defect(data, decode=True):
         raise InvalidRow(fault, name)
     return data
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """At most one byte over the limit, which is enough to see that the file is too large. Raises RowFault."""
+    """The content, cut one byte after the limit, so that too large files show. Raises InvalidRow."""
     try:
         with path.open("rb") as file:
             return file.read(limit + 1)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from data_prep.writer import Rejection
 from vlm_uec.data.dataset import parquet_files
-from vlm_uec.data.rows import Fault, read_problems
+from vlm_uec.data.rows import RejectedRow, read_problems
 from vlm_uec.data.tables import Columns, hub_rows, load_hub, parquet_length, parquet_rows, split_of
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
@@ -93,7 +93,7 @@ def row_problems(
 ) -> Problems:
     """A split's rows as problems or rejections, with a progress bar. `build`, `name`: see `read_problems`."""
     for item in read_problems(progress(rows, split, total), build, name):
-        if isinstance(item, Fault):
+        if isinstance(item, RejectedRow):
             yield Rejection(item.id or f"{split} row {item.row}", item.reason, item.detail)
         else:
             yield item

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import problem_digest
 from vlm_uec.data.rows import VERL_SOURCES
-from vlm_uec.data.validation import MAX_TEXT_CHARACTERS, problem_fault
+from vlm_uec.data.validation import MAX_TEXT_CHARACTERS, problem_defect
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -75,7 +75,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row left out. Rows are counted by `reason`; `detail` tells one row's own value."""
+    """A row left out. Rows are counted by `reason`; `detail` is the row's own value."""
 
     id: str
     reason: str
@@ -105,7 +105,7 @@ def write_dataset(
     `vlm_uec.data.dataset.data_fingerprint`), not the bytes of the files.
 
     Raises:
-        UserError: no split has a usable row, `out` cannot be written, or holds somebody else's splits.
+        UserError: no split has a usable row, `out` cannot be written, or holds splits of another writer.
         ValueError: a split is not named train, validation or test.
     """
     if unknown := set(splits) - set(SPLITS):
@@ -178,7 +178,7 @@ def _accepted(rows: Iterable[Problem | Rejection], tally: _SplitTally) -> Iterat
 def _judge(problem: Problem, ids: set[str]) -> Rejection | None:
     if problem.id in ids:
         return Rejection(problem.id, "duplicate id")
-    fault = problem_fault(problem)
+    fault = problem_defect(problem)
     if not fault and len(_metadata(problem)) > MAX_TEXT_CHARACTERS:
         fault = f"text over {MAX_TEXT_CHARACTERS} characters"
     return Rejection(problem.id, fault) if fault else None

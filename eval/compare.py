@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from eval.intervals import Interval, paired_intervals
 from eval.samples import REWARD, SAMPLES, SUMMARY, Sample, read_samples
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
+from vlm_uec.io.bounded_json import read_json
 
 # Of no effect on what is compared, or told where it is.
 _SAID_ELSEWHERE = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")
@@ -206,7 +206,7 @@ def _read_run(path: Path) -> Run:
 def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """About the data, the settings, and the scorers."""
     try:
-        summary: Any = json.loads(path.read_text(encoding="utf-8"))
+        summary: Any = read_json(path)
         data, settings, scores = summary["data"], summary["settings"], summary["scores"]
         texts, n, ks = (data["fingerprint"], data["split"]), settings["n"], tuple(settings["k"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

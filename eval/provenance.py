@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from data_prep.writer import MANIFEST
+from vlm_uec.io.bounded_json import read_json
 
 MAX_BYTES = 64 << 20
 
@@ -18,9 +18,7 @@ def prepared(data: str, split: str, fingerprint: str) -> dict[str, Any]:
     """
     path = Path(data) / MANIFEST
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return {}
-        manifest = json.loads(path.read_bytes())
+        manifest = read_json(path, MAX_BYTES)
         if manifest["sha256"][split] != fingerprint:
             return {}
         return {
@@ -29,4 +27,4 @@ def prepared(data: str, split: str, fingerprint: str) -> dict[str, Any]:
             "left_out": manifest["rejected_counts"][split],
         }
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}  # the data set of somebody else, who owes us no manifest
+        return {}  # an external data set without a manifest

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.mathvista import bare_problem, raw_rows
-from vlm_uec.data.rows import Fault, read_problems
+from vlm_uec.data.rows import RejectedRow, read_problems
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
+from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Problem
 
 MAX_BYTES = 2**30
@@ -102,7 +103,7 @@ def read_testmini(path: Path) -> list[Problem]:
         raise UserError(f"{path}: no such file; give MathVista's testmini.json")
     problems: list[Problem] = []
     for item in read_problems(raw_rows(path), bare_problem, lambda row: str(row["pid"])[:200]):
-        if isinstance(item, Fault):
+        if isinstance(item, RejectedRow):
             what = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
             raise UserError(f"{path}, pid {escape(item.id)}: {what}; download it again")
         problems.append(item)
@@ -125,7 +126,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    table = json.loads(path.read_bytes(), object_pairs_hook=_object)
+    table = read_json(path, MAX_BYTES, _object)
     if not isinstance(table, dict):
         raise ValueError("not an object of pid to record")
     for pid, record in table.items():

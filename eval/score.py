@@ -7,7 +7,6 @@ MathVista's testmini.json, which serves without pictures. What it leaves is what
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
+from vlm_uec.io.digest import file_sha256
 from vlm_uec.io.disk_space import check_writable, writing_to
 from vlm_uec.types import Problem
 
@@ -128,7 +128,7 @@ def _told(arguments: argparse.Namespace, extractions: Extractions, responses: in
     source = arguments.extractions or arguments.responses
     return {
         "path": str(source) if extractions else None,
-        "fingerprint": _sha256(source) if extractions else None,
+        "fingerprint": file_sha256(source) if extractions else None,
         "used": len(extractions),
         "own": responses - len(extractions),
     }
@@ -172,7 +172,7 @@ def _about(
         },
         "model": {
             "path": f"responses of {arguments.responses}",
-            "fingerprint": _sha256(arguments.responses),
+            "fingerprint": file_sha256(arguments.responses),
         },
         "data": {
             "path": arguments.data,
@@ -183,11 +183,6 @@ def _about(
         },
         "versions": {name: version(name) for name in ("numpy", "vlm-uec")},
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main() -> int:

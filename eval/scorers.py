@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from eval.mathvista import official_score
 from eval.samples import OFFICIAL, REWARD, VERIFY, Score
+from vlm_uec.io.digest import file_sha256
 from vlm_uec.rewards import RewardFunction, judge, load_reward_function, try_out, verdict_on
 from vlm_uec.types import Problem
 
@@ -36,7 +36,7 @@ def reward_fingerprint(reward: str | None) -> str | None:
     if reward is None or reward == "accuracy":
         return reward
     file, _, name = reward.rpartition(":")
-    return f"{name} of {hashlib.sha256(Path(file).read_bytes()).hexdigest()}"
+    return f"{name} of {file_sha256(Path(file))}"
 
 
 def score(scorers: Mapping[str, Scorer], response: str, problem: Problem) -> dict[str, Score]:

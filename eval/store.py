@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
+from vlm_uec.io.bounded_json import read_json
 from vlm_uec.io.disk_space import writing_to
 from vlm_uec.io.durable import write_whole
 from vlm_uec.io.lock import hold
@@ -90,7 +91,7 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
 
 def _refuse_another(path: Path, identity: Identity) -> None:
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_json(path)
         pairs = [(part, name) for part, values in identity.items() for name in {**values, **known[part]}]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(

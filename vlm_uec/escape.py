@@ -1,10 +1,10 @@
-"""Text that others wrote, as part of a message of one line."""
+"""Escapes untrusted text for one-line messages."""
 
 from __future__ import annotations
 
 
 def escape(text: str, limit: int = 80) -> str:
-    """The text with control and format characters escaped; over `limit` characters, without its middle."""
+    """The text with control and format characters escaped, shortened in the middle to `limit` characters."""
     if len(text) > limit:
         half = (limit - 3) // 2
         text = f"{text[:half]}...{text[-half:]}"
@@ -12,7 +12,7 @@ def escape(text: str, limit: int = 80) -> str:
 
 
 def escaped(text: str) -> str:
-    """Safe for a terminal: control characters, which could move its cursor, are written as escapes."""
+    """The text with control characters, which could move a terminal's cursor, written as escapes."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 

@@ -1,4 +1,4 @@
-"""Names of models and data sets: a directory here, or an id of the Hugging Face Hub."""
+"""Names of models and data sets (a local directory or a Hugging Face Hub id), and fingerprints of models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.errors import UserError
+from vlm_uec.io.digest import file_sha256
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_MODEL_SUFFIXES = {".json", ".safetensors", ".bin", ".jinja", ".txt", ".model"}
+_HASH_THREADS = 4  # hashing releases the interpreter lock
 
 
-def is_here(name: str) -> bool:
-    """Whether there is a file or directory of that name, however long it is."""
+def exists_locally(name: str) -> bool:
+    """Whether a local file or directory has this name; False for names that are too long for a path."""
     try:
         return Path(name).exists()
     except (OSError, ValueError):
@@ -25,16 +28,18 @@ def is_here(name: str) -> bool:
 
 
 def may_be_hub_id(name: str) -> bool:
-    """Whether it is worth asking the Hub: not where the name's first folder is here, and only its last part
-    is missing, which is a slip."""
+    """Whether to look the name up on the Hub.
+
+    False if its first folder exists locally: then the name is a path whose last part is missing.
+    """
     if not _HUB_ID.fullmatch(name):
         return False
     folder, slash, _ = name.partition("/")
     return not (slash and Path(folder).is_dir())
 
 
-def not_here(name: str) -> str:
-    """What to tell of a name that is neither."""
+def missing_reason(name: str) -> str:
+    """The reason, for an error message, why a name is neither a local directory nor a Hub id."""
     folder, slash, _ = name.partition("/")
     if slash and _HUB_ID.fullmatch(name):
         return f"no such directory (and with a folder {folder} here, it is not looked for on the Hub)"
@@ -43,7 +48,7 @@ def not_here(name: str) -> str:
 
 @contextmanager
 def silence_hub_retries() -> Iterator[None]:
-    """Without network the Hub's client writes two lines a retry: the error at the end says it all."""
+    """Hides the Hub client's retry warnings, two lines each; the final error has the same information."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -53,35 +58,30 @@ def silence_hub_retries() -> Iterator[None]:
         logger.setLevel(level)
 
 
-_SUFFIXES = {".json", ".safetensors", ".bin", ".jinja", ".txt", ".model"}
-_READERS = 4  # files at a time: hashing lets go of the interpreter
-
-
 def model_fingerprint(path: str, config: Any, setting: str) -> str:
-    """Hex SHA-256 over the names and contents of a model directory's files; of a Hub id, its revision.
+    """Hex SHA-256 over the names and contents of a model directory's files; the revision of a Hub id.
 
-    `config` is what transformers read at that path. Raises UserError, beginning with `setting`, where a file
-    cannot be read.
+    `config` is the model config that transformers loaded from `path`. Raises UserError, beginning with
+    `setting`, if a file cannot be read or the Hub revision is unknown.
     """
-    revision = getattr(config, "_commit_hash", None)
     if not Path(path).is_dir():
+        revision = getattr(config, "_commit_hash", None)
         if revision is None:
             raise UserError(
                 f"{setting} {path}: its revision is not known; download it, and give the directory"
             )
         return f"revision {revision}"
-    files = sorted(file for file in Path(path).iterdir() if file.suffix in _SUFFIXES and file.is_file())
     try:
-        with ThreadPoolExecutor(_READERS) as readers:
-            digests = list(readers.map(_sha256, files))
+        return _directory_sha256(Path(path))
     except OSError as error:
         raise UserError(f"{setting} {path}: cannot be read ({error.strerror}: {error.filename})") from error
+
+
+def _directory_sha256(directory: Path) -> str:
+    files = sorted(file for file in directory.iterdir() if file.suffix in _MODEL_SUFFIXES and file.is_file())
+    with ThreadPoolExecutor(_HASH_THREADS) as threads:
+        digests = list(threads.map(file_sha256, files))
     whole = hashlib.sha256()
     for file, digest in zip(files, digests, strict=True):
-        whole.update(file.name.encode() + b"\0" + digest)
+        whole.update(file.name.encode() + b"\0" + bytes.fromhex(digest))
     return whole.hexdigest()
-
-
-def _sha256(file: Path) -> bytes:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").digest()

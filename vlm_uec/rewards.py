@@ -1,7 +1,7 @@
-"""What a response earns: accuracy, from the verifier or a user's plug-in, and a format term beside it.
+"""Rewards: accuracy, from the verifier or a user's plug-in function, and a format reward.
 
-The two stay apart: accuracy alone decides which prompts are difficult. A mixed score never reaches zero,
-which would silently switch exploration off.
+The two are kept separate: accuracy alone decides which prompts are difficult. A mixed score never reaches
+zero, which would silently switch exploration off.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def accuracy_reward(response: str, problem: Problem) -> float:
-    """1.0 where the verifier finds the answer right, else 0.0. Choices count if the question lists them."""
+    """1.0 if the verifier accepts the answer, else 0.0. Choices are used only if the question lists them."""
     return float(verdict_on(response, problem, None).correct)
 
 
 def verdict_on(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
     """The verifier's verdict; `prompt` as for `judge`."""
     shown = replace(problem, question=prompt(problem)) if prompt and problem.choices else problem
-    # A guessed letter would earn 25 % on a question that never offered letters.
+    # Otherwise a guessed letter would score 25 % on a question that does not list letters.
     choices = problem.choices if lists_choices(shown) else None
     return verify(response, problem.answer, choices=choices, precision=problem.precision)
 
@@ -55,7 +55,7 @@ def lists_choices(problem: Problem) -> bool:
     """Whether the question shows every choice behind its letter, as `(A) 12`, `A. 12`, `A: 12` or `A) 12`."""
     start = 0
     for letter, choice in zip(_LETTERS, problem.choices, strict=False):
-        # Nothing that would make another choice of it may follow: 1 is not listed by "(A) 12" or "(A) 1.5".
+        # The choice must end here: 1 is not listed by "(A) 12" or "(A) 1.5".
         behind_letter = rf"(?<![A-Za-z]){letter}\s*[).:]\s*{re.escape(choice)}(?!\w|\.\d)"
         shown = re.compile(behind_letter).search(problem.question, start)
         if shown is None:
@@ -81,7 +81,7 @@ def load_reward_function(spec: str) -> RewardFunction:
 
 
 def try_out(function: RewardFunction, problem: Problem) -> None:
-    """Asks a plug-in about an empty response and a right one: better now than after the first rollout.
+    """Calls a plug-in with an empty and a correct response, to find errors before the first rollout.
 
     Raises UserError where it raises or returns anything but a number in [0, 1].
     """
@@ -120,7 +120,7 @@ def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction)
         value = function(response, problem)
     except (Exception, SystemExit) as error:
         raise UserError(f"{where}: it raised {type(error).__name__}: {error}") from error
-    # NaN is in no interval.
+    # The comparison also rejects NaN.
     if not isinstance(value, Real) or not 0 <= value <= 1:
         raise UserError(f"{where}: it returned {escape(repr(value))}; return a number from 0 to 1")
     return float(value)
@@ -135,7 +135,7 @@ def _whereabouts(function: RewardFunction) -> str:
 def _load_module(path: Path) -> object:
     if not path.is_file():
         raise UserError(f"reward.function: there is no file {path}")
-    # A name of its own in sys.modules: dataclasses and pickle look a function's module up there.
+    # dataclasses and pickle need the module in sys.modules, under a unique name.
     name = f"vlm_uec_plug_in_{blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:

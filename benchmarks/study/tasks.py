@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from data_prep.synthetic.kinds import KINDS, Kind, Solved
+from data_prep.synthetic.kinds import KINDS, ProblemKind, Solved
 from data_prep.synthetic.problems import Split, SyntheticProblem, make_problem, problem_id, split_of
 from data_prep.synthetic.sketches import Values
 from vlm_uec.types import Problem
@@ -55,7 +55,7 @@ TAUGHT: tuple[str, ...] = (*KNOWN, *(habit.kind for habit in HABITS))
 _HABIT = {habit.kind: habit for habit in HABITS}
 
 
-def _draw(rng: Random, kind: Kind, split: Split) -> dict[str, int]:
+def _draw(rng: Random, kind: ProblemKind, split: Split) -> dict[str, int]:
     """Values of that split, but none for which the wrong rule gives the right answer: 2 r = r * r."""
     habit = _HABIT.get(kind.name)
     while True:

@@ -125,8 +125,8 @@ def _sizes(values: Mapping[str, Mapping[str, Sequence[int]]]) -> Table:
     rows = []
     for name, by_split in values.items():
         for split, numbers in by_split.items():
-            if told := summarise(numbers):
-                cells = (told.least, told.mean, told.median, told.p95, told.most)
+            if summary := summarise(numbers):
+                cells = (summary.least, summary.mean, summary.median, summary.p95, summary.most)
                 rows.append((name, shortened(split, MAX_LABEL), *map(_number, cells)))
     return Table("Sizes and tokens", ("", "split", *_SUMMARY_HEADERS), tuple(rows))
 

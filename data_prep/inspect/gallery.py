@@ -53,6 +53,6 @@ def _question(problem: Problem) -> str:
 def _choices(choices: Sequence[str]) -> list[Html]:
     if not choices:
         return []
-    told = [f"{chr(ord('A') + place)}. {shortened(choice, 80)}" for place, choice in enumerate(choices)]
+    lines = [f"{chr(ord('A') + place)}. {shortened(choice, 80)}" for place, choice in enumerate(choices)]
     more = [f"… {len(choices)} in all"] if len(choices) > MAX_CHOICES else []
-    return [element("p", text("\n".join(told[:MAX_CHOICES] + more)))]
+    return [element("p", text("\n".join(lines[:MAX_CHOICES] + more)))]

@@ -37,8 +37,8 @@ def page_text(
     ]
     for split in splits:
         if cards := galleries[split.name]:
-            told = f"{split.name}: {len(cards)} of {len(split.problems)} problems"
-            body += _section(told, element("div", *cards, kind="gallery"))
+            heading = f"{split.name}: {len(cards)} of {len(split.problems)} problems"
+            body += _section(heading, element("div", *cards, kind="gallery"))
     return page(title, body)
 
 

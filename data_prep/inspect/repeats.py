@@ -1,7 +1,7 @@
 """Problems that come twice: within a split, and between splits, where the test set leaks into training.
 
-"Same picture and same question" is told apart from "same picture alone": Geometry3K asks several questions
-about one diagram, and a test problem about a training diagram need not be known.
+"Same picture and same question" and "same picture alone" are reported separately: Geometry3K asks several
+questions about one diagram, and a test problem about a training diagram need not be known.
 """
 
 from __future__ import annotations

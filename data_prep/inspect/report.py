@@ -72,5 +72,5 @@ def _write(out: Path, content: str) -> None:
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}; choose another file") from error
     finally:
-        with suppress(OSError):  # a read-only folder refuses this too, and has been told of
+        with suppress(OSError):  # fails in a read-only folder too, already reported
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One split, looked at problem by problem: what the statistics need, and no pixels kept."""
+"""Surveys a split problem by problem: keeps what the statistics need, and no pixels."""
 
 from __future__ import annotations
 

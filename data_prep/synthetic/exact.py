@@ -20,7 +20,7 @@ _PI_HIGH = Fraction(_PI_DIGITS + 1, 10**30)
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExactAnswer:
     """An answer as text and the form it has."""
 
     text: str
@@ -36,24 +36,24 @@ def round_half_away(value: Fraction, digits: int) -> str:
     return f"{sign}{whole}.{rest:0{digits}d}" if digits else f"{sign}{whole}"
 
 
-def whole(value: int) -> Answer:
-    return Answer(str(value), "whole")
+def whole(value: int) -> ExactAnswer:
+    return ExactAnswer(str(value), "whole")
 
 
-def terminating(value: Fraction) -> Answer:
+def terminating(value: Fraction) -> ExactAnswer:
     """A number that is whole or ends after its first decimal, such as 37.5. ValueError otherwise."""
     if value.denominator == 1:
         return whole(value.numerator)
     if (10 * value).denominator != 1:
         raise ValueError(f"{value} needs more than one decimal")
-    return Answer(round_half_away(value, 1), "decimal")
+    return ExactAnswer(round_half_away(value, 1), "decimal")
 
 
-def fraction(value: Fraction) -> Answer:
+def fraction(value: Fraction) -> ExactAnswer:
     """A fraction in lowest terms, or a whole number."""
     if value.denominator == 1:
         return whole(value.numerator)
-    return Answer(f"\\frac {{ {value.numerator} }} {{ {value.denominator} }}", "fraction")
+    return ExactAnswer(f"\\frac {{ {value.numerator} }} {{ {value.denominator} }}", "fraction")
 
 
 def split_square(radicand: int) -> tuple[int, int]:
@@ -64,32 +64,32 @@ def split_square(radicand: int) -> tuple[int, int]:
     return outside, radicand // (outside * outside)
 
 
-def root(radicand: int) -> Answer:
+def root(radicand: int) -> ExactAnswer:
     """The square root of a positive integer in simplest form."""
     outside, inside = split_square(radicand)
     if inside == 1:
         return whole(outside)
     factor = "" if outside == 1 else f"{outside} "
-    return Answer(f"{factor}\\sqrt {{ {inside} }}", "radical")
+    return ExactAnswer(f"{factor}\\sqrt {{ {inside} }}", "radical")
 
 
-def root_to_tenth(radicand: int) -> Answer:
+def root_to_tenth(radicand: int) -> ExactAnswer:
     """The square root of a positive integer to the nearest tenth.
 
     floor(10 sqrt(n) + 1/2) = floor((sqrt(400 n) + 1) / 2); a tie would make sqrt(n) an odd number of
     twentieths, whose square is never whole.
     """
     tenths = (isqrt(400 * radicand) + 1) // 2
-    return Answer(round_half_away(Fraction(tenths, 10), 1), "decimal")
+    return ExactAnswer(round_half_away(Fraction(tenths, 10), 1), "decimal")
 
 
-def times_pi(factor: int) -> Answer:
-    return Answer(f"{factor} \\pi" if factor != 1 else "\\pi", "pi")
+def times_pi(factor: int) -> ExactAnswer:
+    return ExactAnswer(f"{factor} \\pi" if factor != 1 else "\\pi", "pi")
 
 
-def plus_pi_to_tenth(rational: Fraction, factor: Fraction) -> Answer:
+def plus_pi_to_tenth(rational: Fraction, factor: Fraction) -> ExactAnswer:
     """rational + factor * pi to the nearest tenth, certain because both bounds of pi round alike."""
     low, high = (round_half_away(rational + factor * pi, 1) for pi in (_PI_LOW, _PI_HIGH))
     if low != high:
         raise ValueError(f"{rational} + {factor} pi is too near a rounding boundary")
-    return Answer(low, "decimal")
+    return ExactAnswer(low, "decimal")

@@ -15,17 +15,17 @@ from random import Random
 
 from data_prep.synthetic import exact, sketches
 from data_prep.synthetic.canvas import Canvas
-from data_prep.synthetic.exact import Answer
+from data_prep.synthetic.exact import ExactAnswer
 from data_prep.synthetic.sketches import Values
 
-Solved = tuple[Answer, str]  # the answer and the worked solution
+Solved = tuple[ExactAnswer, str]  # the answer and the worked solution
 
 FIND_X = "Find x."
 NEAREST_TENTH = "Round to the nearest tenth."
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemKind:
     """A kind at one level. (name, values) identifies a problem; `solve` sees nothing else."""
 
     name: str
@@ -274,11 +274,11 @@ _CIRCLE_AREA = "Find the area of the circle."
 _SHADED_AREA = "Find the area of the shaded region."
 _FIGURE_AREA = "Find the area of the figure."
 
-KINDS: tuple[Kind, ...] = (
-    Kind("triangle_angle", 1, FIND_X, _two_angles, _third_angle, sketches.triangle_angle),
-    Kind("parallel_lines", 1, FIND_X, _between(20, 160, "a"), _supplement, sketches.parallel_lines),
-    Kind("exterior_angle", 1, FIND_X, _two_angles, _exterior_angle, sketches.exterior_angle),
-    Kind(
+KINDS: tuple[ProblemKind, ...] = (
+    ProblemKind("triangle_angle", 1, FIND_X, _two_angles, _third_angle, sketches.triangle_angle),
+    ProblemKind("parallel_lines", 1, FIND_X, _between(20, 160, "a"), _supplement, sketches.parallel_lines),
+    ProblemKind("exterior_angle", 1, FIND_X, _two_angles, _exterior_angle, sketches.exterior_angle),
+    ProblemKind(
         "rectangle_perimeter",
         1,
         "Find the perimeter of the rectangle.",
@@ -286,8 +286,8 @@ KINDS: tuple[Kind, ...] = (
         _perimeter,
         sketches.rectangle,
     ),
-    Kind("rectangle_area", 1, _RECTANGLE_AREA, _rectangle_sides, _area, sketches.rectangle),
-    Kind(
+    ProblemKind("rectangle_area", 1, _RECTANGLE_AREA, _rectangle_sides, _area, sketches.rectangle),
+    ProblemKind(
         "circle_circumference",
         1,
         f"Find the circumference of the circle. {_IN_PI}",
@@ -295,7 +295,7 @@ KINDS: tuple[Kind, ...] = (
         _circumference,
         sketches.circle,
     ),
-    Kind(
+    ProblemKind(
         "hypotenuse",
         1,
         FIND_X,
@@ -303,19 +303,27 @@ KINDS: tuple[Kind, ...] = (
         _hypotenuse,
         sketches.right_triangle_hypotenuse,
     ),
-    Kind("isosceles_angle", 2, FIND_X, _between(20, 140, "apex"), _isosceles_base, sketches.isosceles_base),
-    Kind(
+    ProblemKind(
+        "isosceles_angle", 2, FIND_X, _between(20, 140, "apex"), _isosceles_base, sketches.isosceles_base
+    ),
+    ProblemKind(
         "inscribed_angle", 2, FIND_X, _between(20, 170, "central"), _inscribed_angle, sketches.inscribed_angle
     ),
-    Kind("central_angle", 2, FIND_X, _between(15, 85, "inscribed"), _central_angle, sketches.central_angle),
-    Kind("quadrilateral_angle", 2, FIND_X, _three_angles, _fourth_angle, sketches.quadrilateral_angle),
-    Kind("leg", 2, FIND_X, _leg_and_hypotenuse(15), _leg, sketches.right_triangle_leg),
-    Kind("rectangle_diagonal", 2, FIND_X, _between(2, 12, "w", "h"), _diagonal, sketches.rectangle_diagonal),
-    Kind(
+    ProblemKind(
+        "central_angle", 2, FIND_X, _between(15, 85, "inscribed"), _central_angle, sketches.central_angle
+    ),
+    ProblemKind("quadrilateral_angle", 2, FIND_X, _three_angles, _fourth_angle, sketches.quadrilateral_angle),
+    ProblemKind("leg", 2, FIND_X, _leg_and_hypotenuse(15), _leg, sketches.right_triangle_leg),
+    ProblemKind(
+        "rectangle_diagonal", 2, FIND_X, _between(2, 12, "w", "h"), _diagonal, sketches.rectangle_diagonal
+    ),
+    ProblemKind(
         "similar_triangles", 2, FIND_X, _similar_sides(2, 9), _fourth_proportional, sketches.similar_triangles
     ),
-    Kind("circle_area", 2, f"{_CIRCLE_AREA} {_IN_PI}", _between(2, 25, "r"), _circle_area, sketches.circle),
-    Kind(
+    ProblemKind(
+        "circle_area", 2, f"{_CIRCLE_AREA} {_IN_PI}", _between(2, 25, "r"), _circle_area, sketches.circle
+    ),
+    ProblemKind(
         "long_hypotenuse",
         3,
         f"{FIND_X} {NEAREST_TENTH}",
@@ -323,9 +331,11 @@ KINDS: tuple[Kind, ...] = (
         _hypotenuse_to_tenth,
         sketches.right_triangle_hypotenuse,
     ),
-    Kind("large_rectangle_area", 3, _RECTANGLE_AREA, _between(11, 60, "w", "h"), _area, sketches.rectangle),
-    Kind("ring_area", 3, f"{_SHADED_AREA} {_IN_PI}", _two_radii, _ring_area, sketches.ring),
-    Kind(
+    ProblemKind(
+        "large_rectangle_area", 3, _RECTANGLE_AREA, _between(11, 60, "w", "h"), _area, sketches.rectangle
+    ),
+    ProblemKind("ring_area", 3, f"{_SHADED_AREA} {_IN_PI}", _two_radii, _ring_area, sketches.ring),
+    ProblemKind(
         "trapezoid_area",
         3,
         "Find the area of the trapezoid.",
@@ -333,8 +343,8 @@ KINDS: tuple[Kind, ...] = (
         _trapezoid_area,
         sketches.trapezoid,
     ),
-    Kind("l_shape_area", 3, _FIGURE_AREA, _l_shape_sides, _l_shape_area, sketches.l_shape),
-    Kind(
+    ProblemKind("l_shape_area", 3, _FIGURE_AREA, _l_shape_sides, _l_shape_area, sketches.l_shape),
+    ProblemKind(
         "large_similar_triangles",
         3,
         FIND_X,
@@ -342,8 +352,8 @@ KINDS: tuple[Kind, ...] = (
         _fourth_proportional,
         sketches.similar_triangles,
     ),
-    Kind("long_leg", 3, FIND_X, _leg_and_hypotenuse(40), _leg, sketches.right_triangle_leg),
-    Kind(
+    ProblemKind("long_leg", 3, FIND_X, _leg_and_hypotenuse(40), _leg, sketches.right_triangle_leg),
+    ProblemKind(
         "circle_area_to_tenth",
         4,
         f"{_CIRCLE_AREA} {NEAREST_TENTH}",
@@ -351,8 +361,8 @@ KINDS: tuple[Kind, ...] = (
         _circle_area_to_tenth,
         sketches.circle,
     ),
-    Kind("frame_area", 4, _SHADED_AREA, _frame_sides, _frame_area, sketches.frame),
-    Kind(
+    ProblemKind("frame_area", 4, _SHADED_AREA, _frame_sides, _frame_area, sketches.frame),
+    ProblemKind(
         "outside_circle_area",
         4,
         f"Find the area outside the circle. {NEAREST_TENTH}",
@@ -360,7 +370,7 @@ KINDS: tuple[Kind, ...] = (
         _outside_circle_area,
         sketches.rectangle_around_circle,
     ),
-    Kind(
+    ProblemKind(
         "stadium_area",
         4,
         f"{_FIGURE_AREA} {NEAREST_TENTH}",
@@ -368,7 +378,7 @@ KINDS: tuple[Kind, ...] = (
         _stadium_area,
         sketches.stadium,
     ),
-    Kind(
+    ProblemKind(
         "chained_hypotenuse",
         4,
         FIND_X,
@@ -376,7 +386,7 @@ KINDS: tuple[Kind, ...] = (
         _chained_hypotenuse,
         sketches.chained_triangles,
     ),
-    Kind(
+    ProblemKind(
         "circumscribed_circle_area",
         4,
         f"{_CIRCLE_AREA} {_IN_PI}",
@@ -389,5 +399,5 @@ KINDS: tuple[Kind, ...] = (
 LEVELS: tuple[int, ...] = tuple(sorted({kind.level for kind in KINDS}))
 
 
-def at_level(level: int) -> tuple[Kind, ...]:
+def at_level(level: int) -> tuple[ProblemKind, ...]:
     return tuple(kind for kind in KINDS if kind.level == level)

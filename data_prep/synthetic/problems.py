@@ -1,7 +1,7 @@
 """Seeded streams of problems, in splits that cannot overlap.
 
 A problem is its kind and its values. A hash of those two, free of any seed, says which split may hold it,
-so a problem of the test split is in nobody's training split, whatever seed either was made with. The bundled
+so a problem of the test split is in no training split, whatever seed either was made with. The bundled
 tiny model was trained on training-split problems only.
 """
 
@@ -14,7 +14,7 @@ from random import Random
 from typing import Literal, get_args
 
 from data_prep.synthetic.canvas import Canvas, Placement
-from data_prep.synthetic.kinds import KINDS, NEAREST_TENTH, Kind, at_level
+from data_prep.synthetic.kinds import KINDS, NEAREST_TENTH, ProblemKind, at_level
 from data_prep.synthetic.sketches import Values
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
@@ -41,7 +41,7 @@ def _digest(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
-def problem_id(kind: Kind, values: Values) -> str:
+def problem_id(kind: ProblemKind, values: Values) -> str:
     """Names the problem by content: equal ids are equal problems."""
     return "-".join([kind.name, *(str(value) for value in values.values())])
 
@@ -52,7 +52,9 @@ def split_of(name: str) -> Split:
     return {8: SPLITS[1], 9: SPLITS[2]}.get(share, SPLITS[0])
 
 
-def make_problem(kind: Kind, values: Values, seed: int, pixels: int = DEFAULT_PIXELS) -> SyntheticProblem:
+def make_problem(
+    kind: ProblemKind, values: Values, seed: int, pixels: int = DEFAULT_PIXELS
+) -> SyntheticProblem:
     """Solves and draws one problem; `seed` moves the figure about and changes nothing else."""
     name = problem_id(kind, values)
     answer, solution = kind.solve(values)
@@ -72,7 +74,9 @@ def make_problem(kind: Kind, values: Values, seed: int, pixels: int = DEFAULT_PI
     return SyntheticProblem(problem, solution)
 
 
-def _next_draw(stream: Random, level: int, split: Split, seen: set[str]) -> tuple[Kind, dict[str, int]]:
+def _next_draw(
+    stream: Random, level: int, split: Split, seen: set[str]
+) -> tuple[ProblemKind, dict[str, int]]:
     for _ in range(_ATTEMPTS):
         kind = stream.choice(at_level(level))
         values = kind.draw_values(stream)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from data_prep.writer import Rejection, write_dataset
 from vlm_uec.data.dataset import data_fingerprint, load_problems
-from vlm_uec.data.rows import Fault, read_problems
+from vlm_uec.data.rows import RejectedRow, read_problems
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -224,10 +224,10 @@ def test_rows_and_faults_come_in_order_with_their_place() -> None:
     ]
     told = list(read_problems(rows))
     assert [item.id for item in told] == ["a", "b", "", "a", "7"]
-    assert [item for item in told if isinstance(item, Fault)] == [
-        Fault(1, "b", "empty answer", "Why?"),
-        Fault(2, "", "'problem' is null"),
-        Fault(3, "a", "duplicate id", "Why?"),
+    assert [item for item in told if isinstance(item, RejectedRow)] == [
+        RejectedRow(1, "b", "empty answer", "Why?"),
+        RejectedRow(2, "", "'problem' is null"),
+        RejectedRow(3, "a", "duplicate id", "Why?"),
     ]
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from tests.support.tiny import PATCH_WIDTH, noise_picture
-from vlm_uec.data.uint8_pixels import LevelProcessor
+from vlm_uec.data.uint8_pixels import UInt8PixelProcessor
 from vlm_uec.data.vision import load_image_processor, patches_of
 
 SIZES = [(84, 84), (200, 60), (31, 97), (500, 400), (56, 56), (1500, 1200)]
@@ -19,8 +19,8 @@ SIZES = [(84, 84), (200, 60), (31, 97), (500, 400), (56, 56), (1500, 1200)]
 def test_patches_are_the_processors_own_bit_for_bit(bundle: Path, budget: tuple[int, int]) -> None:
     processor = load_image_processor(str(bundle), *budget)
     pictures = [noise_picture(*size, seed=seed) for seed, size in enumerate(SIZES)]
-    halves = LevelProcessor(processor)
-    patches, grid = halves.pixel_values([halves.levels(picture) for picture in pictures])
+    halves = UInt8PixelProcessor(processor)
+    patches, grid = halves.pixel_values([halves.uint8_pixels(picture) for picture in pictures])
     theirs, their_grid = patches_of(pictures, processor)
     assert torch.equal(patches, theirs)
     assert torch.equal(grid, their_grid)
@@ -29,8 +29,8 @@ def test_patches_are_the_processors_own_bit_for_bit(bundle: Path, budget: tuple[
 
 def test_a_processor_that_does_not_normalise_is_followed() -> None:
     processor = Qwen2VLImageProcessorPil(min_pixels=28 * 28, do_normalize=False)
-    halves = LevelProcessor(processor)
-    patches, _ = halves.pixel_values([halves.levels(Image.new("RGB", (28, 28), (255, 51, 0)))])
+    halves = UInt8PixelProcessor(processor)
+    patches, _ = halves.pixel_values([halves.uint8_pixels(Image.new("RGB", (28, 28), (255, 51, 0)))])
     channels = torch.tensor([1.0, 0.2, 0.0])[:, None].expand(4, 3, 392)
     assert torch.allclose(patches.view(4, 3, 392), channels)
 
@@ -38,13 +38,13 @@ def test_a_processor_that_does_not_normalise_is_followed() -> None:
 def test_a_byte_a_channel_and_pixel(image_processor: Qwen2VLImageProcessorPil) -> None:
     """56 x 84 pixels are 4 x 6 patches; the first patch is the upper left corner, row by row."""
     picture = noise_picture(84, 56)
-    levels = LevelProcessor(image_processor).levels(picture)
-    assert levels.image_grid_thw == (1, 4, 6)
+    levels = UInt8PixelProcessor(image_processor).uint8_pixels(picture)
+    assert levels.grid == (1, 4, 6)
     assert levels.values.nbytes == 56 * 84 * 3
     corner = np.asarray(picture)[:14, :14].transpose(2, 0, 1).reshape(3, 196)
     assert np.array_equal(levels.values[0], corner)
 
 
 def test_no_picture_is_no_patch(image_processor: Qwen2VLImageProcessorPil) -> None:
-    patches, grid = LevelProcessor(image_processor).pixel_values([])
+    patches, grid = UInt8PixelProcessor(image_processor).pixel_values([])
     assert (patches.shape, grid.shape) == ((0, PATCH_WIDTH), (0, 3))

@@ -20,7 +20,7 @@ from PIL import Image
 import data_prep.synthetic as synthetic
 from data_prep.synthetic import exact, generate
 from data_prep.synthetic.canvas import Canvas, Placement
-from data_prep.synthetic.kinds import KINDS, LEVELS, Kind
+from data_prep.synthetic.kinds import KINDS, LEVELS, ProblemKind
 from data_prep.synthetic.problems import SPLITS, make_problem, problem_id, split_of
 from vlm_uec.errors import UserError
 
@@ -87,12 +87,12 @@ def value_of(answer: str, form: str) -> sympy.Expr:
     return parts[0] * sympy.pi
 
 
-def seeded(kind: Kind, count: int) -> list[dict[str, int]]:
+def seeded(kind: ProblemKind, count: int) -> list[dict[str, int]]:
     return [kind.draw_values(Random(number)) for number in range(count)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_answers_equal_the_formula(kind: Kind) -> None:
+def test_answers_equal_the_formula(kind: ProblemKind) -> None:
     for values in seeded(kind, 40):
         answer, _ = kind.solve(values)
         expected, given_value = FORMULAS[kind.name](values), value_of(answer.text, answer.form)
@@ -121,7 +121,7 @@ class Recorder(Canvas):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("corner", [(-2, -2), (-2, 2), (2, -2), (2, 2)])
-def test_every_value_is_drawn_and_fits(kind: Kind, corner: tuple[int, int]) -> None:
+def test_every_value_is_drawn_and_fits(kind: ProblemKind, corner: tuple[int, int]) -> None:
     for values in seeded(kind, 20):
         recorder = Recorder(Placement(*corner))
         kind.sketch(recorder, values)

@@ -62,4 +62,4 @@ def test_a_folder_that_is_there_stays_and_holds_nothing_new(tmp_path: Path) -> N
 
 def test_room_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--out .* are free there and a checkpoint takes 1048576\.0 GiB"):
-        check_writable(tmp_path, "--out", room=2.0**50)
+        check_writable(tmp_path, "--out", required_bytes=2.0**50)

@@ -6,7 +6,6 @@ what a forged file says. It cannot tell a forged checkpoint whose manifest was f
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
+from vlm_uec.io.digest import file_sha256
 from vlm_uec.io.durable import sync, write_whole
 
 MANIFEST = "manifest.json"
@@ -72,8 +72,7 @@ def verify(directory: Path, files: Files, share: slice = slice(None)) -> None:
 
 
 def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        return FileEntry(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return FileEntry(path.stat().st_size, file_sha256(path))
 
 
 def _inside(name: Any) -> str:

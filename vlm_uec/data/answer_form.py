@@ -1,6 +1,6 @@
 r"""The form an answer is written in: `7`, `2.5`, `3 \sqrt { 3 }`, `\frac { 2 } { 5 }`, ...
 
-Notation only, nothing is computed: `\frac { 4 } { 2 }` is a fraction. Spellings of one form are told alike:
+Notation only, nothing is computed: `\frac { 4 } { 2 }` is a fraction. Equivalent spellings have one form:
 `3√3`, `3\sqrt3` and `3 \sqrt { 3 }` are multiples of a root.
 """
 

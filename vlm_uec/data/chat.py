@@ -1,4 +1,4 @@
-"""A problem as the policy reads it: format prompt, chat template, token ids.
+"""Problems to token ids: format prompt and chat template.
 
 Data set text is untrusted: it is tokenized apart from the chat template with special tokens switched
 off, so a question holding "<|image_pad|>" or "<|im_end|>" stays text.
@@ -26,13 +26,13 @@ DEFAULT_TEMPLATE = (
     "the final answer. The reasoning process MUST BE enclosed within <think> </think> tags. The final answer "
     "MUST BE put in \\boxed{}."
 )
-SEEN = ("question", "choices", "precision", "question_type", "answer_type", "source", "metadata")
+TEMPLATE_FIELDS = ("question", "choices", "precision", "question_type", "answer_type", "source", "metadata")
 # Private-use characters stand for the user's text while the chat template is rendered around it.
 _SLOT = re.compile("\ue000(\\d+)\ue001")
 
 
 class FormatPrompt:
-    """The jinja template around a question; sees what `SEEN` names of a problem."""
+    """The jinja template around a question; its variables are the problem's `TEMPLATE_FIELDS`."""
 
     def __init__(self, template: str | None = None) -> None:
         """`template`: jinja source, or the path of a file that ends in .jinja; None is the reference's."""
@@ -45,7 +45,7 @@ class FormatPrompt:
 
     def __call__(self, problem: Problem) -> str:
         try:
-            return self._template.render({name: getattr(problem, name) for name in SEEN})
+            return self._template.render({name: getattr(problem, name) for name in TEMPLATE_FIELDS})
         except Exception as error:  # the template is the user's program: it can raise anything
             raise UserError(f"prompt.template fails on problem {escape(problem.id)}: {error}") from error
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.data.rows import Fault, read_problems, wanted_columns
+from vlm_uec.data.rows import RejectedRow, read_problems, wanted_columns
 from vlm_uec.data.tables import hub_rows, load_hub, parquet_rows, split_of
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
-from vlm_uec.hub import is_here, may_be_hub_id, not_here
+from vlm_uec.hub import exists_locally, may_be_hub_id, missing_reason
 from vlm_uec.types import Problem
 
 
@@ -44,7 +44,7 @@ def load_problems(path: str, split: str) -> LoadedSplit:
     problems: list[Problem] = []
     rejected: Counter[str] = Counter()
     for item in stream_problems(path, split):
-        if isinstance(item, Fault):
+        if isinstance(item, RejectedRow):
             rejected[item.reason] += 1
         else:
             problems.append(item)
@@ -54,10 +54,10 @@ def load_problems(path: str, split: str) -> LoadedSplit:
     return LoadedSplit(problems, rejected)
 
 
-def stream_problems(path: str, split: str) -> Iterator[Problem | Fault]:
+def stream_problems(path: str, split: str) -> Iterator[Problem | RejectedRow]:
     """The rows of `load_problems` one by one, so that a reader who has enough may stop. Raises what it raises
     but for a split without a usable row."""
-    return read_problems(_local_rows(Path(path), split) if is_here(path) else _hub_rows(path, split))
+    return read_problems(_local_rows(Path(path), split) if exists_locally(path) else _hub_rows(path, split))
 
 
 def data_fingerprint(problems: Iterable[Problem]) -> str:
@@ -111,6 +111,7 @@ def parquet_files(directory: Path) -> list[Path]:
 def _hub_rows(name: str, split: str) -> Iterator[dict[str, Any]]:
     if not may_be_hub_id(name):
         raise UserError(
-            f"{escape(name, 200)}: {not_here(name)}; write one with 'python -m data_prep', or give a Hub id"
+            f"{escape(name, 200)}: {missing_reason(name)}; write one with 'python -m data_prep', "
+            "or give a Hub id"
         )
     yield from hub_rows(load_hub(name, split), wanted_columns, name)

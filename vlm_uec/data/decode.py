@@ -7,22 +7,19 @@ import io
 import numpy as np
 from PIL import Image
 
-from vlm_uec.data.validation import DECODER_ERRORS
-
-# Four times the largest budget anybody trains with (4096 x 28 x 28); a decompression bomb is far above it.
-MAX_DECODED_PIXELS = 64_000_000
+from vlm_uec.data.validation import DECODER_ERRORS, MAX_PICTURE_PIXELS
 
 
 def decode_image(data: bytes) -> Image.Image:
     """RGB picture of PNG or JPEG bytes; transparent parts become white, as a diagram is read on paper.
 
-    Raises `ValueError` on other or damaged bytes, or a picture of more than `MAX_DECODED_PIXELS`.
+    Raises `ValueError` on other or damaged bytes, or a picture of more than `MAX_PICTURE_PIXELS`.
     """
     try:
         # Formats by name: PIL would hand a PostScript file to Ghostscript, a program in a program.
         image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        if image.width * image.height > MAX_DECODED_PIXELS:
-            raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_DECODED_PIXELS}")
+        if image.width * image.height > MAX_PICTURE_PIXELS:
+            raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_PICTURE_PIXELS}")
         image.load()
     except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
         raise ValueError(f"not a readable picture: {error}") from error

@@ -1,4 +1,4 @@
-"""Problem to EncodedPrompt, once a problem: the only place where pictures meet tokens."""
+"""Encodes a `Problem` as an `EncodedPrompt`: token ids, picture patches and positions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from vlm_uec.config import Config
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.uint8_pixels import LevelProcessor, UInt8Pixels
+from vlm_uec.data.uint8_pixels import UInt8PixelProcessor, UInt8Pixels
 from vlm_uec.data.vision import images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
-from vlm_uec.hub import is_here, silence_hub_retries
+from vlm_uec.hub import exists_locally, silence_hub_retries
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
@@ -35,8 +36,8 @@ class PromptRejected(ValueError):
 class PromptEncoder:
     """Encodes problems for one model, format prompt and pixel budget.
 
-    Keeps the encodings used last, up to `cache_bytes` of patches, for a prompt that comes back within a step
-    (rollout, then old, reference and update passes), and every picture resized, for later steps.
+    Caches the latest encodings, up to `cache_bytes` of patches, for prompts that recur within a step
+    (rollout, then old, reference and update passes), and every resized picture for later steps.
     """
 
     def __init__(
@@ -49,19 +50,30 @@ class PromptEncoder:
         *,
         reads_pictures: bool = True,
     ) -> None:
-        """`reads_pictures`: not with a text-only model, whose problems must have none."""
+        """`reads_pictures`: False for a text-only model, whose problems must have no pictures."""
         self.tokenizer = tokenizer
         self.reads_pictures = reads_pictures
         self.image_processor = image_processor
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
-        # Text tokenizers of the family know the mark as well; to them it is no picture.
+        # Text-only tokenizers of the family have this token too, without pictures.
         self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if reads_pictures else NO_ID
         self.pictures = PictureStore()
-        self._levels = LevelProcessor(image_processor)
+        self._pixel_processor = UInt8PixelProcessor(image_processor)
         self._cache: OrderedDict[str, tuple[Problem, EncodedPrompt]] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
+
+    @classmethod
+    def from_config(cls, config: Config) -> PromptEncoder:
+        """The encoder of a run's model, prompt template, pixel budget and prompt limit."""
+        return cls.from_pretrained(
+            config.model.path,
+            template=config.prompt.template,
+            min_pixels=config.data.min_pixels,
+            max_pixels=config.data.max_pixels,
+            max_prompt_tokens=config.data.max_prompt_tokens,
+        )
 
     @classmethod
     def from_pretrained(
@@ -76,7 +88,7 @@ class PromptEncoder:
     ) -> PromptEncoder:
         """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
         tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
-        reads_pictures = _has_tower(model_path)
+        reads_pictures = _has_vision_tower(model_path)
         if reads_pictures and IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         if tokenizer.chat_template is None:
@@ -87,7 +99,7 @@ class PromptEncoder:
             tokenizer,
             _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
             if reads_pictures
-            else Qwen2VLImageProcessorPil(),  # which nobody asks for a picture
+            else Qwen2VLImageProcessorPil(),  # unused
             FormatPrompt(template),
             max_prompt_tokens,
             cache_bytes,
@@ -103,7 +115,7 @@ class PromptEncoder:
     def __call__(self, problem: Problem) -> EncodedPrompt:
         """Raises `PromptRejected` on a broken picture or a prompt over the token limit."""
         known, prompt = self._cache.get(problem.id, (None, None))
-        # Splits number their problems alike: an id alone could bring up another split's picture.
+        # Ids repeat between splits: an id alone could return another split's picture.
         if prompt is not None and known == problem:
             self._cache.move_to_end(problem.id)
             return prompt
@@ -112,14 +124,14 @@ class PromptEncoder:
         return prompt
 
     def length(self, problem: Problem) -> int:
-        """Tokens of the prompt; raises what a call raises, for less work."""
+        """Tokens of the prompt; raises the same errors as encoding, at less cost."""
         pictures = self._pictures(problem)
         return len(self._input_ids([self._message(problem)], pictures))
 
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
         """Chat messages whose pictures are paths, URLs or base64; `name` stands for the problem id."""
         images = images_from_messages(messages, self.image_processor)
-        return self._assemble(name, messages, [self._levels.levels(image) for image in images])
+        return self._assemble(name, messages, [self._pixel_processor.uint8_pixels(image) for image in images])
 
     def _encode(self, problem: Problem) -> EncodedPrompt:
         return self._assemble(problem.id, [self._message(problem)], self._pictures(problem))
@@ -141,7 +153,7 @@ class PromptEncoder:
         except ValueError as error:
             raise PromptRejected("broken picture") from error
         try:
-            picture = self._levels.levels(image)
+            picture = self._pixel_processor.uint8_pixels(image)
         except ValueError as error:
             raise PromptRejected("picture too long and thin to resize") from error
         self.pictures.put(key, picture)
@@ -151,18 +163,18 @@ class PromptEncoder:
         self, name: str, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]
     ) -> EncodedPrompt:
         input_ids = torch.tensor(self._input_ids(messages, pictures), dtype=torch.int64)
-        patches, grid = self._levels.pixel_values(pictures)
+        patches, grid = self._pixel_processor.pixel_values(pictures)
         positions = mrope_positions(input_ids, grid, self.image_pad_id, self.image_processor.merge_size)
         return EncodedPrompt(name, input_ids, patches, grid, positions)
 
     def _input_ids(self, messages: Sequence[Mapping[str, Any]], pictures: Sequence[UInt8Pixels]) -> list[int]:
-        counts = [len(picture.values) // self._levels.merged_patches for picture in pictures]
+        counts = [len(picture.values) // self._pixel_processor.merged_patches for picture in pictures]
         ids = tokenize_chat(messages, self.tokenizer)
         if ids.count(self.image_pad_id) != len(counts):
             raise PromptRejected("number of image marks and pictures differ")
         expanded = self._expand(ids, counts)
         if len(expanded) > self.max_prompt_tokens:
-            # Cutting a multimodal prompt would part placeholders from patches.
+            # Truncation would separate placeholders from patches.
             raise PromptRejected(f"prompt over {self.max_prompt_tokens} tokens")
         return expanded
 
@@ -187,13 +199,13 @@ class PromptEncoder:
 
 
 def _user(text: str, *, pictures: bool) -> dict[str, Any]:
-    # Templates of text models know no parts.
+    # Chat templates of text models take no content parts.
     return user_message(text) if pictures else {"role": "user", "content": text}
 
 
-def _has_tower(model_path: str) -> bool:
-    """By the model's config; tokenizer and image processor alone are a picture model's."""
-    if is_here(model_path) and not (Path(model_path) / "config.json").is_file():
+def _has_vision_tower(model_path: str) -> bool:
+    """Decided by the model's config; a directory without one is taken for a vision-language model's."""
+    if exists_locally(model_path) and not (Path(model_path) / "config.json").is_file():
         return True
     return hasattr(_read(model_path, lambda: AutoConfig.from_pretrained(model_path)), "vision_config")
 

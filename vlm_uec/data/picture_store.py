@@ -1,8 +1,8 @@
-"""Resized pictures of a run on this machine's disk: each is decoded and resized once, by one of its ranks.
+"""Disk cache of resized pictures, shared by a machine's ranks: each picture is decoded and resized once.
 
-Every rank writes a file of its own, in TMPDIR, and reads everybody's. The files have no names, so nothing is
-left behind however the run ends: a rank reaches another's through the system's list of open files. What does
-not fit, or cannot be reached, is decoded again each time.
+Every rank writes its own file in TMPDIR and reads the files of all ranks. The files are unlinked, so nothing
+remains after a crash; ranks open each other's files through /proc/PID/fd. Pictures that do not fit, or cannot
+be read, are decoded again each time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 from vlm_uec.data.uint8_pixels import CHANNELS, UInt8Pixels
 from vlm_uec.ranks.collectives import barrier, gather_objects, world_size
 
-# Of the free disk, for all ranks: TMPDIR may be memory, and is everybody's.
+# Of the free disk, for all ranks: TMPDIR may be in memory, and other processes use it too.
 SHARE_OF_DISK = 4
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a picture's levels lie: which file, from which byte, and their shape."""
+    """Location of a picture's uint8 pixels: file, first byte and shape."""
 
     file: _FileName
     start: int
@@ -36,7 +36,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _FileName:
-    """How a process of the same machine finds an open file, and what tells that it is the one."""
+    """Path of an open file for other processes of the machine, and the numbers that identify it."""
 
     path: str
     device: int
@@ -44,7 +44,7 @@ class _FileName:
 
 
 class PictureStore:
-    """Levels by a key that stands for the picture's bytes."""
+    """uint8 pixels by a hash of the picture's bytes."""
 
     def __init__(self, limit: int | None = None) -> None:
         """`limit`: bytes this rank may write; None is its part of a share of the free disk."""
@@ -72,14 +72,14 @@ class PictureStore:
         return UInt8Pixels(np.frombuffer(data, dtype=np.uint8).reshape(shape), place.grid)
 
     def put(self, key: bytes, picture: UInt8Pixels) -> None:
-        """Keeps the picture where there is room."""
+        """Stores the picture if it fits within the limit."""
         data = picture.values.tobytes()
         if key in self._places or self._size + len(data) > self._limit:
             return
         try:
             file = self._own or self._create()
             written = os.pwrite(self._opened[file].fileno(), data, self._size)
-        except OSError:  # no room, or no such folder: reading from the data set still works
+        except OSError:  # disk full or no such folder: the picture is decoded again
             written = 0
         if written < len(data):
             self._limit = 0
@@ -95,7 +95,7 @@ class PictureStore:
                 if place.file in self._opened or self._open(place.file):
                     self._places.setdefault(key, place)
         self._unshared = {}
-        barrier()  # nobody goes, and takes a file along, before all have opened it
+        barrier()  # a rank that exits takes its file along: all must have opened it first
 
     def _create(self) -> _FileName:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (as long as the store)
@@ -105,7 +105,7 @@ class PictureStore:
         return self._own
 
     def _open(self, name: _FileName) -> bool:
-        """False where the file is another machine's, whose processes have the same numbers."""
+        """False if the file is not the expected one: process ids repeat between machines."""
         try:
             file = Path(name.path).open("rb", buffering=0)  # noqa: SIM115  (as long as the store)
         except OSError:

@@ -1,4 +1,4 @@
-"""M-RoPE positions (Qwen2-VL, arXiv 2409.12191, section 2.1): text counts on, a picture spans a grid.
+"""M-RoPE positions (Qwen2-VL, arXiv 2409.12191, section 2.1): consecutive for text, a grid for a picture.
 
 Computed here, on the CPU, and always passed: without `mm_token_type_ids` transformers would fall back
 to one-dimensional positions in silence.
@@ -15,7 +15,7 @@ def mrope_positions(
     """Positions [3, P] int64 (time, height, width) of prompt ids [P] with expanded placeholders.
 
     A picture of h x w merged patches starting at position p has time p, heights p .. p+h-1 and widths
-    p .. p+w-1; the text after it goes on at p + max(h, w).
+    p .. p+w-1; the text after it starts at p + max(h, w).
 
     Raises `ValueError` when the placeholders do not match the grid.
     """

@@ -1,4 +1,4 @@
-"""The prompts a run may use: measured once at the start to learn what fits, encoded when asked for."""
+"""The prompts a run may use: measured once at the start, encoded on demand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PromptSet:
 def prepare_prompts(problems: Sequence[Problem], encoder: PromptEncoder) -> PromptSet:
     """Measures every problem on one rank of each machine; leaves out, with a count, what cannot be a prompt.
 
-    Every machine looks at all of them, so that each has every picture, resized. Raises `UserError` when
+    Every machine measures all of them, so that each caches every resized picture. Raises `UserError` when
     nothing is left.
     """
     here = ranks_here()
@@ -41,9 +41,9 @@ def prepare_prompts(problems: Sequence[Problem], encoder: PromptEncoder) -> Prom
     encoder.pictures.share()
     usable = {problem.id: problem for problem in problems if problem.id in tokens}
     if not usable:
-        told = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
+        listed = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
         raise UserError(
-            f"no usable prompt of {len(problems)} ({told}): mend the data or prompt.template, or raise "
+            f"no usable prompt of {len(problems)} ({listed}): mend the data or prompt.template, or raise "
             "data.max_prompt_tokens"
         )
     return PromptSet(usable, tokens, encoder, rejected)

@@ -1,4 +1,4 @@
-"""Table rows as `Problem`s: which columns there may be, and what may be in them.
+"""Parses table rows into `Problem`s: the column schemas and the checks of their values.
 
 Two shapes are read. Ours, which is EasyR1's too, has `images`, `problem` and `answer`. veRL's has `images`,
 `prompt` (chat messages) and `reward_model` (with `ground_truth`). Pictures are bytes inside the row; a path
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_uec.data.validation import IMAGE_MARK, MAX_TEXT_CHARACTERS, InvalidRow, problem_fault
+from vlm_uec.data.validation import IMAGE_MARK, MAX_TEXT_CHARACTERS, InvalidRow, problem_defect
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.types import Problem
@@ -23,12 +23,12 @@ VERL_COLUMNS = ("images", "prompt", "reward_model")
 OPTIONAL_COLUMNS = ("id", "choices", "precision", "question_type", "answer_type", "source", "metadata")
 VERL_OPTIONAL_COLUMNS = ("data_source", "extra_info", *OPTIONAL_COLUMNS)
 MAX_DEPTH = 32  # what `json` can read but not write again depends on how deep the caller is
-# veRL picks its reward function by `data_source`: ours on the left, the name it knows on the right.
+# veRL picks its reward function by `data_source`: our name on the left, veRL's on the right.
 VERL_SOURCES = {"geometry3k": "hiyouga/geometry3k"}
 
 
 @dataclass(frozen=True)
-class Fault:
+class RejectedRow:
     """A row left out: its place in the split, its id (empty if it has none), the reason, its own value."""
 
     row: int  # from 0, as `datasets` counts
@@ -61,10 +61,10 @@ def read_problems(
     rows: Iterable[Mapping[str, Any]],
     build: Callable[[Mapping[str, Any]], Problem] | None = None,
     name: Callable[[Mapping[str, Any]], str] | None = None,
-) -> Iterator[Problem | Fault]:
-    """A split's rows in order, each as a problem or as the fault that `build` (or a repeated id) found in it.
+) -> Iterator[Problem | RejectedRow]:
+    """A split's rows in order, as problems, or as a `RejectedRow` if `build` raised or its id is repeated.
 
-    `build` raises RowFault; left out, it is `problem_of`. `name` gives a row's id, or ""; left out, it is the
+    `build` raises InvalidRow; the default is `problem_of`. `name` gives a row's id, or ""; the default is the
     column `id`.
     """
     build, name = build or problem_of, name or _row_id
@@ -75,14 +75,14 @@ def read_problems(
             if problem.id in seen:
                 raise InvalidRow("duplicate id", problem.question)
         except InvalidRow as fault:
-            yield Fault(number, name(row), fault.reason, fault.detail)
+            yield RejectedRow(number, name(row), fault.reason, fault.detail)
             continue
         seen.add(problem.id)
         yield problem
 
 
 def problem_of(row: Mapping[str, Any]) -> Problem:
-    """The problem a row states; one without `id` is named by a hash of its content. Raises RowFault."""
+    """The problem a row states; one without `id` is named by a hash of its content. Raises InvalidRow."""
     images = _images(row["images"])
     if "problem" in row:
         question, answer = _string(row, "problem"), _string(row, "answer")
@@ -100,13 +100,13 @@ def problem_of(row: Mapping[str, Any]) -> Problem:
         source=_source(row),
         metadata=_metadata(row.get("metadata")),
     )
-    if fault := problem_fault(problem):
+    if fault := problem_defect(problem):
         raise InvalidRow(fault, question)
     return problem
 
 
 def whole_precision(value: Any) -> int | None:
-    """Decimal places, or None. Raises RowFault unless it is a whole number from 0 to 15."""
+    """Decimal places, or None. Raises InvalidRow unless it is a whole number from 0 to 15."""
     if value is None:
         return None
     # MathVista states its whole numbers as floats: 1.0
@@ -116,7 +116,7 @@ def whole_precision(value: Any) -> int | None:
 
 
 def embedded_picture(item: Any) -> bytes:
-    """The encoded bytes of a picture as tables hold it: `{bytes, path}`, or bytes. Raises RowFault."""
+    """The encoded bytes of a picture as tables hold it: `{bytes, path}`, or bytes. Raises InvalidRow."""
     content = item.get("bytes") if isinstance(item, dict) else item
     if not isinstance(content, bytes):
         raise InvalidRow("no bytes of the picture (docs/own_data.md)", str(item))

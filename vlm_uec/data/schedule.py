@@ -1,7 +1,7 @@
-"""Which problems a step takes: a function of seed and step alone, so that a resumed run goes on alike.
+"""Problems of each step, determined by seed and step alone, so that a resumed run takes the same ones.
 
-Of a mixture every step takes the same number of problems from each data set, its weight's share, and each
-walks through epochs of its own.
+In a mixture every step takes a fixed number of problems from each data set, in proportion to its weight;
+each data set has its own epochs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Schedule:
         return spread([self._taken(part, step) for part in self._parts])
 
     def _taken(self, part: Part, step: int) -> list[str]:
-        """Every epoch has an order of its own and gives whole steps only: what is left over differs."""
+        """Every epoch has its own order and holds whole steps only; the remainder varies."""
         epoch, place = divmod(step - 1, len(part.ids) // part.prompts)
         key = ("epoch", epoch, part.name) if len(self._parts) > 1 else ("epoch", epoch)
         order = keyed_generator(self._seed, *key).permutation(len(part.ids))

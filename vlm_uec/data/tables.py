@@ -1,4 +1,4 @@
-"""Rows of parquet files and Hub datasets, a few at a time. Pictures stay the encoded bytes they are."""
+"""Rows of parquet files and Hub datasets, read in small batches. Pictures stay encoded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Columns = Callable[[Sequence[str], str], list[str]]
 
 _ROWS_AT_A_TIME = 16
 # ValueError and OverflowError are pyarrow's too: names that are not UTF-8, dates that Python does not have.
-_READ_FAULTS = (pa.ArrowException, OSError, ValueError, OverflowError)
+_READ_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError)
 _BUFFER_BYTES = 2**20  # without it, a row group's column is in memory at once
 
 
@@ -32,18 +32,18 @@ def split_of(file: Path) -> str:
 def parquet_length(file: Path, choose: Columns) -> int:
     """The number of rows in a file that has the columns. Raises UserError if there is no such file."""
     with _opened(file) as (parquet, names):
-        choose(names, _told(file))
+        choose(names, _shown(file))
         return int(parquet.metadata.num_rows)
 
 
 def parquet_rows(file: Path, choose: Columns) -> Iterator[dict[str, Any]]:
     """Rows in file order. Raises UserError if the file or a column is missing, or reading fails midway."""
     with _opened(file) as (parquet, names):
-        columns = choose(names, _told(file))
-        # One row group after the other: read in one go, the file's dictionaries of pictures would add up.
+        columns = choose(names, _shown(file))
+        # Row groups are read one by one: in one pass, all groups' picture dictionaries would stay in memory.
         for group in range(parquet.num_row_groups):
             batches = parquet.iter_batches(_ROWS_AT_A_TIME, row_groups=[group], columns=columns)
-            yield from _rows(batches, _told(file))
+            yield from _rows(batches, _shown(file))
 
 
 def load_hub(name: str, split: str | None = None) -> Any:
@@ -68,7 +68,7 @@ def load_hub(name: str, split: str | None = None) -> Any:
 
 
 def hub_rows(dataset: Any, choose: Columns, where: str) -> Iterator[dict[str, Any]]:
-    """Rows of a loaded split. Arrow format hands pictures over as they are stored: nothing is decoded."""
+    """Rows of a loaded split. In Arrow format pictures are not decoded."""
     columns = choose(dataset.column_names, where)
     yield from _rows(dataset.select_columns(columns).with_format("arrow").iter(_ROWS_AT_A_TIME), where)
 
@@ -79,9 +79,9 @@ def _opened(file: Path) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
     try:
         parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
         names = parquet.schema_arrow.names
-    except _READ_FAULTS as error:
+    except _READ_ERRORS as error:
         raise UserError(
-            f"{_told(file)}: no parquet file: {_first_line(error)}; write or download it again"
+            f"{_shown(file)}: no parquet file: {_first_line(error)}; write or download it again"
         ) from error
     with parquet:
         yield parquet, names
@@ -91,7 +91,7 @@ def _rows(batches: Iterable[pa.RecordBatch | pa.Table], where: str) -> Iterator[
     try:
         for batch in batches:
             yield from batch.to_pylist()
-    except _READ_FAULTS as error:
+    except _READ_ERRORS as error:
         raise UserError(
             f"{where}: cannot be read: {_first_line(error)}; write or download it again"
         ) from error
@@ -101,5 +101,5 @@ def _first_line(error: BaseException) -> str:
     return escape(str(error).strip().split("\n")[0], 200)
 
 
-def _told(file: Path) -> str:
+def _shown(file: Path) -> str:
     return escape(str(file), 200)

@@ -1,8 +1,8 @@
-"""Resized pictures in eight bits, an eighth of the bytes of their float32 patches, and those patches again.
+"""Resized pictures as uint8, an eighth of the bytes of their float32 patches, and the patches made from them.
 
-A picture is resized in eight bits; scaling and normalising only give each of 256 levels a float, channel by
-channel. So levels are what is worth keeping of a picture, and the patches made from them are the image
-processor's own, bit for bit.
+A picture is resized in eight bits; rescaling and normalising map each of the 256 values of a channel to a
+float. The cache therefore stores uint8 pixels, and a table lookup gives the image processor's patches bit for
+bit.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class UInt8Pixels:
     image_grid_thw: tuple[int, int, int]  # time, height, width in patches
 
 
-class LevelProcessor:
-    """The image processor in two halves: pictures to levels, levels to patches."""
+class UInt8PixelProcessor:
+    """The image processor in two halves: picture to uint8 pixels, uint8 pixels to patches."""
 
     def __init__(self, processor: Qwen2VLImageProcessorPil) -> None:
         self._processor = processor
@@ -41,7 +41,7 @@ class LevelProcessor:
         """Patches behind one image token."""
         return int(self._processor.merge_size**2)
 
-    def levels(self, image: Image.Image) -> UInt8Pixels:
+    def uint8_pixels(self, image: Image.Image) -> UInt8Pixels:
         """Resizes into the pixel budget. Raises ValueError for a strip too long and thin to resize."""
         values, grid = self._processed(image, scaled=False)
         return UInt8Pixels(values[:, :, 0].astype(np.uint8), grid)
@@ -63,23 +63,23 @@ class LevelProcessor:
         return patches.flatten(1), grid.reshape(-1, 3)
 
     def _float_table(self, side: int) -> np.ndarray:
-        """[3, 256] float32: what the processor makes of each level, seen on a picture that has them all."""
+        """[3, 256] float32: the processor's output for each uint8 value, from a picture with all of them."""
         if side**2 < LEVELS:
-            raise ValueError(f"an image token of {side} x {side} pixels does not hold {LEVELS} levels")
+            raise ValueError(f"an image token of {side} x {side} pixels does not hold {LEVELS} values")
         ramp = np.zeros((side * side, CHANNELS), dtype=np.uint8)
         ramp[:LEVELS] = np.arange(LEVELS)[:, None]
         picture = Image.fromarray(ramp.reshape(side, side, CHANNELS))
-        levels, _ = self._processed(picture, scaled=False, do_resize=False)
+        pixels, _ = self._processed(picture, scaled=False, do_resize=False)
         floats, _ = self._processed(picture, scaled=True, do_resize=False)
         table = np.zeros((CHANNELS, LEVELS), dtype=np.float32)
         for channel in range(CHANNELS):
-            table[channel, levels[:, channel].astype(np.int64)] = floats[:, channel]
+            table[channel, pixels[:, channel].astype(np.int64)] = floats[:, channel]
         return table
 
     def _processed(
         self, image: Image.Image, *, scaled: bool, do_resize: bool = True
     ) -> tuple[np.ndarray, tuple[int, int, int]]:
-        """Values [N, 3, 2, 196] of the processor, scaled and normalised as it does, or not at all."""
+        """Values [N, 3, 2, 196] of the processor, scaled and normalised if `scaled`."""
         switches: dict[str, Any] = {"do_resize": do_resize}
         if not scaled:
             switches |= {"do_rescale": False, "do_normalize": False}

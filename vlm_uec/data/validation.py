@@ -13,7 +13,8 @@ from vlm_uec.types import Problem
 IMAGE_MARK = "<image>"
 MAX_TEXT_CHARACTERS = 20_000
 MAX_PICTURE_BYTES = 32 * 2**20
-MAX_PICTURE_PIXELS = 32_000_000
+# Four times the largest common budget (4096 x 28 x 28), and far below a decompression bomb.
+MAX_PICTURE_PIXELS = 64_000_000
 MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse more
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -39,7 +40,7 @@ class InvalidRow(ValueError):
         self.reason, self.detail = reason, detail[:200]
 
 
-def problem_fault(problem: Problem) -> str | None:
+def problem_defect(problem: Problem) -> str | None:
     """Why a problem cannot be trained on, or None. Pictures are judged by their headers only."""
     texts = (problem.id, problem.question, problem.answer, *problem.choices)
     if not problem.question.replace(IMAGE_MARK, "").strip():
@@ -52,10 +53,10 @@ def problem_fault(problem: Problem) -> str | None:
         return "text is not valid Unicode"
     if problem.question.count(IMAGE_MARK) != len(problem.images):
         return f"number of {IMAGE_MARK} differs from number of pictures"
-    return next(filter(None, map(picture_fault, problem.images)), None)
+    return next(filter(None, map(picture_defect, problem.images)), None)
 
 
-def picture_fault(data: bytes, decode: bool = False) -> str | None:
+def picture_defect(data: bytes, decode: bool = False) -> str | None:
     """Why encoded PNG or JPEG bytes cannot be used, or None; `decode` also reads the pixels."""
     if not data:
         return "zero-size picture"
@@ -64,14 +65,14 @@ def picture_fault(data: bytes, decode: bool = False) -> str | None:
     if not data.startswith(_SIGNATURES):
         return "picture is neither PNG nor JPEG"
     try:
-        return _pixel_fault(data, decode)
+        return _pixel_defect(data, decode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return f"picture over {MAX_PICTURE_PIXELS} pixels"
     except DECODER_ERRORS:
         return "broken picture"
 
 
-def _pixel_fault(data: bytes, decode: bool) -> str | None:
+def _pixel_defect(data: bytes, decode: bool) -> str | None:
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
         width, height = image.size
         if width * height > MAX_PICTURE_PIXELS:

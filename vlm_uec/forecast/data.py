@@ -13,7 +13,7 @@ from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.schedule import Part, Schedule, parts_of
 from vlm_uec.errors import UserError
 from vlm_uec.forecast.tokens import PromptLengths
-from vlm_uec.hub import is_here
+from vlm_uec.hub import exists_locally
 from vlm_uec.types import Problem
 
 MEASURED = 256  # prompts, spread over the training split
@@ -33,7 +33,7 @@ def data_forecast(config: Config) -> DataForecast:
     """Raises `UserError` for data that is here and that the run would refuse."""
     data = config.data
     limit = PromptLengths(data.max_prompt_tokens, data.max_prompt_tokens)
-    if absent := [path for path in data.weights if not is_here(path)]:
+    if absent := [path for path in data.weights if not exists_locally(path)]:
         note = f"{absent[0]} is not on this machine: prompts are counted at data.max_prompt_tokens"
         return DataForecast((), limit, (note,))
     loaded = load_mixture(list(data.weights), data.train_split)
@@ -56,7 +56,7 @@ def _validation_notes(config: Config) -> list[str]:
     path = config.data.validation_path or config.data.path
     if not config.train.eval_every or path is None:
         return []
-    if not is_here(path):
+    if not exists_locally(path):
         return [f"data.validation_path {path} is not on this machine"]
     load_mixture([path], config.data.validation_split)  # asked for its refusals
     return []
@@ -64,15 +64,9 @@ def _validation_notes(config: Config) -> list[str]:
 
 def _encoder(config: Config) -> PromptEncoder | None:
     try:
-        encoder = PromptEncoder.from_pretrained(
-            config.model.path,
-            template=config.prompt.template,
-            min_pixels=config.data.min_pixels,
-            max_pixels=config.data.max_pixels,
-            max_prompt_tokens=config.data.max_prompt_tokens,
-        )
+        encoder = PromptEncoder.from_config(config)
     except UserError:
-        if is_here(config.model.path):
+        if exists_locally(config.model.path):
             raise
         return None  # a Hub id that this machine has never fetched
     encoder.pictures = PictureStore(limit=0)  # each is looked at once

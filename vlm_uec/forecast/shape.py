@@ -11,7 +11,7 @@ import torch
 from transformers import Qwen2_5_VLConfig, Qwen2Config
 
 from vlm_uec.errors import UserError
-from vlm_uec.hub import is_here
+from vlm_uec.hub import exists_locally
 from vlm_uec.model.load import CLASSES, UnreadableModel, read_model_config, vision_tower
 
 # config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
@@ -65,7 +65,7 @@ def model_shape(path: str) -> ModelShape | None:
     try:
         config = read_model_config(path)
     except UnreadableModel:
-        if is_here(path):
+        if exists_locally(path):
             raise
         return None
     try:

@@ -1,18 +1,26 @@
-"""JSON that others may have touched: read whole only where it is small enough to be ours."""
+"""JSON files that others may have written: files over a size limit are refused."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 64 << 20
 
 
-def read_json(path: Path, most: int = MAX_BYTES) -> Any:
-    """Raises ValueError where it is no JSON or over `most` bytes, RecursionError where it nests too deep."""
+def read_json(
+    path: Path,
+    most: int = MAX_BYTES,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
+    """The parsed content; `object_pairs_hook` as in `json.loads`.
+
+    Raises ValueError if the file is not JSON or over `most` bytes, RecursionError if it is nested too deeply.
+    """
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"over {most >> 20} MiB")
-    return json.loads(content)
+    return json.loads(content, object_pairs_hook=object_pairs_hook)

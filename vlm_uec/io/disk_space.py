@@ -1,4 +1,4 @@
-"""Folders that may be read-only or full: found out before a run, and told in one line during it."""
+"""Checks of directories for write access and free space, and one-line errors for failed writes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vlm_uec.errors import UserError
 _PROBE_BYTES = 1 << 20
 
 
-def check_writable(directory: Path, setting: str, room: float = 0) -> None:
-    """Writes a file into the directory and takes it away again, with all folders that were made for it.
+def check_writable(directory: Path, setting: str, required_bytes: float = 0) -> None:
+    """Writes a probe file into the directory, then removes it and all folders that were created for it.
 
-    Raises `UserError`, beginning with `setting`, where that fails or fewer than `room` bytes are free.
+    Raises `UserError`, beginning with `setting`, if that fails or fewer than `required_bytes` are free.
     """
     made = []
     try:
@@ -29,7 +29,7 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        check_disk_space(directory, setting, room)
+        check_disk_space(directory, setting, required_bytes)
     except OSError as error:
         raise UserError(
             f"{setting} {directory}: cannot be written ({error.strerror}); make room or choose another"
@@ -40,25 +40,25 @@ def check_writable(directory: Path, setting: str, room: float = 0) -> None:
                 folder.rmdir()
 
 
-def check_disk_space(directory: Path, setting: str, room: float) -> None:
-    """Raises `UserError` where fewer than `room` bytes, a checkpoint's, are free."""
+def check_disk_space(directory: Path, setting: str, required_bytes: float) -> None:
+    """Raises `UserError` if fewer than `required_bytes`, the size of a checkpoint, are free."""
     free = disk_usage(directory).free
-    if free < room:
+    if free < required_bytes:
         raise UserError(
-            f"{setting} {directory}: {_size(free)} are free there and a checkpoint takes {_size(room)}; make "
-            "room or choose another"
+            f"{setting} {directory}: {_size(free)} are free there and a checkpoint takes "
+            f"{_size(required_bytes)}; make room or choose another"
         )
 
 
 @contextmanager
 def writing_to(directory: Path, setting: str, then: str = "resume=auto") -> Iterator[None]:
-    """Raises `UserError` where what is written inside fails for want of room or rights; `then` goes on."""
+    """Raises `UserError` if a write inside fails for lack of space or rights; it ends with `then`."""
     try:
         yield
     except (OSError, SafetensorError) as error:
         raise _unwritable(directory, setting, error, then) from error
     except RuntimeError as error:
-        # torch.save's writer, by the name of its source file; any other RuntimeError is a fault of ours.
+        # torch.save's writer, by the name of its source file; any other RuntimeError is a bug.
         if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
         raise _unwritable(directory, setting, error, then) from error

@@ -1,4 +1,4 @@
-"""Files that survive the machine: synced before anybody is told of them, replaced whole or not at all."""
+"""Durable and atomic writes: files are synced to disk, and replaced completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
-    """The file is there with all of the pieces, or as it was before."""
-    # Ranks may write the same file at the same time: each has a name of its own for it until then.
+    """Replaces the file atomically: it holds all of the pieces, or its former content."""
+    # Ranks may write the same file at the same time: each uses its own temporary name.
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with beside.open("wb") as file:
         file.writelines(pieces)
@@ -22,7 +22,7 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def replace_directory(final: Path, beside: Path) -> None:
-    """`final` is the directory that was written as `beside`, with all of its files on the disk."""
+    """Syncs the directory `beside` with all of its files, then moves it to `final`, replacing that one."""
     for path in (*beside.rglob("*"), beside):
         sync(path)
     before = final.with_name(f".{final.name}.old")

@@ -1,4 +1,4 @@
-"""Folders that two runs must not share."""
+"""File locks that keep two runs out of the same directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vlm_uec.errors import UserError
 
 
 def hold(path: Path, refusal: str) -> BinaryIO:
-    """Locks an existing file until what is returned is closed, or this process ends, however it does.
+    """Locks an existing file until the returned file is closed or the process ends.
 
     Raises `UserError` with `refusal` where another process holds it.
     """
@@ -21,6 +21,6 @@ def hold(path: Path, refusal: str) -> BinaryIO:
     except BlockingIOError as error:
         raise UserError(refusal) from error
     except OSError as error:
-        # Some clusters' file systems have no locks: there, nothing keeps two runs apart.
+        # Some cluster file systems have no locks: the run continues unprotected.
         warnings.warn(f"{path.parent}: cannot be locked ({error.strerror})", stacklevel=2)
     return file

@@ -27,7 +27,7 @@ from vlm_uec.config import Config
 from vlm_uec.config.fields import either
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
-from vlm_uec.hub import is_here, may_be_hub_id, not_here, silence_hub_retries
+from vlm_uec.hub import exists_locally, may_be_hub_id, missing_reason, silence_hub_retries
 from vlm_uec.model.norm import use_own_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
@@ -138,10 +138,10 @@ class UnreadableModel(UserError):
 
 def read_model_config(path: str) -> Any:
     """Of a directory or Hub id; raises `UserError` where it is no Qwen2.5-VL and no Qwen2.5."""
-    here = is_here(path)
+    here = exists_locally(path)
     if not here and not may_be_hub_id(path):
         raise UserError(
-            f"model.path {escape(path, 200)}: {not_here(path)}; give a model directory or a Hub id"
+            f"model.path {escape(path, 200)}: {missing_reason(path)}; give a model directory or a Hub id"
         )
     if here and not (Path(path) / "config.json").is_file():
         raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")

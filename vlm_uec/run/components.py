@@ -84,7 +84,7 @@ def build_components(
     for line in start.changed:
         display.line(f"resuming with a changed setting: {line}")
     function = load_reward_function(config.reward.function)
-    encoder = _encoder(config)
+    encoder = PromptEncoder.from_config(config)
     prompts, schedule = _training_prompts(config, encoder, display)
     held_out = _held_out_prompts(config, encoder, display) if config.train.eval_every else None
     problems = list(prompts.problems.values())
@@ -207,16 +207,6 @@ class _Parts:
             scaled=config.advantage.scaled,
             overlong_buffer=config.reward.overlong_buffer,
         )
-
-
-def _encoder(config: Config) -> PromptEncoder:
-    return PromptEncoder.from_pretrained(
-        config.model.path,
-        template=config.prompt.template,
-        min_pixels=config.data.min_pixels,
-        max_pixels=config.data.max_pixels,
-        max_prompt_tokens=config.data.max_prompt_tokens,
-    )
 
 
 def _training_prompts(config: Config, encoder: PromptEncoder, display: Display) -> tuple[PromptSet, Schedule]:

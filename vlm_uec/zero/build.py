@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerBase
 
 from vlm_uec.config import Config
-from vlm_uec.hub import is_here
+from vlm_uec.hub import exists_locally
 from vlm_uec.model.adapters import add_adapters
 from vlm_uec.model.load import banned_ids, frozen_parts, load_model, text_model
 from vlm_uec.model.policy import Policy
@@ -55,4 +55,4 @@ def _load(
 
 def base_of(path: str) -> str:
     """The model as another program finds it: a directory by its whole path."""
-    return str(Path(path).resolve()) if is_here(path) else path
+    return str(Path(path).resolve()) if exists_locally(path) else path

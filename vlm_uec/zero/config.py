@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from vlm_uec.config import OptimConfig
 from vlm_uec.errors import UserError
+from vlm_uec.io.bounded_json import read_json
 
 # Decided elsewhere, or not at all: what each would do in silence is not what the run's config says.
 _NOT_HERE = {
@@ -34,7 +34,7 @@ def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict
     value that DeepSpeed refuses.
     """
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
+        config = read_json(Path(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"deepspeed.config {path}: cannot be read ({error}); configs/ has some") from error
     zero = config.get("zero_optimization") if isinstance(config, dict) else None
