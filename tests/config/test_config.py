@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.launch import SHORT
 from vlm_uec.algorithm.advantages import group_advantages
-from vlm_uec.config import Algorithm, Config, OptimConfig, dump_config, load_config
+from vlm_uec.algorithm.objectives import algorithm_names
+from vlm_uec.config import Config, OptimConfig, dump_config, load_config
 from vlm_uec.config.fields import config_keys
 from vlm_uec.config.rules import largest_advantage, largest_deviation
 from vlm_uec.errors import UserError
@@ -151,7 +152,7 @@ OBJECTIVES: dict[str, dict[str, object]] = {
 }
 
 
-ALGORITHMS = get_args(Algorithm)
+ALGORITHMS = algorithm_names()
 
 
 def _differences(config: Config, other: Config) -> dict[str, object]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import get_args
 
 from tests.support.launch import SHORT, launch, model_copy, synthetic_data, workspace
 from tests.support.tiny_text import sums, text_model_directory
-from vlm_uec.config import Algorithm
+from vlm_uec.algorithm.objectives import algorithm_names
 
 # Small, and the pending queue fills within two steps; one checkpoint is enough of each.
 SETTINGS = (
@@ -20,7 +19,7 @@ SETTINGS = (
     "train.save_every=0",
     "train.steps=2",
 )
-ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
+ALGORITHMS = algorithm_names()
 LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
 PARTS: dict[str, tuple[str, ...]] = {
     "lora": (*LORA, "lora.vision=true"),

@@ -1,9 +1,8 @@
 """The typed configuration of a run."""
 
+from vlm_uec.config.load import dump_config, load_config
+from vlm_uec.config.presets import SWITCHES, preset
 from vlm_uec.config.schema import (
-    OBJECTIVES,
-    SWITCHES,
-    Algorithm,
     Config,
     DataConfig,
     ExplorationConfig,
@@ -13,15 +12,10 @@ from vlm_uec.config.schema import (
     OptimConfig,
     RolloutConfig,
     VllmConfig,
-    dump_config,
-    load_config,
-    preset,
 )
 
 __all__ = [
-    "OBJECTIVES",
     "SWITCHES",
-    "Algorithm",
     "Config",
     "DataConfig",
     "ExplorationConfig",

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vlm_uec.config import OBJECTIVES, SWITCHES, Config
+from vlm_uec.algorithm.objectives import OBJECTIVES
+from vlm_uec.config import SWITCHES, Config
 from vlm_uec.config.fields import ConfigKey, config_keys, section_of
 from vlm_uec.config.file import MAX_BYTES
+from vlm_uec.config.presets import objective_preset
 from vlm_uec.config.rules import RULES
 
 _HEAD = """\
@@ -89,8 +91,9 @@ def config_page() -> str:
 
 def _objectives() -> str:
     rows = []
-    for name, keys in OBJECTIVES.items():
-        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(keys)]
+    for name, objective in OBJECTIVES.items():
+        preset = objective_preset(objective)
+        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(preset)]
         rows.append(f"| `{name}` | {', '.join(settings) or 'nothing'} |")
     return "\n".join(rows)
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from vlm_uec.config.errors import shown
+from vlm_uec.config.errors import show_value
 from vlm_uec.config.fields import ConfigKey
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
@@ -75,7 +75,7 @@ def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> d
         name, equals, text = argument.partition("=")
         parts = name.split(".")
         if not equals or not all(parts) or len(parts) > MAX_DEPTH:
-            raise UserError(f"argument {shown(argument)}: write dotted.key=value")
+            raise UserError(f"argument {show_value(argument)}: write dotted.key=value")
         if not name.isprintable():
             raise UserError(f"unknown key {escape(name)}: keys are words with dots between")
         _refuse_below_value(parts, keys)
@@ -125,9 +125,10 @@ def _parse_value(name: str, text: str, keys: Mapping[str, ConfigKey]) -> Any:
         return _parse(text)
     except _YAML_FAULTS as error:
         takes_text = name in keys and keys[name].takes.startswith("text")
-        way_out = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
+        hint = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
+        value = show_value(text)
         raise UserError(
-            f"argument {escape(name)}={shown(text)}: the value is not valid YAML ({_fault(error)}){way_out}"
+            f"argument {escape(name)}={value}: the value is not valid YAML ({_fault(error)}){hint}"
         ) from error
 
 
@@ -142,7 +143,7 @@ def _fault(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "its bytes are not UTF-8 text"
     if isinstance(error, yaml.reader.ReaderError):
-        return f"the character {shown(chr(error.character))} is not allowed"
+        return f"the character {show_value(chr(error.character))} is not allowed"
     return f"a value that cannot be: {escape(str(error), 100)}"
 
 
@@ -215,7 +216,7 @@ class _ConfigLoader(yaml.SafeLoader):
     def _scalar(self, node: yaml.ScalarNode, kind: str) -> str:
         text = str(self.construct_scalar(node))
         if not _SCALARS[kind].fullmatch(text):
-            self._refuse(f"{shown(text)} is no {kind}", node.start_mark)
+            self._refuse(f"{show_value(text)} is no {kind}", node.start_mark)
         return text
 
     def construct_yaml_bool(self, node: yaml.ScalarNode) -> bool:

@@ -9,8 +9,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vlm_uec.algorithm.objectives import token_loss
+
 if TYPE_CHECKING:
-    from vlm_uec.config import Config
+    from vlm_uec.config.schema import Config
 
 Rule = Callable[["Config"], str | None]
 
@@ -92,9 +94,10 @@ def _weight_decay(config: Config) -> str | None:
 
 
 def _dual_clip(config: Config) -> str | None:
-    """`loss.dual_clip` > 1 + `loss.clip_high`, where the loss is grpo."""
+    """`loss.dual_clip` > 1 + `loss.clip_high`, if the loss of `loss.name` has a dual clip (grpo)."""
     bound, ceiling = config.loss.dual_clip, 1 + config.loss.clip_high
-    if config.loss.name != "grpo" or bound is None or bound > ceiling:
+    used = "dual_clip" in token_loss(config.loss.name).keys
+    if not used or bound is None or bound > ceiling:
         return None
     return (
         f"loss.dual_clip {bound:g} is not above 1 + loss.clip_high = {ceiling:g}: it would cut off "

@@ -1,48 +1,23 @@
-"""The run's configuration: one typed tree, checked before any model loads.
+"""The config's sections and keys, with their defaults and bounds.
 
-Order of precedence: the file's algorithm, the file, an algorithm given as an argument, other arguments.
-docs/config.md is made of this file: section docstrings, bounds, defaults and descriptions.
+docs/config.md is generated from this file: section docstrings, bounds, defaults and descriptions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vlm_uec.config.errors import explain, faults_of
-from vlm_uec.config.fields import config_keys
-from vlm_uec.config.file import merge, read_arguments, read_config_file, write_tree
+from vlm_uec.algorithm.objectives import algorithm_names, loss_names
+from vlm_uec.config.fields import Choices
 from vlm_uec.config.rules import contradiction
-from vlm_uec.errors import UserError
-from vlm_uec.escape import escape
 
 # Names of files, splits and functions: a control character in one is a mistake or an attack.
 Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
 
 
 Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-Algorithm = Literal[
-    "grpo",
-    "uec",
-    "dr_grpo",
-    "dr_grpo+uec",
-    "dapo",
-    "dapo+uec",
-    "gspo",
-    "gspo+uec",
-    "cispo",
-    "cispo+uec",
-    "sapo",
-    "sapo+uec",
-    "entropy_bonus",
-    "entropy_bonus+uec",
-    "kl_cov",
-    "kl_cov+uec",
-]
 
 
 class Section(BaseModel):
@@ -254,7 +229,7 @@ class AdvantageConfig(Section):
 class LossConfig(Section):
     """The policy objective, and what is added to it."""
 
-    name: Literal["grpo", "gspo", "cispo", "sapo", "unclipped"] = Field(
+    name: Annotated[str, Choices(loss_names)] = Field(
         "grpo",
         description="PPO's clip of each token's ratio, of a response's (gspo), of a weight without gradient "
         "(cispo), a soft gate (sapo), or no bound at all (unclipped: KL-Cov's).",
@@ -431,7 +406,7 @@ class GuardConfig(Section):
 class Config(Section):
     """One run."""
 
-    algorithm: Algorithm = Field(
+    algorithm: Annotated[str, Choices(algorithm_names)] = Field(
         "uec",
         description="Preset: an objective, and with +uec all that UEC-RL adds to it; uec is grpo+uec. What "
         "else an argument says of a key goes first.",
@@ -471,96 +446,3 @@ class Config(Section):
         if fault := contradiction(self):
             raise ValueError(fault)
         return self
-
-
-# What an objective's authors set, where that is not the default.
-OBJECTIVES: dict[str, dict[str, Any]] = {
-    "grpo": {},
-    "dr_grpo": {"advantage": {"scaled": False}, "loss": {"aggregation": "constant", "kl_coef": 0.0}},
-    "dapo": {
-        "loss": {"clip_high": 0.28, "kl_coef": 0.0},
-        "reward": {"overlong_buffer": 0.2},
-        # Dynamic sampling: groups all right or all wrong are left out, and a batch waits until it is full.
-        "retention": {"mixed_groups": True},
-        "pending": {"enabled": True},
-    },
-    "gspo": {
-        "loss": {
-            "name": "gspo",
-            "clip_low": 3e-4,
-            "clip_high": 4e-4,
-            "aggregation": "sequence_mean",
-            "kl_coef": 0.0,
-        }
-    },
-    "cispo": {"loss": {"name": "cispo", "clip_low": 1.0, "clip_high": 0.28, "kl_coef": 0.0}},
-    "sapo": {"loss": {"name": "sapo", "aggregation": "sequence_mean", "kl_coef": 0.0}},
-    "entropy_bonus": {"loss": {"entropy_coef": 1e-3}},
-    "kl_cov": {"loss": {"name": "unclipped", "kl_cov_coef": 1.0, "kl_coef": 0.0}},
-}
-# Where UEC-RL's own numbers do not fit an objective's advantages: R - mean stays below 1.
-_UEC_BESIDE: dict[str, dict[str, Any]] = {"dr_grpo": {"stabilizer": {"min_advantage": 0.5}}}
-SWITCHES = {
-    "exploration": ("enabled",),
-    "retention": ("regular", "exploration"),
-    "pending": ("enabled",),
-    "overlong_filter": ("enabled",),
-    "stabilizer": ("enabled",),
-}
-
-
-def preset(algorithm: object) -> dict[str, Any]:
-    """All keys that tell algorithms apart, as this one has them: its objective's, and UEC-RL's switches."""
-    objective, uec = ("grpo", True) if algorithm == "uec" else str(algorithm).partition("+")[::2]
-    switches = {section: dict.fromkeys(keys, bool(uec)) for section, keys in SWITCHES.items()}
-    own = OBJECTIVES.get(objective, {})
-    plain = reduce(merge, map(_defaults, OBJECTIVES.values()))
-    if not uec:
-        return merge(merge(plain, switches), own)
-    return merge(merge(merge(plain, own), switches), _UEC_BESIDE.get(objective, {}))
-
-
-def _defaults(tree: dict[str, Any]) -> dict[str, Any]:
-    """The same keys with the values that they have where nobody sets them."""
-    return {
-        section: {key: Config.model_fields[section].default.model_dump()[key] for key in keys}
-        for section, keys in tree.items()
-    }
-
-
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Reads, merges and checks; raises `UserError` naming the key, its value and the way out."""
-    arguments = read_arguments(overrides, config_keys(Config))
-    written = read_config_file(Path(path))
-    if "algorithm" in arguments:
-        # A section that is no tree is a fault to be told, not to be covered up.
-        whole = {
-            name: keys
-            for name, keys in preset(arguments["algorithm"]).items()
-            if isinstance(written.get(name, {}), dict)
-        }
-        given = merge(merge(written, whole), arguments)
-    else:
-        given = merge(merge(preset(written.get("algorithm", "uec")), written), arguments)
-    try:
-        return Config.model_validate(given)
-    except ValidationError as error:
-        of_argument = _holds(arguments, faults_of(error)[0]["loc"])
-        source = "command line" if of_argument else escape(str(path), 200)
-        raise UserError(f"{source}: {explain(error, Config)}") from None
-
-
-def _holds(tree: Any, keys: Sequence[int | str]) -> bool:
-    """Whether the tree has a value at that key, or below it."""
-    for key in keys:
-        if isinstance(tree, list):
-            return True  # one value, whichever of its items is meant
-        if not isinstance(tree, dict) or key not in tree:
-            return False
-        tree = tree[key]
-    return bool(keys)
-
-
-def dump_config(config: Config) -> str:
-    """YAML that `load_config` reads back to an equal config."""
-    return write_tree(config.model_dump())

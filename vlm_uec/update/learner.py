@@ -15,18 +15,12 @@ from typing import TypeVar
 
 import torch
 
-from vlm_uec.algorithm import losses as objective
 from vlm_uec.algorithm.entropy import covariance_terms, predicted_entropy_change
-from vlm_uec.algorithm.losses import (
-    KL_ESTIMATORS,
-    SurrogateTerms,
-    covariance_penalty,
-    covariance_selection,
-    entropy_bonus,
-    token_weights,
-    truncated_importance_weights,
-)
+from vlm_uec.algorithm.kl import KL_ESTIMATORS
+from vlm_uec.algorithm.losses import SurrogateTerms, covariance_penalty, covariance_selection, entropy_bonus
+from vlm_uec.algorithm.objectives import surrogate_terms
 from vlm_uec.algorithm.pending import minibatches
+from vlm_uec.algorithm.weights import token_weights, truncated_importance_weights
 from vlm_uec.config import LossConfig
 from vlm_uec.model.packing import PackedBatch, Row, pack
 from vlm_uec.ranks.collectives import gather_objects, rank, world_size
@@ -321,7 +315,7 @@ class Learner:
         return added
 
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
-        surrogate = objective.surrogate(self.loss, logprobs, terms.old, terms.advantage, terms.lengths)
+        surrogate = surrogate_terms(self.loss, logprobs, terms.old, terms.advantage, terms.lengths)
         if self.loss.importance_cap is not None:
             importance = truncated_importance_weights(terms.old, terms.behaviour, self.loss.importance_cap)
             surrogate = SurrogateTerms(**{**vars(surrogate), "loss": surrogate.loss * importance})
