@@ -3,7 +3,7 @@
 Both may be untrusted input. PyYAML's safe loader runs nothing, but it takes the last of two equal keys,
 follows anchors into trees that have no end, and leaks whatever Python raises on `!!int ""`. This reader
 accepts only small trees with unique text keys; anything else is a `UserError` with its line.
-Scalars are those of YAML 1.2, with `yes` and `no` on top: 1e-6 is a number, 010 is ten, and 2024-01-01 and 1:30 are text.
+Scalars are those of YAML 1.2 plus `yes` and `no`: 1e-6 is a number, 010 is ten, 2024-01-01 and 1:30 are text.
 """
 
 from __future__ import annotations
