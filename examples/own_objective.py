@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the repository's root, for
 
 from train import main
 from vlm_uec.algorithm.losses import SurrogateTerms
-from vlm_uec.algorithm.objectives import OBJECTIVES, Loss, Objective
+from vlm_uec.algorithm.objectives import OBJECTIVES, Objective, TokenLoss
 
 
 def reinforce(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor) -> SurrogateTerms:
@@ -28,7 +28,7 @@ def reinforce(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: to
 
 
 OBJECTIVES["reinforce"] = Objective(
-    Loss("reinforce", reinforce), source="Williams 1992", settings={"loss": {"kl_coef": 0.0}}
+    TokenLoss("reinforce", reinforce), source="Williams 1992", preset={"loss": {"kl_coef": 0.0}}
 )
 
 if __name__ == "__main__":

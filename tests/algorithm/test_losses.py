@@ -10,13 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_uec.algorithm.losses import (
-    KL_ESTIMATORS,
-    SurrogateTerms,
-    clipped_surrogate,
-    token_weights,
-    truncated_importance_weights,
-)
+from vlm_uec.algorithm.kl import KL_ESTIMATORS
+from vlm_uec.algorithm.losses import SurrogateTerms, clipped_surrogate
+from vlm_uec.algorithm.weights import token_weights, truncated_importance_weights
 
 LN2 = math.log(2)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,7 +22,24 @@ from vlm_uec.algorithm.losses import (
     soft_gate,
     unclipped_surrogate,
 )
+from vlm_uec.algorithm.objectives import (
+    OBJECTIVES,
+    Objective,
+    TokenLoss,
+    algorithm_names,
+    loss_names,
+    token_loss,
+)
 from vlm_uec.algorithm.overlong import overlong_penalty
+from vlm_uec.config import load_config
+from vlm_uec.config.docs import config_page
+from vlm_uec.config.fields import config_keys
+from vlm_uec.config.schema import Config
+from vlm_uec.errors import UserError
+from vlm_uec.update.learner import Learner, PromptTable, _TokenTerms
+from vlm_uec.update.microbatches import PassBudget
+
+RECIPE = Path(__file__).parents[2] / "configs" / "tiny_cpu.yaml"
 
 
 def _tensor(*values: float) -> torch.Tensor:
@@ -184,3 +203,76 @@ def test_soft_overlong_punishment(length: int, penalty: float) -> None:
 def test_a_buffer_outside_the_limit_is_refused(buffer: float) -> None:
     with pytest.raises(ValueError, match="0 < buffer <= limit"):
         overlong_penalty(10, limit=100, buffer=buffer)
+
+
+def _toy_loss(
+    logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor, *, tau_positive: float
+) -> SurrogateTerms:
+    never = torch.zeros_like(advantages, dtype=torch.bool)
+    ratio = torch.ones_like(logprobs)
+    return SurrogateTerms(tau_positive * logprobs * advantages, ratio, never, never)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An objective that is added to the table and nowhere else."""
+    loss = TokenLoss("toy_loss", _toy_loss, ("tau_positive",))
+    row = Objective(loss, "a test", preset={"loss": {"tau_positive": 3.0}, "pending": {"enabled": True}})
+    monkeypatch.setitem(OBJECTIVES, "toy", row)
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize(("algorithm", "uec"), [("toy", False), ("toy+uec", True)])
+def test_a_new_row_of_the_table_is_an_algorithm(algorithm: str, uec: bool) -> None:
+    config = load_config(RECIPE, [f"algorithm={algorithm}"])
+    assert (config.loss.name, config.loss.tau_positive) == ("toy_loss", 3.0)
+    assert (config.exploration.enabled, config.stabilizer.enabled, config.pending.enabled) == (uec, uec, True)
+    # Another algorithm has the default of a key that only the new row sets.
+    assert load_config(RECIPE, ["algorithm=grpo"]).loss.tau_positive == 1.0
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_new_row_of_the_table_is_documented_and_listed_in_errors() -> None:
+    page = config_page()
+    settings = '`loss.name = "toy_loss"`, `loss.tau_positive = 3.0`, `pending.enabled = true`'
+    assert f"| `toy` | {settings} |" in page
+    assert config_keys(Config)["algorithm"].takes.endswith('"toy" or "toy+uec"')
+    assert config_keys(Config)["loss.name"].takes.endswith('"unclipped" or "toy_loss"')
+    with pytest.raises(
+        UserError, match=r"algorithm = 'ppo': must be \"grpo\", \"uec\", .*\"toy\" or \"toy\+uec\""
+    ):
+        load_config(RECIPE, ["algorithm=ppo"])
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_learner_uses_the_loss_of_a_new_row() -> None:
+    config = load_config(RECIPE, ["algorithm=toy", "loss.kl_coef=0"])
+    learner = Learner(
+        cast(Any, None),
+        None,
+        PromptTable({}, cast(Any, None)),
+        config.loss,
+        minibatch=1,
+        max_tokens=8,
+        budget=PassBudget(8, lambda positions, why: None),
+    )
+    old, advantages = _tensor(-1.0, -2.0), _tensor(2.0, -0.5)
+    terms = _TokenTerms(
+        advantage=advantages,
+        weight=torch.ones_like(old),
+        old=old,
+        behaviour=old,
+        reference=None,
+        explored=torch.zeros(2, dtype=torch.bool),
+        leading=None,
+        lengths=(2,),
+    )
+    surrogate, _ = learner._terms(_tensor(-0.5, -3.0), terms)
+    assert surrogate.loss.tolist() == [3.0 * -0.5 * 2.0, 3.0 * -3.0 * -0.5]
+
+
+def test_an_objective_that_is_not_in_the_table_is_refused() -> None:
+    assert "toy_loss" not in loss_names()
+    assert "toy" not in algorithm_names()
+    with pytest.raises(ValueError, match="unknown loss 'toy_loss'; use one of grpo, gspo"):
+        token_loss("toy_loss")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.launch import SHORT
 from vlm_uec.algorithm.advantages import group_advantages
-from vlm_uec.algorithm.objectives import algorithms
+from vlm_uec.algorithm.objectives import algorithm_names
 from vlm_uec.config import Config, OptimConfig, dump_config, load_config
 from vlm_uec.config.fields import config_keys
 from vlm_uec.config.rules import largest_advantage, largest_deviation
@@ -152,7 +152,7 @@ OBJECTIVES: dict[str, dict[str, object]] = {
 }
 
 
-ALGORITHMS = tuple(algorithms())
+ALGORITHMS = algorithm_names()
 
 
 def _differences(config: Config, other: Config) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.launch import SHORT, launch, model_copy, synthetic_data, workspace
 from tests.support.tiny_text import sums, text_model_directory
-from vlm_uec.algorithm.objectives import algorithms
+from vlm_uec.algorithm.objectives import algorithm_names
 
 # Small, and the pending queue fills within two steps; one checkpoint is enough of each.
 SETTINGS = (
@@ -19,7 +19,7 @@ SETTINGS = (
     "train.save_every=0",
     "train.steps=2",
 )
-ALGORITHMS: tuple[str, ...] = tuple(algorithms())
+ALGORITHMS = algorithm_names()
 LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
 PARTS: dict[str, tuple[str, ...]] = {
     "lora": (*LORA, "lora.vision=true"),

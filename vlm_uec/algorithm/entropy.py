@@ -1,4 +1,4 @@
-"""The force on the policy's entropy, so that exploration's and replay's opposite pulls can be logged.
+"""The predicted change of the policy's entropy, logged separately for exploration and replay.
 
 To first order, for a softmax policy under natural policy gradient with step size eta (arXiv 2604.14646):
 

@@ -1,4 +1,4 @@
-"""Which prompts deserve targeted exploration (UEC-RL: the difficult set D)."""
+"""Selects the prompts for targeted exploration (UEC-RL: the difficult set D)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def is_difficult(accuracies: Sequence[float]) -> bool:
-    """True where no regular response to the prompt was right: max accuracy is 0.
+    """True if no regular response to the prompt was right: max accuracy is 0.
 
     Takes accuracies, never reward totals: a format term keeps the total above zero and would silently
     disable exploration. Raises ValueError for no accuracies.

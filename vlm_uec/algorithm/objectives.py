@@ -1,14 +1,14 @@
-"""The table of objectives: each is a loss function, the config keys that it reads, a preset and a source.
+"""The table of objectives: one row for each value of the `algorithm` key.
 
-The config (`algorithm`, `loss.name`, their documentation) and the learner read this table. A new objective is
-a function in `losses.py` and an entry here.
+To add an objective: a loss function in `losses`, a row in `OBJECTIVES`, a recipe in configs/, a test.
+Config validation, presets, docs/config.md and the learner all read this table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -25,103 +25,106 @@ Preset = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What one value of `loss.name` stands for."""
+class TokenLoss:
+    """A per-token loss: `function(logprobs, old_logprobs, advantages, **settings)`, each tensor [T]."""
 
-    name: str
-    function: Callable[..., SurrogateTerms]  # (log-probs [T], old log-probs [T], advantages [T], **keys)
-    keys: tuple[str, ...] = ()  # keys of the config's `loss` section, passed by keyword
-    per_response: bool = False  # also passes `lengths`: the tokens of each response, in order
+    name: str  # the value of `loss.name`
+    function: Callable[..., SurrogateTerms]
+    keys: tuple[str, ...] = ()  # keys of the config's `loss` section, passed as keyword arguments
+    per_response: bool = False  # the function takes the responses' lengths after the advantages
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What one value of `algorithm` stands for, without UEC-RL."""
+    """One value of `algorithm`: a loss, and its authors' settings where they differ from the defaults."""
 
-    loss: Loss
+    loss: TokenLoss
     source: str
-    settings: Preset = field(default_factory=dict)  # what its authors set, where that is not the default
+    preset: Preset = field(default_factory=dict)  # config sections; `loss.name` follows from `loss`
+    uec_preset: Preset = field(default_factory=dict)  # replaces UEC-RL's settings in NAME+uec
+
+
+class LossSettings(Protocol):
+    """The config's `loss` section: `name`, and the keys that the loss of that name reads."""
 
     @property
-    def preset(self) -> dict[str, dict[str, Any]]:
-        """Every config key that the objective sets, by section."""
-        preset = {section: dict(keys) for section, keys in self.settings.items()}
-        if self.loss is not CLIP:
-            preset["loss"] = {"name": self.loss.name, **preset.get("loss", {})}
-        return preset
+    def name(self) -> str: ...
 
 
-CLIP = Loss("grpo", clipped_surrogate, ("clip_low", "clip_high", "dual_clip"))
+_GRPO = TokenLoss("grpo", clipped_surrogate, ("clip_low", "clip_high", "dual_clip"))
+_GSPO = TokenLoss("gspo", sequence_surrogate, ("clip_low", "clip_high"), per_response=True)
+_CISPO = TokenLoss("cispo", clipped_weight, ("clip_low", "clip_high"))
+_SAPO = TokenLoss("sapo", soft_gate, ("tau_positive", "tau_negative"))
+_UNCLIPPED = TokenLoss("unclipped", unclipped_surrogate)
 
 OBJECTIVES: dict[str, Objective] = {
-    "grpo": Objective(CLIP, "arXiv 2402.03300"),
+    "grpo": Objective(_GRPO, "arXiv 2402.03300"),
     "dr_grpo": Objective(
-        CLIP,
+        _GRPO,
         "arXiv 2503.20783",
-        {"advantage": {"scaled": False}, "loss": {"aggregation": "constant", "kl_coef": 0.0}},
+        preset={"advantage": {"scaled": False}, "loss": {"aggregation": "constant", "kl_coef": 0.0}},
+        uec_preset={"stabilizer": {"min_advantage": 0.5}},  # advantages R - mean stay below 1
     ),
     "dapo": Objective(
-        CLIP,
+        _GRPO,
         "arXiv 2503.14476",
-        {
+        preset={
             "loss": {"clip_high": 0.28, "kl_coef": 0.0},
             "reward": {"overlong_buffer": 0.2},
-            # Dynamic sampling: groups all right or all wrong are dropped, and a batch waits until it is full.
+            # Dynamic sampling: groups that are all right or all wrong are dropped; a batch waits until full.
             "retention": {"mixed_groups": True},
             "pending": {"enabled": True},
         },
     ),
     "gspo": Objective(
-        Loss("gspo", sequence_surrogate, ("clip_low", "clip_high"), per_response=True),
+        _GSPO,
         "arXiv 2507.18071",
-        {"loss": {"clip_low": 3e-4, "clip_high": 4e-4, "aggregation": "sequence_mean", "kl_coef": 0.0}},
+        preset={
+            "loss": {"clip_low": 3e-4, "clip_high": 4e-4, "aggregation": "sequence_mean", "kl_coef": 0.0}
+        },
     ),
     "cispo": Objective(
-        Loss("cispo", clipped_weight, ("clip_low", "clip_high")),
-        "arXiv 2506.13585",
-        {"loss": {"clip_low": 1.0, "clip_high": 0.28, "kl_coef": 0.0}},
+        _CISPO, "arXiv 2506.13585", preset={"loss": {"clip_low": 1.0, "clip_high": 0.28, "kl_coef": 0.0}}
     ),
     "sapo": Objective(
-        Loss("sapo", soft_gate, ("tau_positive", "tau_negative")),
-        "arXiv 2511.20347",
-        {"loss": {"aggregation": "sequence_mean", "kl_coef": 0.0}},
+        _SAPO, "arXiv 2511.20347", preset={"loss": {"aggregation": "sequence_mean", "kl_coef": 0.0}}
     ),
-    "entropy_bonus": Objective(CLIP, "arXiv 1602.01783", {"loss": {"entropy_coef": 1e-3}}),
+    "entropy_bonus": Objective(_GRPO, "arXiv 1602.01783", preset={"loss": {"entropy_coef": 1e-3}}),
     "kl_cov": Objective(
-        Loss("unclipped", unclipped_surrogate),
-        "arXiv 2505.22617",
-        {"loss": {"kl_cov_coef": 1.0, "kl_coef": 0.0}},
+        _UNCLIPPED, "arXiv 2505.22617", preset={"loss": {"kl_cov_coef": 1.0, "kl_coef": 0.0}}
     ),
 }
-"""By name. `NAME` and `NAME+uec` are values of the config's `algorithm`; grpo+uec is called uec."""
 
 
-def algorithms() -> Iterator[str]:
-    """Every value of `algorithm`."""
-    for name in OBJECTIVES:
-        yield name
-        yield "uec" if name == "grpo" else f"{name}+uec"
+def algorithm_names() -> tuple[str, ...]:
+    """The values of the `algorithm` key: every objective alone and with UEC-RL; `uec` is GRPO with UEC-RL."""
+    with_uec = {name: "uec" if name == "grpo" else f"{name}+uec" for name in OBJECTIVES}
+    return tuple(choice for pair in with_uec.items() for choice in pair)
 
 
-def losses() -> dict[str, Loss]:
-    """Every value of `loss.name`, with what it stands for."""
-    return {objective.loss.name: objective.loss for objective in OBJECTIVES.values()}
+def loss_names() -> tuple[str, ...]:
+    """The values of the `loss.name` key, each once, in the order of the table."""
+    return tuple(dict.fromkeys(objective.loss.name for objective in OBJECTIVES.values()))
 
 
-def surrogate(
-    name: str,
-    settings: Mapping[str, Any],
+def token_loss(name: str) -> TokenLoss:
+    """The loss with that `loss.name`. Raises ValueError for a name that is not in the table."""
+    for objective in OBJECTIVES.values():
+        if objective.loss.name == name:
+            return objective.loss
+    raise ValueError(f"unknown loss {name!r}; use one of {', '.join(loss_names())}")
+
+
+def surrogate_terms(
+    settings: LossSettings,
     logprobs: torch.Tensor,
     old_logprobs: torch.Tensor,
     advantages: torch.Tensor,
     lengths: Sequence[int],
 ) -> SurrogateTerms:
-    """The loss called `name` of a pass's tokens, [T] each; `lengths` of its responses, in order.
-
-    `settings`: the config's `loss` section. Raises KeyError for a name that is not in the table.
-    """
-    loss = losses()[name]
-    keywords: dict[str, Any] = {key: settings[key] for key in loss.keys}
+    """The loss named by `settings.name`, all [T]; `lengths`: tokens of each response, in order."""
+    loss = token_loss(settings.name)
+    keywords = {key: getattr(settings, key) for key in loss.keys}
     if loss.per_response:
-        keywords["lengths"] = lengths
+        return loss.function(logprobs, old_logprobs, advantages, lengths, **keywords)
     return loss.function(logprobs, old_logprobs, advantages, **keywords)

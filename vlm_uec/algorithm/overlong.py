@@ -1,4 +1,4 @@
-"""Soft overlong punishment: a response that comes near its length limit earns less, the nearer the less."""
+"""Soft overlong punishment: the reward falls as a response approaches its length limit."""
 
 from __future__ import annotations
 

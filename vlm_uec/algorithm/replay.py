@@ -1,4 +1,4 @@
-"""The entropy stabiliser's memory: trajectories of high advantage, trained on again every few steps."""
+"""The entropy stabiliser's replay buffer: high-advantage trajectories, replayed every few steps."""
 
 from __future__ import annotations
 

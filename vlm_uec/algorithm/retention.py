@@ -1,4 +1,4 @@
-"""Selective retention: which trajectories are worth a gradient. All functions keep the order."""
+"""Selective retention: which trajectories are used for an update. All functions keep the order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def retain_regular(ts: Sequence[Trajectory], threshold: float) -> list[Trajector
 
 
 def retain_mixed_groups(ts: Sequence[Trajectory]) -> list[Trajectory]:
-    """Trajectories of prompts with right and wrong ones among `ts`: a group all alike teaches nothing.
+    """Trajectories of prompts with right and wrong ones among `ts`: a group of equal ones has no gradient.
 
-    DAPO's dynamic sampling (arXiv 2503.14476, section 3.2). By accuracy, because a punishment for length
-    tells even wrong answers apart.
+    DAPO's dynamic sampling (arXiv 2503.14476, section 3.2). Compares accuracies, because the length penalty
+    differs between wrong answers, too.
     """
     accuracies: dict[str, set[float]] = defaultdict(set)
     for t in ts:
@@ -44,7 +44,7 @@ def retain_exploration(ts: Sequence[Trajectory], rule: RetentionRule, threshold:
 def drop_overlong(ts: Sequence[Trajectory]) -> tuple[list[Trajectory], int]:
     """The trajectories without the truncated ones of positive advantage, and how many those were.
 
-    A right answer that never stops is not to be reinforced; a wrong one may still be discouraged.
+    A truncated right answer must not be reinforced; a truncated wrong one may still be discouraged.
     """
     kept = [t for t in ts if not (t.response.truncated and t.advantage > 0)]
     return kept, len(ts) - len(kept)

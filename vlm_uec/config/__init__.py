@@ -1,6 +1,6 @@
 """The typed configuration of a run."""
 
-from vlm_uec.config.loading import dump_config, load_config
+from vlm_uec.config.load import dump_config, load_config
 from vlm_uec.config.presets import SWITCHES, preset
 from vlm_uec.config.schema import (
     Config,

@@ -10,6 +10,7 @@ from vlm_uec.algorithm.objectives import OBJECTIVES
 from vlm_uec.config import SWITCHES, Config
 from vlm_uec.config.fields import ConfigKey, config_keys, section_of
 from vlm_uec.config.file import MAX_BYTES
+from vlm_uec.config.presets import objective_preset
 from vlm_uec.config.rules import RULES
 
 _HEAD = """\
@@ -91,7 +92,8 @@ def config_page() -> str:
 def _objectives() -> str:
     rows = []
     for name, objective in OBJECTIVES.items():
-        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(objective.preset)]
+        preset = objective_preset(objective)
+        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(preset)]
         rows.append(f"| `{name}` | {', '.join(settings) or 'nothing'} |")
     return "\n".join(rows)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a config, in one line: the key, its value, the way out."""
+"""Config errors in one line: the key, its value, how to fix it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from vlm_uec.config.fields import ConfigKey, as_yaml, config_keys, either
 from vlm_uec.escape import escape
 
-# What users of other trainers know our keys by.
-_ELSEWHERE = {
+# Names that other trainers use for the same settings.
+_KEYS_OF_OTHER_TRAINERS = {
     "beta": "loss.kl_coef",
     "clip_ratio_dual": "loss.dual_clip",
     "clip_ratio_high": "loss.clip_high",
@@ -38,31 +38,31 @@ _ELSEWHERE = {
 _TEXT_FAULTS = ("string_too_short", "string_pattern_mismatch")
 
 
-def faults_of(error: ValidationError) -> list[Any]:
-    """Its faults, the one to be told first; a misspelt key before the missing one that it was meant to be."""
+def sorted_errors(error: ValidationError) -> list[Any]:
+    """In the order of reporting: unknown keys first, because a misspelt key also causes a missing one."""
     return sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
 
 
-def explain(error: ValidationError, root: type[BaseModel]) -> str:
-    """The first fault of the tree below `root`, and how many more there are."""
-    faults = faults_of(error)
+def describe_error(error: ValidationError, root: type[BaseModel]) -> str:
+    """The first error of a config of type `root`, and the number of further ones."""
+    faults = sorted_errors(error)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     first = faults[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"unknown key {escape(name)}{_way_out(name, root)}{more}"
+        return f"unknown key {escape(name)}{_suggestion(name, root)}{more}"
     if first["type"] == "missing":
         return f"{name} is missing{more}"
     if first["type"] == "value_error":
         return f"{first['ctx']['error']}{more}"
-    told = _wanted(first["loc"], root)
+    problem = _requirement(first["loc"], root)
     if first["type"] in _TEXT_FAULTS:
-        told = "must not be empty or hold control characters"
-    return f"{escape(name)} = {shown(first['input'])}: {told}{more}"
+        problem = "must not be empty or hold control characters"
+    return f"{escape(name)} = {show_value(first['input'])}: {problem}{more}"
 
 
-def shown(value: object, limit: int = 60) -> str:
-    """A user's value on one line: text in quotes, cut to `limit` characters; mappings and lists counted."""
+def show_value(value: object, limit: int = 60) -> str:
+    """A value on one line: text in quotes, cut to `limit` characters; mappings and lists counted."""
     if isinstance(value, str):
         return repr(value) if len(value) <= limit else f"{value[:limit]!r}... ({len(value)} characters)"
     if isinstance(value, dict | list):
@@ -70,13 +70,13 @@ def shown(value: object, limit: int = 60) -> str:
     return escape(as_yaml(value), limit)
 
 
-def _wanted(place: tuple[Any, ...], root: type[BaseModel]) -> str:
+def _requirement(place: tuple[Any, ...], root: type[BaseModel]) -> str:
     keys = config_keys(root)
-    # Below a key that holds a value, as in a mapping's entry, it is that key's words that help.
+    # An error inside a value, as in a mapping's entry, is described by the key that holds the value.
     for end in range(len(place), 0, -1):
         if key := keys.get(".".join(map(str, place[:end]))):
             return f"must be {_article(key.takes)}{key.takes}{_default(key)}"
-    return f"must be a section of keys: {_listed(_below('.'.join(map(str, place)), keys))}"
+    return f"must be a section of keys: {_comma_separated(_below('.'.join(map(str, place)), keys))}"
 
 
 def _article(words: str) -> str:
@@ -84,25 +84,25 @@ def _article(words: str) -> str:
 
 
 def _default(key: ConfigKey) -> str:
-    # A switch's default is the preset's.
+    # The default of a switch depends on the preset.
     known = key.default is not None and key.default not in ("true", "false")
     return f"; the default is {key.default}" if known else ""
 
 
-def _way_out(name: str, root: type[BaseModel]) -> str:
-    if candidates := _meant(name, root):
+def _suggestion(name: str, root: type[BaseModel]) -> str:
+    if candidates := _candidates(name, root):
         return f"; did you mean {either(candidates)}?"
     section = name.rpartition(".")[0]
     if section:
-        return f"; {section} has {_listed(_below(section, config_keys(root)))}"
-    return f"; there are {_listed(root.model_fields)}"
+        return f"; {section} has {_comma_separated(_below(section, config_keys(root)))}"
+    return f"; there are {_comma_separated(root.model_fields)}"
 
 
-def _meant(name: str, root: type[BaseModel]) -> list[str]:
-    """What a user may have meant by an unknown key, likeliest first: near in its section, or in another."""
+def _candidates(name: str, root: type[BaseModel]) -> list[str]:
+    """Known keys similar to an unknown one, best match first, in its own section or in another."""
     section, _, last = name.rpartition(".")
-    if last in _ELSEWHERE:
-        return [_ELSEWHERE[last]]
+    if last in _KEYS_OF_OTHER_TRAINERS:
+        return [_KEYS_OF_OTHER_TRAINERS[last]]
     keys = list(config_keys(root))
     elsewhere = [key for key in keys if _last(key) == last]
     if elsewhere and not section:
@@ -127,5 +127,5 @@ def _last(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _listed(words: Iterable[str]) -> str:
+def _comma_separated(words: Iterable[str]) -> str:
     return ", ".join(words)

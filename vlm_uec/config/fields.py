@@ -1,6 +1,6 @@
 """The config's keys in words: what each one takes, its default and its meaning.
 
-Error messages and docs/config.md both speak from here, so they cannot disagree.
+Error messages and docs/config.md both use these words, so they always agree.
 """
 
 from __future__ import annotations
@@ -19,6 +19,21 @@ _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 @dataclass(frozen=True)
+class Choices:
+    """Annotation of a text key: its value must be one of `names()`, which is called at each validation."""
+
+    names: Callable[[], Iterable[str]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: str) -> str:
+        if value not in self.names():
+            raise PydanticCustomError("unknown_choice", "not one of the choices")
+        return value
+
+
+@dataclass(frozen=True)
 class ConfigKey:
     """One key that holds a value."""
 
@@ -26,21 +41,6 @@ class ConfigKey:
     takes: str
     default: str | None  # as YAML writes it; None where it must be given
     description: str
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """A constraint on text: one of the names of a table, as the table is when a config is checked."""
-
-    choices: Callable[[], Iterable[str]]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def _check(self, value: str) -> str:
-        if value not in self.choices():
-            raise PydanticCustomError("one_of", "not one of the choices")
-        return value
 
 
 def config_keys(section: type[BaseModel], prefix: str = "") -> dict[str, ConfigKey]:
@@ -62,15 +62,15 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def takes(field: FieldInfo) -> str:
-    """What may be written there: `number > 0 and <= 4`, `"fp32" or "bf16"`, `whole number >= 8 or null`."""
-    for constraint in field.metadata:
-        if isinstance(constraint, OneOf):
-            return either(f'"{choice}"' for choice in constraint.choices())
+    """The accepted values: `number > 0 and <= 4`, `"fp32" or "bf16"`, `whole number >= 8 or null`."""
+    for part in field.metadata:
+        if isinstance(part, Choices):
+            return _quoted(part.names())
     return _in_words(field.annotation, _bounds(field.metadata))
 
 
 def as_yaml(value: object) -> str:
-    """A default as one writes it in YAML."""
+    """A default value in YAML."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
@@ -91,7 +91,7 @@ def _in_words(kind: Any, bounds: str = "") -> str:
     if get_origin(kind) in (Union, UnionType):
         return either(_in_words(part, "" if part is NoneType else bounds) for part in get_args(kind))
     if get_origin(kind) is Literal:
-        return either(f'"{choice}"' for choice in get_args(kind))
+        return _quoted(get_args(kind))
     if get_origin(kind) is dict:
         key, value = map(_in_words, get_args(kind))
         return f"mapping of {key} to {value}"
@@ -100,8 +100,12 @@ def _in_words(kind: Any, bounds: str = "") -> str:
     return _WORDS[kind] + bounds
 
 
+def _quoted(choices: Iterable[str]) -> str:
+    return either(f'"{choice}"' for choice in choices)
+
+
 def _bounds(metadata: Iterable[Any]) -> str:
-    """The numeric limits among pydantic's constraints; that text is not empty goes without saying."""
+    """The numeric limits among pydantic's constraints; the minimum length of text is left out."""
     parts = [inner for part in metadata for inner in (part, *getattr(part, "metadata", ()))]
     limits = [
         f"{sign} {getattr(part, name)}"

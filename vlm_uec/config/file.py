@@ -1,9 +1,9 @@
-"""Config files and `dotted.key=value` arguments to one tree of plain values.
+"""Reads config files and `dotted.key=value` arguments into trees of plain values.
 
-Both may come from strangers. PyYAML's safe loader runs nothing, but it takes the last of two equal keys,
-follows anchors into trees that have no end, and leaks whatever Python raises on `!!int ""`. Here a tree is
-small, has text keys that each come once, and anything else is a `UserError` with its line. Scalars are those
-of YAML 1.2, with `yes` and `no` on top: 1e-6 is a number, 010 is ten, and 2024-01-01 and 1:30 are text.
+Both may be untrusted input. PyYAML's safe loader runs nothing, but it takes the last of two equal keys,
+follows anchors into trees that have no end, and leaks whatever Python raises on `!!int ""`. This reader
+accepts only small trees with unique text keys; anything else is a `UserError` with its line.
+Scalars are those of YAML 1.2 plus `yes` and `no`: 1e-6 is a number, 010 is ten, 2024-01-01 and 1:30 are text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from vlm_uec.config.errors import shown
+from vlm_uec.config.errors import show_value
 from vlm_uec.config.fields import ConfigKey
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
@@ -55,7 +55,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{where}: cannot be read ({reason}); configs/ holds examples") from error
     if len(content) > MAX_BYTES:
-        raise UserError(f"{where}: over {MAX_BYTES // 2**10} KiB, no config is; configs/ holds examples")
+        raise UserError(
+            f"{where}: over {MAX_BYTES // 2**10} KiB, too large for a config; configs/ holds examples"
+        )
     try:
         tree = _parse(content.decode("utf-8"))
     except _YAML_FAULTS as error:
@@ -75,7 +77,7 @@ def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> d
         name, equals, text = argument.partition("=")
         parts = name.split(".")
         if not equals or not all(parts) or len(parts) > MAX_DEPTH:
-            raise UserError(f"argument {shown(argument)}: write dotted.key=value")
+            raise UserError(f"argument {show_value(argument)}: write dotted.key=value")
         if not name.isprintable():
             raise UserError(f"unknown key {escape(name)}: keys are words with dots between")
         _refuse_below_value(parts, keys)
@@ -102,11 +104,11 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The two trees as one: sections are united, of a key that both have `above`'s value counts."""
+    """The two trees merged section by section; for a key in both, `above`'s value is used."""
     merged = dict(below)
     for name, value in above.items():
         old = merged.get(name)
-        # No deeper: a value that is a mapping itself replaces the other, so that nothing lingers in it.
+        # Only one level deep: a value that is a mapping replaces the other one completely.
         merged[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
@@ -125,9 +127,10 @@ def _parse_value(name: str, text: str, keys: Mapping[str, ConfigKey]) -> Any:
         return _parse(text)
     except _YAML_FAULTS as error:
         takes_text = name in keys and keys[name].takes.startswith("text")
-        way_out = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
+        hint = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
+        value = show_value(text)
         raise UserError(
-            f"argument {escape(name)}={shown(text)}: the value is not valid YAML ({_fault(error)}){way_out}"
+            f"argument {escape(name)}={value}: the value is not valid YAML ({_fault(error)}){hint}"
         ) from error
 
 
@@ -136,18 +139,18 @@ def _parse(text: str) -> Any:
 
 
 def _fault(error: Exception) -> str:
-    """What is wrong and in which line, without PyYAML's picture of it."""
+    """The error and its line, without PyYAML's excerpt of the text."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {escape(str(error.problem), 160)}"
     if isinstance(error, UnicodeDecodeError):
         return "its bytes are not UTF-8 text"
     if isinstance(error, yaml.reader.ReaderError):
-        return f"the character {shown(chr(error.character))} is not allowed"
-    return f"a value that cannot be: {escape(str(error), 100)}"
+        return f"the character {show_value(chr(error.character))} is not allowed"
+    return f"an impossible value: {escape(str(error), 100)}"
 
 
 class _ConfigLoader(yaml.SafeLoader):
-    """Refuses, while it reads, what would be too large, ambiguous or without end."""
+    """Refuses input that is too large, ambiguous or recursive while reading it."""
 
     # Its own table: the inherited one reads dates, and numbers of base 8 and 60.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's interface)
@@ -159,7 +162,7 @@ class _ConfigLoader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}  # of every node that is read to its end, by identity
 
     def fetch_flow_collection_start(self, token: Any) -> None:
-        # The scanner looks ahead, at a cost quadratic in open brackets, before anything is composed.
+        # Before composing, the scanner reads ahead at a cost quadratic in the number of open brackets.
         if self.flow_level > MAX_DEPTH:
             self._refuse(_TOO_DEEP, self.get_mark())
         super().fetch_flow_collection_start(token)
@@ -215,7 +218,7 @@ class _ConfigLoader(yaml.SafeLoader):
     def _scalar(self, node: yaml.ScalarNode, kind: str) -> str:
         text = str(self.construct_scalar(node))
         if not _SCALARS[kind].fullmatch(text):
-            self._refuse(f"{shown(text)} is no {kind}", node.start_mark)
+            self._refuse(f"{show_value(text)} is no {kind}", node.start_mark)
         return text
 
     def construct_yaml_bool(self, node: yaml.ScalarNode) -> bool:
@@ -233,7 +236,7 @@ class _ConfigLoader(yaml.SafeLoader):
 
 
 class _ConfigDumper(yaml.SafeDumper):
-    """Puts quotes around every text that any reader of YAML, this one included, takes for something else."""
+    """Quotes every text that this or another YAML reader would parse as another type."""
 
 
 for _kind, _pattern in _SCALARS.items():

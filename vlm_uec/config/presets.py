@@ -1,16 +1,15 @@
-"""What `algorithm` sets: the preset of its objective, and the switches of UEC-RL."""
+"""The settings of each value of the `algorithm` key, from the table of objectives."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from vlm_uec.algorithm.objectives import OBJECTIVES
+from vlm_uec.algorithm.objectives import OBJECTIVES, Objective
 from vlm_uec.config.file import merge
-from vlm_uec.config.schema import Config
+from vlm_uec.config.schema import Config, LossConfig
 
-# Where UEC-RL's own numbers do not fit an objective's advantages: R - mean stays below 1.
-_UEC_BESIDE: dict[str, dict[str, Any]] = {"dr_grpo": {"stabilizer": {"min_advantage": 0.5}}}
 SWITCHES = {
     "exploration": ("enabled",),
     "retention": ("regular", "exploration"),
@@ -18,21 +17,31 @@ SWITCHES = {
     "overlong_filter": ("enabled",),
     "stabilizer": ("enabled",),
 }
+"""The switches of UEC-RL by section: on in `uec` and every NAME+uec."""
 
 
 def preset(algorithm: object) -> dict[str, Any]:
-    """All keys that tell algorithms apart, as this one has them: its objective's, and UEC-RL's switches."""
-    objective, uec = ("grpo", True) if algorithm == "uec" else str(algorithm).partition("+")[::2]
+    """Every key that differs between algorithms, with this algorithm's value: its objective's settings and
+    UEC-RL's switches. An unknown algorithm has the defaults; validation reports it later."""
+    name, uec = ("grpo", True) if algorithm == "uec" else str(algorithm).partition("+")[::2]
     switches = {section: dict.fromkeys(keys, bool(uec)) for section, keys in SWITCHES.items()}
-    own = OBJECTIVES[objective].preset if objective in OBJECTIVES else {}
-    plain = reduce(merge, (_defaults(entry.preset) for entry in OBJECTIVES.values()))
+    plain = reduce(merge, (_defaults(objective_preset(other)) for other in OBJECTIVES.values()))
+    objective = OBJECTIVES.get(name)
+    own = objective_preset(objective) if objective else {}
     if not uec:
         return merge(merge(plain, switches), own)
-    return merge(merge(merge(plain, own), switches), _UEC_BESIDE.get(objective, {}))
+    return merge(merge(merge(plain, own), switches), objective.uec_preset if objective else {})
 
 
-def _defaults(tree: dict[str, Any]) -> dict[str, Any]:
-    """The same keys with the values that they have where nobody sets them."""
+def objective_preset(objective: Objective) -> dict[str, Any]:
+    """The objective's own settings by section, `loss.name` included where it is not the default."""
+    if objective.loss.name == LossConfig.model_fields["name"].default:
+        return dict(objective.preset)
+    return {**objective.preset, "loss": {"name": objective.loss.name, **objective.preset.get("loss", {})}}
+
+
+def _defaults(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The same keys with their default values."""
     return {
         section: {key: Config.model_fields[section].default.model_dump()[key] for key in keys}
         for section, keys in tree.items()

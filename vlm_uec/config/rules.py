@@ -1,6 +1,6 @@
-"""Settings that are each in bounds and together can never do anything sensible.
+"""Rules across keys: settings that are each within bounds but contradict each other.
 
-A rule speaks up with its arithmetic, and only about what is switched on: ablations stay free.
+A rule checks only features that are enabled, so ablations stay possible; its message shows the arithmetic.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vlm_uec.algorithm.objectives import losses
+from vlm_uec.algorithm.objectives import token_loss
 
 if TYPE_CHECKING:
     from vlm_uec.config.schema import Config
@@ -18,12 +18,12 @@ Rule = Callable[["Config"], str | None]
 
 
 def contradiction(config: Config) -> str | None:
-    """What the first broken rule says, with the way out; None where settings agree."""
+    """The message of the first violated rule; None if the settings are consistent."""
     return next(filter(None, (rule(config) for rule in RULES)), None)
 
 
 def largest_advantage(n: int) -> float:
-    """What no normalised advantage (ddof = 1) in a group of `n` exceeds, whatever the rewards.
+    """The upper bound of a normalised advantage (ddof = 1) in a group of `n`, for any rewards.
 
     One right answer of n reaches it: (1 - 1/n) / sqrt(1/n). Samuelson 1968, "How deviant can you be?".
     """
@@ -31,7 +31,7 @@ def largest_advantage(n: int) -> float:
 
 
 def largest_deviation(n: int, spread: float) -> float:
-    """What no reward of `n` is above their mean, where they differ by up to `spread`: one is high."""
+    """The upper bound of R - mean among `n` rewards within `spread`: one high, the others low."""
     return spread * (n - 1) / n
 
 
@@ -49,7 +49,7 @@ def _validation(config: Config) -> str | None:
     """A mixture with validation (`train.eval_every` > 0) has a `data.validation_path`."""
     if config.train.eval_every and config.data.mixture and not config.data.validation_path:
         return (
-            "data.validation_path is missing: a mixture does not say what to validate on; "
+            "data.validation_path is missing: a mixture does not define a validation set; "
             "set it, or train.eval_every=0"
         )
     return None
@@ -62,8 +62,8 @@ def _pixels(config: Config) -> str | None:
 
 
 def _adapters(config: Config) -> str | None:
-    """With `lora.rank`, weights are frozen: `model.freeze_projector` is not false, and with `lora.vision`
-    `model.freeze_vision` is."""
+    """With `lora.rank`, weights are frozen: `model.freeze_projector` is not false; with `lora.vision`,
+    `model.freeze_vision` is false."""
     if config.lora.rank is None:
         return None
     if config.model.freeze_projector is False:
@@ -94,10 +94,10 @@ def _weight_decay(config: Config) -> str | None:
 
 
 def _dual_clip(config: Config) -> str | None:
-    """`loss.dual_clip` > 1 + `loss.clip_high`, where the loss is grpo."""
+    """`loss.dual_clip` > 1 + `loss.clip_high`, if the loss of `loss.name` has a dual clip (grpo)."""
     bound, ceiling = config.loss.dual_clip, 1 + config.loss.clip_high
-    unused = "dual_clip" not in losses()[config.loss.name].keys
-    if unused or bound is None or bound > ceiling:
+    used = "dual_clip" in token_loss(config.loss.name).keys
+    if not used or bound is None or bound > ceiling:
         return None
     return (
         f"loss.dual_clip {bound:g} is not above 1 + loss.clip_high = {ceiling:g}: it would cut off "
@@ -105,7 +105,7 @@ def _dual_clip(config: Config) -> str | None:
     )
 
 
-def _hotter(config: Config) -> str | None:
+def _exploration_temperature(config: Config) -> str | None:
     """With exploration, `exploration.temperature` >= `rollout.temperature`."""
     hot, regular = config.exploration.temperature, config.rollout.temperature
     if not config.exploration.enabled or hot >= regular:
@@ -119,10 +119,10 @@ def _hotter(config: Config) -> str | None:
 def _regular_threshold(config: Config) -> str | None:
     """With `retention.regular`, a group of `rollout.n` can exceed `retention.threshold`."""
     threshold, n = config.retention.threshold, config.rollout.n
-    if not config.retention.regular or threshold < _largest(config, n):
+    if not config.retention.regular or threshold < _largest_in(config, n):
         return None
     return (
-        f"retention.threshold {threshold:g} keeps no regular response: {_reach(config, 'rollout', n)}; "
+        f"retention.threshold {threshold:g} keeps no regular response: {_bound_text(config, 'rollout', n)}; "
         "lower it (the default is 0.05)"
     )
 
@@ -131,11 +131,11 @@ def _exploration_magnitude(config: Config) -> str | None:
     """With `retention.retain: magnitude`, a group of `exploration.n` can exceed `retention.magnitude`."""
     rules, explored = config.retention, config.exploration
     used = explored.enabled and rules.exploration and rules.retain == "magnitude"
-    if not used or rules.magnitude < _largest(config, explored.n):
+    if not used or rules.magnitude < _largest_in(config, explored.n):
         return None
     return (
         f"retention.magnitude {rules.magnitude:g} keeps no exploration response: "
-        f"{_reach(config, 'exploration', explored.n)}; lower it (the default is 1.0)"
+        f"{_bound_text(config, 'exploration', explored.n)}; lower it (the default is 1.0)"
     )
 
 
@@ -145,11 +145,11 @@ def _min_advantage(config: Config) -> str | None:
     if config.exploration.enabled:
         groups["exploration"] = config.exploration.n
     least = config.stabilizer.min_advantage
-    if not config.stabilizer.enabled or least < max(_largest(config, n) for n in groups.values()):
+    if not config.stabilizer.enabled or least < max(_largest_in(config, n) for n in groups.values()):
         return None
-    reach = ", and ".join(_reach(config, section, n) for section, n in groups.items())
+    reach = ", and ".join(_bound_text(config, section, n) for section, n in groups.items())
     return (
-        f"stabilizer.min_advantage {least:g} lets nothing be replayed: {reach}; "
+        f"stabilizer.min_advantage {least:g} excludes every trajectory from replay: {reach}; "
         "lower it, or set stabilizer.enabled=false"
     )
 
@@ -161,18 +161,18 @@ def _capacity(config: Config) -> str | None:
         return None
     return (
         f"stabilizer.capacity {capacity:g} holds {capacity:g} x {unit} trajectories, and a replay takes "
-        f"rollout.prompts x rollout.n = {unit}: it could never hold one; give at least 1"
+        f"rollout.prompts x rollout.n = {unit}: it can never hold one; give at least 1"
     )
 
 
-def _greedy(config: Config) -> str | None:
+def _greedy_validation(config: Config) -> str | None:
     """With validation, more than one response (`evaluation.n`) needs `evaluation.temperature` > 0."""
     n = config.evaluation.n
     if not config.train.eval_every or config.evaluation.temperature > 0 or n == 1:
         return None
     return (
         f"evaluation.n {n} with evaluation.temperature 0: greedy responses are equal, so {n} cost {n} times "
-        "one and say no more; set evaluation.n=1, or a temperature above 0"
+        "as much as one without more information; set evaluation.n=1, or a temperature above 0"
     )
 
 
@@ -190,13 +190,13 @@ def _vllm(config: Config) -> str | None:
 
 
 def _vllm_address(config: Config) -> str | None:
-    """`vllm.address` is HOST:PORT, and stands without `vllm.devices` and `options`."""
+    """`vllm.address` is HOST:PORT, and excludes `vllm.devices` and `vllm.options`."""
     vllm = config.vllm
     if config.rollout.engine != "vllm" or vllm.address is None:
         return None
     host, _, port = vllm.address.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
-        return f"vllm.address {vllm.address!r} is no HOST:PORT; give one as node3:8765"
+        return f"vllm.address {vllm.address!r} is not HOST:PORT; example: node3:8765"
     if vllm.devices is None and not vllm.options:
         return None
     return (
@@ -205,22 +205,22 @@ def _vllm_address(config: Config) -> str | None:
     )
 
 
-def _largest(config: Config, n: int) -> float:
+def _largest_in(config: Config, n: int) -> float:
     if config.advantage.scaled:
         return largest_advantage(n)
     return largest_deviation(n, _spread(config))
 
 
 def _spread(config: Config) -> float:
-    """From the lowest reward to the highest: 0 to 1, and down by up to 1 for its length."""
+    """Range of rewards: 0 to 1, lowered by up to 1 for overlong responses."""
     return 1.0 if config.reward.overlong_buffer is None else 2.0
 
 
-def _reach(config: Config, section: str, n: int) -> str:
+def _bound_text(config: Config, section: str, n: int) -> str:
     formula = f"({n} - 1) / sqrt({n})"
     if not config.advantage.scaled:
         formula = f"{_spread(config):g} x ({n} - 1) / {n}"
-    return f"no advantage in a group of {section}.n = {n} exceeds {formula} = {_largest(config, n):.3f}"
+    return f"no advantage in a group of {section}.n = {n} exceeds {formula} = {_largest_in(config, n):.3f}"
 
 
 RULES: tuple[Rule, ...] = (
@@ -231,13 +231,13 @@ RULES: tuple[Rule, ...] = (
     _minibatch,
     _weight_decay,
     _dual_clip,
-    _hotter,
+    _exploration_temperature,
     _regular_threshold,
     _exploration_magnitude,
     _min_advantage,
     _capacity,
-    _greedy,
+    _greedy_validation,
     _vllm,
     _vllm_address,
 )
-"""In the order in which they are told; docs/config.md lists their docstrings."""
+"""In the order of reporting; docs/config.md lists their docstrings."""

@@ -1,4 +1,4 @@
-"""The configuration of a run: one typed tree, checked before any model loads.
+"""The config's sections and keys, with their defaults and bounds.
 
 docs/config.md is generated from this file: section docstrings, bounds, defaults and descriptions.
 """
@@ -9,8 +9,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vlm_uec.algorithm.objectives import algorithms, losses
-from vlm_uec.config.fields import OneOf
+from vlm_uec.algorithm.objectives import algorithm_names, loss_names
+from vlm_uec.config.fields import Choices
 from vlm_uec.config.rules import contradiction
 
 # Names of files, splits and functions: a control character in one is a mistake or an attack.
@@ -21,27 +21,31 @@ Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 
 
 class Section(BaseModel):
-    # Strict: `true` is no number, "5" no whole number, and 1 no switch.
+    # Strict: `true` is not a number, "5" is not a whole number, and 1 is not true.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
-    """The policy that is trained, and how it lies in memory."""
+    """The trained policy: weights, precision and frozen parts."""
 
     path: Name = Field(description="Hugging Face directory or Hub id of the Qwen2.5-VL to start from.")
     precision: Literal["fp32", "bf16"] = Field(
-        "bf16", description="Weights and activations: bf16 for GPUs, at half the memory; fp32 for CPUs."
+        "bf16",
+        description="Precision of weights and activations: bf16 for GPUs, at half the memory; fp32 for CPUs.",
     )
     freeze_vision: bool = Field(
         False,
-        description="Do not train the vision tower; each rank then keeps up to 4 GiB of its features.",
+        description="Freeze the vision tower; each rank then caches up to 4 GiB of its features.",
     )
     freeze_projector: bool | None = Field(
         None,
-        description="Do not train the projector from the tower to the text model; null: as freeze_vision.",
+        description="Freeze the projector from the vision tower to the text model; null: same as "
+        "freeze_vision.",
     )
     activation_checkpointing: bool = Field(
-        True, description="Compute activations again in backward: less memory, one more forward an update."
+        True,
+        description="Recompute activations in the backward pass: less memory, one more forward pass an "
+        "update.",
     )
 
 
@@ -49,48 +53,52 @@ class LoraConfig(Section):
     """Low-rank adapters, trained in place of the weights."""
 
     rank: int | None = Field(
-        None, ge=1, le=1024, description="Rank of the adapters; null: none, the weights are trained."
+        None, ge=1, le=1024, description="Rank of the adapters; null: no adapters, the weights are trained."
     )
-    alpha: float = Field(32.0, gt=0, description="Scale: an adapter counts alpha / rank times.")
+    alpha: float = Field(
+        32.0, gt=0, description="Scaling: the adapter's output is multiplied by alpha / rank."
+    )
     targets: list[Target] = Field(
-        list(get_args(Target)), min_length=1, description="Matrices of every text layer that have an adapter."
+        list(get_args(Target)), min_length=1, description="Matrices of every text layer that get an adapter."
     )
     vision: bool = Field(
         False,
-        description="Adapters in the vision tower, too; without them it is frozen, and each rank keeps up to "
-        "4 GiB of its features.",
+        description="Add adapters to the vision tower, too. Without them it is frozen, and each rank "
+        "caches up to 4 GiB of its features.",
     )
     export: Literal["merged", "adapter"] = Field(
-        "merged", description="What is exported: a whole model, or adapters alone for peft."
+        "merged", description="What is exported: a merged model, or only the adapters in peft's format."
     )
 
 
 class DataConfig(Section):
-    """The problems, and which of their pictures and prompts are small enough."""
+    """The data sets, and the limits on image and prompt size."""
 
     path: Name | None = Field(
-        None, description="Directory of data_prep, directory of parquet files, or Hub id; null: see mixture."
+        None,
+        description="Directory written by data_prep, directory of parquet files, or Hub id; null: use "
+        "mixture.",
     )
     mixture: dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]] | None = Field(
         None,
-        description="Instead of path: several such, each with its share of a step's prompts (relative).",
+        description="Several data sets in place of path, each with its relative share of a step's prompts.",
     )
     validation_path: Name | None = Field(
-        None, description="Where validation problems come from; null: from path."
+        None, description="Data set of the validation problems; null: same as path."
     )
-    train_split: Name = Field("train", description="Split that is trained on.")
-    validation_split: Name = Field("validation", description="Split that eval/pass@1 is measured on.")
-    min_pixels: int = Field(262_144, ge=1, description="Smaller pictures are enlarged to this many pixels.")
+    train_split: Name = Field("train", description="Split used for training.")
+    validation_split: Name = Field("validation", description="Split used to measure eval/pass@1.")
+    min_pixels: int = Field(262_144, ge=1, description="Smaller images are enlarged to this many pixels.")
     max_pixels: int = Field(
         4_194_304,
         ge=1,
-        description="Larger pictures are shrunk to this many pixels; 28 x 28 of them are one prompt token.",
+        description="Larger images are shrunk to this many pixels; 28 x 28 pixels are one prompt token.",
     )
     max_prompt_tokens: int = Field(
         2048,
         ge=1,
         le=2**20,
-        description="Longer prompts, pictures included, are left out and counted, never cut.",
+        description="Longer prompts, images included, are dropped and counted, never truncated.",
     )
 
     @property
@@ -100,12 +108,13 @@ class DataConfig(Section):
 
 
 class PromptConfig(Section):
-    """The text around a question."""
+    """The prompt template around a question."""
 
     template: str | None = Field(
         None,
-        description="jinja text, or the path of a .jinja file, that sees the problem but its answer; null: "
-        "the reference's (reason in <think> tags, answer in \\boxed{}).",
+        description="jinja text, or the path of a .jinja file, with access to every field of the problem "
+        "except its answer; null: the reference template (reason in <think> tags, answer in "
+        "\\boxed{}).",
     )
 
 
@@ -113,109 +122,137 @@ class RolloutConfig(Section):
     """The regular responses of every step."""
 
     engine: Literal["native", "vllm"] = Field(
-        "native", description="Sampler: this trainer's own, or a vLLM server that is sent its weights."
+        "native", description="Sampler: the trainer's own, or a vLLM server that receives the weights."
     )
     prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts a step, over all ranks.")
-    n: int = Field(5, ge=2, le=4096, description="G: responses a prompt, whose rewards are compared.")
+    n: int = Field(
+        5, ge=2, le=4096, description="G: responses a prompt; advantages are relative to this group."
+    )
     temperature: float = Field(1.0, ge=0.01, le=4, description="t: softmax temperature of sampling.")
     top_p: float = Field(
         0.99,
         gt=0,
         le=1,
-        description="Nucleus: only the likeliest tokens of this total probability are drawn; 1: all. "
-        "Exploration and validation use it too.",
+        description="Nucleus sampling: draw only from the most likely tokens with this total probability; "
+        "1: all tokens. Also used by exploration and validation.",
     )
     max_tokens: int = Field(
         2048,
         ge=1,
         le=2**20,
-        description="Response tokens after which it is cut off, exploration and validation too.",
+        description="Maximum response length in tokens; also used by exploration and validation.",
     )
     slots: int | None = Field(
         None,
         ge=8,
         le=4096,
-        description="Responses decoded at a time on a rank; null: what free GPU memory holds, 64 on a CPU.",
+        description="Responses decoded at the same time on a rank; null: as many as fit in free GPU "
+        "memory, 64 on a CPU.",
     )
     offload_states: bool = Field(
         False,
-        description="Adam's moments (8 bytes a trained weight) are in host memory while a rollout lasts: "
-        "room for more slots, at two copies a step.",
+        description="Keep Adam's moments (8 bytes a trained weight) in host memory during a rollout: more "
+        "slots fit, at two copies a step.",
     )
 
 
 class VllmConfig(Section):
-    """Where vLLM is, for `rollout.engine: vllm`; see docs/vllm.md."""
+    """The vLLM server of `rollout.engine: vllm`; see docs/vllm.md."""
 
     python: Name | None = Field(
-        None, description="Python of an environment that has vLLM: the trainer starts a server with it."
+        None,
+        description="Python executable of an environment with vLLM; the trainer starts a server with it.",
     )
     address: Name | None = Field(
-        None, description="HOST:PORT of a server that runs already, instead; its secret in VLM_UEC_VLLM_KEY."
+        None,
+        description="HOST:PORT of a server that already runs, in place of python; its secret is read from "
+        "VLM_UEC_VLLM_KEY.",
     )
     devices: Name | None = Field(
         None,
-        description="CUDA_VISIBLE_DEVICES of the server started; null: the trainer's own, shared.",
+        description="CUDA_VISIBLE_DEVICES of the started server; null: shares the trainer's devices.",
     )
     options: dict[Name, bool | int | float | str] = Field(
-        {}, description="vLLM's engine arguments for the server started, as {tensor_parallel_size: 2}."
+        {}, description="vLLM engine arguments for the started server, for example {tensor_parallel_size: 2}."
     )
 
 
 class ExplorationConfig(Section):
-    """More and hotter responses to difficult prompts: those on which every regular response failed."""
+    """More and hotter responses to difficult prompts: those whose regular responses all failed."""
 
     enabled: bool = Field(False, description="Explore difficult prompts.")
-    n: int = Field(20, ge=2, le=4096, description="G': more responses to a difficult prompt.")
-    temperature: float = Field(1.2, ge=0.01, le=4, description="t': their temperature, at least rollout's.")
+    n: int = Field(20, ge=2, le=4096, description="G': additional responses to a difficult prompt.")
+    temperature: float = Field(
+        1.2,
+        ge=0.01,
+        le=4,
+        description="t': sampling temperature of exploration, at least rollout.temperature.",
+    )
 
 
 class RetentionConfig(Section):
-    """Which trajectories are worth a gradient."""
+    """Selective retention: the trajectories that are used for an update."""
 
-    regular: bool = Field(False, description="Keep regular trajectories only by the rule of threshold.")
-    threshold: float = Field(0.05, ge=0, description="Of regular ones, keep those of |advantage| above it.")
+    regular: bool = Field(False, description="Filter regular trajectories by threshold.")
+    threshold: float = Field(
+        0.05, ge=0, description="Keep regular trajectories with |advantage| above this value."
+    )
     mixed_groups: bool = Field(
         False,
-        description="Keep regular trajectories only of prompts with right and wrong ones (DAPO).",
+        description="Keep regular trajectories only of prompts with both right and wrong responses (DAPO).",
     )
-    exploration: bool = Field(False, description="Keep exploration trajectories only by the rule of retain.")
+    exploration: bool = Field(
+        False, description="Filter exploration trajectories by the rule named in retain."
+    )
     retain: Literal["positive", "magnitude"] = Field(
         "positive",
-        description="Of exploration, keep advantage > 0 (paper) or |advantage| > magnitude (its code).",
+        description="Rule for exploration trajectories: advantage > 0 (paper), or |advantage| > magnitude "
+        "(reference code).",
     )
-    magnitude: float = Field(1.0, ge=0, description="Bound of that second rule; a later revision has 0.5.")
+    magnitude: float = Field(
+        1.0,
+        ge=0,
+        description="Threshold of the magnitude rule; a later revision of the reference code uses 0.5.",
+    )
 
 
 class PendingConfig(Section):
-    """The queue in which retained trajectories wait for a whole batch."""
+    """The pending queue: retained trajectories wait in it until they fill a batch."""
 
     enabled: bool = Field(
-        False, description="Update on whole multiples of |B| x G; off: each step trains on what it has."
+        False,
+        description="Update only on whole multiples of |B| x G trajectories; off: each step trains on the "
+        "trajectories it retained.",
     )
 
 
 class OverlongFilterConfig(Section):
-    """Right answers that never stop."""
+    """Filter for right answers that were truncated."""
 
     enabled: bool = Field(
-        False, description="Drop trajectories of positive advantage that max_tokens cut off."
+        False, description="Drop trajectories with positive advantage that were truncated at max_tokens."
     )
 
 
 class StabilizerConfig(Section):
     """The entropy stabiliser: a replay buffer of high-advantage trajectories."""
 
-    enabled: bool = Field(False, description="Train on good trajectories again every few steps.")
+    enabled: bool = Field(False, description="Replay high-advantage trajectories every few steps.")
     capacity: float = Field(
-        2.0, gt=0, le=1000, description="s': size of the buffer in units of |B| x G; the newest stay."
+        2.0,
+        gt=0,
+        le=1000,
+        description="s': size of the buffer in units of |B| x G; the newest trajectories are kept.",
     )
     frequency: int = Field(
         5,
         ge=1,
-        description="f_replay: steps from one replay to the next; one reads the buffer, as capacity updates.",
+        description="f_replay: steps between replays; a replay reads the buffer in as many updates as "
+        "capacity.",
     )
-    min_advantage: float = Field(1.0, description="A0: only trajectories of an advantage above it are kept.")
+    min_advantage: float = Field(
+        1.0, description="A0: only trajectories with a larger advantage enter the buffer."
+    )
 
 
 class AdvantageConfig(Section):
@@ -227,189 +264,226 @@ class AdvantageConfig(Section):
 
 
 class LossConfig(Section):
-    """The policy objective, and what is added to it."""
+    """The policy objective and its additional terms."""
 
-    name: Annotated[str, OneOf(losses)] = Field(
+    name: Annotated[str, Choices(loss_names)] = Field(
         "grpo",
-        description="PPO's clip of each token's ratio, of a response's (gspo), of a weight without gradient "
-        "(cispo), a soft gate (sapo), or no bound at all (unclipped: KL-Cov's).",
+        description="Loss: PPO's clip of each token's ratio (grpo) or of a response's ratio (gspo), a "
+        "clipped weight without gradient (cispo), a soft gate (sapo), or no clip (unclipped; "
+        "KL-Cov uses it).",
     )
     clip_low: float = Field(
         0.2,
         gt=0,
         le=1,
-        description="Ratios below 1 - clip_low have no gradient where the advantage is negative; cispo: they "
-        "weigh as much as that bound, and 1 is no bound.",
+        description="Ratios below 1 - clip_low have no gradient where the advantage is negative. cispo: "
+        "weights are clipped at this lower bound; 1 disables it.",
     )
     clip_high: float = Field(
         0.2,
         gt=0,
-        description="Ratios above 1 + clip_high have no gradient where the advantage is positive; cispo: "
-        "they weigh as much as that bound.",
+        description="Ratios above 1 + clip_high have no gradient where the advantage is positive. cispo: "
+        "weights are clipped at this upper bound.",
     )
     dual_clip: float | None = Field(
         3.0,
         gt=1,
-        description="grpo: ratios above it have no gradient where the advantage is < 0; null: none.",
+        description="grpo: ratios above it have no gradient where the advantage is negative; null: no "
+        "such bound.",
     )
-    tau_positive: float = Field(1.0, gt=0, description="sapo: how fast the gate closes, advantage > 0.")
-    tau_negative: float = Field(1.05, gt=0, description="sapo: how fast the gate closes, advantage < 0.")
+    tau_positive: float = Field(
+        1.0, gt=0, description="sapo: temperature of the gate for advantage > 0; larger closes faster."
+    )
+    tau_negative: float = Field(
+        1.05, gt=0, description="sapo: temperature of the gate for advantage < 0; larger closes faster."
+    )
     aggregation: Literal["token_mean", "sequence_mean", "constant"] = Field(
         "token_mean",
-        description="Over a mini-batch: every token weighs alike, or every response does, or every token "
-        "as one of a response of rollout.max_tokens (constant).",
+        description="Mean over a mini-batch: over all tokens (token_mean), over responses "
+        "(sequence_mean), or every token with weight 1 / rollout.max_tokens of a response "
+        "(constant).",
     )
     entropy_coef: float = Field(
-        0.0, ge=0, description="Weight of the policy's entropy, which is added to the objective; 0: none."
+        0.0, ge=0, description="Weight of the entropy bonus in the objective; 0: none."
     )
     kl_cov_coef: float = Field(
         0.0,
         ge=0,
-        description="Weight of |log p - log old| on the tokens of largest covariance (KL-Cov); 0: none.",
+        description="Weight of |log p - log old| on the tokens with the largest covariance (KL-Cov); 0: "
+        "none.",
     )
-    kl_cov_fraction: float = Field(2e-3, gt=0, le=1, description="KL-Cov: which share of tokens that is.")
+    kl_cov_fraction: float = Field(
+        2e-3, gt=0, le=1, description="KL-Cov: share of tokens that get the penalty."
+    )
     kl_coef: float = Field(
-        1e-2, ge=0, description="Weight of the KL to the starting policy; 0: none is held or run."
+        1e-2, ge=0, description="Weight of the KL to the starting policy; 0: no reference policy is loaded."
     )
     kl_estimator: Literal["k1", "k2", "k3"] = Field(
-        "k3", description="Schulman's estimators of that KL; k1 has no gradient on average."
+        "k3", description="Schulman's estimator of that KL; the gradient of k1 is zero on average."
     )
     importance_cap: float | None = Field(
         None,
         gt=0,
-        description="Weigh tokens by policy over sampler probability, up to this cap; null: do not (paper).",
+        description="Weight tokens by the ratio of policy to sampler probability, truncated at this cap; "
+        "null: no weights (paper).",
     )
 
 
 class OptimConfig(Section):
-    """AdamW at a constant rate, without warm-up."""
+    """AdamW with a constant learning rate, without warm-up."""
 
     lr: float = Field(1e-6, gt=0, le=1, description="Learning rate.")
-    weight_decay: float = Field(1e-2, ge=0, description="Decoupled, times lr a step.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are scaled down to this norm.")
+    weight_decay: float = Field(
+        1e-2, ge=0, description="Decoupled weight decay, multiplied by lr at each step."
+    )
+    max_grad_norm: float = Field(
+        1.0, gt=0, description="Gradients with a larger norm are scaled down to this norm."
+    )
     minibatch: int = Field(
-        128, ge=1, description="Prompts' worth of an optimizer step: minibatch x G trajectories, all ranks."
+        128,
+        ge=1,
+        description="Mini-batch of an optimizer step in prompts: minibatch x G trajectories over all ranks.",
     )
     microbatch_tokens: int = Field(
         8192,
         ge=1,
         description="Packed positions of one forward pass on a rank, a prompt counted once for all its "
-        "responses; more is faster and takes memory, results differ by rounding only.",
+        "responses; larger is faster and takes more memory, results differ only by rounding.",
     )
 
 
 class RewardConfig(Section):
-    """What a response earns."""
+    """The reward of a response."""
 
     function: Name = Field(
         "accuracy", description='Accuracy from the verifier, or a plug-in "path/to/file.py:function".'
     )
     format_weight: float = Field(
-        0.0, ge=0, lt=1, description="Share w of the format: the reward is (1 - w) accuracy + w format."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Weight w of the format reward: the reward is (1 - w) accuracy + w format.",
     )
     overlong_buffer: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="Last share of rollout.max_tokens in which a response's reward falls, by 1 at the end; "
-        "null: none.",
+        description="Share of rollout.max_tokens before the limit over which the reward falls linearly, "
+        "by 1 at the limit; null: no penalty.",
     )
 
 
 class DeepSpeedConfig(Section):
-    """How weights, gradients and optimizer state are sharded."""
+    """Sharding of weights, gradients and optimizer states."""
 
     config: Name = Field(
-        "configs/zero3.json", description="ZeRO-3 JSON; zero3_offload.json needs less GPU memory, and time."
+        "configs/zero3.json",
+        description="ZeRO-3 JSON file; zero3_offload.json needs less GPU memory and is slower.",
     )
 
 
 class EvalConfig(Section):
     """Validation during training, with rollout's top_p and max_tokens."""
 
-    n: int = Field(1, ge=1, description="Responses a validation problem; from 2 on, eval/pass@n comes too.")
-    temperature: float = Field(0.5, ge=0, le=4, description="Of these responses; 0: greedy.")
-    problems: int | None = Field(None, ge=1, description="Only the first so many problems; null: all.")
+    n: int = Field(
+        1, ge=1, description="Responses a validation problem; from 2 on, eval/pass@n is logged, too."
+    )
+    temperature: float = Field(0.5, ge=0, le=4, description="Sampling temperature of validation; 0: greedy.")
+    problems: int | None = Field(
+        None, ge=1, description="Validate only on this many problems, the first ones; null: all."
+    )
 
 
 class TrainConfig(Section):
-    """Length, randomness and files of the run."""
+    """Length, seed, checkpoints and output of the run."""
 
-    steps: int = Field(ge=1, description="Trainer steps, those that only generate included.")
+    steps: int = Field(ge=1, description="Trainer steps, including those that generate without an update.")
     max_response_tokens: int | None = Field(
         None,
         ge=1,
-        description="Sampled tokens, exploration included, with which the run ends before `steps`: for "
-        "comparisons at equal cost; null: no bound.",
+        description="Budget of sampled tokens, exploration included, at which the run ends before "
+        "`steps`, for comparisons at equal cost; null: no budget.",
     )
-    seed: int = Field(1, ge=0, description="Of prompt order, sampling and replay.")
+    seed: int = Field(1, ge=0, description="Seed of prompt order, sampling and replay.")
     eval_every: int = Field(
-        0, ge=0, description="Steps from one validation to the next, and one after the last step; 0: never."
+        0, ge=0, description="Steps between validations; the last step is also validated; 0: never."
     )
     save_every: int = Field(
-        0, ge=0, description="Steps from one checkpoint to the next; the last step always has one."
+        0, ge=0, description="Steps between checkpoints; the last step always writes one."
     )
     keep: int = Field(
-        2, ge=1, description="Newest checkpoints kept; one has 12 bytes a trained weight (7B: 100 GB)."
+        2,
+        ge=1,
+        description="Number of newest checkpoints kept; each has 12 bytes a trained weight (7B: 100 GB).",
     )
     keep_best: int = Field(
         1,
         ge=0,
-        description="Best checkpoints by eval/pass@1, kept besides; `checkpoints/best` names the best.",
+        description="Number of best checkpoints by eval/pass@1 kept in addition; `checkpoints/best` "
+        "points to the best.",
     )
     measure_entropy: bool = Field(
         False,
-        description="After an optimizer step, one more pass over its tokens: how far it moved their entropy, "
-        "beside what theory predicts.",
+        description="Run one more pass over the tokens after an optimizer step, to measure the change of "
+        "entropy and log it next to the predicted change.",
     )
     trackers: list[Literal["tensorboard", "wandb"]] = Field(
         ["tensorboard"],
-        description="Where metrics go besides metrics.jsonl, under the same names; wandb, installed apart, "
-        "reads WANDB_MODE, WANDB_PROJECT and its other variables.",
+        description="Trackers besides metrics.jsonl, under the same metric names; wandb must be installed "
+        "separately and reads WANDB_MODE, WANDB_PROJECT and its other variables.",
     )
     run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
 
 
 class GuardConfig(Section):
-    """What is watched while a run goes on, and when it is too much; see docs/reliability.md."""
+    """Alarms and timeouts of a run; see docs/reliability.md."""
 
     bad_updates: int = Field(
         3,
         ge=1,
-        description="Updates in a row with a loss or gradient that is not finite, after which the run ends. "
+        description="Consecutive updates with a non-finite loss or gradient after which the run ends. "
         "Each of them is skipped.",
     )
     entropy_low: float = Field(
-        0.2, ge=0, lt=1, description="Alarm (collapse) below this share of the first steps' entropy; 0: none."
+        0.2,
+        ge=0,
+        lt=1,
+        description="Alarm (collapse) below this fraction of the first steps' entropy; 0: no alarm.",
     )
     entropy_high: float = Field(
         3.0, gt=1, description="Alarm (explosion) above this multiple of the first steps' entropy."
     )
-    entropy_window: int = Field(10, ge=1, description="Steps whose mean entropy is compared, first and last.")
+    entropy_window: int = Field(
+        10,
+        ge=1,
+        description="Number of steps whose mean entropy is compared: the first ones with the last ones.",
+    )
     start_timeout: float = Field(
-        600, ge=5, description="Seconds that ranks wait for each other to start, libraries imported."
+        600,
+        ge=5,
+        description="Seconds that ranks wait for each other at the start, after importing libraries.",
     )
     rank_timeout: float = Field(
         120,
         ge=2,
-        description="Seconds without a sign of life from a rank, after which the others end. A dead one is "
-        "noticed at once on its own machine.",
+        description="Seconds without a heartbeat from a rank after which the other ranks end. A dead rank "
+        "is detected at once on its own machine.",
     )
     stall_timeout: float = Field(
         3600,
         ge=10,
-        description="Seconds in which no rank gets from one phase to the next, or on in a rollout, until all "
-        "end: longer than the longest update or checkpoint.",
+        description="Seconds without progress on any rank (a new phase, or tokens in a rollout) after "
+        "which all end; must be longer than the longest update or checkpoint.",
     )
 
 
 class Config(Section):
     """One run."""
 
-    algorithm: Annotated[str, OneOf(algorithms)] = Field(
+    algorithm: Annotated[str, Choices(algorithm_names)] = Field(
         "uec",
-        description="Preset: an objective, and with +uec all that UEC-RL adds to it; uec is grpo+uec. What "
-        "else an argument says of a key goes first.",
+        description="Preset: an objective, with +uec also the settings of UEC-RL; uec is grpo+uec. Other "
+        "arguments override its keys.",
     )
     model: ModelConfig
     lora: LoraConfig = LoraConfig()
@@ -432,8 +506,8 @@ class Config(Section):
     guard: GuardConfig = GuardConfig()
     resume: Name = Field(
         "never",
-        description='"never" refuses a run_dir in use, "auto" goes on from its newest checkpoint if there is '
-        "one, a path names a checkpoint.",
+        description='"never" refuses a run_dir in use, "auto" resumes from its newest checkpoint if it '
+        "has one, a path names a checkpoint.",
     )
 
     @property

@@ -1,1 +1,1 @@
-"""What a run will ask of data and hardware, before it starts: `train.py --dry-run`."""
+"""Estimates a run's data, tokens, memory and disk before it starts: `train.py --dry-run`."""

@@ -1,4 +1,4 @@
-"""What is known of the training problems before a run: how many, and how long their prompts are."""
+"""The training problems of a run: their number, and the lengths of a sample of prompts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEASURED = 256  # prompts, spread over the training split
 
 @dataclass(frozen=True)
 class DataForecast:
-    """The data sets' parts in a step, prompt lengths, and in words what was left out or not found."""
+    """The data sets' parts in a step, prompt lengths, and notes on rejected or missing data."""
 
     parts: tuple[Part, ...]  # none where the data is not on this machine
     lengths: PromptLengths
@@ -30,7 +30,7 @@ class DataForecast:
 
 
 def data_forecast(config: Config) -> DataForecast:
-    """Raises `UserError` for data that is here and that the run would refuse."""
+    """Raises `UserError` for local data that the run would refuse."""
     data = config.data
     limit = PromptLengths(data.max_prompt_tokens, data.max_prompt_tokens)
     if absent := [path for path in data.weights if not exists_locally(path)]:
@@ -38,7 +38,7 @@ def data_forecast(config: Config) -> DataForecast:
         return DataForecast((), limit, (note,))
     loaded = load_mixture(list(data.weights), data.train_split)
     parts = parts_of(loaded.ids, data.weights, config.rollout.prompts)
-    Schedule(parts, config.train.seed)  # asked for its refusals
+    Schedule(parts, config.train.seed)  # raises if the run would
     notes = [f"left out {count} ({reason})" for reason, count in loaded.rejected.items()]
     notes += _validation_notes(config)
     encoder = _encoder(config)
@@ -48,7 +48,7 @@ def data_forecast(config: Config) -> DataForecast:
     measured = [_measure(problems, encoder, len(parts)) for problems in _by_part(loaded, parts)]
     rejected = sum((reasons for _, reasons in measured), Counter[str]())
     notes += [f"of the measured prompts left out: {reason} ({count})" for reason, count in rejected.items()]
-    lengths = _weighted(parts, [found for found, _ in measured], rejected)
+    lengths = _weighted(parts, [sample for sample, _ in measured], rejected)
     return DataForecast(parts, lengths, tuple(notes), loaded.problems[0])
 
 
@@ -58,7 +58,7 @@ def _validation_notes(config: Config) -> list[str]:
         return []
     if not exists_locally(path):
         return [f"data.validation_path {path} is not on this machine"]
-    load_mixture([path], config.data.validation_split)  # asked for its refusals
+    load_mixture([path], config.data.validation_split)  # raises if the run would
     return []
 
 
@@ -68,8 +68,8 @@ def _encoder(config: Config) -> PromptEncoder | None:
     except UserError:
         if exists_locally(config.model.path):
             raise
-        return None  # a Hub id that this machine has never fetched
-    encoder.pictures = PictureStore(limit=0)  # each is looked at once
+        return None  # a Hub id that is not in the local cache
+    encoder.pictures = PictureStore(limit=0)  # each picture is read once
     return encoder
 
 
@@ -94,12 +94,12 @@ def _measure(
 def _weighted(
     parts: Sequence[Part], measured: Sequence[Sequence[int]], rejected: Counter[str]
 ) -> PromptLengths:
-    """A step's mean: each data set counts by what it gives to a step, and not by its size."""
+    """The mean over a step's prompts: data sets are weighted by their prompts in a step, not by size."""
     if not all(measured):
-        told = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
         raise UserError(
-            f"no usable prompt among {rejected.total()} measured ({told}): mend the data or prompt.template, "
-            "or raise data.max_prompt_tokens"
+            f"no usable prompt among {rejected.total()} measured ({reasons}): mend the data or "
+            "prompt.template, or raise data.max_prompt_tokens"
         )
     means = [sum(lengths) / len(lengths) for lengths in measured]
     prompts = sum(part.prompts for part in parts)

@@ -1,7 +1,6 @@
-"""Memory of a rank by counting bytes: what lasts, what a rollout adds, what an update adds.
+"""Estimates a rank's memory by counting bytes: the permanent part, and what a rollout and an update add.
 
-An estimate: what libraries take for themselves (a CUDA context, communication buffers), and what the
-allocator cannot use, come on top.
+Not included: memory of libraries (CUDA context, communication buffers), and allocator fragmentation.
 """
 
 from __future__ import annotations
@@ -83,10 +82,10 @@ def rank_memory(
     reference = shard if config.loss.kl_coef and config.lora.rank is None else 0.0
     host = parked = 2 * _FLOAT * trained / ranks if config.rollout.offload_states else 0.0
     if offloads(zero, "offload_optimizer"):
-        # There DeepSpeed keeps the gradients twice: as they are added up, and as the optimizer reads them.
+        # With offloading DeepSpeed keeps gradients twice: the accumulated ones and the optimizer's copy.
         host, parked = optimizer + 2 * gradients, 0.0
         optimizer = gradients = 0.0
-    # One rank's shard is the whole, and is read where it lies.
+    # With one rank the shard is the whole model and needs no gathering.
     gathers = ranks > 1 or offloads(zero, "offload_param")
     if offloads(zero, "offload_param"):
         host, shard, reference = host + shard + reference, 0.0, 0.0
@@ -111,7 +110,7 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
     if config.rollout.engine == "vllm":
         return 0.0
     slots = config.rollout.slots
-    # A CPU has no bf16 products worth using: such a config is for an accelerator.
+    # bf16 is slow on CPUs, so such a config is for an accelerator.
     if slots is None and config.model.precision == "bf16":
         return 0.0
     slots = slots or CPU_SLOTS
@@ -138,7 +137,7 @@ def _activations(config: Config, shape: ModelShape, prompt: PromptLengths, token
     text = tokens.pass_positions * _kept(config, shape.layers, shape.hidden, layer)
     if frozen_parts(config).tower:
         return text
-    # A prompt is picture for the most part, and a token of picture is four patches.
+    # Most prompt tokens are image tokens, and an image token is four patches.
     patches = 4 * prompt.mean * tokens.pass_prompts
     layer = _LAYER_HIDDEN * shape.tower_hidden + _LAYER_MLP * shape.tower_intermediate
     return text + patches * _kept(config, shape.tower_layers, shape.tower_hidden, layer)

@@ -1,4 +1,4 @@
-"""The forecast of a run as text, in YAML comments: what `--dry-run` prints stays a config."""
+"""The forecast as text in YAML comments, so that the output of `--dry-run` is still a config."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ROWS: tuple[tuple[str, Callable[[RankMemory], float]], ...] = (
 
 
 def dry_run(config: Config, ranks: int) -> str:
-    """The resolved config with its forecast. Raises `UserError` for what a run on so many ranks refuses."""
+    """The resolved config with its forecast. Raises `UserError` if a run on this many ranks would."""
     find_checkpoint(Path(config.train.run_dir), config.resume)
     preflight(config, ranks, room=False)  # a large run may be planned on a small machine
     return dump_config(config) + forecast(config)
@@ -45,7 +45,7 @@ def dry_run(config: Config, ranks: int) -> str:
 def forecast(config: Config) -> str:
     """Reads the model's config and the data set where they are on this machine.
 
-    Raises `UserError` for what the run itself would refuse.
+    Raises `UserError` if the run itself would.
     """
     shape = model_shape(config.model.path)
     data = data_forecast(config)
@@ -101,7 +101,7 @@ def _step_lines(config: Config, steps: Sequence[StepTokens]) -> list[str]:
 
 
 def _no_memory_lines(config: Config) -> list[str]:
-    return [f"Memory: {config.model.path} is not on this machine, and a forecast asks no network."]
+    return [f"Memory: {config.model.path} is not on this machine, and a forecast does not use the network."]
 
 
 def _memory_lines(

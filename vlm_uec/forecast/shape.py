@@ -1,4 +1,4 @@
-"""The sizes of a Qwen2.5-VL or a Qwen2.5, from its config alone: no weight is read."""
+"""The sizes of a Qwen2.5-VL or Qwen2.5 from its config; no weights are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.hub import exists_locally
 from vlm_uec.model.load import CLASSES, UnreadableModel, read_model_config, vision_tower
 
-# config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: what a machine without the Hub can go by.
+# config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: used where the Hub is not available.
 _FIELDS = (
     "hidden_size",
     "intermediate_size",
@@ -98,15 +98,19 @@ def published_sizes(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def shape_of(config: Any) -> ModelShape:
-    """Counts the weights of a model that is never given memory."""
+    """Counts the weights of a model on the meta device."""
     with torch.device("meta"):
         model = CLASSES[config.model_type](config)
-    text, tower, eyes = config.get_text_config(), getattr(config, "vision_config", None), vision_tower(model)
+    text, tower, vision = (
+        config.get_text_config(),
+        getattr(config, "vision_config", None),
+        vision_tower(model),
+    )
     head_size = text.hidden_size // text.num_attention_heads
     return ModelShape(
         weights=_count(model),
-        tower_weights=_count(eyes) if eyes else 0,
-        projector_weights=_count(eyes.merger) if eyes else 0,
+        tower_weights=_count(vision) if vision else 0,
+        projector_weights=_count(vision.merger) if vision else 0,
         hidden=text.hidden_size,
         intermediate=text.intermediate_size,
         layers=text.num_hidden_layers,

@@ -1,4 +1,4 @@
-"""The token arithmetic of a step: what is sampled, what is read, and in how many passes."""
+"""Token counts of a step: sampled and scored tokens, and the number of forward passes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PromptLengths:
 
 @dataclass(frozen=True)
 class StepTokens:
-    """A step whose responses are all as long as they may be. Trajectories unless said otherwise."""
+    """Counts of a step with every response at the length limit; in trajectories unless noted."""
 
     sampled: int
     explored: int  # if every prompt failed
@@ -66,8 +66,8 @@ def step_tokens(config: Config, prompt: PromptLengths, ranks: int) -> StepTokens
 
 
 def _full_groups(config: Config, prompts: int) -> list[Trajectory]:
-    """Trajectories that say nothing, at the length limit: the plan looks at no more than their lengths."""
-    nothing = torch.zeros(config.rollout.max_tokens)
+    """Placeholder trajectories at the length limit: the plan uses only their lengths."""
+    placeholder = torch.zeros(config.rollout.max_tokens)
     reward = Reward(0.0, 0.0, 0.0, "")
     return [
         Trajectory(
@@ -75,11 +75,11 @@ def _full_groups(config: Config, prompts: int) -> list[Trajectory]:
                 problem_id=str(number),
                 index=index,
                 source="regular",
-                tokens=nothing,
-                behaviour_logprobs=nothing,
-                policy_logprobs=nothing,
-                entropy=nothing,
-                kept_mass=nothing,
+                tokens=placeholder,
+                behaviour_logprobs=placeholder,
+                policy_logprobs=placeholder,
+                entropy=placeholder,
+                kept_mass=placeholder,
                 truncated=True,
             ),
             reward,

@@ -1,4 +1,4 @@
-"""How many weights a run trains: all that are not frozen, or its adapters."""
+"""The number of trained weights: all that are not frozen, or the adapters."""
 
 from __future__ import annotations
 

@@ -16,17 +16,11 @@ from typing import TypeVar
 import torch
 
 from vlm_uec.algorithm.entropy import covariance_terms, predicted_entropy_change
-from vlm_uec.algorithm.losses import (
-    KL_ESTIMATORS,
-    SurrogateTerms,
-    covariance_penalty,
-    covariance_selection,
-    entropy_bonus,
-    token_weights,
-    truncated_importance_weights,
-)
-from vlm_uec.algorithm.objectives import surrogate
+from vlm_uec.algorithm.kl import KL_ESTIMATORS
+from vlm_uec.algorithm.losses import SurrogateTerms, covariance_penalty, covariance_selection, entropy_bonus
+from vlm_uec.algorithm.objectives import surrogate_terms
 from vlm_uec.algorithm.pending import minibatches
+from vlm_uec.algorithm.weights import token_weights, truncated_importance_weights
 from vlm_uec.config import LossConfig
 from vlm_uec.model.packing import PackedBatch, Row, pack
 from vlm_uec.ranks.collectives import gather_objects, rank, world_size
@@ -321,8 +315,8 @@ class Learner:
         return added
 
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
-        loss, settings = self.loss, vars(self.loss)
-        objective = surrogate(loss.name, settings, logprobs, terms.old, terms.advantage, terms.lengths)
+        loss = self.loss
+        objective = surrogate_terms(loss, logprobs, terms.old, terms.advantage, terms.lengths)
         if loss.importance_cap is not None:
             importance = truncated_importance_weights(terms.old, terms.behaviour, loss.importance_cap)
             objective = replace(objective, loss=objective.loss * importance)
