@@ -413,7 +413,7 @@ def test_few_prefix_groups_make_responses_wait_and_change_no_token(
     requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
     follow_up = _exploring(["long", "short"], 10, Sampling(1.3, 1.0, max_tokens=40))
     expected = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
-    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: prefix_groups)
+    monkeypatch.setattr(rollout_slots, "prefix_group_count", lambda slots, group: prefix_groups)
     groups = _generate(requests, ends=RARE_ENDS, slots=16, follow_up=follow_up)
     for group, other in zip(groups, expected, strict=True):
         assert group.prompt is other.prompt
@@ -428,7 +428,7 @@ def test_few_prefix_groups_make_responses_wait_and_change_no_token(
 
 @pytest.mark.parametrize(
     ("prefix_groups", "slots", "seed"),
-    # In the last, the first who waits has no lane, and one behind has.
+    # In the last case the first waiting request has no prefix group, and a later one has.
     [
         (1, 8, 1),
         (2, 8, 1),
@@ -441,19 +441,19 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
     prefix_groups: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither before the first step nor after one in which everything ended, explored prompts included."""
-    monkeypatch.setattr(rollout_slots, "lane_count", lambda slots, group: prefix_groups)
+    monkeypatch.setattr(rollout_slots, "prefix_group_count", lambda slots, group: prefix_groups)
     idle: list[int] = []
     waited: list[bool] = []
     settle = native._Rollout._refill
 
     def looking(rollout: native._Rollout) -> Iterator[tuple[native.NativeRequestState, Response]]:
         yield from settle(rollout)
-        rollout._take()  # the next of those that nobody asked for yet waits as well
+        rollout._take()  # the next request that was not taken yet waits as well
         waited.append(bool(rollout.waiting))
-        # A prompt without a cache has no lane yet, as any other object.
-        placeable = [rollout.pool.cache.table.has_room(order.cache or object()) for order in rollout.waiting]
-        if any(placeable) and len(rollout.drafts) < rollout.slots:
-            idle.append(len(rollout.drafts))
+        # A prompt without a cache has no prefix group yet, like any other object.
+        placeable = [rollout.pool.cache.table.has_place(order.cache or object()) for order in rollout.waiting]
+        if any(placeable) and len(rollout.sequences) < rollout.slots:
+            idle.append(len(rollout.sequences))
 
     monkeypatch.setattr(native._Rollout, "_refill", looking)
     requests = [Request(prompt, range(5), LONG) for prompt in PROMPTS]

@@ -15,7 +15,7 @@ from deepspeed.runtime.fp16.loss_scaler import LossScaler
 from deepspeed.runtime.zero.config import ZeroStageEnum
 
 from vlm_uec.errors import UserError
-from vlm_uec.zero.checkpoint import loading, restricted_pickles
+from vlm_uec.zero.checkpoint import corrected_load, restricted_pickles
 
 
 class Command:
@@ -100,7 +100,7 @@ def test_weights_whose_step_was_shared_move_as_if_it_never_was() -> None:
     optimizers = _optimizer(apart), _optimizer(shared)
     for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
         _step(optimizer, weights, 1.0)
-    with loading(optimizers[1]):
+    with corrected_load(optimizers[1]):
         _share_step(optimizers[1])
     for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
         _step(optimizer, weights, -0.3)
@@ -113,7 +113,7 @@ def test_settings_stay_the_runs_and_all_else_is_the_checkpoints() -> None:
     saved = _optimizer(_weights(), lr=1e-3, decay=0.1)
     saved.param_groups[0]["betas"] = (0.5, 0.6)
     optimizer = _optimizer(_weights(), lr=1e-6, decay=0.0)
-    with loading(optimizer):
+    with corrected_load(optimizer):
         optimizer.load_state_dict(saved.state_dict())
         assert optimizer.param_groups[0]["lr"] == 1e-3
     (group,) = optimizer.param_groups
@@ -122,7 +122,7 @@ def test_settings_stay_the_runs_and_all_else_is_the_checkpoints() -> None:
 
 def test_steps_that_are_plain_numbers_stay_so() -> None:
     optimizer = _optimizer(_weights())
-    with loading(optimizer):
+    with corrected_load(optimizer):
         for weight in optimizer.param_groups[0]["params"]:
             optimizer.state[weight] = {"step": 3}
     assert [state["step"] for state in optimizer.state.values()] == [3, 3, 3]
@@ -192,7 +192,7 @@ def _update(engine: Any) -> None:
 def _loaded(lr: float, directory: Path, universal: bool, *, mended: bool) -> Any:
     engine = _engine(lr)
     engine._config.load_universal_checkpoint = universal
-    with loading(engine.optimizer.optimizer) if mended else nullcontext():
+    with corrected_load(engine.optimizer.optimizer) if mended else nullcontext():
         assert engine.load_checkpoint(str(directory), tag="zero")[0] is not None
     return engine
 
