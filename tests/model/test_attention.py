@@ -43,7 +43,7 @@ def test_a_towers_windows_equal_the_librarys() -> None:
     assert tower.config._attn_implementation == "sdpa"
     with torch.no_grad():
         theirs = tower(prompt.pixel_values, grid_thw=prompt.image_grid_thw).pooler_output
-        features = ours.see(prompt.pixel_values, prompt.image_grid_thw)
+        features = ours.image_features(prompt.pixel_values, prompt.image_grid_thw)
     assert theirs.std() > 0.1
     torch.testing.assert_close(features, theirs, rtol=0, atol=1e-5)
 
