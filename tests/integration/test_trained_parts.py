@@ -93,5 +93,5 @@ def test_what_the_large_recipes_switch_on_works_together(runs: Path) -> None:
 
 
 def test_states_that_were_elsewhere_during_rollouts_change_nothing(runs: Path) -> None:
-    whole, parked = (_weights(runs / name / "export") for name in ("whole", "parked"))
-    assert all(torch.equal(weight, parked[key]) for key, weight in whole.items())
+    whole, offloaded = (_weights(runs / name / "export") for name in ("whole", "offloaded"))
+    assert all(torch.equal(weight, offloaded[key]) for key, weight in whole.items())

@@ -7,7 +7,7 @@ import torch
 
 from tests.support.tiny import VISION, random_prompt, tiny_policy
 from vlm_uec.model.feature_cache import FeatureCache
-from vlm_uec.model.load import NOTHING, Frozen
+from vlm_uec.model.load import NOTHING_FROZEN, Frozen
 from vlm_uec.types import EncodedPrompt
 
 PROMPTS = [random_prompt(name, [(2, 2)], seed=seed) for seed, name in enumerate("abc")]
@@ -73,7 +73,8 @@ def test_features_computed_while_sampling_serve_training() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frozen", "calls"), [(VISION, 2), (Frozen(tower=True), 2), (Frozen(projector=True), 4), (NOTHING, 4)]
+    ("frozen", "calls"),
+    [(VISION, 2), (Frozen(tower=True), 2), (Frozen(projector=True), 4), (NOTHING_FROZEN, 4)],
 )
 def test_only_a_frozen_tower_is_asked_once_a_picture(frozen: Frozen, calls: int) -> None:
     policy = tiny_policy(frozen=frozen)

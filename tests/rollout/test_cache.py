@@ -50,7 +50,7 @@ class _Pair:
     def admit(self, prompt: PromptCache) -> None:
         self.cache.admit(len(self.naive), prompt)
         self.naive.append(_Naive(prompt))
-        self.cache.seated()
+        self.cache.upload_layout()
 
     def end(self, slot: int) -> None:
         """The slot's response ends and the last one takes its place."""
@@ -59,13 +59,13 @@ class _Pair:
         if slot < len(self.naive):
             self.cache.move(len(self.naive), slot)
             self.naive[slot] = last
-        self.cache.seated()
+        self.cache.upload_layout()
 
     def replace(self, slot: int, prompt: PromptCache) -> None:
         self.cache.release(slot)
         self.cache.admit(slot, prompt)
         self.naive[slot] = _Naive(prompt)
-        self.cache.seated()
+        self.cache.upload_layout()
 
     def assert_a_step_agrees(self) -> None:
         rows = len(self.naive)
@@ -87,7 +87,7 @@ class _Pair:
 
 
 def test_a_slot_attends_to_its_prompt_and_itself_whatever_its_neighbours_do() -> None:
-    """Nine rows of one prompt (two lanes), one and two of others; over a step of length; ends and refills."""
+    """Nine rows of one prompt (two groups), others with one and two; over a step of length; refills."""
     many, one, few = _prompt(40, 1), _prompt(3, 2), _prompt(33, 3)
     pair = _Pair(40, [many, one, few])
     for prompt in [*[many] * 5, one, *[many] * 4, few, few]:
@@ -95,7 +95,7 @@ def test_a_slot_attends_to_its_prompt_and_itself_whatever_its_neighbours_do() ->
     assert pair.cache.table.used == 4
     for _ in range(34):
         pair.assert_a_step_agrees()
-    pair.end(5)  # the only row of its prompt: the last lane moves
+    pair.end(5)  # the only row of its prompt: the last prefix group moves
     pair.assert_a_step_agrees()
     pair.replace(2, few)
     pair.admit(one)
@@ -188,6 +188,6 @@ def test_slots_that_fit(positions: int, responses: int, slots: int) -> None:
     assert size == PoolSize(slots, prefix_group_count(slots, 8), 50, 100)
 
 
-@pytest.mark.parametrize(("asked", "slots"), [(None, 64), (3, 8), (8, 8), (20, 20)])
-def test_slots_on_a_cpu_do_not_follow_its_memory(asked: int | None, slots: int) -> None:
-    assert pool_size(asked, RolloutShape(1000, 8, 50, 10**9), _prompt(5, 1)).slots == slots
+@pytest.mark.parametrize(("requested", "slots"), [(None, 64), (3, 8), (8, 8), (20, 20)])
+def test_slots_on_a_cpu_do_not_follow_its_memory(requested: int | None, slots: int) -> None:
+    assert pool_size(requested, RolloutShape(1000, 8, 50, 10**9), _prompt(5, 1)).slots == slots

@@ -428,7 +428,7 @@ def test_few_prefix_groups_make_responses_wait_and_change_no_token(
 
 @pytest.mark.parametrize(
     ("prefix_groups", "slots", "seed"),
-    # In the last, the first who waits has no lane, and one behind has.
+    # In the last case the first waiting request has no prefix group, and a later one has.
     [
         (1, 8, 1),
         (2, 8, 1),
@@ -448,12 +448,12 @@ def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
 
     def looking(rollout: native._Rollout) -> Iterator[tuple[native.NativeRequestState, Response]]:
         yield from settle(rollout)
-        rollout._take()  # the next of those that nobody asked for yet waits as well
+        rollout._take()  # the next request that was not taken yet waits as well
         waited.append(bool(rollout.waiting))
-        # A prompt without a cache has no lane yet, as any other object.
-        placeable = [rollout.pool.cache.table.has_room(order.cache or object()) for order in rollout.waiting]
-        if any(placeable) and len(rollout.drafts) < rollout.slots:
-            idle.append(len(rollout.drafts))
+        # A prompt without a cache has no prefix group yet, like any other object.
+        placeable = [rollout.pool.cache.table.has_place(order.cache or object()) for order in rollout.waiting]
+        if any(placeable) and len(rollout.sequences) < rollout.slots:
+            idle.append(len(rollout.sequences))
 
     monkeypatch.setattr(native._Rollout, "_refill", looking)
     requests = [Request(prompt, range(5), LONG) for prompt in PROMPTS]

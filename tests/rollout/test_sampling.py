@@ -243,7 +243,7 @@ def test_rows_of_every_kind_side_by_side_are_what_each_is_alone() -> None:
 @pytest.mark.parametrize("temperature", [None, 1.0], ids=["no temperature", "temperatures of one"])
 @pytest.mark.parametrize("top_p", [None, 1.0], ids=["no top-p", "top-p of one"])
 def test_none_is_one_in_every_row_to_the_last_bit(temperature: float | None, top_p: float | None) -> None:
-    """300 rows: a pool skips a softmax and a sort where nobody asks for them, and nobody may see it."""
+    """300 rows: a softmax and a sort are skipped where no response needs them, with equal bits."""
     generator = torch.Generator().manual_seed(6)
     logits, uniforms = 3 * torch.randn(300, 97, generator=generator), uniform_stream(*KEY, 300)
     banned = torch.arange(97) >= 90
@@ -322,10 +322,10 @@ def test_frequencies_are_the_behaviours_probabilities(temperature: float, top_p:
 def test_somebody_elses_token_is_told_of_by_hand() -> None:
     """Of 0.1, 0.5, 0.15, 0.25, a nucleus of 0.7 is 0.5 and 0.25, of mass 0.75; the first is outside."""
     logits, tokens = PROBABILITIES.log(), torch.tensor([0])
-    told = score_tokens(logits, NONE_BANNED, tokens, None, torch.tensor([0.7]))
-    assert told.tokens is tokens
-    assert float(told.policy_logprobs) == pytest.approx(math.log(0.1))
-    assert float(told.behaviour_logprobs) == pytest.approx(math.log(0.1 / 0.75))
-    assert float(told.kept_mass) == pytest.approx(0.75)
+    scored = score_tokens(logits, NONE_BANNED, tokens, None, torch.tensor([0.7]))
+    assert scored.tokens is tokens
+    assert float(scored.policy_logprobs) == pytest.approx(math.log(0.1))
+    assert float(scored.behaviour_logprobs) == pytest.approx(math.log(0.1 / 0.75))
+    assert float(scored.kept_mass) == pytest.approx(0.75)
     entropy = -sum(p * math.log(p) for p in (0.1, 0.5, 0.15, 0.25))
-    assert float(told.entropy) == pytest.approx(entropy)
+    assert float(scored.entropy) == pytest.approx(entropy)

@@ -44,6 +44,6 @@ def test_no_number_crosses_to_the_host_in_a_step(dtype: torch.dtype, modes: tupl
             pool.step(view)
         assert isinstance(pool._last, FakeTensor)
         assert pool.cache._keys[0].dtype == dtype
-        # The host's look does ask for numbers: the mode would have told.
+        # Reading the state does synchronise, which this mode would have reported.
         with pytest.raises(DataDependentOutputException):
             pool.state(8)

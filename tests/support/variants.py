@@ -40,7 +40,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "deepspeed.config=configs/zero3_offload.json",
         "optim.lr=0.01",
     ),
-    "parked": ("rollout.offload_states=true",),
+    "offloaded": ("rollout.offload_states=true",),
 }
 
 

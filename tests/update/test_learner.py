@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ MINIBATCH = 6
 
 
 class PlainPolicy:
-    """A `ZeroPolicy` of one process; notes every pass."""
+    """A `TrainablePolicy` of one process; records every pass."""
 
     def __init__(self, policy: Policy, lr: float = LR) -> None:
         self.policy = policy
@@ -64,6 +64,12 @@ class PlainPolicy:
         self.optimizer.zero_grad()
         return float(norm)
 
+    def discard(self) -> None:
+        self.optimizer.zero_grad()
+
+    def abandon_pass(self) -> None:
+        self.discard()
+
     @property
     def tower_frozen(self) -> bool:
         return self.policy.frozen.tower
@@ -82,6 +88,9 @@ class PlainReference:
         with torch.no_grad():
             return self.policy(batch)[0]
 
+    def abandon_pass(self) -> None:
+        pass
+
 
 def _trajectory(
     name: str, index: int, length: int, advantage: float, source: Source = "regular"
@@ -93,7 +102,7 @@ def _trajectory(
 
 
 def _batch() -> list[Trajectory]:
-    """Two mini-batches of six, each with some that teach nothing."""
+    """Two mini-batches of six, each with some without a gradient."""
     return [
         _trajectory("a", 0, 5, 1.0),
         _trajectory("a", 1, 3, -0.5),
@@ -121,8 +130,8 @@ def _learner(
     config = LossConfig(**{"kl_coef": 0.0, **loss})
     frozen = None if reference is None else PlainReference(reference)
     return Learner(
-        cast(Any, policy),
-        cast(Any, frozen),
+        policy,
+        frozen,
         table,
         config,
         minibatch=MINIBATCH,

@@ -114,7 +114,7 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
     if slots is None and config.model.precision == "bf16":
         return 0.0
     slots = slots or CPU_SLOTS
-    # Groups of one response, as a validation's are, take a lane each.
+    # Groups of one response, as in validation, take a prefix group each.
     group = min(config.rollout.n, config.evaluation.n) if config.train.eval_every else config.rollout.n
     pool = PoolSize(slots, prefix_group_count(slots, group), prompt.longest, config.rollout.max_tokens)
     return float(pool.positions * cache_bytes(config, shape))

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685), by peft: what is trained in place of the weights."""
+"""Low-rank adapters (LoRA, arXiv 2106.09685), by peft: trained in place of the weights."""
 
 from __future__ import annotations
 
@@ -49,10 +49,9 @@ def add_adapters(model: nn.Module, lora: LoraConfig, base: str, seed: int) -> No
 
 @contextmanager
 def without_adapters(model: nn.Module) -> Iterator[None]:
-    """The model as it was before any training.
+    """The model without its adapters' contribution: the initial model.
 
-    Adapters are run all the same, and count zero times: ZeRO-3 gathers weights in the order in which modules
-    ran before.
+    Adapters still run, scaled by zero: ZeRO-3 gathers weights in the recorded order of modules.
     """
     adapted = _adapted(model)
     kept = [module.scaling[_NAME] for module in adapted]
@@ -70,7 +69,7 @@ def _adapted(model: nn.Module) -> list[Any]:
 
 
 def linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
-    """What a linear layer, adapted or not, makes of inputs [..., In], straight on its whole weights."""
+    """Output of a linear layer, adapted or not, for inputs [..., In], computed on its whole weights."""
     if isinstance(layer, nn.Linear):  # peft's is none
         return F.linear(inputs, layer.weight, layer.bias)
     outputs = F.linear(inputs, layer.base_layer.weight, layer.base_layer.bias)
@@ -79,9 +78,9 @@ def linear(inputs: torch.Tensor, layer: Any) -> torch.Tensor:
 
 
 def merged(weights: Mapping[str, torch.Tensor], scale: float) -> Iterator[tuple[str, torch.Tensor]]:
-    """A model's weights by name, adapters added to what they adapt (in fp32) and gone: a plain model's.
+    """A model's weights by name, with adapters merged (in fp32) into the weights they adapt.
 
-    One at a time, as all of them would be a second model.
+    Yields one at a time: all of them would take the memory of a second model.
     """
     for name, weight in weights.items():
         if ".lora_" in name:
@@ -95,7 +94,7 @@ def merged(weights: Mapping[str, torch.Tensor], scale: float) -> Iterator[tuple[
 
 
 def scale_of(model: nn.Module) -> float:
-    """How many times the model's adapters count; 0 where it has none."""
+    """Scale of the model's adapters; 0 without any."""
     return next((module.scaling[_NAME] for module in _adapted(model)), 0.0)
 
 

@@ -42,7 +42,7 @@ def use_group_attention(text: Any, tower: Any | None) -> None:
     """Switches a model's text and vision layers to the functions of this file."""
     AttentionInterface.register(TEXT, _attend_text)
     AttentionInterface.register(VISION, _attend_segments)
-    # For callers that leave the mask to transformers.
+    # For callers that let transformers make the mask.
     AttentionMaskInterface.register(TEXT, sdpa_mask)
     text.config._attn_implementation = TEXT
     if tower is not None:
@@ -50,17 +50,17 @@ def use_group_attention(text: Any, tower: Any | None) -> None:
 
 
 def attention_over(batch: PackedBatch) -> RowAttention:
-    """The attention of packed rows that is fastest where the batch lies."""
+    """The attention of packed rows that is fastest on the batch's device."""
     if batch.input_ids.is_cuda:
         return FlexAttention(batch.row, batch.segment)
     return TiledAttention([tile.to(batch.input_ids.device) for tile in tiles_of(batch.spans)])
 
 
 class TiledAttention:
-    """Packed rows as a few rectangular products; what nobody sees is not computed.
+    """Packed rows as a few rectangular products; masked blocks are not computed.
 
-    A tile holds sequences of similar lengths: prompts, which see themselves, or responses, which see their
-    prompt and themselves. Runs on every device, with gradients.
+    A tile holds sequences of similar lengths: prompts, which attend to themselves, or responses, which attend
+    to their prompt and themselves. Runs on every device, with gradients.
     """
 
     def __init__(self, tiles: Sequence[Tile]) -> None:
@@ -95,7 +95,7 @@ def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 class FlexAttention:
-    """Packed rows through one compiled kernel that skips the blocks nobody sees (CUDA)."""
+    """Packed rows through one compiled kernel that skips fully masked blocks (CUDA)."""
 
     def __init__(self, row: torch.Tensor, segment: torch.Tensor) -> None:
         from torch.nn.attention.flex_attention import create_block_mask

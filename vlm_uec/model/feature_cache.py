@@ -1,4 +1,4 @@
-"""Picture features of a frozen vision tower: each rank keeps those it used last."""
+"""Cache of picture features of a frozen vision tower, on each rank."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_BYTES = 4 << 30  # the features of some 3,000 Geometry3K pictures of the 3B 
 
 
 class FeatureCache:
-    """The features used last, on the CPU, by what the pictures hold: splits number their problems alike."""
+    """Least-recently-used cache on the CPU, keyed by picture contents: problem ids repeat across splits."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -26,7 +26,7 @@ class FeatureCache:
         return features
 
     def put(self, prompt: EncodedPrompt, features: torch.Tensor) -> None:
-        # A copy, which autograd may save: what is computed in inference mode it refuses.
+        # A copy: autograd cannot save tensors that were computed in inference mode.
         with torch.inference_mode(False):
             kept = torch.empty(features.shape, dtype=features.dtype)
             kept.copy_(features.detach())

@@ -10,9 +10,9 @@ _MEBIBYTE = 1 << 20
 
 
 def keep_freed_memory() -> None:
-    """Has glibc keep what is freed for the next tensors; other C libraries are left alone.
+    """Makes glibc keep freed memory for the next tensors; no effect with other C libraries.
 
-    By default every activation of some MiB comes fresh from the system, and costs its page faults.
+    By default every activation of some MiB is newly mapped, which costs page faults.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

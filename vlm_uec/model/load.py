@@ -1,4 +1,4 @@
-"""Loading a Qwen2.5-VL with every weight accounted for."""
+"""Loading Qwen2.5-VL and Qwen2.5 models: config, weights, token ids, and the parts that stay frozen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from vlm_uec.hub import exists_locally, may_be_hub_id, missing_reason, silence_h
 from vlm_uec.model.norm import use_own_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
-# What reading a config raises on a missing file, and on one that is JSON but no config.
+# Errors of reading a config that is missing, or that is JSON but no config.
 CONFIG_ERRORS = (
     OSError,
     ValueError,
@@ -50,8 +50,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class PatchProjection(nn.Conv3d):
-    """The tower's patch embedding as the matrix product it is: a patch is exactly one kernel wide, and
-    libraries' convolutions take several times as long, more so in backward."""
+    """The tower's patch embedding as a matrix product: a patch is exactly one kernel wide, and a convolution
+    takes several times as long, more so in backward."""
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Patches [N, 3, 2, 14, 14] to embeddings [N, H, 1, 1, 1]."""
@@ -61,7 +61,7 @@ class PatchProjection(nn.Conv3d):
 def load_model(path: str, precision: str, *, checkpointing: bool) -> Model:
     """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
 
-    Raises `UserError` when the path is no Qwen2.5-VL and no Qwen2.5, or a weight is missing or misshapen:
+    Raises `UserError` where the model is neither Qwen2.5-VL nor Qwen2.5, or a weight is missing or misshapen:
     transformers would fill it with random numbers and only warn.
     """
     kind = read_model_config(path).model_type
@@ -82,7 +82,7 @@ def load_model(path: str, precision: str, *, checkpointing: bool) -> Model:
 def check_rotary(rotary: Any) -> None:
     """Raises `UserError` where the frequencies of the rotary positions were rounded while loading.
 
-    Under ZeRO-3 transformers before 5.23 cast them to bf16 in silence: positions past some hundred are then
+    Under ZeRO-3 transformers before 5.23 silently cast them to bf16: positions past some hundred are then
     off by a good part of a turn.
     """
     found = rotary.inv_freq.double().cpu()
@@ -95,7 +95,7 @@ def check_rotary(rotary: Any) -> None:
 
 
 def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
-    """The model, and which weights were missing or misshapen."""
+    """The model, and its missing and misshapen weights."""
     try:
         with silence_progress():
             return kind.from_pretrained(
@@ -103,15 +103,15 @@ def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
                 dtype=dtype,
                 attn_implementation="sdpa",
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # reported instead of raised, without a name, from inside
+                ignore_mismatched_sizes=True,  # reported instead of raised without a name
             )
     except (OSError, SafetensorError) as error:
-        told = escape(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+        reason = escape(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise UserError(
-            f"model.path {path}: its weights cannot be read ({told}); download it again"
+            f"model.path {path}: its weights cannot be read ({reason}); download it again"
         ) from error
     except RuntimeError as error:
-        # Under ZeRO-3 they are raised all the same.
+        # Under ZeRO-3 size mismatches are raised in any case.
         if "size mismatch" not in str(error):
             raise
         raise UserError(f"model.path {path}: {' '.join(str(error).split())}") from error
@@ -119,7 +119,7 @@ def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
 
 @contextmanager
 def silence_progress() -> Iterator[None]:
-    """Without a progress bar a rank, and a table of the missing weights that we refuse in one line."""
+    """Hides the progress bars of all ranks, and the table of missing weights, reported in one line."""
     logger = logging.getLogger("transformers")
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
     logger.setLevel(logging.ERROR)
@@ -133,11 +133,11 @@ def silence_progress() -> Iterator[None]:
 
 
 class UnreadableModel(UserError):
-    """There is no config to read: nothing of that name here, or the Hub cannot be asked."""
+    """The config cannot be read: no such directory, or the Hub cannot be reached."""
 
 
 def read_model_config(path: str) -> Any:
-    """Of a directory or Hub id; raises `UserError` where it is no Qwen2.5-VL and no Qwen2.5."""
+    """The config of a directory or Hub id; raises `UserError` where it is neither Qwen2.5-VL nor Qwen2.5."""
     here = exists_locally(path)
     if not here and not may_be_hub_id(path):
         raise UserError(
@@ -149,9 +149,9 @@ def read_model_config(path: str) -> Any:
         with silence_hub_retries():
             config = AutoConfig.from_pretrained(path)
     except CONFIG_ERRORS as error:
-        told = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UnreadableModel(
-            f"model.path {path}: cannot be read ({told}); give a model directory or a Hub id"
+            f"model.path {path}: cannot be read ({reason}); give a model directory or a Hub id"
         ) from error
     if config.model_type not in CLASSES:
         raise UserError(
@@ -181,14 +181,14 @@ def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 
 
 def banned_ids(vocabulary: int, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
-    """Mask [V] bool of ids no response may hold: vision tokens, and embedding rows beyond the tokenizer.
+    """Mask [V] bool of ids that are never sampled: vision tokens, and embedding rows beyond the tokenizer.
 
     A sampled `<|image_pad|>` would crash the scoring pass, hours into a run.
     """
     banned = torch.zeros(vocabulary, dtype=torch.bool)
     banned[len(tokenizer) :] = True
-    known = tokenizer.get_vocab()
-    banned[[known[token] for token in VISION_TOKENS if token in known]] = True
+    vocabulary_ids = tokenizer.get_vocab()
+    banned[[vocabulary_ids[token] for token in VISION_TOKENS if token in vocabulary_ids]] = True
     return banned
 
 
@@ -198,23 +198,23 @@ def text_model(model: Any) -> Any:
 
 
 def vision_tower(model: Any) -> Any | None:
-    """None of a model that reads no pictures."""
+    """None for a text-only model."""
     return getattr(model.model, "visual", None)
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """Parts that stay as they are."""
+    """Parts of the vision tower that are not trained."""
 
     tower: bool = False
-    projector: bool = False  # what maps the tower's features to the text model's width
+    projector: bool = False  # maps the tower's features to the text model's width
 
 
-NOTHING = Frozen()
+NOTHING_FROZEN = Frozen()
 
 
 def frozen_parts(config: Config) -> Frozen:
-    """As the config says; with adapters all that has none."""
+    """The frozen parts by the config; with adapters, the parts without any."""
     model = config.model
     if config.lora.rank is not None:
         return Frozen(tower=not config.lora.vision, projector=True)

@@ -1,6 +1,6 @@
 """The policy as one module whose forward *is* the packed, shared-prompt forward.
 
-ZeRO-3 hangs its bookkeeping on the top module, so everything that is trained (vision tower, text model,
+ZeRO-3 attaches its hooks to the top module, so everything that is trained (vision tower, text model,
 head) runs inside this `forward`, on every rank, with or without pictures.
 """
 
@@ -15,15 +15,15 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window
 from vlm_uec.model.attention import RowAttention, attention_over, use_group_attention
 from vlm_uec.model.feature_cache import FeatureCache
 from vlm_uec.model.head import LogProbHead, logits_of
-from vlm_uec.model.load import NOTHING, Frozen, Model, text_model, vision_tower
+from vlm_uec.model.load import NOTHING_FROZEN, Frozen, Model, text_model, vision_tower
 from vlm_uec.model.packing import PackedBatch
 from vlm_uec.types import EncodedPrompt
 
 
 class Policy(nn.Module):
-    """Scores packed rows; `embed`, `read` and `logits` serve the sampler on gathered weights."""
+    """Scores packed rows; the sampler uses `embed`, `hidden_states` and `logits` on gathered weights."""
 
-    def __init__(self, model: Model, banned: torch.Tensor, frozen: Frozen = NOTHING) -> None:
+    def __init__(self, model: Model, banned: torch.Tensor, frozen: Frozen = NOTHING_FROZEN) -> None:
         """`banned` [V] bool: ids that are neither sampled nor counted in any log-prob or entropy."""
         super().__init__()
         self.model = model
@@ -36,14 +36,14 @@ class Policy(nn.Module):
             if part:
                 parameter.requires_grad_(False)
 
-    # Properties, as a module that is kept twice would be in the state dict twice.
+    # Properties: a module stored twice would be in the state dict twice.
     @property
     def text(self) -> Any:
         return text_model(self.model)
 
     @property
     def tower(self) -> Any:
-        """None of a model that reads no pictures."""
+        """None for a text-only model."""
         return vision_tower(self.model)
 
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,32 +54,32 @@ class Policy(nn.Module):
 
     def _embedded(self, batch: PackedBatch) -> torch.Tensor:
         if self.tower is None:
-            return self.embed(batch.input_ids, self._none(0))
+            return self.embed(batch.input_ids, self._no_features(0))
         if batch.features is None:
             features = self.image_features(batch.pixel_values, batch.image_grid_thw)
         else:
             features = self._project(batch.features)
         embeddings = self.embed(batch.input_ids, features)
         if len(batch.pixel_values) == 0:
-            # Touched all the same: ranks with pictures wait for this tower's gather.
+            # Still used: ranks with pictures wait for this tower's gather.
             embeddings = embeddings + 0.0 * features.sum()
         return embeddings
 
     def hidden_states(
-        self, embeddings: torch.Tensor, positions: torch.Tensor, attention: RowAttention
+        self, embeddings: torch.Tensor, position_ids: torch.Tensor, attention: RowAttention
     ) -> torch.Tensor:
         """Last hidden states [L, H] of embeddings [L, H] at M-RoPE positions [3, L]."""
         output = self.text(
             inputs_embeds=embeddings[None],
-            # Of text alone the three are equal.
-            position_ids=positions[:1] if self.tower is None else positions[:, None],
+            # Without pictures the three axes are equal.
+            position_ids=position_ids[:1] if self.tower is None else position_ids[:, None],
             attention_mask={"full_attention": attention},
             use_cache=False,
         )
         return output.last_hidden_state[0]
 
     def embed(self, input_ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Input embeddings [L, H]: tokens [L] with picture features [image tokens, H] in their places."""
+        """Input embeddings [L, H]: tokens [L] with picture features [image tokens, H] at the image tokens."""
         embeddings = self.text.embed_tokens(input_ids)
         if self.tower is None:
             return embeddings
@@ -92,25 +92,25 @@ class Policy(nn.Module):
         Outside of `forward`: the weights must be whole.
         """
         if len(prompt.pixel_values) == 0:
-            return self._none(self.text.config.hidden_size)
+            return self._no_features(self.text.config.hidden_size)
         device = self.head.weight.device
         if self.frozen.tower:
             return self._project(self.frozen_features(prompt).to(device))
         return self.image_features(prompt.pixel_values.to(device), prompt.image_grid_thw.to(device))
 
     def frozen_features(self, prompt: EncodedPrompt) -> torch.Tensor:
-        """What a frozen tower makes of a prompt's pictures, computed once (`FeatureCache`), on any device.
+        """Output of a frozen tower for a prompt's pictures, computed once (`FeatureCache`), on any device.
 
-        [image tokens, H], or where the projector is trained what goes into that, [image tokens x 4, H of the
+        [image tokens, H], or, where the projector is trained, its inputs [image tokens x 4, H of the
         tower]. Outside of `forward`: the weights must be whole.
         """
         if len(prompt.pixel_values) == 0:
             ready = self.tower is None or self.frozen.projector
-            return self._none((self.text if ready else self.tower).config.hidden_size)
-        if (known := self._features.get(prompt)) is not None:
-            return known
+            return self._no_features((self.text if ready else self.tower).config.hidden_size)
+        if (cached := self._features.get(prompt)) is not None:
+            return cached
         device = self.head.weight.device
-        features = self._image_features_uncached(
+        features = self._frozen_tower_features(
             prompt.pixel_values.to(device), prompt.image_grid_thw.to(device)
         )
         self._features.put(prompt, features)
@@ -124,45 +124,47 @@ class Policy(nn.Module):
         """Logits [S, V] fp32 of hidden states [S, H]."""
         return logits_of(hidden, self.head.weight)
 
-    def _none(self, width: int) -> torch.Tensor:
-        """No features; their width is the config's, as a sharded weight has none."""
+    def _no_features(self, width: int) -> torch.Tensor:
+        """Empty features; the width comes from the config, as a sharded weight has no shape."""
         return self.head.weight.new_zeros(0, width)
 
-    def image_features(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """Features [image tokens, H] of patches [N, 1176]; of a blank picture where none are."""
+    def image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor) -> torch.Tensor:
+        """Features [image tokens, H] of patches [N, 1176]; of a blank picture without any."""
         visual = self.tower
-        if len(patches) == 0:
+        if len(pixel_values) == 0:
             merge = visual.spatial_merge_size
-            patches = patches.new_zeros(merge * merge, patches.shape[1])
-            grid = grid.new_tensor([[1, merge, merge]])
+            pixel_values = pixel_values.new_zeros(merge * merge, pixel_values.shape[1])
+            image_grid_thw = image_grid_thw.new_tensor([[1, merge, merge]])
         if self.frozen.tower:
-            return self._project(self._image_features_uncached(patches, grid))
-        return visual(patches.to(visual.dtype), grid_thw=grid).pooler_output
+            return self._project(self._frozen_tower_features(pixel_values, image_grid_thw))
+        return visual(pixel_values.to(visual.dtype), grid_thw=image_grid_thw).pooler_output
 
     @torch.no_grad()
-    def _image_features_uncached(self, patches: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """What of the features no update changes, in the order of the image tokens."""
+    def _frozen_tower_features(
+        self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor
+    ) -> torch.Tensor:
+        """Output of the frozen parts of the tower, in the order of the image tokens."""
         visual = self.tower
-        seen = visual(patches.to(visual.dtype), grid_thw=grid)
+        output = visual(pixel_values.to(visual.dtype), grid_thw=image_grid_thw)
         if self.frozen.projector:
-            return seen.pooler_output
+            return output.pooler_output
         # Before the projector, tokens lie by attention window.
         windows, _ = get_vision_window_index(
-            grid,
+            image_grid_thw,
             spatial_merge_size=visual.spatial_merge_size,
             window_size=visual.window_size,
             patch_size=visual.patch_size,
         )
         patches_a_token = visual.spatial_merge_size**2
-        tokens = seen.last_hidden_state.unflatten(0, (-1, patches_a_token))
+        tokens = output.last_hidden_state.unflatten(0, (-1, patches_a_token))
         return tokens[windows.argsort()].flatten(0, 1)
 
     def _project(self, features: torch.Tensor) -> torch.Tensor:
-        """`_look`'s features to those that the text model reads."""
+        """Features of `_frozen_tower_features`, as the text model reads them."""
         if self.frozen.projector:
             return features
         if len(features) == 0:
-            # Run all the same: under ZeRO-3 ranks with pictures wait for its gather.
+            # Still run: under ZeRO-3 ranks with pictures wait for its gather.
             visual = self.tower
             width = visual.config.hidden_size
             features = features.new_zeros(visual.spatial_merge_size**2, width)

@@ -1,1 +1,1 @@
-"""How tokens are sampled; nothing outside this package knows."""
+"""Rollout engines: how responses are sampled."""

@@ -1,8 +1,8 @@
-"""Keys and values while responses are decoded: a prompt's once, a response's in its slot.
+"""Key-value cache of the decode slots: a prompt's keys are stored once, a response's in its slot.
 
-A decode step attends in two parts, each with its log-sum-exp, and merges them exactly. Up to LANE_ROWS rows
-that answer one prompt share a *lane*: the prompt's keys are read once for all of them, and as one product
-with many queries instead of many with one.
+A decode step attends in two parts, each with its log-sum-exp, and merges them exactly. Up to
+ROWS_PER_PREFIX_GROUP responses to one prompt form a *prefix group*: the prompt's keys are read once for all
+of them, as one product with many queries instead of many with one.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import torch
 
-from vlm_uec.rollout.prefix_groups import LANE_ROWS, LaneTable
+from vlm_uec.rollout.prefix_groups import ROWS_PER_PREFIX_GROUP, PrefixGroupTable
 
-# What is read comes in whole steps, and a CPU's kernel gives the same bits whatever the number of steps: with
-# up to so many queries a key head always, with more while there are no more than 192 keys.
+# Lengths are rounded up to whole steps. A CPU's kernel then gives the same bits for every number of steps:
+# with up to FREE_QUERIES queries a key head always, with more only up to 192 keys.
 LENGTH_STEP = 32
 ROW_STEP = 8
 FREE_QUERIES = 2
-# On a GPU every size is a graph to capture.
+# On a GPU every size needs a captured graph of its own.
 CUDA_LENGTH_STEP = 256
-CUDA_LANE_STEP = 8
+CUDA_PREFIX_GROUP_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PromptCache:
 
 @dataclass(frozen=True)
 class PoolSize:
-    """What a pool takes memory for."""
+    """The sizes that decide a pool's memory."""
 
     slots: int
     prefix_groups: int
@@ -63,15 +63,15 @@ class View:
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a decode step writes and what it sees, the same in every layer. Masks are added to the scores."""
+    """Positions that a decode step writes and attends to, in every layer. Masks are added to the scores."""
 
-    places: torch.Tensor  # [slots * KV heads]: where in the flattened cache each head's key goes
+    places: torch.Tensor  # [slots * KV heads]: index of each head's key in the flattened cache
     own: torch.Tensor  # [rows, 1, 1, length] of 0 or -inf
-    prompt: torch.Tensor  # [lanes, 1, 1, P] of 0 or -inf
+    prompt: torch.Tensor  # [prefix groups, 1, 1, P] of 0 or -inf
 
 
 class SlotCache:
-    """S slots of `width` positions and the lanes of their prompts; memory is taken once."""
+    """S slots of `width` positions and their prefix groups; memory is allocated once."""
 
     def __init__(self, size: PoolSize, query_heads: int, like: PromptCache) -> None:
         slots, prefix_groups = size.slots, size.prefix_groups
@@ -87,26 +87,26 @@ class SlotCache:
             shape = (rows, self._heads, positions, head_size)
             return [torch.zeros(shape, device=device, dtype=dtype) for _ in like.keys]
 
-        self.table = LaneTable(prefix_groups)
+        self.table = PrefixGroupTable(prefix_groups)
         self._keys, self._values = zeros(slots, self._width), zeros(slots, self._width)
         self._prompt_keys, self._prompt_values = (
             zeros(prefix_groups, prompt_tokens),
             zeros(prefix_groups, prompt_tokens),
         )
         self.lengths = torch.zeros(slots, dtype=torch.int64, device=device)  # response positions written
-        # A row that sees nothing would be NaN: lanes without a prompt show their first position.
+        # A fully masked row would be NaN: prefix groups without a prompt leave their first position visible.
         self._prompt_lengths = torch.ones(prefix_groups, dtype=torch.int64, device=device)
         self._positions = torch.arange(max(self._width, prompt_tokens), device=device)
         self._starts = torch.arange(slots * self._heads, device=device).view(slots, -1) * self._width
-        queries = (prefix_groups, self._heads, LANE_ROWS, self._shared)
-        self._seated_queries = torch.zeros(queries, dtype=torch.int64, device=device)
+        queries = (prefix_groups, self._heads, ROWS_PER_PREFIX_GROUP, self._shared)
+        self._group_queries = torch.zeros(queries, dtype=torch.int64, device=device)
         self._row_outputs = torch.zeros(slots, self._shared, self._heads, dtype=torch.int64, device=device)
 
     def view(self, rows: int, longest: int) -> View:
-        """What a step over the first rows needs, when the longest of their responses has so many tokens.
+        """The view for a step over the first `rows`, whose longest response has `longest` tokens.
 
-        On a CPU a row's bits must not follow its neighbours: products keep all slots, and attention the whole
-        width where its kernel is not free. A GPU halves the slots as the pool empties, a few sizes in all.
+        On a CPU a row's bits must not depend on its neighbours: products keep all slots, and attention the
+        whole width where its kernel requires that. On a GPU the slots are halved as the pool empties.
         """
         slots, prefix_groups = len(self.lengths), self.table.used
         length = min(round_up(longest, self._length_step), self._width)
@@ -114,14 +114,17 @@ class SlotCache:
             while slots // 2 >= rows and slots % 16 == 0:
                 slots //= 2
             return View(
-                slots, slots, length, min(round_up(prefix_groups, CUDA_LANE_STEP), self.table.capacity)
+                slots,
+                slots,
+                length,
+                min(round_up(prefix_groups, CUDA_PREFIX_GROUP_STEP), self.table.capacity),
             )
         if self._shared > FREE_QUERIES:
             length = self._width
         return View(slots, min(round_up(rows, ROW_STEP), slots), length, prefix_groups)
 
     def admit(self, slot: int, prompt: PromptCache) -> None:
-        """Gives the slot to a response of this prompt; the table must have room for it."""
+        """Assigns the slot to a response of this prompt; raises ValueError where no prefix group is free."""
         prefix_group, fresh = self.table.assign(slot, prompt)
         if fresh:
             for layer, (keys, values) in enumerate(zip(prompt.keys, prompt.values, strict=True)):
@@ -131,37 +134,37 @@ class SlotCache:
         self.lengths[slot] = 0
 
     def release(self, slot: int) -> None:
-        """The slot's response has ended. A lane that nobody uses is taken by the last one."""
-        if (moved := self.table.leave(slot)) is not None:
+        """Frees the slot of a finished response. An empty prefix group is replaced by the last one."""
+        if (moved := self.table.release(slot)) is not None:
             source, target = moved
             for tensor in (*self._prompt_keys, *self._prompt_values, self._prompt_lengths):
                 tensor[target] = tensor[source]
 
     def move(self, source: int, target: int) -> None:
-        """Gives one slot's response another slot, which must have been released."""
+        """Moves a response to another slot, which must be free."""
         self.table.move(source, target)
         for tensor in (*self._keys, *self._values, self.lengths):
             tensor[target] = tensor[source]
 
-    def seated(self) -> None:
-        """Tells the device who sits where; after changes, before the next step."""
-        rows, seats = map(torch.tensor, self.table.layout(len(self.lengths)))
+    def upload_layout(self) -> None:
+        """Copies the table's layout to the device; after changes, before the next step."""
+        rows, places = map(torch.tensor, self.table.layout(len(self.lengths)))
         head, shared = torch.arange(self._heads), torch.arange(self._shared)
         queries = (rows[:, None, :, None] * self._heads + head[:, None, None]) * self._shared + shared
-        self._seated_queries.copy_(queries)
-        outputs = (seats[:, None, None] * self._shared + shared[:, None]) * self._heads + head
+        self._group_queries.copy_(queries)
+        outputs = (places[:, None, None] * self._shared + shared[:, None]) * self._heads + head
         self._row_outputs.copy_(outputs)
 
     def reach(self, view: View) -> Reach:
-        """Of the next decode step; a response sees the position that the step writes."""
+        """The reach of the next decode step; a response attends to the position that the step writes."""
         own = self._positions[: view.length] <= self.lengths[: view.rows, None]
         size = self._prompt_keys[0].shape[2]
         prompt = self._positions[:size] < self._prompt_lengths[: view.prefix_groups, None]
         places = self._starts[: view.slots] + self.lengths[: view.slots, None]
         return Reach(places.flatten(), self._additive(own), self._additive(prompt))
 
-    def _additive(self, seen: torch.Tensor) -> torch.Tensor:
-        scores = torch.zeros_like(seen, dtype=self._keys[0].dtype).masked_fill_(~seen, -torch.inf)
+    def _additive(self, visible: torch.Tensor) -> torch.Tensor:
+        scores = torch.zeros_like(visible, dtype=self._keys[0].dtype).masked_fill_(~visible, -torch.inf)
         return scores[:, None, None]
 
     def attend(
@@ -175,7 +178,7 @@ class SlotCache:
     ) -> torch.Tensor:
         """Writes one position a row (key, value [S, KV heads, D]) and attends: query [S, H, D] to [S, H, D].
 
-        Rows that the masks leave out are idle; they get zeros.
+        Idle rows, beyond the masks, get zeros.
         """
         keys, values = self._keys[layer], self._values[layer]
         keys.flatten(0, 2).index_copy_(0, reach.places, key.flatten(0, 1))
@@ -190,12 +193,14 @@ class SlotCache:
             return merged
         return torch.cat([merged, merged.new_zeros(len(query) - rows, *merged.shape[1:])])
 
-    def _attend_prompt(self, layer: int, folded: torch.Tensor, mask: torch.Tensor, scale: float) -> Part:
+    def _attend_prompt(
+        self, layer: int, folded: torch.Tensor, mask: torch.Tensor, scale: float
+    ) -> PartialAttention:
         """Each row's attention over its prompt: folded queries [rows, KV heads, shared, D]."""
         prefix_groups, rows = len(mask), len(folded)
-        seated = folded.flatten(0, 2).index_select(0, self._seated_queries[:prefix_groups].flatten())
+        queries = folded.flatten(0, 2).index_select(0, self._group_queries[:prefix_groups].flatten())
         part = attend_part(
-            seated.view(prefix_groups, self._heads, LANE_ROWS * self._shared, -1),
+            queries.view(prefix_groups, self._heads, ROWS_PER_PREFIX_GROUP * self._shared, -1),
             self._prompt_keys[layer][:prefix_groups],
             self._prompt_values[layer][:prefix_groups],
             mask,
@@ -207,12 +212,12 @@ class SlotCache:
             picked = values.flatten(0, 2).index_select(0, outputs)
             return picked.view(rows, self._shared, self._heads, -1)
 
-        return Part(by_row(part.output), by_row(part.log_sum))
+        return PartialAttention(by_row(part.output), by_row(part.log_sum))
 
 
 @dataclass(frozen=True)
-class Part:
-    """Attention over a part of the keys, laid out as the kernels write it."""
+class PartialAttention:
+    """Attention over a part of the keys, in the kernels' layout."""
 
     output: torch.Tensor  # [n, queries, heads, D]
     log_sum: torch.Tensor  # [n, queries, heads, 1] fp32: log of the summed exponentials
@@ -220,7 +225,7 @@ class Part:
 
 def attend_part(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
-) -> Part:
+) -> PartialAttention:
     """Attention of queries [n, heads, queries, D] over [n, heads, keys, D]; adds `mask` [n, 1, 1, keys]."""
     if query.is_cuda:
         bias = mask.expand(*query.shape[:3], -1)
@@ -233,10 +238,10 @@ def attend_part(
         output, log_sum = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, attn_mask=mask, scale=scale
         )
-    return Part(output.transpose(1, 2), log_sum.transpose(1, 2)[..., None])
+    return PartialAttention(output.transpose(1, 2), log_sum.transpose(1, 2)[..., None])
 
 
-def merge(first: Part, second: Part) -> torch.Tensor:
+def merge(first: PartialAttention, second: PartialAttention) -> torch.Tensor:
     """Attention over the keys of both parts, [n, queries, heads, D]."""
     share = torch.sigmoid(second.log_sum - first.log_sum).to(first.output.dtype)
     return torch.lerp(first.output, second.output, share)

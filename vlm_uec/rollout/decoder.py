@@ -1,7 +1,7 @@
-"""One decode step of the text model, straight on its weights.
+"""One decode step of the text model, computed directly on its weights.
 
-The layers of transformers would do the same, at several times the overhead a token: each builds rotary
-factors, repeats key heads and goes through a cache class. Equality with them is tested.
+The layers of transformers compute the same at several times the overhead per token: each builds rotary
+factors, repeats key heads and uses a cache class. Tests check equality with them.
 """
 
 from __future__ import annotations

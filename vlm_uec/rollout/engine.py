@@ -1,4 +1,4 @@
-"""What a rollout engine is asked and what it answers."""
+"""The interface of rollout engines: requests, follow-ups, progress, and the state of a request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class StreamKey:
-    """With a problem id and a response index, names one response's stream of random numbers."""
+    """With a problem id and a response index, the key of one response's random numbers."""
 
     seed: int
     step: int
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class RolloutShape:
-    """What a rollout's requests come to: known before their prompts are encoded."""
+    """Sizes of a rollout's requests, known before their prompts are encoded."""
 
     responses: int
     group: int  # responses of the smallest request
@@ -65,17 +65,17 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-# Sees every finished group. After a requested one it may ask for more responses to the same prompt, no longer
-# than the longest that were requested.
+# Called with every finished group. For a requested one it may return a request for more responses to the same
+# prompt, no longer than the longest requested.
 FollowUp = Callable[[Group], Request | None]
 
 
 def nothing_more(group: Group) -> None:
-    """The `FollowUp` that asks for nothing."""
+    """The `FollowUp` without follow-ups."""
 
 
 class RolloutEngine(Protocol):
-    """Samples responses to requests, and to those that follow from them, in one pool."""
+    """Samples responses to requests and their follow-ups in one pool."""
 
     def generate(
         self,
@@ -84,28 +84,28 @@ class RolloutEngine(Protocol):
         on_progress: OnProgress,
         follow_up: FollowUp = nothing_more,
     ) -> list[Group]:
-        """One group a request, in their order; then one a follow-up, in the order of what they follow."""
+        """One group for each request, in order; then one for each follow-up, in that order."""
         ...
 
     def stream(
         self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
-        """Every response as it ends. A request is taken when there is room for it, so that the prompts of a
-        large evaluation need not be in memory at a time."""
+        """Every response as it ends. Requests are taken when slots are free, so that the prompts of a large
+        evaluation need not be in memory all at once."""
         ...
 
 
 class RequestState:
-    """A request, and which of its responses are there."""
+    """A request and its finished responses."""
 
     def __init__(self, request: Request, place: int, *, is_follow_up: bool = False) -> None:
-        """`place`: among the requests; a follow-up has that of what it follows."""
+        """`place`: index of the request; a follow-up has that of the request it follows."""
         self.request, self.place, self.is_follow_up = request, place, is_follow_up
         self.responses: dict[int, Response] = {}
 
     @property
     def number(self) -> tuple[bool, int]:
-        """Its place in what `generate` returns: requests', then follow-ups', as what they follow."""
+        """Sort key of the group in what `generate` returns: requests first, then follow-ups."""
         return self.is_follow_up, self.place
 
     @property
@@ -113,5 +113,5 @@ class RequestState:
         return len(self.responses) == len(self.request.indices)
 
     def group(self) -> Group:
-        """In index order."""
+        """The finished group, in index order."""
         return Group(self.request.prompt, tuple(self.responses[index] for index in sorted(self.responses)))

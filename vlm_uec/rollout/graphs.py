@@ -1,4 +1,4 @@
-"""Running decode steps: plainly on a CPU, as captured CUDA graphs on a GPU."""
+"""Running decode steps: eagerly on a CPU, as captured CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 from vlm_uec.rollout.cache import View
 from vlm_uec.rollout.pool import Pool
 
-# Steps between two looks of the host at a GPU: a slot idles half as many on average after its response ends.
-STEPS_A_LOOK = 8
+# Steps between two reads of a GPU's state: a slot idles half as many on average after its response ends.
+STEPS_PER_READ = 8
 
 
 class StepRunner:
-    """Advances a pool; views that come back are replayed from graphs, without a launch a kernel."""
+    """Advances a pool; recurring views are replayed from graphs, without a launch for each kernel."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -21,18 +21,18 @@ class StepRunner:
         self._memory = torch.cuda.graph_pool_handle() if self._cuda else None
 
     def run(self, rows: int, longest: int) -> None:
-        """Decodes one token (CPU) or a few (GPU) in the first rows, whose longest response has so many."""
+        """Decodes one token (CPU) or a few (GPU) in the first rows, whose longest response has `longest`."""
         if not self._cuda:
             self._pool.step(self._pool.cache.view(rows, longest))
             return
-        view = self._pool.cache.view(rows, longest + STEPS_A_LOOK - 1)
-        for _ in range(STEPS_A_LOOK):
+        view = self._pool.cache.view(rows, longest + STEPS_PER_READ - 1)
+        for _ in range(STEPS_PER_READ):
             self._replay(view)
 
     def _replay(self, view: View) -> None:
         key = (view, *self._pool.modes)
         if key not in self._graphs:
-            # The first time runs plainly: libraries take their workspaces, which a capture must not.
+            # The first run is eager: libraries allocate their workspaces, which a capture must not.
             self._graphs[key] = None
             self._pool.step(view)
             return

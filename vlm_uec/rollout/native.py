@@ -1,8 +1,8 @@
 """In-process sampling on the policy's own (gathered) weights, in one pool of decode slots.
 
-A prompt is prefilled once, whatever is sampled from it. A response that ends gives its slot to the next one
-waiting; what a finished group asks for (exploration) joins the same pool on the same cached prompt. No
-collective call happens inside, so ranks may differ in length.
+Each prompt is prefilled once. When a response ends, its slot goes to the next waiting one; follow-ups of a
+finished group (exploration) join the same pool and share the cached prompt. No collective call happens
+inside, so the ranks' rollouts may differ in length.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ REPORT_EVERY_S = 1.0
 
 
 class NativeEngine:
-    """Samples with the policy given; the caller sees to it that its weights are whole (not sharded)."""
+    """Samples with the given policy, whose weights must be whole (not sharded) during a call."""
 
     def __init__(
         self, policy: Policy, end_ids: frozenset[int], slots: int | None, prompt_tokens: int = 0
     ) -> None:
-        """`slots`: responses decoded at a time; None: what free memory holds.
+        """`slots`: responses decoded at a time; None: as many as fit into free memory.
 
-        `prompt_tokens`: of the longest prompt there is. On a CPU all are read at that length, or the last
-        bits of a row could follow the longest prompt of its rollout.
+        `prompt_tokens`: of the longest prompt of all. On a CPU all prompts are padded to it, or a row's last
+        bits could depend on the longest prompt of its rollout.
         """
         self.policy, self.end_ids, self.slots = policy, end_ids, slots
         self.prompt_tokens = prompt_tokens
@@ -58,18 +58,18 @@ class NativeEngine:
         on_progress: OnProgress,
         follow_up: FollowUp = nothing_more,
     ) -> list[Group]:
-        """Requests' groups, then follow-ups'; responses in index order. Deterministic for a key on CPU."""
+        """The requests' groups, then the follow-ups'; responses in index order. Deterministic on a CPU."""
         if not requests:
             return []
         rollout = _Rollout(self, iter(requests), RolloutShape.of(requests), key, on_progress, follow_up)
-        groups = {order.number: order.group() for order, _ in rollout.responses() if order.complete}
+        groups = {state.number: state.group() for state, _ in rollout.responses() if state.complete}
         return [groups[number] for number in sorted(groups)]
 
     @torch.inference_mode()
     def stream(
         self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
-        """Every response as it ends; on CPU the same ones in whatever portions they are asked for."""
+        """Every response as it ends; on a CPU the same ones however the requests are split into calls."""
         if shape.responses:
             rollout = _Rollout(self, iter(requests), shape, key, on_progress, nothing_more)
             for _, response in rollout.responses():
@@ -88,24 +88,24 @@ class NativeEngine:
 
 @dataclass(frozen=True)
 class _Sequence:
-    """A response in the making: its order, and its index within that."""
+    """A response being decoded: its request, and its index in that."""
 
-    order: NativeRequestState
+    state: NativeRequestState
     index: int
 
 
 class NativeRequestState(RequestState):
-    """Its prompt's cache until the group is complete, and which responses have no slot yet."""
+    """Adds the prompt's cache, until the group is complete, and the responses without a slot so far."""
 
     def __init__(self, request: Request, place: int, cache: PromptCache | None = None) -> None:
-        """A follow-up has the cache of what it follows."""
+        """`cache`: of the request that a follow-up follows."""
         super().__init__(request, place, is_follow_up=cache is not None)
         self.cache = cache
         self.unstarted = deque(request.indices)
 
 
 class _Rollout:
-    """The state of one call on the host: who waits, who has which slot."""
+    """Host state of one call: the waiting requests, and the sequence in each slot."""
 
     def __init__(
         self,
@@ -118,10 +118,10 @@ class _Rollout:
     ) -> None:
         engine.policy.eval()
         self.engine, self.key, self.on_progress, self.follow_up = engine, key, on_progress, follow_up
-        self.orders = (NativeRequestState(request, place) for place, request in enumerate(requests))
+        self.untaken = (NativeRequestState(request, place) for place, request in enumerate(requests))
         self.waiting: deque[NativeRequestState] = (
             deque()
-        )  # those with unstarted responses, of the requests taken so far
+        )  # requests taken so far that have unstarted responses
         self.total, self.finished, self.sampled_tokens = shape.responses, 0, 0
         self.width = shape.max_tokens
         like = self._first_cache()
@@ -131,145 +131,145 @@ class _Rollout:
         self.pool = Pool(engine.policy, engine.end_ids, size, like)
         self.runner = StepRunner(self.pool)
         self.slots = size.slots
-        self.drafts: list[_Sequence] = []  # of slots 0, 1, ...: those in use come first
-        self.counts: list[int] = []  # tokens each had when the host last looked
+        self.sequences: list[_Sequence] = []  # of slots 0, 1, ...: those in use come first
+        self.counts: list[int] = []  # tokens of each when the host last read the state
 
     def responses(self) -> Iterator[tuple[NativeRequestState, Response]]:
-        """Each response as it ends, and the order it belongs to: refills slots, then decodes."""
+        """Each response as it ends, with its request: refills slots, then decodes."""
         reported = time.monotonic()
         while True:
             yield from self._refill()
-            if not self.drafts:
+            if not self.sequences:
                 break
-            self.runner.run(len(self.drafts), max(self.counts))
+            self.runner.run(len(self.sequences), max(self.counts))
             if time.monotonic() - reported >= REPORT_EVERY_S:
                 self.on_progress(self._progress())
                 reported = time.monotonic()
         self.on_progress(self._progress())
 
     def _first_cache(self) -> PromptCache:
-        order = self._take()
-        if order is None:
+        state = self._take()
+        if state is None:
             raise ValueError("a rollout needs a request")
-        return self._prompt_cache(order)
+        return self._prompt_cache(state)
 
-    def _prompt_cache(self, order: NativeRequestState) -> PromptCache:
-        if order.cache is None:
-            order.cache = self.engine.prefill(order.request.prompt)
-        return order.cache
+    def _prompt_cache(self, state: NativeRequestState) -> PromptCache:
+        if state.cache is None:
+            state.cache = self.engine.prefill(state.request.prompt)
+        return state.cache
 
     def _refill(self) -> Iterator[tuple[NativeRequestState, Response]]:
-        """Takes out what has ended, asks for what follows from it, and fills the gaps or closes them."""
+        """Collects finished responses, requests follow-ups, and fills the free slots or closes the gaps."""
         changed = False
         while True:
-            alive, self.counts = self.pool.state(len(self.drafts))
-            gaps = [slot for slot, going in enumerate(alive) if not going]
+            alive, self.counts = self.pool.state(len(self.sequences))
+            gaps = [slot for slot, running in enumerate(alive) if not running]
             yield from self._finish(gaps)
-            taken = self._admit([*gaps, *range(len(self.drafts), self.slots)])
+            taken = self._admit([*gaps, *range(len(self.sequences), self.slots)])
             self._compact(gaps[taken:])
             changed |= bool(gaps or taken)
             if not taken:
                 break
-            # Looked at again: a response may end with its first token, and its slot is free once more.
+            # Checked again: a response may end with its first token, which frees its slot.
         if changed:
-            self.pool.cache.seated()
+            self.pool.cache.upload_layout()
 
     def _admit(self, places: Sequence[int]) -> int:
-        """Gives those who wait the free places, in order; how many were taken."""
-        entries: list[SlotInit] = []
+        """Starts waiting responses in the free slots, in order; returns how many slots were taken."""
+        inits: list[SlotInit] = []
         for slot in places:
-            if (draft := self._next()) is None:
+            if (sequence := self._next()) is None:
                 break
-            entries.append(self._slot_init(slot, draft))
-            self.pool.cache.admit(slot, entries[-1].prompt)
-            if slot == len(self.drafts):
-                self.drafts.append(draft)
+            inits.append(self._slot_init(slot, sequence))
+            self.pool.cache.admit(slot, inits[-1].prompt)
+            if slot == len(self.sequences):
+                self.sequences.append(sequence)
                 self.counts.append(0)
-            self.drafts[slot] = draft
-        if entries:
-            self.pool.admit(entries)
-        return len(entries)
+            self.sequences[slot] = sequence
+        if inits:
+            self.pool.admit(inits)
+        return len(inits)
 
     def _next(self) -> _Sequence | None:
-        """The next response to start: of the first order for whose prompt there is a lane."""
+        """The next response to start: of the first request whose prompt has a place in a prefix group."""
         table = self.pool.cache.table
-        order = next((order for order in self.waiting if table.has_room(order.cache)), None)
-        if order is None and table.has_room(None):
-            order = self._take()
-        if order is None:
+        state = next((state for state in self.waiting if table.has_place(state.cache)), None)
+        if state is None and table.has_place(None):
+            state = self._take()
+        if state is None:
             return None
-        draft = _Sequence(order, order.unstarted.popleft())
-        if not order.unstarted:
-            self.waiting.remove(order)
-        return draft
+        sequence = _Sequence(state, state.unstarted.popleft())
+        if not state.unstarted:
+            self.waiting.remove(state)
+        return sequence
 
     def _take(self) -> NativeRequestState | None:
-        """The next request's order, now among those that wait."""
-        order = next(self.orders, None)
-        if order is not None:
-            self.waiting.append(order)
-        return order
+        """The next request, now among the waiting ones."""
+        state = next(self.untaken, None)
+        if state is not None:
+            self.waiting.append(state)
+        return state
 
-    def _slot_init(self, slot: int, draft: _Sequence) -> SlotInit:
-        request = draft.order.request
+    def _slot_init(self, slot: int, sequence: _Sequence) -> SlotInit:
+        request = sequence.state.request
         uniforms = uniform_stream(
             self.key.seed,
             self.key.step,
             request.prompt.problem_id,
-            draft.index,
+            sequence.index,
             request.sampling.max_tokens,
         )
-        return SlotInit(slot, self._prompt_cache(draft.order), request.sampling, uniforms)
+        return SlotInit(slot, self._prompt_cache(sequence.state), request.sampling, uniforms)
 
     def _compact(self, gaps: Sequence[int]) -> None:
-        """Slots in use stay in front, for a decode step to leave out those behind."""
+        """Moves slots in use to the front, so that decode steps leave out those behind."""
         for gap in reversed(gaps):
-            last = len(self.drafts) - 1
+            last = len(self.sequences) - 1
             if gap != last:
                 self.pool.move(last, gap)
-                self.drafts[gap], self.counts[gap] = self.drafts[last], self.counts[last]
-            self.drafts.pop()
+                self.sequences[gap], self.counts[gap] = self.sequences[last], self.counts[last]
+            self.sequences.pop()
             self.counts.pop()
 
     def _finish(self, slots: Sequence[int]) -> Iterator[tuple[NativeRequestState, Response]]:
         if not slots:
             return
         written = self.pool.read(slots, [self.counts[slot] for slot in slots])
-        drafts = [self.drafts[slot] for slot in slots]
+        sequences = [self.sequences[slot] for slot in slots]
         for slot in slots:
             self.pool.cache.release(slot)
-        for draft, piece in zip(drafts, written, strict=True):
-            draft.order.responses[draft.index] = self._response(draft, piece)
+        for sequence, piece in zip(sequences, written, strict=True):
+            sequence.state.responses[sequence.index] = self._response(sequence, piece)
             self.finished += 1
             self.sampled_tokens += len(piece.tokens)
-        touched = {id(draft.order): draft.order for draft in drafts}
-        followers = [self._follow(order) for order in touched.values() if order.complete]
-        # In front: their prompts are cached, and hot responses are the longest.
-        self.waiting.extendleft(reversed([order for order in followers if order is not None]))
-        for draft in drafts:
-            yield draft.order, draft.order.responses[draft.index]
+        touched = {id(sequence.state): sequence.state for sequence in sequences}
+        follow_ups = [self._follow(state) for state in touched.values() if state.complete]
+        # At the front: their prompts are cached, and hot responses are the longest.
+        self.waiting.extendleft(reversed([state for state in follow_ups if state is not None]))
+        for sequence in sequences:
+            yield sequence.state, sequence.state.responses[sequence.index]
 
-    def _follow(self, order: NativeRequestState) -> NativeRequestState | None:
-        request = self.follow_up(order.group())
-        cache, order.cache = order.cache, None
+    def _follow(self, state: NativeRequestState) -> NativeRequestState | None:
+        request = self.follow_up(state.group())
+        cache, state.cache = state.cache, None
         if request is None:
             return None
-        same, limit = request.prompt is order.request.prompt, request.sampling.max_tokens
-        if order.is_follow_up or not same or limit > self.width:
+        same, limit = request.prompt is state.request.prompt, request.sampling.max_tokens
+        if state.is_follow_up or not same or limit > self.width:
             raise ValueError(
-                f"{order.request.prompt.problem_id}: a follow-up comes after a request, has its prompt and "
+                f"{state.request.prompt.problem_id}: a follow-up comes after a request, has its prompt and "
                 f"at most {self.width} tokens; this one is of {request.prompt.problem_id}, with {limit}"
             )
         self.total += len(request.indices)
-        return NativeRequestState(request, order.place, cache)
+        return NativeRequestState(request, state.place, cache)
 
-    def _response(self, draft: _Sequence, written: SlotOutput) -> Response:
-        # Copies: a view would be pickled, and kept, with all four records.
+    def _response(self, sequence: _Sequence, written: SlotOutput) -> Response:
+        # Copies: a view would keep, and pickle, all four records.
         behaviour, policy, entropy, kept = (record.clone() for record in written.records)
-        request = draft.order.request
+        request = sequence.state.request
         return Response(
             problem_id=request.prompt.problem_id,
-            index=draft.index,
+            index=sequence.index,
             source=request.source,
             tokens=written.tokens,
             behaviour_logprobs=behaviour,

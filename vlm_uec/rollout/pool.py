@@ -1,7 +1,7 @@
 """The decode slots' state on the device, and the step that advances all of them by one token.
 
-The step is a pure function of device tensors: no number crosses to the host in it, so that on CUDA it can be
-captured once and replayed. The host looks at the state between steps.
+The step is a pure function of device tensors: it never synchronises with the host, so that on CUDA it can be
+captured once and replayed. The host reads the state between steps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vlm_uec.rollout.sampling import Sampled, sample_tokens
 
 @dataclass(frozen=True)
 class SlotInit:
-    """A response that enters a slot."""
+    """A response to start in a slot."""
 
     slot: int
     prompt: PromptCache
@@ -30,14 +30,14 @@ class SlotInit:
 
 @dataclass(frozen=True)
 class SlotOutput:
-    """What a slot holds, on the CPU."""
+    """A slot's tokens and records, on the CPU."""
 
     tokens: torch.Tensor  # [R] int64
     records: torch.Tensor  # [4, R]: behaviour and policy log-probs, entropy, kept mass
 
 
 class Pool:
-    """S slots. Rows 0 .. n-1 are in use; the host says which."""
+    """S slots, of which the host uses rows 0 .. n-1."""
 
     def __init__(self, policy: Policy, end_ids: frozenset[int], size: PoolSize, like: PromptCache) -> None:
         slots, width = size.slots, size.width
@@ -47,7 +47,7 @@ class Pool:
         self._ends = torch.tensor(sorted(end_ids), dtype=torch.int64, device=device)
         heads = policy.text.config.num_attention_heads
         self.cache = SlotCache(size, heads, like)
-        # One column more than can be filled: a row that is done writes there until the host looks.
+        # One column more than can be filled: finished rows write there until the host reads the state.
         self._tokens = torch.zeros(slots, width + 1, dtype=torch.int64, device=device)
         self._records = torch.zeros(4, slots, width + 1, device=device)
         self._uniforms = torch.zeros(slots, width + 1, dtype=torch.float64, device=device)
@@ -59,24 +59,24 @@ class Pool:
         self._temperatures = torch.ones(slots, device=device)
         self._top_p = torch.ones(slots, device=device)
         self._rows = torch.arange(slots, device=device)
-        # Known to the host, so that a pool where nobody asks for them skips a softmax and a sort a step.
+        # On the host, so that steps skip a softmax and a sort where no response needs them.
         self._tempered = self._nucleus = False
 
-    def admit(self, entries: Sequence[SlotInit]) -> None:
-        """Starts responses in slots that the cache gave them, with the tokens of their prompts' logits."""
-        for entry in entries:
-            slot, sampling = entry.slot, entry.sampling
-            self._positions[slot] = entry.prompt.next_position
+    def admit(self, inits: Sequence[SlotInit]) -> None:
+        """Starts responses in assigned slots; samples first tokens from their prompts' logits."""
+        for init in inits:
+            slot, sampling = init.slot, init.sampling
+            self._positions[slot] = init.prompt.next_position
             self._counts[slot] = 0
             self._limits[slot] = sampling.max_tokens
             self._alive[slot] = True
             self._temperatures[slot] = sampling.temperature
             self._top_p[slot] = sampling.top_p
-            self._uniforms[slot, : sampling.max_tokens] = entry.uniforms.to(self._uniforms.device)
+            self._uniforms[slot, : sampling.max_tokens] = init.uniforms.to(self._uniforms.device)
             self._tempered |= sampling.temperature != 1
             self._nucleus |= sampling.top_p < 1
-        rows = torch.tensor([entry.slot for entry in entries], device=self._rows.device)
-        logits = torch.cat([entry.prompt.logits for entry in entries])
+        rows = torch.tensor([init.slot for init in inits], device=self._rows.device)
+        logits = torch.cat([init.prompt.logits for init in inits])
         self._write(rows, self._sample(rows, logits))
 
     @property
@@ -94,12 +94,12 @@ class Pool:
         self._write(rows, self._sample(rows, self._policy.logits(hidden)))
 
     def state(self, rows: int) -> tuple[list[bool], list[int]]:
-        """Of the first rows: which are alive, and how many tokens each has. Waits for the device."""
+        """Which of the first rows are alive, and how many tokens each has. Synchronises with the device."""
         counts = torch.where(self._alive, self._counts, -self._counts)[:rows].tolist()
         return [count > 0 for count in counts], [abs(count) for count in counts]
 
     def read(self, slots: Sequence[int], counts: Sequence[int]) -> list[SlotOutput]:
-        """What these slots hold."""
+        """The contents of these slots, of which each has `counts` tokens."""
         index = torch.tensor(slots, device=self._rows.device)
         tokens, records = self._tokens[index].cpu(), self._records[:, index].cpu()
         return [
@@ -108,7 +108,7 @@ class Pool:
         ]
 
     def move(self, source: int, target: int) -> None:
-        """Gives one slot's response another slot."""
+        """Moves a response to another slot."""
         self.cache.move(source, target)
         self._records[:, target] = self._records[:, source]
         for tensor in (

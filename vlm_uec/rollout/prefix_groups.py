@@ -4,83 +4,84 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-LANE_ROWS = 8
+ROWS_PER_PREFIX_GROUP = 8
 
 
 @dataclass
-class _Lane:
+class _PrefixGroup:
     prompt: object
-    rows: list[int | None] = field(default_factory=lambda: [None] * LANE_ROWS)
+    rows: list[int | None] = field(default_factory=lambda: [None] * ROWS_PER_PREFIX_GROUP)
 
 
-class LaneTable:
-    """Lanes 0 .. used-1, each with one prompt and up to LANE_ROWS rows that answer it."""
+class PrefixGroupTable:
+    """Prefix groups 0 .. used-1, each with one prompt and up to ROWS_PER_PREFIX_GROUP rows."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._prefix_groups: list[_Lane] = []
+        self._prefix_groups: list[_PrefixGroup] = []
         self._prefix_group_of: dict[int, int] = {}
 
     @property
     def used(self) -> int:
         return len(self._prefix_groups)
 
-    def has_room(self, prompt: object) -> bool:
+    def has_place(self, prompt: object) -> bool:
+        """Whether a row of this prompt can be assigned."""
         return self.used < self.capacity or self._open_prefix_group(prompt) is not None
 
     def assign(self, row: int, prompt: object) -> tuple[int, bool]:
-        """Gives a row a seat; its lane, and whether that lane is new and wants the prompt's keys.
+        """Puts a row into a prefix group; returns the group, and whether it is new (its keys must be copied).
 
-        Raises ValueError where `has_room` says no.
+        Raises ValueError where `has_place` is false.
         """
         prefix_group = self._open_prefix_group(prompt)
         fresh = prefix_group is None
         if prefix_group is None:
             if self.used == self.capacity:
-                raise ValueError(f"all {self.capacity} lanes are taken; ask has_room first")
+                raise ValueError(f"all {self.capacity} prefix groups are in use; check has_place first")
             prefix_group = self.used
-            self._prefix_groups.append(_Lane(prompt))
-        seats = self._prefix_groups[prefix_group].rows
-        seats[seats.index(None)] = row
+            self._prefix_groups.append(_PrefixGroup(prompt))
+        members = self._prefix_groups[prefix_group].rows
+        members[members.index(None)] = row
         self._prefix_group_of[row] = prefix_group
         return prefix_group, fresh
 
-    def leave(self, row: int) -> tuple[int, int] | None:
-        """Frees a row's seat. Where its lane is now empty, the last lane takes that place: (from, to)."""
+    def release(self, row: int) -> tuple[int, int] | None:
+        """Removes a row from its group. If that is now empty, the last group replaces it: (from, to)."""
         place = self._prefix_group_of.pop(row)
         prefix_group = self._prefix_groups[place]
         prefix_group.rows[prefix_group.rows.index(row)] = None
-        if any(assign is not None for assign in prefix_group.rows):
+        if any(member is not None for member in prefix_group.rows):
             return None
         last = self._prefix_groups.pop()
         if last is prefix_group:
             return None
         self._prefix_groups[place] = last
-        self._prefix_group_of |= {seated: place for seated in last.rows if seated is not None}
+        self._prefix_group_of |= {member: place for member in last.rows if member is not None}
         return self.used, place
 
     def move(self, source: int, target: int) -> None:
-        """A row's response goes on under another number."""
+        """Renumbers a row."""
         prefix_group = self._prefix_group_of[target] = self._prefix_group_of.pop(source)
-        seats = self._prefix_groups[prefix_group].rows
-        seats[seats.index(source)] = target
+        members = self._prefix_groups[prefix_group].rows
+        members[members.index(source)] = target
 
     def layout(self, slots: int) -> tuple[list[list[int]], list[int]]:
-        """The row in every seat of every lane, and the seat (lane * LANE_ROWS + place) of every row.
+        """The rows of every prefix group, and each row's place (group * ROWS_PER_PREFIX_GROUP + offset).
 
-        Empty seats and rows without a seat say 0: what is computed for them is not used.
+        Empty places and rows without one are 0: what is computed for them is not used.
         """
         rows = [[row or 0 for row in prefix_group.rows] for prefix_group in self._prefix_groups]
-        rows += [[0] * LANE_ROWS] * (self.capacity - self.used)
-        seats = [0] * slots
-        for prefix_group, seated in enumerate(self._prefix_groups):
-            for place, row in enumerate(seated.rows):
+        rows += [[0] * ROWS_PER_PREFIX_GROUP] * (self.capacity - self.used)
+        places = [0] * slots
+        for number, prefix_group in enumerate(self._prefix_groups):
+            for offset, row in enumerate(prefix_group.rows):
                 if row is not None:
-                    seats[row] = prefix_group * LANE_ROWS + place
-        return rows, seats
+                    places[row] = number * ROWS_PER_PREFIX_GROUP + offset
+        return rows, places
 
     def _open_prefix_group(self, prompt: object) -> int | None:
-        """A lane of this prompt with a free seat."""
+        """A prefix group of this prompt that is not full."""
         for place, prefix_group in enumerate(self._prefix_groups):
             if prefix_group.prompt is prompt and None in prefix_group.rows:
                 return place

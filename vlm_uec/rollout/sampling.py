@@ -1,4 +1,4 @@
-"""Keyed sampling: a response's random numbers depend on its key alone, never on who else is sampled."""
+"""Keyed sampling: a response's random numbers depend on its key alone, never on the other responses."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def sample_tokens(
     """Inverse-CDF draw of one token a row from softmax(logits / temperature) cut to its top-p nucleus.
 
     `logits` [S, V] fp32, `banned` [V] bool, `uniforms` [S] float64. `temperature` [S], where 0 is greedy, and
-    `top_p` [S]; None is 1 in every row, and the same numbers as a tensor of ones at less work. Two log-probs
+    `top_p` [S]; None is 1 in every row: the same numbers as a tensor of ones with less work. Two log-probs
     are kept for each token: of the distribution sampled from, and of the policy (t = 1, all allowed ids).
     """
     rows = _Rows.of(logits, banned, temperature, top_p)
     tokens = inverse_cdf(rows.kept, uniforms)
     if rows.greedy is not None:
         tokens = torch.where(rows.greedy, rows.policy.argmax(dim=-1), tokens)
-    return rows.told(tokens)
+    return rows.record(tokens)
 
 
 def score_tokens(
@@ -55,8 +55,8 @@ def score_tokens(
     temperature: torch.Tensor | None = None,
     top_p: torch.Tensor | None = None,
 ) -> Sampled:
-    """What `sample_tokens` would tell of these rows, had it drawn `tokens` [S]: somebody else's draw."""
-    return _Rows.of(logits, banned, temperature, top_p).told(tokens)
+    """What `sample_tokens` would return, had it drawn `tokens` [S]: for tokens of another sampler."""
+    return _Rows.of(logits, banned, temperature, top_p).record(tokens)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Rows:
     probabilities: torch.Tensor  # their exponentials
     tempered: torch.Tensor  # log-probs at the temperature
     kept: torch.Tensor  # their exponentials, 0 outside of the nucleus
-    mass: torch.Tensor  # [S]: that top-p kept
+    mass: torch.Tensor  # [S]: kept by top-p
     greedy: torch.Tensor | None  # [S] bool; None: no row
 
     @classmethod
@@ -91,7 +91,8 @@ class _Rows:
         greedy = None if temperature is None else temperature == 0
         return cls(policy, probabilities, tempered, kept, mass, greedy)
 
-    def told(self, tokens: torch.Tensor) -> Sampled:
+    def record(self, tokens: torch.Tensor) -> Sampled:
+        """Log-probs, entropy and kept mass of `tokens` [S]."""
         behaviour, mass = _at(self.tempered, tokens) - self.mass.log(), self.mass
         if self.greedy is not None:
             behaviour, mass = behaviour.masked_fill(self.greedy, 0.0), mass.masked_fill(self.greedy, 1.0)
@@ -100,7 +101,7 @@ class _Rows:
 
 
 def _tempered(logits: torch.Tensor, banned: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
-    # A greedy row is drawn too, at t = 1, and the draw is not used: rows do not wait for each other.
+    # Greedy rows are drawn too, at t = 1, and the draw is discarded: no branch, no synchronisation.
     divisor = torch.where(temperature == 0, 1.0, temperature)
     return log_softmax_allowed(logits / divisor[:, None], banned)
 
@@ -121,8 +122,8 @@ def nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
 def inverse_cdf(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     """The id [S] where the cumulative weight ([S, V], need not sum to 1) first exceeds uniform * total.
 
-    In float64: over 152 k ids a float32 sum would shift the boundaries by more than a rare id's mass. Blocks
-    first and then ids of one block, so that all weights are read once and no float64 copy of them is written.
+    In float64: over 152 k ids a float32 sum would shift the boundaries by more than a rare id's mass.
+    Searches blocks, then the ids of one block: weights are read once, without a float64 copy.
     """
     rows, vocabulary = weights.shape
     blocks = weights.view(rows, -1, BLOCK if vocabulary % BLOCK == 0 else vocabulary)

@@ -1,8 +1,8 @@
 """Scoring a batch and updating on it: the passes over trajectories, by mini-batch and micro-batch.
 
-A pass is made only where its numbers are needed. The first mini-batch's old log-probs are its own new ones,
-because nothing was updated in between; a trajectory whose gradient is exactly zero is not read at all, its
-tokens staying in the denominator.
+Redundant forward passes are skipped. The first mini-batch's old log-probs are its own new ones, because
+nothing was updated in between; a trajectory whose gradient is exactly zero is not read, but its tokens stay
+in the denominator.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vlm_uec.ranks.collectives import gather_objects, rank, world_size
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 from vlm_uec.update.microbatches import MicroBatch, PassBudget, filler_of, plan_minibatch
 from vlm_uec.update.pass_sums import PassSums
-from vlm_uec.zero.engine import BaseReference, ZeroPolicy, ZeroReference
+from vlm_uec.update.policy import ReferencePolicy, TrainablePolicy
 
 T = TypeVar("T")
 LogProbs = torch.Tensor | None
@@ -37,7 +37,7 @@ SOURCES = ("regular", "exploration")
 
 @dataclass(frozen=True)
 class PromptTable:
-    """Prompts by problem id: every length on every rank, the encoding itself when it is asked for."""
+    """Prompts by problem id: all lengths are in memory on every rank, encodings are made on demand."""
 
     tokens: Mapping[str, int]
     encode: Callable[[str], EncodedPrompt]
@@ -57,11 +57,11 @@ class UpdateStats:
     ratio_max: float
     covariance: Mapping[str, float]  # by source: mean of (log pi + H) * advantage, over all of its tokens
     entropy_change: float | None  # nats, of the tokens read, by this step; None where it was not measured
-    entropy_predicted: float | None  # what theory says of it: -lr * covariance of the same tokens
+    entropy_predicted: float | None  # first-order prediction: -lr * covariance of the same tokens
     trajectories: int
     tokens: int  # prompt and response tokens of every trajectory
     unique_tokens: int  # those read, with each row's prompt counted once
-    suspects: tuple[str, ...] = ()  # problem ids, where loss or gradient was not finite and nothing was done
+    suspects: tuple[str, ...] = ()  # problem ids of a skipped step: loss or gradient not finite
 
     @property
     def skipped(self) -> bool:
@@ -73,14 +73,14 @@ class _Item:
     """A trajectory of a mini-batch with what its loss needs."""
 
     trajectory: Trajectory
-    old: LogProbs  # None: the new ones, with their gradient stopped
+    old: LogProbs  # None: use the new ones, detached
     reference: LogProbs
-    weight: float = 0.0  # of each of its tokens; its mini-batch says
-    leading: torch.Tensor | None = None  # [R] bool: tokens that lead in covariance in their mini-batch
+    weight: float = 0.0  # of each of its tokens, from the whole mini-batch
+    leading: torch.Tensor | None = None  # [R] bool: tokens with the highest covariance in the mini-batch
 
 
-def _nothing() -> None:
-    """Of a pass that nobody waits for."""
+def _no_callback() -> None:
+    """The default `on_pass`."""
 
 
 class Learner:
@@ -88,33 +88,36 @@ class Learner:
 
     def __init__(
         self,
-        policy: ZeroPolicy,
-        reference: ZeroReference | BaseReference | None,
+        policy: TrainablePolicy,
+        reference: ReferencePolicy | None,
         prompts: PromptTable,
         loss: LossConfig,
         *,
         minibatch: int,
         max_tokens: int,
         budget: PassBudget,
-        on_pass: Callable[[], None] = _nothing,
+        on_pass: Callable[[], None] = _no_callback,
         measure_entropy: bool = False,
     ) -> None:
-        """`minibatch` in trajectories, `max_tokens` of a response; `budget` of a forward pass, each of which
-        `on_pass` hears of. `measure_entropy`: one more pass after a step says how far that moved entropy."""
+        """`minibatch`: trajectories; `max_tokens`: of a response; `budget`: positions of a forward pass.
+
+        `on_pass` is called after each pass. `measure_entropy`: one more pass after each step measures the
+        change of entropy.
+        """
         self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
         self.minibatch, self.max_tokens = minibatch, max_tokens
         self.budget, self.on_pass, self.measure_entropy = budget, on_pass, measure_entropy
 
     def old_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
-        """Log-probs [R] of each trajectory under the policy as it stands, t = 1.
+        """Log-probs [R] of each trajectory under the current policy, t = 1.
 
-        None in the first mini-batch, whose update computes them, and where there is no gradient.
+        None in the first mini-batch, whose update computes them, and for trajectories without a gradient.
         """
         later = batch[self.minibatch :]
         return [None] * (len(batch) - len(later)) + self._score(later, lambda p: self.policy.score(p)[0])
 
     def reference_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
-        """Log-probs [R] of each trajectory under the frozen policy; Nones where there is none."""
+        """Log-probs [R] of each trajectory under the reference policy; all None without a reference."""
         if self.reference is None:
             return [None] * len(batch)
         return self._score(batch, self.reference.score)
@@ -122,16 +125,16 @@ class Learner:
     def update(
         self, batch: Sequence[Trajectory], old: Sequence[LogProbs], reference: Sequence[LogProbs]
     ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
-        """One optimizer step a mini-batch, in FIFO order; the trajectories it read, with their log-probs.
+        """One optimizer step for each mini-batch, in FIFO order; returns the scored trajectories.
 
-        A mini-batch whose loss or gradient is not finite changes nothing and gives no trajectories.
+        A mini-batch whose loss or gradient is not finite changes nothing and returns no trajectories.
         """
         items = [_Item(*terms) for terms in zip(batch, old, reference, strict=True)]
         done = [self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)]
         return [scored for part, _ in done for scored in part], [stats for _, stats in done]
 
     def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
-        """The same on trajectories that keep the log-probs they were stored with."""
+        """The same update on replayed trajectories, with their stored old log-probs."""
         items = [_Item(item.trajectory, item.old_logprobs, item.reference_logprobs) for item in batch]
         return [self._update_minibatch(part, replayed=True)[1] for part in minibatches(items, self.minibatch)]
 
@@ -162,13 +165,15 @@ class Learner:
         return mine
 
     def _fitting(self, trajectories: Sequence[Trajectory], passes: Callable[[], T]) -> T:
-        """Runs passes over the trajectories; where one does not fit into memory, all of them once more with
-        half the budget. Raises `RunFailed` where that cannot be."""
+        """Runs `passes` over the trajectories; after an out-of-memory error, again with half the budget.
+
+        Raises `RunFailed` where the budget cannot be halved.
+        """
         while True:
             try:
                 return passes()
             except torch.OutOfMemoryError as error:
-                fault = error.with_traceback(None)  # whose frames hold on to the pass's tensors
+                fault = error.with_traceback(None)  # its frames reference the pass's tensors
             self.budget.halve(trajectories, self.prompts.tokens, fault)
             self.policy.abandon_pass()
             if self.reference is not None:
@@ -180,11 +185,11 @@ class Learner:
     def _packed(
         self, plan: Sequence[MicroBatch], trajectories: Sequence[Trajectory]
     ) -> Iterator[tuple[MicroBatch, PackedBatch]]:
-        """Each micro-batch with what the policy reads; a frozen tower's features are computed up front."""
+        """Each micro-batch with its packed rows; a frozen tower's features are computed up front."""
         names = list(dict.fromkeys(row.problem_id for micro in plan for row in micro.rows))
-        known = None
+        cached = None
         if self.policy.tower_frozen:
-            known = self.policy.frozen_features(names, self.prompts.encode)
+            cached = self.policy.frozen_features(names, self.prompts.encode)
         for micro in plan:
             rows = [
                 Row(
@@ -193,7 +198,7 @@ class Learner:
                 )
                 for row in micro.rows
             ]
-            features = None if known is None else [known[row.problem_id] for row in micro.rows]
+            features = None if cached is None else [cached[row.problem_id] for row in micro.rows]
             yield micro, pack(rows, features)
             self.on_pass()
 
@@ -209,7 +214,7 @@ class Learner:
             for item, weight, tokens in zip(part, weights, leading, strict=True)
         ]
         active = [item for item in items if self._has_gradient(item.trajectory)]
-        # Without any gradient ranks still step together: weight decay and momentum go on.
+        # Ranks step together even without a gradient: weight decay and momentum still apply.
         work = active or items
         read = [item.trajectory for item in work]
         passes = partial(self._accumulate, work, [] if active else [filler_of(read, self.prompts.tokens)])
@@ -228,7 +233,7 @@ class Learner:
         return _scored(active, _union(new) if _wants_new(active) else {}), stats
 
     def _entropy(self, read: Sequence[Trajectory]) -> float:
-        """Summed over the tokens of every rank, under the policy as it stands."""
+        """Entropy summed over the tokens of all ranks, under the current policy."""
         sums = PassSums()
         for micro, packed in self._packed(self._plan(read), read):
             entropy = self.policy.score(packed)[1]
@@ -237,9 +242,9 @@ class Learner:
         return sums.over_ranks()[0]["entropy"]
 
     def _leading(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
-        """Each trajectory's tokens that lead in covariance, over the whole mini-batch, as they were sampled.
+        """Mask of each trajectory's tokens with the highest covariance in the whole mini-batch, as sampled.
 
-        The authors' code takes each micro-batch's new log-probs; this does not depend on the packing.
+        The authors' code uses each micro-batch's new log-probs; this result does not depend on the packing.
         """
         if not self.loss.kl_cov_coef:
             return [None] * len(trajectories)
@@ -255,7 +260,7 @@ class Learner:
     ) -> tuple[dict[TrajectoryKey, torch.Tensor], PassSums]:
         """Forward and backward over a mini-batch, or over `fillers`.
 
-        Gives this rank's new log-probs where they are wanted: bringing them to the CPU stalls a GPU.
+        Returns this rank's new log-probs only where they are needed: copying them to the CPU stalls a GPU.
         """
         read = [item.trajectory for item in work]
         wanted = _wants_new(work)
@@ -306,7 +311,7 @@ class Learner:
     def _added(
         self, logprobs: torch.Tensor, entropy: torch.Tensor, terms: _TokenTerms
     ) -> torch.Tensor | float:
-        """What entropy baselines put beside the objective, [T]: a bonus, a KL to the old policy (KL-Cov)."""
+        """Terms that entropy baselines add to the loss, [T]: a bonus, a KL to the old policy (KL-Cov)."""
         added: torch.Tensor | float = 0.0
         if self.loss.entropy_coef:
             added = added + entropy_bonus(entropy, self.loss.entropy_coef)
@@ -348,7 +353,7 @@ class Learner:
             kl=None if self.reference is None else total["kl"] / read,
             clipped_low=total["clipped_low"] / read,
             clipped_high=total["clipped_high"] / read,
-            # Of a policy that did not move, where nothing was read.
+            # Ratio 1 where no trajectory was read.
             ratio_mean=total["ratio"] / read if total["read"] else 1.0,
             ratio_max=total["ratio_max"] if total["read"] else 1.0,
             covariance={
@@ -366,7 +371,7 @@ class Learner:
 
 @dataclass(frozen=True)
 class _TokenTerms:
-    """What the loss needs beside the new log-probs, token by token ([T] each)."""
+    """Inputs of the loss other than the new log-probs, by token ([T] each)."""
 
     advantage: torch.Tensor
     weight: torch.Tensor
@@ -379,14 +384,14 @@ class _TokenTerms:
 
     @classmethod
     def of(cls, items: Sequence[_Item], logprobs: torch.Tensor) -> _TokenTerms:
-        """`logprobs` [T] are the new ones, which stand in for old ones that nobody has."""
+        """`logprobs` [T] are the new ones, which replace missing old ones."""
         device = logprobs.device
         counts = torch.tensor([len(item.trajectory.response.tokens) for item in items])
 
         def spread(values: Sequence[float]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32).repeat_interleave(counts).to(device)
 
-        known = [item.old for item in items if item.old is not None]
+        old = [item.old for item in items if item.old is not None]
         references = [item.reference for item in items if item.reference is not None]
         behaviour = [item.trajectory.response.behaviour_logprobs for item in items]
         leading = [item.leading for item in items if item.leading is not None]
@@ -394,7 +399,7 @@ class _TokenTerms:
         return cls(
             advantage=spread([item.trajectory.advantage for item in items]),
             weight=spread([item.weight for item in items]),
-            old=torch.cat(known).to(device) if known else logprobs.detach(),
+            old=torch.cat(old).to(device) if old else logprobs.detach(),
             behaviour=torch.cat(behaviour).to(device),
             reference=torch.cat(references).to(device) if references else None,
             explored=spread(explored) == 1,
@@ -403,25 +408,25 @@ class _TokenTerms:
         )
 
     def of_source(self, source: str) -> torch.Tensor | bool:
-        """Which tokens are the source's; a replay is its own."""
+        """Mask of the tokens of a source; all of them for a replay."""
         if source == "replay":
             return True
         return self.explored if source == "exploration" else ~self.explored
 
 
 def _wants_new(items: Sequence[_Item]) -> bool:
-    """Whether the new log-probs are to serve as somebody's old ones."""
+    """Whether the new log-probs are needed as old ones."""
     return any(item.old is None for item in items)
 
 
 def _by_key(trajectories: Sequence[Trajectory], values: torch.Tensor) -> dict[TrajectoryKey, torch.Tensor]:
-    """Token values [T] of a pass, cut up by trajectory and brought to the CPU."""
+    """Token values [T] of a pass, split by trajectory, on the CPU."""
     pieces = values.float().cpu().split([len(t.response.tokens) for t in trajectories])
     return {t.key: piece.clone() for t, piece in zip(trajectories, pieces, strict=True)}
 
 
 def _union(mine: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
-    """Every rank's entries, on every rank."""
+    """All ranks' entries, on every rank."""
     together: dict[TrajectoryKey, torch.Tensor] = {}
     for share in gather_objects(dict(mine)):
         together |= share
@@ -429,7 +434,7 @@ def _union(mine: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, to
 
 
 def _scored(items: Sequence[_Item], new: Mapping[TrajectoryKey, torch.Tensor]) -> list[ScoredTrajectory]:
-    """Trajectories with their old log-probs: those given, or those their own update had."""
+    """Trajectories with their old log-probs: those given, or those computed in their own update."""
     return [
         ScoredTrajectory(
             item.trajectory, new[item.trajectory.key] if item.old is None else item.old, item.reference

@@ -1,7 +1,8 @@
-"""Which rank scores which responses in which micro-batch: the same answer on every rank.
+"""Micro-batches: the plan of the ranks' forward passes, and their token budget.
 
-ZeRO-3 makes every rank join every gather, so ranks must run equally many forward passes. Each rank
-computes this whole plan from the (replicated) batch, and runs its own share.
+Under ZeRO-3 every rank joins every gather, so ranks must run equally many forward passes. Each rank computes
+the whole plan from the (replicated) batch, and runs its own share. After an out-of-memory error the budget is
+halved.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class RowPlan:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Rows of one forward pass. A filler only keeps this rank in step: its tokens weigh nothing."""
+    """Rows of one forward pass. A filler only keeps the ranks in step: its tokens have weight 0."""
 
     rows: tuple[RowPlan, ...]
     filler: bool = False
@@ -54,7 +55,7 @@ def plan_minibatch(
 
 
 def filler_of(trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int]) -> MicroBatch:
-    """The cheapest pass there is over one of the trajectories, for a rank without work of its own."""
+    """The cheapest pass over one of the trajectories, for a rank without work of its own."""
     rows = [
         RowPlan(name, (place,), prompt_tokens[name] + len(trajectory.response.tokens) - 1)
         for place, trajectory in enumerate(trajectories)
@@ -66,7 +67,7 @@ def filler_of(trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, in
 def plan_rows(
     trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int], budget: int
 ) -> list[RowPlan]:
-    """Rows in order of first appearance: a prompt's responses together, as many as the budget takes."""
+    """Rows in order of first appearance: a prompt's responses together, as many as fit into the budget."""
     by_problem: dict[str, list[int]] = {}
     for place, trajectory in enumerate(trajectories):
         by_problem.setdefault(trajectory.response.problem_id, []).append(place)
@@ -120,10 +121,10 @@ def _spread(rows: Sequence[RowPlan], count: int) -> list[list[int]]:
 
 @dataclass
 class PassBudget:
-    """Positions of a micro-batch, at most; half as many each time that one did not fit."""
+    """Maximum positions of a micro-batch; halved after each out-of-memory error."""
 
     positions: int
-    log_stderr: Callable[[int, str], None]  # the new number and why, to who must know of it at the next start
+    on_halved: Callable[[int, str], None]  # called with the new number and the reason
 
     def halve(
         self, trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int], error: Exception
@@ -143,6 +144,6 @@ class PassBudget:
                 "lower data.max_pixels or rollout.max_tokens, or take configs/zero3_offload.json"
             )
         self.positions = smaller
-        self.log_stderr(smaller, where)
+        self.on_halved(smaller, where)
         if world_size() > 1:
             raise RunFailed(f"{where}: resume=auto goes on with micro-batches of {smaller} positions")

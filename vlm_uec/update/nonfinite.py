@@ -1,4 +1,4 @@
-"""Updates whose numbers went bad: each is told, and too many in a row end the run."""
+"""Updates with non-finite numbers: each is reported, and too many in a row end the run."""
 
 from __future__ import annotations
 

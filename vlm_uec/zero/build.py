@@ -1,4 +1,4 @@
-"""From config to sharded policies."""
+"""Builds the sharded policies from the config."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vlm_uec.model.adapters import add_adapters
 from vlm_uec.model.load import banned_ids, frozen_parts, load_model, text_model
 from vlm_uec.model.policy import Policy
 from vlm_uec.zero.config import read_deepspeed_config
-from vlm_uec.zero.engine import BaseReference, ZeroPolicy, ZeroReference, hold_zero_init
+from vlm_uec.zero.engine import BaseReference, ZeroPolicy, ZeroReference, zero_init
 
 
 def build_policy(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroPolicy:
-    """The policy that is trained, loaded straight into ZeRO-3 shards."""
+    """The policy that is trained, loaded directly into ZeRO-3 shards."""
     settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     policy = _load(config, settings, tokenizer, checkpointing=config.model.activation_checkpointing)
     if config.lora.rank is not None:
         add_adapters(policy.model, config.lora, base_of(config.model.path), config.train.seed)
-    return ZeroPolicy(policy, settings, config.optim, park_states=config.rollout.offload_states)
+    return ZeroPolicy(policy, settings, config.optim, offload_states=config.rollout.offload_states)
 
 
 def build_reference(
@@ -46,7 +46,7 @@ def build_reference(
 def _load(
     config: Config, settings: dict[str, object], tokenizer: PreTrainedTokenizerBase, *, checkpointing: bool
 ) -> Policy:
-    holder = hold_zero_init(settings)  # from_pretrained shards while this is alive
+    holder = zero_init(settings)  # from_pretrained shards while this exists
     model = load_model(config.model.path, config.model.precision, checkpointing=checkpointing)
     del holder
     banned = banned_ids(text_model(model).vocab_size, tokenizer)
@@ -54,5 +54,5 @@ def _load(
 
 
 def base_of(path: str) -> str:
-    """The model as another program finds it: a directory by its whole path."""
+    """The model's Hub id, or the absolute path of its directory."""
     return str(Path(path).resolve()) if exists_locally(path) else path

@@ -1,4 +1,8 @@
-"""DeepSpeed's ZeRO files: read without running what a pickle says, cut anew for another number of ranks."""
+"""Loading DeepSpeed's ZeRO checkpoints, on any number of ranks.
+
+Files are unpickled as data only, converted where the number of ranks differs, and DeepSpeed's loaders are
+corrected: the optimizer keeps the run's settings and a step count for each sub-group.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +26,17 @@ from vlm_uec.escape import escape
 from vlm_uec.ranks.collectives import barrier, on_first_rank, rank
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-# All that ZeRO-3 files of ours hold besides tensors and plain containers: data without behaviour.
+# The only classes in our ZeRO-3 files besides tensors and plain containers.
 _CLASSES = [LossScaler, ZeroStageEnum]
+# Settings of a parameter group that the run's config decides; the rest belongs to the optimizer's state.
+_SETTINGS = ("lr", "weight_decay")
 
 
 @contextmanager
 def restricted_pickles(directory: Path) -> Iterator[None]:
-    """Meanwhile `torch.load` takes tensors and two known classes, though DeepSpeed asks it to take anything.
+    """Within it `torch.load` accepts only tensors and two classes, whatever DeepSpeed requests.
 
-    Raises `UserError` where a file holds anything else. Not to be nested: the end of one ends them all.
+    Raises `UserError` where a file holds anything else. Must not be nested: the first exit ends it.
     """
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
@@ -38,8 +44,8 @@ def restricted_pickles(directory: Path) -> Iterator[None]:
         with torch.serialization.safe_globals(_CLASSES):
             yield
     except (pickle.UnpicklingError, EOFError) as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        reason = escape(asked[1] if asked else str(error), 160)
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        reason = escape(found[1] if found else str(error), 160)
         raise UserError(
             f"{directory}: its ZeRO files hold more than weights ({reason}); resume=PATH picks another"
         ) from error
@@ -54,8 +60,8 @@ def restricted_pickles(directory: Path) -> Iterator[None]:
 def universal_copy(zero: Path, scratch: Path) -> Iterator[Path]:
     """DeepSpeed's universal checkpoint of the ZeRO files in `zero`, which any number of ranks can load.
 
-    Rank 0 makes it in the directory `scratch`, which must be one that all ranks see, and takes it away again:
-    it holds each weight's fp32 value and moments in a file. While it is made, all are there twice.
+    Rank 0 writes it to the directory `scratch`, which all ranks must share, and removes it at the end. It has
+    a file for each weight's fp32 value and moments; while it is written, disk holds them twice.
     """
     try:
         on_first_rank(lambda: convert(zero, scratch))
@@ -67,7 +73,7 @@ def universal_copy(zero: Path, scratch: Path) -> Iterator[Path]:
 
 
 def convert(zero: Path, scratch: Path) -> None:
-    """Makes the universal checkpoint of the ZeRO files in `zero`, as `scratch`/zero."""
+    """Writes the universal checkpoint of the ZeRO files in `zero` to `scratch`/zero."""
     shutil.rmtree(scratch, ignore_errors=True)
     settings = Namespace(
         input_folder=str(zero),
@@ -78,25 +84,21 @@ def convert(zero: Path, scratch: Path) -> None:
         strict=True,
         inject_missing_state=False,
     )
-    # It prints its progress; what it raises says enough.
+    # Hides its progress output; errors are raised.
     with restricted_pickles(zero), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         ds_to_universal.main(settings)
 
 
-# What the run's config decides; the rest of a parameter group is the optimizer's own.
-_SETTINGS = ("lr", "weight_decay")
-
-
 @contextmanager
-def loading(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Around DeepSpeed's `load_checkpoint`, with the optimizer that its ZeRO optimizer drives.
+def corrected_load(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Wraps DeepSpeed's `load_checkpoint`; `optimizer` is the one inside its ZeRO optimizer.
 
-    Learning rate and weight decay stay this run's: both of DeepSpeed's loaders take them from the checkpoint.
+    Keeps this run's learning rate and weight decay, which both of DeepSpeed's loaders overwrite.
 
-    Each of ZeRO's sub-groups counts its own steps: DeepSpeed's universal loader (0.19.8,
-    `load_hp_checkpoint_state_from_checkpoint_dir_stage3`) gives all the same tensor, which every sub-group's
-    step then raises, so that n sub-groups make n steps of one in Adam's bias correction. A sub-group holds
-    `sub_group_size` (1e9) weights of a rank: small models have one only. Saving keeps the tensor shared.
+    Gives each of ZeRO's sub-groups a step count of its own: DeepSpeed's universal loader (0.19.8,
+    `load_hp_checkpoint_state_from_checkpoint_dir_stage3`) shares one tensor, which every sub-group's
+    step then increments, so that n sub-groups make n steps of one in Adam's bias correction. A sub-group
+    holds `sub_group_size` (1e9) weights of a rank: small models have one. Saving keeps the tensor shared.
     """
     own = [{key: group[key] for key in _SETTINGS} for group in optimizer.param_groups]
     yield

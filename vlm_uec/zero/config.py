@@ -12,26 +12,26 @@ from vlm_uec.config import OptimConfig
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
 
-# Decided elsewhere, or not at all: what each would do in silence is not what the run's config says.
+# Sections that would silently contradict the run's config.
 _NOT_HERE = {
     "optimizer": "it is AdamW, with optim.lr and optim.weight_decay",
     "scheduler": "optim.lr is constant",
     "fp16": "model.precision is fp32 or bf16",
     "amp": "model.precision is fp32 or bf16",
-    "train_batch_size": "optim.minibatch and optim.microbatch_tokens say it",
+    "train_batch_size": "optim.minibatch and optim.microbatch_tokens decide it",
 }
 
 
 def layout(settings: dict[str, Any]) -> str:
-    """What of the settings decides how ZeRO cuts the optimizer state, and so which checkpoints fit."""
+    """The settings that decide how ZeRO partitions the optimizer state, and so which checkpoints fit."""
     return f"zero_optimization.sub_group_size={int(settings['zero_optimization'].get('sub_group_size', 1e9))}"
 
 
 def read_deepspeed_config(path: str, precision: str, optim: OptimConfig) -> dict[str, Any]:
-    """The JSON with what the run's own config decides filled in.
+    """The JSON, completed with the settings that the run's own config decides.
 
-    Raises `UserError` when the file is unreadable, not stage 3, decides one of those itself, or has a key or
-    value that DeepSpeed refuses.
+    Raises `UserError` when the file is unreadable, not stage 3, sets one of those itself, or has a key or
+    value that DeepSpeed rejects.
     """
     try:
         config = read_json(Path(path))

@@ -1,4 +1,4 @@
-"""The policy under DeepSpeed ZeRO-3: the only file that knows the engine's habits."""
+"""The policy under DeepSpeed ZeRO-3; no other module calls the DeepSpeed engine."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.collectives import gather_objects, world_size
 from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.types import EncodedPrompt
-from vlm_uec.zero.checkpoint import loading, restricted_pickles, universal_copy
+from vlm_uec.zero.checkpoint import corrected_load, restricted_pickles, universal_copy
 from vlm_uec.zero.config import offloads
-from vlm_uec.zero.offload import Parking
+from vlm_uec.zero.offload import StateOffload
 from vlm_uec.zero.optimizer import make_optimizer
 
 ZERO_TAG = "zero"
 DEFAULT_TIMEOUT = timedelta(minutes=30)
 
 
-def start_distributed(meeting: Rendezvous, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-    """Makes the ranks that met a process group; `timeout`: how long a collective waits for one of them."""
+def start_distributed(found: Rendezvous, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+    """Makes a process group of the ranks of a rendezvous; `timeout`: of every collective."""
     device = get_accelerator().device_name()
     bound = {}
     if device == "cpu":
         keep_freed_memory()
     else:
-        # Collectives of objects go over the current device, and start before any model is on it.
+        # Collectives of objects use the current device, and start before any model is on it.
         local = int(os.environ["LOCAL_RANK"])
         get_accelerator().set_device(local)
         if device == "cuda":
             bound = {"device_id": get_accelerator().device(local)}
     # DeepSpeed calls collectives by names that torch 2.13 renames: one warning a rank and name, no harm.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    # Its compilation takes a minute and fails without a compiler; gloo and NCCL do without.
+    # Its compilation takes a minute and fails without a compiler; gloo and NCCL do not need it.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     torch.distributed.init_process_group(
         get_accelerator().communication_backend_name(),
-        store=meeting.store,
-        rank=meeting.rank,
-        world_size=meeting.ranks,
+        store=found.store,
+        rank=found.rank,
+        world_size=found.ranks,
         timeout=timeout,
         **bound,
     )
@@ -65,7 +65,7 @@ def start_distributed(meeting: Rendezvous, timeout: timedelta = DEFAULT_TIMEOUT)
 
 
 def stop_distributed() -> None:
-    """Leaves the process group together: a rank that exits while another still talks to it may abort."""
+    """Destroys the process group after a barrier: a rank that exits during communication may abort others."""
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
@@ -75,15 +75,15 @@ class ZeroPolicy:
     """A trainable policy sharded over the ranks."""
 
     def __init__(
-        self, policy: Policy, config: dict[str, Any], optim: OptimConfig, *, park_states: bool
+        self, policy: Policy, config: dict[str, Any], optim: OptimConfig, *, offload_states: bool
     ) -> None:
-        """`park_states`: the optimizer's are in host memory while `gathered`."""
+        """`offload_states`: optimizer states are in host memory while `gathered`."""
         parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(parameters, optim, config)
         self.policy = policy
         self._engine = deepspeed.initialize(model=policy, optimizer=optimizer, config=config)[0]
-        there = offloads(config["zero_optimization"], "offload_optimizer")
-        self._parking = Parking() if park_states and not there else None
+        already = offloads(config["zero_optimization"], "offload_optimizer")
+        self._offload = StateOffload() if offload_states and not already else None
 
     @property
     def device(self) -> torch.device:
@@ -91,7 +91,7 @@ class ZeroPolicy:
 
     @property
     def parameters(self) -> int:
-        """How many weights, over all ranks."""
+        """Number of weights over all ranks."""
         return sum(getattr(weight, "ds_numel", weight.numel()) for weight in self.policy.parameters())
 
     @property
@@ -105,7 +105,7 @@ class ZeroPolicy:
             return self._engine(batch.to(self.device))
 
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probs [T] and entropies [T] that `backward` can go through."""
+        """Log-probs [T] and entropies [T], with gradient."""
         self._engine.train()
         return self._engine(batch.to(self.device))
 
@@ -125,13 +125,13 @@ class ZeroPolicy:
 
     def discard(self) -> None:
         """Drops everything accumulated since the last step; every rank calls it."""
-        self._engine.zero_grad()  # what a pass that was cut off had not handed on yet
-        self._engine.optimizer._overflow_clean_up(None)  # as DeepSpeed does with a gradient of no use
+        self._engine.zero_grad()  # gradients that an interrupted pass has not reduced yet
+        self._engine.optimizer._overflow_clean_up(None)  # as DeepSpeed does after an overflow
 
     def abandon_pass(self) -> None:
-        """After a pass that an error cut off on the only rank: drops what is accumulated, lets weights go."""
+        """After a pass that an error interrupted on the only rank: drops gradients, releases weights."""
         for bucket in self._engine.optimizer.ipg_buckets.values():
-            bucket.clear_params()  # gradients that waited to be reduced together
+            bucket.clear_params()  # gradients that wait for a common reduction
         self.discard()
         _release_weights(self._engine.optimizer, self._engine.optimizer.parameter_offload)
 
@@ -144,25 +144,27 @@ class ZeroPolicy:
     ) -> dict[str, torch.Tensor]:
         """Picture features of prompts from a frozen tower, on the CPU.
 
-        Every rank calls it, each with those it is about to read.
+        Every rank calls it with the prompts of its next passes.
         """
-        unknown = not all(self.policy.has_cached_features(encode(name)) for name in names)
+        missing = not all(self.policy.has_cached_features(encode(name)) for name in names)
         tower = self.policy.tower
-        with self._whole(tower) if any(gather_objects(unknown)) else nullcontext():
+        with self._whole(tower) if any(gather_objects(missing)) else nullcontext():
             return {name: self.policy.frozen_features(encode(name)).cpu() for name in names}
 
     @contextmanager
     def gathered(self) -> Iterator[Policy]:
-        """Whole weights on every rank and no ZeRO hooks, for the length of a rollout."""
-        parked = self._parking.parked(self._engine.optimizer.optimizer) if self._parking else nullcontext()
-        with parked, self._whole(self.policy):
+        """Whole weights on every rank and no ZeRO hooks, during a rollout."""
+        offloaded = (
+            self._offload.offloaded(self._engine.optimizer.optimizer) if self._offload else nullcontext()
+        )
+        with offloaded, self._whole(self.policy):
             yield self.policy
 
     @contextmanager
     def _whole(self, module: torch.nn.Module) -> Iterator[None]:
         # DeepSpeed's own `unwrap_model_for_generation` leaves the hooks off when the body raises.
         offload = self._engine.optimizer.parameter_offload
-        # ZeRO-3's linear function lets weights go before backward; without backward it only costs time.
+        # ZeRO-3's linear function releases weights before backward; without a backward it only costs time.
         sharded_linear = F.linear
         with GatheredParameters(list(module.parameters())):
             for hook in (*offload.forward_hooks, *offload.backward_hooks):
@@ -180,9 +182,9 @@ class ZeroPolicy:
         self._engine.save_checkpoint(str(directory), tag=ZERO_TAG, save_latest=False)
 
     def load(self, directory: Path, saved_by: int, scratch: Path) -> None:
-        """Restores what `save` wrote on `saved_by` ranks, however many there are now; all ranks call it.
+        """Restores what `save` wrote on `saved_by` ranks, on any number of ranks; all ranks call it.
 
-        `scratch`: a directory that may be made for it, where their number is another.
+        `scratch`: directory for the converted checkpoint, where the number of ranks differs.
         """
         if saved_by == world_size():
             self._load(directory)
@@ -195,13 +197,13 @@ class ZeroPolicy:
                 self._engine._config.load_universal_checkpoint = False
 
     def _load(self, directory: Path) -> None:
-        with restricted_pickles(directory), loading(self._engine.optimizer.optimizer):
+        with restricted_pickles(directory), corrected_load(self._engine.optimizer.optimizer):
             loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
         if loaded is None:
             raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")
 
     def export(self, directory: Path, lora: LoraConfig, base: str) -> None:
-        """A Hugging Face model directory; all ranks call it, rank 0 writes. `base`: what adapters adapt."""
+        """A Hugging Face model directory; all ranks call it, rank 0 writes. `base`: of the adapters."""
         state = self._engine._zero3_consolidated_16bit_state_dict()
         if state is None or self._engine.global_rank != 0:
             return
@@ -212,15 +214,15 @@ class ZeroPolicy:
             return
         if lora.rank is not None:
             ours = dict(merged(ours, lora.alpha / lora.rank))
-        # Under ZeRO-3 transformers remembers renamings that loading never used, and would write
-        # `model.model.layers`; with none remembered it writes the published names.
+        # Under ZeRO-3 transformers keeps renamings that loading never used, and would write
+        # `model.model.layers`; without them it writes the published names.
         model._weight_conversions = None
         with silence_progress():
             model.save_pretrained(directory, state_dict=ours)
 
 
 class BaseReference:
-    """The policy without its adapters, which is the one that training started from."""
+    """The policy without its adapters: the initial policy."""
 
     def __init__(self, policy: ZeroPolicy) -> None:
         self._policy = policy
@@ -231,7 +233,7 @@ class BaseReference:
             return self._policy.score(batch)[0]
 
     def abandon_pass(self) -> None:
-        """Nothing of its own: the policy lets its weights go."""
+        """Does nothing: the policy releases the weights."""
 
 
 class ZeroReference:
@@ -249,14 +251,14 @@ class ZeroReference:
             return self._engine(batch.to(device))[0]
 
     def abandon_pass(self) -> None:
-        """After a pass that an error cut off on the only rank: lets weights go that it gathered."""
+        """After a pass that an error interrupted on the only rank: releases gathered weights."""
         _release_weights(self._engine.optimizer, self._engine.optimizer)
 
 
 def _release_weights(optimizer: Any, offload: Any) -> None:
     coordinator = offload.get_param_coordinator()
     if not coordinator.is_invalid_trace():
-        # The order in which modules ask for weights was recorded only in part.
+        # The order of the modules' gathers was recorded only in part.
         coordinator._invalidate_trace()
     offload.partition_all_parameters()
     kept = offload.persistent_parameters
@@ -265,6 +267,6 @@ def _release_weights(optimizer: Any, offload: Any) -> None:
     get_accelerator().empty_cache()
 
 
-def hold_zero_init(config: dict[str, Any]) -> HfDeepSpeedConfig:
-    """While the returned object lives, `from_pretrained` loads straight into ZeRO-3 shards."""
+def zero_init(config: dict[str, Any]) -> HfDeepSpeedConfig:
+    """While the returned object exists, `from_pretrained` loads directly into ZeRO-3 shards."""
     return HfDeepSpeedConfig(config)

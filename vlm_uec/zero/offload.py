@@ -1,4 +1,4 @@
-"""Optimizer states in host memory for the length of a rollout: room for keys and values."""
+"""Offload of the optimizer states to host memory during a rollout, to free memory for keys and values."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 import torch
 
 
-class Parking:
-    """Host buffers, made once: pinned memory is slow to get."""
+class StateOffload:
+    """Host buffers for optimizer states, allocated once: allocating pinned memory is slow."""
 
     def __init__(self) -> None:
-        self._places: dict[int, torch.Tensor] = {}
+        self._buffers: dict[int, torch.Tensor] = {}
 
     @contextmanager
-    def parked(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Moves AdamW's moments out, and back at the end; both tensors stay the objects they are."""
+    def offloaded(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Moves AdamW's moments to the host, and back at the end; the tensor objects stay the same."""
         moments = [
             value
             for state in optimizer.state.values()
@@ -25,7 +25,7 @@ class Parking:
         ]
         devices = [moment.device for moment in moments]
         for number, moment in enumerate(moments):
-            moment.data = self._place(number, moment).copy_(moment, non_blocking=True)
+            moment.data = self._buffer(number, moment).copy_(moment, non_blocking=True)
         if any(device.type == "cuda" for device in devices):
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
@@ -33,14 +33,14 @@ class Parking:
             yield
         finally:
             for moment, device in zip(moments, devices, strict=True):
-                # A copy on a CPU, too: the place is used again.
+                # A copy on a CPU, too: the buffer is reused.
                 moment.data = torch.empty_like(moment, device=device).copy_(moment, non_blocking=True)
             if any(device.type == "cuda" for device in devices):
                 torch.cuda.synchronize()
 
-    def _place(self, number: int, like: torch.Tensor) -> torch.Tensor:
-        place = self._places.get(number)
-        if place is None or place.shape != like.shape or place.dtype != like.dtype:
-            place = torch.empty(like.shape, dtype=like.dtype, pin_memory=like.is_cuda)
-            self._places[number] = place
-        return place
+    def _buffer(self, number: int, like: torch.Tensor) -> torch.Tensor:
+        buffer = self._buffers.get(number)
+        if buffer is None or buffer.shape != like.shape or buffer.dtype != like.dtype:
+            buffer = torch.empty(like.shape, dtype=like.dtype, pin_memory=like.is_cuda)
+            self._buffers[number] = buffer
+        return buffer

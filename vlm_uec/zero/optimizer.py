@@ -18,20 +18,20 @@ from vlm_uec.zero.config import offloads
 def make_optimizer(
     parameters: Sequence[torch.nn.Parameter], optim: OptimConfig, config: dict[str, Any]
 ) -> torch.optim.Optimizer:
-    """`config`: the DeepSpeed JSON. CPUAdam is compiled at its first use; if that fails, torch's serves."""
+    """`config`: the DeepSpeed JSON. CPUAdam is compiled at its first use; else torch's AdamW is used."""
     offloaded = offloads(config["zero_optimization"], "offload_optimizer")
     if offloaded and get_accelerator().device_name() != "cpu":
         try:
             return DeepSpeedCPUAdam(parameters, lr=optim.lr, weight_decay=optim.weight_decay)
-        except Exception as error:  # a compiler's or a CUDA toolkit's own, of any kind
+        except Exception as error:  # any error of the compiler or the CUDA toolkit
             print(
                 f"rank {rank()}: DeepSpeed's CPUAdam does not compile here ({_first_line(error)}): the "
-                "offloaded states are updated by torch's AdamW, which is slower; `ds_report` tells more",
+                "offloaded states are updated by torch's AdamW, which is slower; see `ds_report`",
                 file=sys.stderr,
             )
     return torch.optim.AdamW(parameters, lr=optim.lr, weight_decay=optim.weight_decay)
 
 
 def _first_line(error: BaseException) -> str:
-    cause = error.__cause__ or error.__context__ or error  # DeepSpeed's own words name no reason
+    cause = error.__cause__ or error.__context__ or error  # DeepSpeed's own message has no reason
     return (str(cause).strip() or type(cause).__name__).splitlines()[0][:200]

@@ -1,8 +1,9 @@
-"""A loaded optimizer goes on as the saved one would have, with the settings of the run that loads it."""
+"""ZeRO checkpoints: pickles are read as data, and a loaded optimizer continues like the saved one."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,8 +11,66 @@ from typing import Any
 
 import pytest
 import torch
+from deepspeed.runtime.fp16.loss_scaler import LossScaler
+from deepspeed.runtime.zero.config import ZeroStageEnum
 
-from vlm_uec.zero.checkpoint import loading
+from vlm_uec.errors import UserError
+from vlm_uec.zero.checkpoint import corrected_load, restricted_pickles
+
+
+class Command:
+    """Runs when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (self.command,)
+
+
+def _as_deepspeed_does(path: Path) -> object:
+    return torch.load(path, weights_only=False)
+
+
+def test_a_forged_file_does_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    torch.save({"optimizer": Command(f"touch {mark}")}, tmp_path / "forged.pt")
+    with (
+        pytest.raises(UserError, match=r"hold more than weights \(\w+\.system\); resume=PATH"),
+        restricted_pickles(tmp_path),
+    ):
+        _as_deepspeed_does(tmp_path / "forged.pt")
+    assert not mark.exists()
+    # Without the restriction the file does run its command.
+    _as_deepspeed_does(tmp_path / "forged.pt")
+    assert mark.exists()
+
+
+def test_what_zero_files_hold_is_read(tmp_path: Path) -> None:
+    held = {"stage": ZeroStageEnum.weights, "scaler": LossScaler(scale=1.0), "flat": torch.arange(3)}
+    torch.save(held, tmp_path / "zero.pt")
+    with restricted_pickles(tmp_path):
+        read = _as_deepspeed_does(tmp_path / "zero.pt")
+    assert isinstance(read, dict)
+    assert read["stage"] is ZeroStageEnum.weights
+    assert read["scaler"].cur_scale == 1.0
+    assert torch.equal(read["flat"], torch.arange(3))
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_the_restriction_ends_with_its_block(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None
+) -> None:
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    monkeypatch.delenv(name, raising=False)
+    if before is not None:
+        monkeypatch.setenv(name, before)
+    with restricted_pickles(tmp_path):
+        assert os.environ[name] == "1"
+    assert os.environ.get(name) == before
+
+
+# --- optimizer state ----------------------------------------------------------------------------------------
 
 LR = 0.01
 
@@ -41,7 +100,7 @@ def test_weights_whose_step_was_shared_move_as_if_it_never_was() -> None:
     optimizers = _optimizer(apart), _optimizer(shared)
     for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
         _step(optimizer, weights, 1.0)
-    with loading(optimizers[1]):
+    with corrected_load(optimizers[1]):
         _share_step(optimizers[1])
     for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
         _step(optimizer, weights, -0.3)
@@ -54,7 +113,7 @@ def test_settings_stay_the_runs_and_all_else_is_the_checkpoints() -> None:
     saved = _optimizer(_weights(), lr=1e-3, decay=0.1)
     saved.param_groups[0]["betas"] = (0.5, 0.6)
     optimizer = _optimizer(_weights(), lr=1e-6, decay=0.0)
-    with loading(optimizer):
+    with corrected_load(optimizer):
         optimizer.load_state_dict(saved.state_dict())
         assert optimizer.param_groups[0]["lr"] == 1e-3
     (group,) = optimizer.param_groups
@@ -63,7 +122,7 @@ def test_settings_stay_the_runs_and_all_else_is_the_checkpoints() -> None:
 
 def test_steps_that_are_plain_numbers_stay_so() -> None:
     optimizer = _optimizer(_weights())
-    with loading(optimizer):
+    with corrected_load(optimizer):
         for weight in optimizer.param_groups[0]["params"]:
             optimizer.state[weight] = {"step": 3}
     assert [state["step"] for state in optimizer.state.values()] == [3, 3, 3]
@@ -133,7 +192,7 @@ def _update(engine: Any) -> None:
 def _loaded(lr: float, directory: Path, universal: bool, *, mended: bool) -> Any:
     engine = _engine(lr)
     engine._config.load_universal_checkpoint = universal
-    with loading(engine.optimizer.optimizer) if mended else nullcontext():
+    with corrected_load(engine.optimizer.optimizer) if mended else nullcontext():
         assert engine.load_checkpoint(str(directory), tag="zero")[0] is not None
     return engine
 
