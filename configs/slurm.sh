@@ -1,7 +1,7 @@
 #!/bin/bash
-# A training run over all nodes of a job, one launcher a node:
+# Training run on all nodes of a Slurm job, one launcher per node:
 #   sbatch --nodes 2 --gpus-per-node 8 configs/slurm.sh CONFIG.yaml [dotted.key=value …]
-# Run it from the repository's root, with the environment active; train.run_dir must be on a shared file system.
+# Submit it from the repository root, with the environment active; train.run_dir must be on a shared file system.
 #SBATCH --job-name=vlm-uec
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive
@@ -17,7 +17,7 @@ hostfile=$PWD/.hostfile.$SLURM_JOB_ID
 printf "%s slots=$gpus\n" "${hosts[@]}" > "$hostfile"
 trap 'rm -f "$hostfile"' EXIT
 
-# Five minutes before the end: the ranks alone are told, as the launcher would end them without waiting.
+# Five minutes before the time limit. Only the ranks get SIGTERM: the launcher would kill them without waiting.
 stop_and_requeue() {
   srun --overlap --nodes="$SLURM_NNODES" --ntasks-per-node=1 pkill -TERM -f -- 'train.py --local_rank=' || true
   wait "$launchers" || true
