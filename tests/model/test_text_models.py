@@ -85,6 +85,7 @@ def test_the_mark_of_a_picture_stays_text() -> None:
 
 
 @pytest.mark.end_to_end
+@pytest.mark.slow
 def test_it_trains_and_its_export_loads() -> None:
     """Two ZeRO-3 ranks, with the switch for a tower that is not there."""
     run = variants() / "text"
