@@ -49,7 +49,7 @@ def test_pictures_are_told_apart_by_what_they_hold() -> None:
     """The problem's name is not it: splits number alike. Nor are patches alone: 2 x 4 is not 4 x 2."""
     cache = FeatureCache()
     wide = random_prompt("a", [(2, 4)])
-    tall = EncodedPrompt("a", wide.input_ids, wide.pixel_values, torch.tensor([[1, 4, 2]]), wide.positions)
+    tall = EncodedPrompt("a", wide.input_ids, wide.pixel_values, torch.tensor([[1, 4, 2]]), wide.position_ids)
     cache.put(wide, KILOBYTE + 1)
     assert cache.get(tall) is None
     assert cache.get(replace(wide, pixel_values=wide.pixel_values + 1)) is None
