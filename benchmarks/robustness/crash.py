@@ -28,11 +28,11 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.robustness.run_checks import differences, lost
-from benchmarks.robustness.strikes import KINDS, RANK_TIMEOUT_S, Moment, Struck, Timeline, draw, strike
-from benchmarks.robustness.watched_run import RUN_LIMIT_S, WatchedRun, phase
+from benchmarks.lib.launching import SHORT
+from benchmarks.lib.robustness.run_checks import differences, lost
+from benchmarks.lib.robustness.strikes import KINDS, RANK_TIMEOUT_S, Moment, Struck, Timeline, draw, strike
+from benchmarks.lib.robustness.watched_run import RUN_LIMIT_S, WatchedRun, phase
 from benchmarks.speed.step import machine
-from tests.support.launch import SHORT
 from vlm_uec.telemetry.writers import read_jsonl
 
 SETTINGS = (

@@ -26,8 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.robustness.hostile_configs import hostile_config
-from benchmarks.robustness.hostile_datasets import hostile_dataset
+from benchmarks.lib.robustness.hostile_configs import hostile_config
+from benchmarks.lib.robustness.hostile_datasets import hostile_dataset
 from vlm_uec.errors import UserError
 
 Load = Callable[[], object]

@@ -2,10 +2,10 @@
 
     python benchmarks/study/entropy_study.py --out runs/entropy_study
 
-Makes a base model and problems (study/base.py, study/tasks.py), trains every arm with every seed until it
-has sampled as many tokens as the others, probes which way each source pushes entropy (study/probe.py), prints
-the tables, and writes study.json and figures. Stopped and started again it goes on. As many runs go on at a
-time as there are cores or GPUs; five seeds take two cores some hours.
+Makes a base model and problems (lib/study/base.py and tasks.py), trains every arm with every seed until
+it has sampled as many tokens as the others, probes which way each source pushes entropy (study/probe.py),
+prints the tables, and writes study.json and figures. An interrupted study resumes with the same command.
+As many runs train at a time as there are cores or GPUs; five seeds take two cores some hours.
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.speed.step import machine
-from benchmarks.study.base import make_base, make_data
-from benchmarks.study.figures import draw
-from benchmarks.study.finals import final_scores
-from benchmarks.study.probe import by_source, probe_all
-from benchmarks.study.results import (
+from benchmarks.lib.study.base import make_base, make_data
+from benchmarks.lib.study.figures import draw
+from benchmarks.lib.study.results import (
     PASSES,
     K,
     Outcome,
@@ -42,7 +39,10 @@ from benchmarks.study.results import (
     record,
     relative_gain,
 )
-from benchmarks.study.runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
+from benchmarks.lib.study.runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
+from benchmarks.speed.step import machine
+from benchmarks.study.finals import final_scores
+from benchmarks.study.probe import by_source, probe_all
 from benchmarks.study.tables import tables
 from vlm_uec.cli import exit_code_of
 from vlm_uec.errors import UserError

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the reposit
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from benchmarks.study.results import K
-from benchmarks.study.runs import CONFIG, Inputs, Job, StudyRun, run_all
+from benchmarks.lib.study.results import K
+from benchmarks.lib.study.runs import CONFIG, Inputs, Job, StudyRun, run_all
 from eval.estimators import mean_pass_at_k
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.dataset import load_problems

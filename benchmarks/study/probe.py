@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the reposit
 
 import torch
 
-from benchmarks.study.results import estimate
-from benchmarks.study.runs import CONFIG, Inputs, Job, run_all
+from benchmarks.lib.study.results import estimate
+from benchmarks.lib.study.runs import CONFIG, Inputs, Job, run_all
 from vlm_uec.algorithm.exploration import is_difficult
 from vlm_uec.algorithm.retention import retain_exploration, retain_regular
 from vlm_uec.config import Config, load_config

@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.study.results import PASSES, K, estimate
+from benchmarks.lib.study.results import PASSES, K, estimate
 
 Result = Mapping[str, Any]  # study.json
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.robustness.run_checks import differences, lost, torn
+from benchmarks.lib.robustness.strikes import KINDS, Moment, Struck, Timeline, as_promised, draw
+from benchmarks.lib.robustness.watched_run import exit_code, has_ended, parent, phase
 from benchmarks.robustness.crash import Result, Resumed, table
-from benchmarks.robustness.run_checks import differences, lost, torn
-from benchmarks.robustness.strikes import KINDS, Moment, Struck, Timeline, as_promised, draw
-from benchmarks.robustness.watched_run import exit_code, has_ended, parent, phase
 
 ALL, TERM_BOTH, KILL_ONE, TERM_ONE, WRITING = KINDS
 # Of the three bytes "abc": FIPS 180-2, appendix B.1.

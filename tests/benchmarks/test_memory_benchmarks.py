@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from benchmarks.speed import memory_measured, memory_table
-from tests.support.launch import ROOT
 
 
 def test_the_table_on_the_page_is_what_the_script_prints(capsys: pytest.CaptureFixture[str]) -> None:

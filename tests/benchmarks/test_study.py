@@ -11,10 +11,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from benchmarks.study.entropy_study import comparisons
-from benchmarks.study.finals import by_kind, entropy_by_token
-from benchmarks.study.probe import by_source, sign_test
-from benchmarks.study.results import (
+from benchmarks.lib.study.results import (
     PASSES,
     Outcome,
     Validated,
@@ -25,7 +22,10 @@ from benchmarks.study.results import (
     prediction_of,
     relative_gain,
 )
-from benchmarks.study.runs import StudyRun
+from benchmarks.lib.study.runs import StudyRun
+from benchmarks.study.entropy_study import comparisons
+from benchmarks.study.finals import by_kind, entropy_by_token
+from benchmarks.study.probe import by_source, sign_test
 from vlm_uec.config import dump_config, load_config
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.study.figures import average, draw
-from benchmarks.study.runs import StudyRun
+from benchmarks.lib.study.figures import average, draw
+from benchmarks.lib.study.runs import StudyRun
 
 STEPS = 30
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 import torch
 
+from benchmarks.lib.study.tasks import KIND
 from benchmarks.study.probe import LENGTH, Descent, Probe, Prober
-from benchmarks.study.tasks import KIND
 from data_prep.synthetic.problems import make_problem
 from tests.support.fakes import make_response
 from tests.support.launch import BUNDLED_MODEL
@@ -50,8 +50,10 @@ class FakeRun:
         self.policy = SimpleNamespace(gathered=self._gathered)
         self.timer = None
         self.collector = SimpleNamespace(collect=self._collect)
-        schedule = SimpleNamespace(step=lambda step: (EASY, HARD))
-        self.trainer = SimpleNamespace(replay=SimpleNamespace(items=self._replay), schedule=schedule)
+        self.trainer = SimpleNamespace(
+            schedule=SimpleNamespace(step=lambda step: (EASY, HARD)),
+            replay=SimpleNamespace(items=self._replay),
+        )
         self.sampled = 0
         self.likely = {name: self._greedy(name) for name in (EASY, HARD)}
         self.odd = self._with_another_digit(self.likely[HARD])

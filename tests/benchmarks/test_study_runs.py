@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.study import runs as pool
+from benchmarks.lib.study import runs as pool
+from benchmarks.lib.study.runs import ARMS, MATCHED, Inputs, Job, run_all, training
+from benchmarks.lib.study.runs import study_runs as runs_of
 from benchmarks.study.entropy_study import keep_settings
-from benchmarks.study.runs import ARMS, MATCHED, Inputs, Job, run_all, training
-from benchmarks.study.runs import study_runs as runs_of
 from vlm_uec.config import load_config
 from vlm_uec.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.study.tasks import HABITS, KIND, KNOWN, TAUGHT, Habit, lessons, problems
+from benchmarks.lib.study.tasks import HABITS, KIND, KNOWN, TAUGHT, Habit, lessons, problems
 from data_prep.synthetic.problems import Split
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.launch import SHORT
+from benchmarks.lib.launching import SHORT
 from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.algorithm.objectives import algorithm_names
 from vlm_uec.config import Config, OptimConfig, dump_config, load_config

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from data_prep.__main__ import COMMANDS, parser_for
 from eval.passk import check_arguments, parse_arguments
-from tests.support.launch import ROOT
 from vlm_uec.config import load_config, preset
 from vlm_uec.config.file import merge
 

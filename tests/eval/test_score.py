@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from eval import score
 from eval.compare import compare
 from eval.samples import read_samples
 from eval.store import SampleStore
-from tests.support.launch import ROOT, synthetic_data
+from tests.support.launch import synthetic_data
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.types import Problem
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from eval.samples import Score
 from eval.scorers import score, scorers_for
-from tests.support.launch import ROOT
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 

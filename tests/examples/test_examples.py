@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from examples.own_data import main as write_data
 from examples.reward import FREE_CHARACTERS, reward
-from tests.support.launch import ROOT, execute
+from tests.support.launch import execute
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.types import Problem
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from benchmarks.lib.launching import ROOT
 from data_prep.writer import write_dataset
-from tests.support.launch import BUNDLED_MODEL, ROOT, synthetic_data
+from tests.support.launch import BUNDLED_MODEL, synthetic_data
 from vlm_uec.config import Config, load_config
 from vlm_uec.errors import UserError
 from vlm_uec.forecast.data import data_forecast

@@ -15,16 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import train
-from tests.support.launch import (
-    BUNDLED_MODEL,
-    ROOT,
-    SHORT,
-    execute,
-    free_port,
-    model_copy,
-    synthetic_data,
-    synthetic_run,
-)
+from benchmarks.lib.launching import ROOT, SHORT, free_port
+from tests.support.launch import BUNDLED_MODEL, execute, model_copy, synthetic_data, synthetic_run
 from vlm_uec.io import disk_space as writable
 from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.run import components, session

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.launch import execute, free_port, metrics
+from benchmarks.lib.launching import free_port
+from tests.support.launch import execute, metrics
 
 pytestmark = pytest.mark.end_to_end
 

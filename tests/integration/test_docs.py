@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.launch import ROOT
+from benchmarks.lib.launching import ROOT
 from vlm_uec.config import load_config
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

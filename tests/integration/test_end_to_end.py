@@ -15,13 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from tests.support.launch import (
-    TINY_PIXELS,
-    geometry3k_run,
-    metrics,
-    model_copy,
-    synthetic_run,
-)
+from tests.support.launch import TINY_PIXELS, geometry3k_run, metrics, model_copy, synthetic_run
 from vlm_uec.config import load_config
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.data.encode import PromptEncoder

@@ -17,16 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.launch import (
-    SHORT,
-    free_port,
-    model_copy,
-    start,
-    synthetic_data,
-    synthetic_run,
-    told,
-    workspace,
-)
+from benchmarks.lib.launching import SHORT, free_port
+from tests.support.launch import model_copy, start, synthetic_data, synthetic_run, told, workspace
 from tests.support.rank_processes import Ranks
 from vlm_uec.checkpoint.manifest import read_manifest, verify
 from vlm_uec.data.dataset import data_fingerprint, load_problems

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.launch import ROOT, execute, free_port
+from benchmarks.lib.launching import ROOT, free_port
+from tests.support.launch import execute
 
 pytestmark = pytest.mark.slow
 

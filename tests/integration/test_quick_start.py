@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from eval.arguments import check_comparison, checked_ks, parse_arguments
-from tests.support.launch import ROOT
 from vlm_uec.config import load_config
 
 PAGE = (ROOT / "docs" / "quick_start.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.launch import ROOT
+from benchmarks.lib.launching import ROOT
 
 STAND_INS = {
     "scontrol": """

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.launch import ROOT
+from benchmarks.lib.launching import ROOT
 from vlm_uec.ranks.logs import log_of
 
 SCRIPT = """

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.launch import free_port
+from benchmarks.lib.launching import free_port
 from vlm_uec.errors import RunFailed, UserError
 from vlm_uec.ranks.rendezvous import rendezvous
 

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from benchmarks.lib.launching import ROOT
 from tests.support.fakes import make_config
-from tests.support.launch import ROOT
 from tests.support.tiny_vllm import KEY, TinyBackend, serve
 from vlm_uec.config import Config
 from vlm_uec.errors import RunFailed, Stopped, UserError

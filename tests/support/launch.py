@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,36 +16,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.lib.launching import ROOT, SHORT, free_port
 from data_prep.__main__ import main as data_prep
 
-ROOT = Path(__file__).resolve().parents[2]
 GEOMETRY3K = ROOT.parent / "shared" / "data" / "geometry3k"
 BUNDLED_MODEL = ROOT / "assets" / "tiny-qwen2.5-vl"
 TIMEOUT_S = 240
 TINY_PIXELS = 3136
-
-# |B| = 8, G = 3, G' = 8: sizes that leave something waiting in the queue after most updates.
-SHORT = (
-    "rollout.prompts=8",
-    "rollout.n=3",
-    "rollout.max_tokens=16",
-    "exploration.n=8",
-    # A reward by hash needs responses that differ; the bundled model is sure of most of its tokens.
-    "rollout.temperature=2.0",
-    "exploration.temperature=2.4",
-    "optim.minibatch=2",
-    "data.max_prompt_tokens=256",
-    "reward.function=tests/support/plugins/mixed_reward.py:reward",
-    # A model that never ends its responses would have all its right ones dropped.
-    "overlong_filter.enabled=false",
-    "stabilizer.frequency=2",
-    "stabilizer.capacity=1.0",
-    "stabilizer.min_advantage=-9",
-    # The tiny recipe keeps its tower; the promise is that it can be trained.
-    "model.freeze_vision=false",
-    "train.save_every=1",
-    "train.eval_every=0",
-)
 
 
 def launch(script: str, *arguments: str, ranks: int = 2) -> str:
@@ -199,9 +175,3 @@ def told(run_dir: Path) -> list[dict[str, Any]]:
         {name: value for name, value in row.items() if not name.startswith(measured)}
         for row in metrics(run_dir)
     ]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

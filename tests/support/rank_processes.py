@@ -17,7 +17,8 @@ from typing import Self
 
 import pytest
 
-from tests.support.launch import ROOT, SHORT, TIMEOUT_S, free_port, model_copy
+from benchmarks.lib.launching import ROOT, SHORT, free_port
+from tests.support.launch import TIMEOUT_S, model_copy
 
 
 class Ranks:

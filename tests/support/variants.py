@@ -6,7 +6,8 @@ import functools
 import json
 from pathlib import Path
 
-from tests.support.launch import SHORT, launch, model_copy, synthetic_data, workspace
+from benchmarks.lib.launching import SHORT
+from tests.support.launch import launch, model_copy, synthetic_data, workspace
 from tests.support.tiny_text import sums, text_model_directory
 from vlm_uec.algorithm.objectives import algorithm_names
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from benchmarks.lib.launching import ROOT
 from benchmarks.speed.vllm_engines import CPU_OPTIONS
 from tests.support.fakes import make_config
-from tests.support.launch import ROOT
 from tests.support.tiny_text import write_text_model
 from tests.vllm.conftest import MAX_PROMPT, MAX_TOKENS
 from tests.vllm.test_sampling import KEY, PROMPTS, TOLERANCE

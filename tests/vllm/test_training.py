@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from benchmarks.lib.launching import free_port
 from benchmarks.speed.vllm_engines import CPU_OPTIONS
-from tests.support.launch import free_port, metrics, start, synthetic_data, train
+from tests.support.launch import metrics, start, synthetic_data, train
 from vlm_uec.rollout.vllm.host import LOG
 
 ENGINE = (

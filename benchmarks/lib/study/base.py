@@ -9,7 +9,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from assets.make_tiny_model import BUNDLE, VOCABULARY, load_encoder, save_model
 from assets.tiny_training import Recipe, train
-from benchmarks.study.tasks import lessons, problems
+from benchmarks.lib.study.tasks import lessons, problems
 from data_prep.synthetic.problems import Split
 from data_prep.writer import write_dataset
 from vlm_uec.model.load import banned_ids

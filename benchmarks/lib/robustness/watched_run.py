@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-from tests.support.launch import ROOT, free_port
+from benchmarks.lib.launching import ROOT, free_port
 
 RANKS = 2
 CONFIG = "configs/tiny_cpu.yaml"

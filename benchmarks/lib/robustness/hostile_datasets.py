@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.robustness.hostile_pictures import hostile_picture, noise_png, small_png
+from benchmarks.lib.robustness.hostile_pictures import hostile_picture, noise_png, small_png
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 
 LENGTHS = [0, 1, 2, 3, 5, 8, 40]  # of a split, in rows

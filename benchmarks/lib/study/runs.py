@@ -18,7 +18,7 @@ from queue import Queue
 
 import torch
 
-from tests.support.launch import ROOT, free_port
+from benchmarks.lib.launching import ROOT, free_port
 
 CONFIG = "configs/tiny_cpu.yaml"
 ARMS: dict[str, tuple[str, ...]] = {

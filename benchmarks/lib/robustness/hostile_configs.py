@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
+from benchmarks.lib.launching import ROOT
 from vlm_uec.config import Config, dump_config, load_config
 from vlm_uec.config.fields import config_keys
 
-FOLDER = Path(__file__).parents[2] / "configs"
+FOLDER = ROOT / "configs"
 RECIPES = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))]
 KEYS = [*config_keys(Config)]
 NEEDED = ("model", "data", "train")

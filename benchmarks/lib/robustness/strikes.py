@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.robustness.run_checks import torn
-from benchmarks.robustness.watched_run import ENDED, WatchedRun, exit_code, has_ended, parent, phase
+from benchmarks.lib.robustness.run_checks import torn
+from benchmarks.lib.robustness.watched_run import ENDED, WatchedRun, exit_code, has_ended, parent, phase
 
 RANK_TIMEOUT_S = 20
 RANKS_END_S = RANK_TIMEOUT_S + 25.0  # imports take up to ten of them
