@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.console import console_text
 from eval.official_file import OFFICIAL_FILE, official_records
-from eval.page import write_page, write_plots
+from eval.page.evaluation_page import write_page, write_plots
 from eval.samples import SUMMARY, Sample
 from eval.scorers import Shown
 from eval.store import json_bytes

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from eval.page import MAX_PROBLEMS, write_page, write_plots
+from eval.page.evaluation_page import MAX_PROBLEMS, write_page, write_plots
 from eval.page.filters import outcomes
 from eval.page.problems import MAX_RESPONSES_EACH
 from eval.samples import Sample, Score

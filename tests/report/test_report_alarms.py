@@ -12,7 +12,7 @@ import pytest
 from tests.report.test_report import report
 from tests.support.written_runs import write_run
 from vlm_uec.report.alarms import band_of
-from vlm_uec.report.charts import ALARM
+from vlm_uec.report.run_charts import ALARM
 from vlm_uec.report.runs import RunData, read_run
 from vlm_uec.webpage.axes import colour_of
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.fakes import make_trajectory
 from vlm_uec.collector import Experience
 from vlm_uec.report.runs import read_run
-from vlm_uec.report.samples import choose_samples
+from vlm_uec.report.sample_groups import choose_samples
 from vlm_uec.telemetry.samples import sample_rows
 from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.trainer import Retained, StepOutcome, Update

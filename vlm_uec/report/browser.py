@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vlm_uec.report.prompts import find_problems
 from vlm_uec.report.runs import RunData, number
-from vlm_uec.report.samples import (
+from vlm_uec.report.sample_groups import (
     ALL_RIGHT,
     ALL_WRONG,
     MIXED,

@@ -14,11 +14,11 @@ from vlm_uec.report.axes import axes_of, axis_choice, axis_style
 from vlm_uec.report.browser import STYLE as BROWSER_STYLE
 from vlm_uec.report.browser import Browser, sample_browser
 from vlm_uec.report.catalog import SECTIONS
-from vlm_uec.report.charts import chart_cards, constants_line
 from vlm_uec.report.evaluations import SUMMARY, Evaluation, evaluation_cards, read_evaluation
 from vlm_uec.report.forecasts import forecast_cards
+from vlm_uec.report.run_charts import chart_cards, constants_line
+from vlm_uec.report.run_tables import checkpoint_table, overview, settings_table
 from vlm_uec.report.runs import RunData, names_of, read_run
-from vlm_uec.report.tables import checkpoint_table, overview, settings_table
 from vlm_uec.report.times import STYLE as TIME_STYLE
 from vlm_uec.report.times import time_cards
 from vlm_uec.telemetry.writers import METRICS

@@ -16,7 +16,7 @@ from tests.support.written_runs import sample, sample_bytes, write_problems, wri
 from vlm_uec.report.page import write_report
 from vlm_uec.report.prompts import find_problems
 from vlm_uec.report.runs import read_run
-from vlm_uec.report.samples import (
+from vlm_uec.report.sample_groups import (
     MAX_FILE_BYTES,
     MAX_GROUPS,
     MAX_RESPONSES,

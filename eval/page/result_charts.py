@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import log2
 from typing import Any
 
-from eval.page.tables import numbers_of
+from eval.page.result_tables import numbers_of
 from eval.samples import Sample
 from vlm_uec.webpage.charts import Drawing, bars, lines
 from vlm_uec.webpage.distribution import histogram
