@@ -29,8 +29,8 @@ from assets.tiny_reading import Lessons, teach_reading
 from assets.tiny_scores import Score, evaluate, table
 from assets.tiny_tokenizer import GEOMETRY_WORDING, train_tokenizer
 from assets.tiny_training import Recipe, response_text, train, training_stream
-from data_prep.synthetic import generate
 from data_prep.synthetic.kinds import LEVELS
+from data_prep.synthetic.problems import generate
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.vision import load_image_processor

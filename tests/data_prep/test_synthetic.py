@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import data_prep.synthetic as synthetic
-from data_prep.synthetic import exact, generate
+from data_prep.synthetic import exact
 from data_prep.synthetic.canvas import Canvas, Placement
 from data_prep.synthetic.kinds import KINDS, LEVELS, ProblemKind
-from data_prep.synthetic.problems import SPLITS, make_problem, problem_id, split_of
+from data_prep.synthetic.problems import SPLITS, generate, make_problem, problem_id, split_of
 from vlm_uec.errors import UserError
 
 Values = Mapping[str, int]

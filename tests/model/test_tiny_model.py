@@ -27,8 +27,7 @@ from assets.make_tiny_model import (
 from assets.tiny_scores import judge, sample
 from assets.tiny_tokenizer import SPECIAL_TOKENS, train_tokenizer
 from assets.tiny_training import Recipe, collate, response_loss, response_text, training_stream
-from data_prep.synthetic import SyntheticProblem, generate
-from data_prep.synthetic.problems import split_of
+from data_prep.synthetic.problems import SyntheticProblem, generate, split_of
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.model.load import banned_ids
