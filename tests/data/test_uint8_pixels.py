@@ -39,7 +39,7 @@ def test_a_byte_a_channel_and_pixel(image_processor: Qwen2VLImageProcessorPil) -
     """56 x 84 pixels are 4 x 6 patches; the first patch is the upper left corner, row by row."""
     picture = noise_picture(84, 56)
     levels = UInt8PixelProcessor(image_processor).uint8_pixels(picture)
-    assert levels.grid == (1, 4, 6)
+    assert levels.image_grid_thw == (1, 4, 6)
     assert levels.values.nbytes == 56 * 84 * 3
     corner = np.asarray(picture)[:14, :14].transpose(2, 0, 1).reshape(3, 196)
     assert np.array_equal(levels.values[0], corner)
