@@ -134,6 +134,7 @@ def test_a_reward_plug_in_that_raises(fails_here: Callable[[str], str], tmp_path
     assert "ZeroDivisionError" in line
 
 
+@pytest.mark.slow
 @pytest.mark.end_to_end
 def test_a_reward_plug_in_that_raises_in_the_middle_of_a_run(tmp_path: Path) -> None:
     """On one of two ranks: both end, and the line is told once."""
@@ -154,6 +155,7 @@ def test_a_reward_plug_in_that_raises_in_the_middle_of_a_run(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.end_to_end
 def test_a_damaged_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.lib.launching import free_port
 from tests.support.launch import execute, metrics
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 PROBLEMS, STEPS = 16, 3  # a step takes 16; the third is the first that updates
 
