@@ -28,10 +28,10 @@ from vlm_uec.model.load import banned_ids, end_ids, load_model, read_model_confi
 from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.collectives import (
     gather_lists,
+    local_ranks,
     on_all_ranks,
     on_first_rank,
     rank,
-    ranks_here,
     world_size,
 )
 from vlm_uec.rollout.engine import RolloutEngine, Sampling
@@ -133,7 +133,7 @@ class Evaluation:
     def _dealt(self) -> tuple[list[Sample], Wanted]:
         """What earlier runs left, on every rank alike, and what this rank has to draw."""
         n = self.settings.n
-        reads = rank() == ranks_here()[0]  # one rank a machine: they may share no disk
+        reads = rank() == local_ranks()[0]  # one rank a machine: they may share no disk
         found = gather_lists(lambda: self.store.known() if reads else [])
         left = {sample.key: sample for sample in found}
         if strange := [name for name, index in left if name not in self.problems or index >= n]:
@@ -154,7 +154,7 @@ class Evaluation:
             return samples
         settings = self.settings
         share = f" (rank 0's share of {world_size()})" if world_size() > 1 else ""
-        self.display.doing(f"sampling{share}")
+        self.display.start_phase(f"sampling{share}")
         answers = sample_answers(
             self.engine,
             self.prompts,
@@ -180,7 +180,7 @@ class Evaluation:
         return replace(sample, scores=score(self.scorers, sample.text, self.problems[sample.problem_id]))
 
     def _load(self) -> None:
-        self.display.doing("loading the model")
+        self.display.start_phase("loading the model")
         model = load_model(self.arguments.model, self._precision(), checkpointing=False)
         banned = banned_ids(text_model(model).vocab_size, self.encoder.tokenizer)
         # Each prompt is read once: nothing to gain from a frozen tower's cache.

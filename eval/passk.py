@@ -45,7 +45,7 @@ def main() -> int:
     try:
         return exit_code_of(lambda: run(arguments))
     except KeyboardInterrupt:
-        print("interrupted: --resume goes on from here", file=sys.stderr)
+        print("interrupted; continue with --resume", file=sys.stderr)
         return 130
 
 

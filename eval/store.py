@@ -19,7 +19,7 @@ from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
 from vlm_uec.io.disk_space import writing_to
 from vlm_uec.io.durable import write_whole
-from vlm_uec.io.lock import hold
+from vlm_uec.io.lock import acquire_lock
 
 IDENTITY = "evaluation.json"
 PARTIAL = "partial"
@@ -51,7 +51,9 @@ class SampleStore:
             self.out.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 write_whole(path, [json_bytes(identity)])
-            self._lock = hold(path, f"--out {self.out}: an evaluation is running in it; choose another")
+            self._lock = acquire_lock(
+                path, f"--out {self.out}: an evaluation is running in it; choose another"
+            )
         self.check(identity)
 
     def known(self) -> list[Sample]:

@@ -1,7 +1,7 @@
-"""A step's experience: regular rollouts, exploration where all of them failed, rewards and advantages.
+"""Collects a step's experience: rollouts, exploration of failed prompts, rewards and advantages.
 
-Each rank samples and judges its own prompts, whole groups at a time; the result is the same list on
-every rank, in canonical order, whatever finished first.
+Each rank samples and judges whole groups of its own prompts. The gathered result is the same list on every
+rank, in an order that does not depend on which response finished first.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ class Experience:
     def of(
         cls, problem_ids: Sequence[str], regular: Sequence[Trajectory], explored: Sequence[Trajectory]
     ) -> Experience:
-        """Puts trajectories that came rank by rank into canonical order."""
+        """Sorts trajectories, gathered rank by rank, by problem and response index."""
         ids = tuple(problem_ids)
         return cls(ids, tuple(_ordered(regular, ids)), tuple(_ordered(explored, ids)))
 
     def in_problem_order(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
-        """A prompt's regular and exploration trajectories side by side, by index."""
+        """Sorts trajectories so that a prompt's regular and exploration responses are adjacent."""
         return _ordered(trajectories, self.problem_ids)
 
     @property
     def response_tokens(self) -> int:
-        """Tokens sampled, exploration included."""
+        """Sampled tokens, exploration included."""
         return sum(len(t.response.tokens) for t in (*self.regular, *self.explored))
 
     @property
     def difficult_prompts(self) -> int:
-        """Prompts on which every regular rollout failed, whether they were explored or not."""
+        """Prompts on which every regular rollout failed, explored or not."""
         accuracies: dict[str, list[float]] = defaultdict(list)
         for trajectory in self.regular:
             accuracies[trajectory.response.problem_id].append(trajectory.reward.accuracy)
@@ -60,12 +60,12 @@ class Experience:
 
     @property
     def rescued_prompts(self) -> int:
-        """Difficult prompts that exploration answered right at least once."""
+        """Difficult prompts with at least one correct exploration response."""
         return len({t.response.problem_id for t in self.explored if t.reward.accuracy > 0})
 
 
 class Collector:
-    """Turns a step's problems into experience."""
+    """Samples and judges a step's problems."""
 
     def __init__(
         self,
@@ -80,8 +80,8 @@ class Collector:
         scaled: bool = True,
         overlong_buffer: float | None = None,
     ) -> None:
-        """`scaled`: advantages in units of the group's deviation; `overlong_buffer`: the last share of
-        `rollout.max_tokens`, in which a reward falls."""
+        """`scaled`: divide advantages by the group's standard deviation; `overlong_buffer`: the last share of
+        `rollout.max_tokens`, in which the length penalty grows."""
         self.scaled, self.overlong_buffer = scaled, overlong_buffer
         self.engine, self.prompts, self.tokenizer, self.judge = engine, prompts, tokenizer, judge
         self.rollout, self.exploration, self.seed = rollout, exploration, seed
@@ -90,7 +90,7 @@ class Collector:
         self, problem_ids: Sequence[str], step: int, timer: PhaseTimer, on_progress: OnProgress
     ) -> Experience:
         """Samples, judges and explores; every rank calls it with the same ids."""
-        mine = problem_ids[rank() :: world_size()]
+        own = problem_ids[rank() :: world_size()]
         judged: list[Trajectory] = []
 
         def follow_up(group: Group) -> Request | None:
@@ -103,7 +103,7 @@ class Collector:
             regular = range(self.rollout.n)
             requests = [
                 Request(self.prompts.encode(name), regular, self._sampling(self.rollout.temperature))
-                for name in mine
+                for name in own
             ]
 
             def sampled() -> list[Trajectory]:
@@ -111,18 +111,20 @@ class Collector:
                 timer.move("rollout", "exploration", _explored_share(judged))
                 return judged
 
-            # The slowest rank's rollout is everybody's; a plug-in that raises on one of them ends all.
-            together = gather_lists(sampled)
+            # All ranks wait for the slowest rollout; an error of a plug-in on one rank is raised on all.
+            gathered = gather_lists(sampled)
         return Experience.of(
             problem_ids,
-            [t for t in together if t.response.source == "regular"],
-            [t for t in together if t.response.source == "exploration"],
+            [t for t in gathered if t.response.source == "regular"],
+            [t for t in gathered if t.response.source == "exploration"],
         )
 
     def _exploration(self, prompt: EncodedPrompt, judged: Sequence[Trajectory]) -> Request | None:
-        """More and hotter responses where every regular one failed; they join the same pool."""
-        explored = judged[0].response.source == "exploration"
-        if not self.exploration.enabled or explored or not is_difficult([t.reward.accuracy for t in judged]):
+        """The request for exploration responses if every regular one failed; sampled in the same batch."""
+        is_exploration = judged[0].response.source == "exploration"
+        if is_exploration or not self.exploration.enabled:
+            return None
+        if not is_difficult([t.reward.accuracy for t in judged]):
             return None
         return Request(
             prompt,
@@ -156,12 +158,12 @@ class Collector:
 
 
 def _ordered(trajectories: Sequence[Trajectory], problem_ids: Sequence[str]) -> list[Trajectory]:
-    place = {problem_id: index for index, problem_id in enumerate(problem_ids)}
-    return sorted(trajectories, key=lambda t: (place[t.response.problem_id], t.response.index))
+    position = {problem_id: index for index, problem_id in enumerate(problem_ids)}
+    return sorted(trajectories, key=lambda t: (position[t.response.problem_id], t.response.index))
 
 
 def _explored_share(trajectories: Sequence[Trajectory]) -> float:
-    """Exploration's part of the decoded tokens."""
+    """Exploration's share of the sampled tokens."""
     tokens = {"regular": 0, "exploration": 0}
     for trajectory in trajectories:
         tokens[trajectory.response.source] += len(trajectory.response.tokens)

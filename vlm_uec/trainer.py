@@ -1,4 +1,4 @@
-"""UEC-RL (arXiv 2604.14646), one step at a time, in the order of the paper's algorithm box.
+"""One step of UEC-RL (arXiv 2604.14646), in the order of the paper's algorithm box.
 
 Differences from the reference code: each difficult prompt is explored once; steps without difficult
 prompts, without retained trajectories or with an empty buffer are normal; pending and replay buffers
@@ -33,7 +33,7 @@ from vlm_uec.zero.engine import ZeroPolicy
 
 @dataclass(frozen=True)
 class Retained:
-    """What selective retention left of a step."""
+    """The trajectories that selective retention kept of a step, and their counts."""
 
     trajectories: tuple[Trajectory, ...]  # by problem, then response index
     regular: int
@@ -43,7 +43,7 @@ class Retained:
 
 @dataclass(frozen=True)
 class Update:
-    """The trajectories that a step trained on, and its optimizer steps; empty where it did not."""
+    """The trajectories that a step trained on and the statistics of its optimizer steps; may be empty."""
 
     trajectories: tuple[Trajectory, ...] = ()
     stats: tuple[UpdateStats, ...] = ()
@@ -51,7 +51,7 @@ class Update:
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """Everything a step did."""
+    """The rollouts, retention, update and replay of a step."""
 
     experience: Experience
     retained: Retained
@@ -60,7 +60,7 @@ class StepOutcome:
 
 
 class Trainer:
-    """The loop's state between steps: queue, replay buffer, skipped updates; weights are the policy's."""
+    """Runs steps and holds the state between them: queue, replay buffer and the count of skipped updates."""
 
     def __init__(
         self,
@@ -83,19 +83,19 @@ class Trainer:
         self.restore(TrainState())
 
     def restore(self, state: TrainState) -> None:
-        """Goes on where a checkpoint stopped."""
+        """Restores the state of a checkpoint."""
         stabilizer = self.config.stabilizer
         self.pending = PendingQueue(state.pending)
         capacity = round(stabilizer.capacity * self.config.unit)
         replay = state.replay
         if self.config.loss.kl_coef == 0:
-            # Of a run that had a reference until now: all have its log-probs, or none.
+            # The run had a reference before: mini-batches must not mix items with and without its log-probs.
             replay = tuple(replace(item, reference_logprobs=None) for item in replay)
         self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, replay)
         self.guard = UpdateGuard(self.config.guard.bad_updates, state.bad_updates)
 
     def state(self, step: int, metrics: Mapping[str, float | None], *, finished: bool) -> TrainState:
-        """What a checkpoint after `step` must hold besides the weights."""
+        """The state to save in a checkpoint after `step`, besides the weights."""
         pending, replay = self.pending.items(), self.replay.items()
         return TrainState(step, pending, replay, metrics, finished, self.guard.in_a_row)
 

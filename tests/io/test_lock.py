@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.errors import UserError
-from vlm_uec.io.lock import hold
+from vlm_uec.io.lock import acquire_lock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from vlm_uec.io.lock import hold
-held = hold(Path(sys.argv[1]), "")
+from vlm_uec.io.lock import acquire_lock
+held = acquire_lock(Path(sys.argv[1]), "")
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -28,6 +28,6 @@ def test_a_folder_is_held_until_its_holder_dies(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
         with pytest.raises(UserError, match="taken"):
-            hold(lock, "taken")
+            acquire_lock(lock, "taken")
         holder.kill()
-    hold(lock, "taken").close()
+    acquire_lock(lock, "taken").close()

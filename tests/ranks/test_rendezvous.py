@@ -21,12 +21,12 @@ def test_a_process_started_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) 
     assert (meeting.rank, meeting.ranks) == (0, 1)
 
 
-def test_an_environment_of_a_rank_in_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(name, "0")
     monkeypatch.setenv("RANK", "0")
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with pytest.raises(UserError, match="RANK is set and WORLD_SIZE not"):
+    with pytest.raises(UserError, match="RANK is set but WORLD_SIZE is not"):
         rendezvous(5)
 
 
@@ -52,7 +52,7 @@ def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
         other.kill()
 
 
-def test_a_rank_that_does_not_come_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_rank_is_an_error_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     for name, value in alone.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Signals: the first asks, repeats are one with it, a later one ends at once."""
+"""Signals: the first requests a stop, repeats count as the same, a later one ends the process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from tests.support.fakes import on_ranks
 from vlm_uec.errors import Stopped
 from vlm_uec.ranks import signals as stopping
-from vlm_uec.ranks.signals import StopRequest, listening
+from vlm_uec.ranks.signals import StopRequest, handle_signals
 
 
 class Process:
-    """A rank's clock and its end."""
+    """A rank with a controlled clock; records its exit codes."""
 
     def __init__(self) -> None:
         self.now, self.codes = 100.0, list[int]()
@@ -25,11 +25,11 @@ class Process:
 
     def gets(self, signum: int, after: float = 0) -> list[int]:
         self.now += after
-        self.request.ask(signum)
+        self.request.on_signal(signum)
         return self.codes
 
 
-def test_the_first_signal_only_asks() -> None:
+def test_the_first_signal_requests_a_stop() -> None:
     process = Process()
     process.request.check()
     assert process.gets(signal.SIGTERM) == []
@@ -52,22 +52,22 @@ def test_a_later_one_ends_at_once(signum: int, code: int) -> None:
     assert process.gets(signum, after=5.1) == [code]
 
 
-def test_what_another_rank_was_asked_is_no_first_signal_of_ones_own() -> None:
+def test_a_received_request_does_not_count_as_the_first_signal() -> None:
     """A scheduler may signal machine after machine: this rank's first is no second."""
     process = Process()
-    process.request.hear(signal.SIGTERM)
+    process.request.receive(signal.SIGTERM)
     assert process.gets(signal.SIGTERM, after=30) == []
     assert process.gets(signal.SIGTERM, after=1) == []
     assert process.gets(signal.SIGTERM, after=30) == [143]
 
 
-def test_all_ranks_stop_where_one_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ranks_stop_if_one_has_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(rank: int) -> int:
         request = StopRequest()
         if rank == 1:
-            request.hear(signal.SIGINT)
+            request.receive(signal.SIGINT)
         try:
-            request.check_together()
+            request.check_all_ranks()
         except Stopped as stop:
             return stop.exit_code
         return 0
@@ -75,16 +75,16 @@ def test_all_ranks_stop_where_one_was_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert on_ranks(monkeypatch, 3, work, stopping) == [130, 130, 130]
 
 
-def test_nobody_stops_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_rank_stops_without_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(rank: int) -> None:
-        StopRequest().check_together()
+        StopRequest().check_all_ranks()
 
     assert on_ranks(monkeypatch, 2, work, stopping) == [None, None]
 
 
-def test_handlers_come_back_where_no_signal_came() -> None:
+def test_handlers_are_restored_without_a_signal() -> None:
     before = [signal.getsignal(number) for number in stopping.SIGNALS]
-    with listening(StopRequest()):
+    with handle_signals(StopRequest()):
         assert [signal.getsignal(number) for number in stopping.SIGNALS] != before
     assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
     assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
@@ -92,10 +92,10 @@ def test_handlers_come_back_where_no_signal_came() -> None:
 
 ENDING = """
 import atexit, sys, time
-from vlm_uec.ranks.signals import StopRequest, listening
+from vlm_uec.ranks.signals import StopRequest, handle_signals
 
 request = StopRequest()
-with listening(request):
+with handle_signals(request):
     print("ready", flush=True)
     while request.signum is None:
         time.sleep(0.01)
@@ -117,10 +117,10 @@ def test_a_repeat_while_the_interpreter_closes_changes_no_exit_code(signum: sign
 
 DEAF = """
 import ctypes, sys
-from vlm_uec.ranks.signals import StopRequest, listening
+from vlm_uec.ranks.signals import StopRequest, handle_signals
 import vlm_uec.ranks.signals
 vlm_uec.ranks.signals.REPEAT_S = 0.5
-with listening(StopRequest()):
+with handle_signals(StopRequest()):
     print("ready", flush=True)
     # A wait in C, as for a collective: interrupted by a signal it goes on, and no Python handler runs.
     libc = ctypes.CDLL(None)

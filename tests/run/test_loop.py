@@ -41,7 +41,7 @@ class Scene:
 
     def enters(self, what: str) -> None:
         if what == self.stops_in:
-            self.request.hear(SIGTERM)
+            self.request.receive(SIGTERM)
         if what.startswith(("rollout", "validation")):
             self.request.check()  # as the progress of either does
         self.did.append(what)
@@ -109,8 +109,8 @@ def _parts(
     )
 
 
-def _execute(parts: SimpleNamespace) -> int | None:
-    return loop.execute(cast(Components, parts))
+def _run_training(parts: SimpleNamespace) -> int | None:
+    return loop.run_training(cast(Components, parts))
 
 
 WHOLE = [
@@ -132,7 +132,7 @@ WHOLE = [
 
 def test_a_run_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    assert _execute(_parts(scene, monkeypatch)) is None
+    assert _run_training(_parts(scene, monkeypatch)) is None
     assert scene.did == WHOLE
     assert [(state.step, state.finished) for state in scene.saved] == [(3, True)]
 
@@ -143,7 +143,7 @@ def test_a_bound_of_sampled_tokens_ends_a_run_as_its_last_step_does(
 ) -> None:
     """A step samples 100: the one that reaches the bound is validated, saved and exported."""
     scene = Scene()
-    assert _execute(_parts(scene, monkeypatch, None, f"train.max_response_tokens={bound}")) is None
+    assert _run_training(_parts(scene, monkeypatch, None, f"train.max_response_tokens={bound}")) is None
     assert [state.metrics["response_tokens/total"] for state in scene.saved] == [100 * last]
     assert f"validation {last}" in scene.did
     assert scene.did[-2:] == ["export", "report"]
@@ -152,7 +152,7 @@ def test_a_bound_of_sampled_tokens_ends_a_run_as_its_last_step_does(
 def test_sampled_tokens_count_on_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     state = TrainState(1, metrics={"response_tokens/total": 100})
     scene = Scene()
-    assert _execute(_parts(scene, monkeypatch, state, "train.max_response_tokens=200")) is None
+    assert _run_training(_parts(scene, monkeypatch, state, "train.max_response_tokens=200")) is None
     assert [(one.step, one.metrics["response_tokens/total"]) for one in scene.saved] == [(2, 200)]
 
 
@@ -172,12 +172,12 @@ def test_a_stop_leaves_what_the_resumed_run_needs_to_do_all_the_rest(
 ) -> None:
     """Together the two do what one left in peace does, once each: no line twice, no validation left out."""
     stopped = Scene(stops_in=stops_in)
-    assert _execute(_parts(stopped, monkeypatch)) == SIGTERM
+    assert _run_training(_parts(stopped, monkeypatch)) == SIGTERM
     state = stopped.saved[-1]
     assert (state.step, state.finished) == (step, finished)
     assert "eval/pass@1" not in state.metrics or finished
     resumed = Scene()
-    assert _execute(_parts(resumed, monkeypatch, state)) is None
+    assert _run_training(_parts(resumed, monkeypatch, state)) is None
     assert stopped.did + resumed.did == WHOLE
 
 
@@ -185,14 +185,14 @@ def test_what_is_saved_already_is_not_saved_again(monkeypatch: pytest.MonkeyPatc
     """A stop in the first rollout after a resume: the checkpoint that it came from says it all."""
     scene = Scene(stops_in="rollout 3")
     state = TrainState(2, metrics={"reward": 2})
-    assert _execute(_parts(scene, monkeypatch, state)) == SIGTERM
+    assert _run_training(_parts(scene, monkeypatch, state)) == SIGTERM
     assert scene.saved == []
 
 
 def test_a_stop_while_the_model_was_loaded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    scene.request.hear(SIGTERM)
-    assert _execute(_parts(scene, monkeypatch)) == SIGTERM
+    scene.request.receive(SIGTERM)
+    assert _run_training(_parts(scene, monkeypatch)) == SIGTERM
     assert (scene.did, scene.saved) == ([], [])
 
 
@@ -210,16 +210,16 @@ def test_a_stop_after_the_last_step_leaves_the_export_to_the_next_start(
         def metrics(step: int, values: Any) -> None:
             write(step, values)
             if step == STEPS:
-                stopped.request.hear(SIGTERM)
+                stopped.request.receive(SIGTERM)
 
         made.metrics = metrics
         return made
 
     monkeypatch.setattr(loop, "Recorder", recorder)
-    assert _execute(parts) == SIGTERM
+    assert _run_training(parts) == SIGTERM
     assert "export" not in stopped.did
     resumed = Scene()
-    assert _execute(_parts(resumed, monkeypatch, stopped.saved[-1])) is None
+    assert _run_training(_parts(resumed, monkeypatch, stopped.saved[-1])) is None
     assert stopped.did + resumed.did == WHOLE
 
 
@@ -232,7 +232,7 @@ def test_a_fault_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 
     parts.trainer = SimpleNamespace(step=fails)
     with pytest.raises(RuntimeError, match="a fault"):
-        _execute(parts)
+        _run_training(parts)
     assert scene.saved == []
 
 
@@ -240,7 +240,7 @@ def test_a_sampler_of_its_own_is_there_for_the_rollouts_alone(monkeypatch: pytes
     scene = Scene()
     parts = _parts(scene, monkeypatch)
     parts.host = _host(scene)
-    _execute(parts)
+    _run_training(parts)
     assert scene.did[:2] == ["sampler opens", "rollout 1"]
     assert scene.did[-3:] == ["sampler closes", "export", "report"]
 
@@ -249,7 +249,7 @@ def test_a_run_that_is_finished_starts_no_sampler(monkeypatch: pytest.MonkeyPatc
     scene = Scene()
     parts = _parts(scene, monkeypatch, TrainState(step=STEPS))
     parts.host = _host(scene)
-    _execute(parts)
+    _run_training(parts)
     assert "sampler opens" not in scene.did
 
 
@@ -258,7 +258,7 @@ def test_a_stop_while_the_sampler_starts_leaves_nothing(monkeypatch: pytest.Monk
     parts = _parts(scene, monkeypatch)
     opens = lambda run_dir, on_wait: scene.enters("rollout: the sampler starts")  # noqa: E731
     parts.host = SimpleNamespace(open=opens)
-    assert _execute(parts) == SIGTERM
+    assert _run_training(parts) == SIGTERM
     assert (scene.did, scene.saved) == ([], [])
 
 

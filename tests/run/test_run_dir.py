@@ -12,8 +12,8 @@ from tests.checkpoint.test_store import _save
 from tests.support.fakes import make_config
 from vlm_uec.config import dump_config
 from vlm_uec.errors import UserError
-from vlm_uec.run import run_dir as entry_module
-from vlm_uec.run.run_dir import check_shared, claim, enter
+from vlm_uec.run import run_dir as run_dir_module
+from vlm_uec.run.run_dir import check_shared, claim, open_run_dir
 
 CLAIM = (
     "import sys; from pathlib import Path; from vlm_uec.run.run_dir import claim; claim(Path(sys.argv[1]))"
@@ -29,32 +29,32 @@ def _checkpoint(run_dir: Path, step: int) -> Path:
 def test_a_fresh_run_has_nothing_to_go_on_from_and_makes_no_folder_yet(tmp_path: Path) -> None:
     for resume in ("never", "auto"):
         run_dir = tmp_path / resume
-        entry = enter(make_config(f"train.run_dir={run_dir}", f"resume={resume}"))
-        assert (entry.checkpoint, entry.own, entry.trained, entry.changed) == (None, False, 0, ())
+        start = open_run_dir(make_config(f"train.run_dir={run_dir}", f"resume={resume}"))
+        assert (start.checkpoint, start.own, start.trained, start.changed_settings) == (None, False, 0, ())
         assert not run_dir.exists()
 
 
 def test_a_run_goes_on_from_its_newest_checkpoint(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
     newest = _checkpoint(tmp_path, 20)
-    entry = enter(make_config(f"train.run_dir={tmp_path}", "resume=auto", "optim.lr=1e-5"))
-    assert (entry.checkpoint, entry.own, entry.saved_by, entry.trained) == (newest, True, 1, 20)
-    assert entry.changed == ("optim.lr 0.0003 -> 1e-05",)
+    start = open_run_dir(make_config(f"train.run_dir={tmp_path}", "resume=auto", "optim.lr=1e-5"))
+    assert (start.checkpoint, start.own, start.saved_by, start.trained) == (newest, True, 1, 20)
+    assert start.changed_settings == ("optim.lr 0.0003 -> 1e-05",)
 
 
 def test_a_run_may_go_back(tmp_path: Path) -> None:
     """Nothing is changed before the checkpoint was found whole."""
     earlier = _checkpoint(tmp_path, 10)
     _checkpoint(tmp_path, 20)
-    entry = enter(make_config(f"train.run_dir={tmp_path}", f"resume={earlier}"))
-    assert (entry.checkpoint, entry.own) == (earlier, True)
+    start = open_run_dir(make_config(f"train.run_dir={tmp_path}", f"resume={earlier}"))
+    assert (start.checkpoint, start.own) == (earlier, True)
     assert (tmp_path / "checkpoints" / "latest").read_text(encoding="utf-8") == "step_000020\n"
 
 
 def test_another_runs_checkpoint_is_not_this_ones_newest(tmp_path: Path) -> None:
     other = _checkpoint(tmp_path / "other", 10)
-    entry = enter(make_config(f"train.run_dir={tmp_path / 'mine'}", f"resume={other}"))
-    assert (entry.checkpoint, entry.own) == (other, False)
+    start = open_run_dir(make_config(f"train.run_dir={tmp_path / 'mine'}", f"resume={other}"))
+    assert (start.checkpoint, start.own) == (other, False)
     assert not (tmp_path / "mine").exists()
 
 
@@ -62,7 +62,7 @@ def test_what_a_dead_run_left_half_done_is_taken_away(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
     for name in (".writing-step_000020", ".writing-scratch", ".old-step_000005"):
         (tmp_path / "checkpoints" / name / "zero").mkdir(parents=True)
-    enter(make_config(f"train.run_dir={tmp_path}", "resume=auto"))
+    open_run_dir(make_config(f"train.run_dir={tmp_path}", "resume=auto"))
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["latest", "step_000010"]
 
 
@@ -72,14 +72,17 @@ def test_a_directory_is_one_runs_at_a_time(tmp_path: Path) -> None:
         [sys.executable, "-c", CLAIM, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert other.returncode != 0
-    assert f"UserError: train.run_dir {tmp_path}: a run is going on in it; choose another" in other.stderr
+    assert (
+        f"UserError: train.run_dir {tmp_path}: another run is using it; choose another directory"
+        in other.stderr
+    )
 
 
 def test_a_rank_that_does_not_see_the_directory_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a disk of its own: it may even have a lock of an earlier run there."""
-    monkeypatch.setattr(entry_module, "SEEN_WITHIN_S", 0.3)
+    monkeypatch.setattr(run_dir_module, "VISIBLE_WITHIN_S", 0.3)
     token = claim(tmp_path / "shared")
     check_shared(tmp_path / "shared", token)
     (tmp_path / "local").mkdir()
@@ -93,4 +96,4 @@ def test_a_rank_that_does_not_see_the_directory_is_told(
 def test_settings_that_do_not_fit_are_told_before_any_model_is_loaded(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
     with pytest.raises(UserError, match=r"train\.seed"):
-        enter(make_config(f"train.run_dir={tmp_path}", "resume=auto", "train.seed=2"))
+        open_run_dir(make_config(f"train.run_dir={tmp_path}", "resume=auto", "train.seed=2"))

@@ -216,7 +216,7 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
         cast(Any, learner),
         schedule,
         PhaseTimer(),
-        announce=display.doing,
+        announce=display.start_phase,
         report=display.line,
         on_progress=display.progress,
     )

@@ -15,7 +15,7 @@ from vlm_uec.config import load_config
 from vlm_uec.ranks.rendezvous import rendezvous
 from vlm_uec.ranks.signals import StopRequest
 from vlm_uec.run.components import build_components
-from vlm_uec.run.loop import execute
+from vlm_uec.run.loop import run_training
 from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     start_distributed(rendezvous())
     for settings in runs.values():
         config = load_config("configs/tiny_cpu.yaml", settings)
-        execute(build_components(config, StopRequest()))
+        run_training(build_components(config, StopRequest()))
     stop_distributed()
 
 

@@ -27,9 +27,7 @@ def test_collapse_is_told_once_when_the_mean_of_the_last_falls_below() -> None:
     """The first two: mean 1. At step 5 (0.3 + 0.2) / 2 = 0.25; at 6 (0.2 + 0.1) / 2 = 0.15."""
     lines = _lines([1.2, 0.8, 0.5, 0.3, 0.2, 0.1, 0.1])
     assert list(lines) == [6]
-    assert lines[6].startswith(
-        "ALARM: entropy collapse: 0.15 of what it was at the start, outside of 0.2 to 3"
-    )
+    assert lines[6].startswith("ALARM: entropy collapse: 0.15 of its initial value, outside of 0.2 to 3")
 
 
 def test_explosion_and_its_end() -> None:

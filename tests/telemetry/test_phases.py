@@ -37,7 +37,9 @@ def test_no_time_has_no_shares() -> None:
 
 def test_the_last_line_names_the_largest_phase_and_its_knob() -> None:
     line = advice(TIMES)
-    assert line.startswith("time: update 60%, rollout 30%, other 10% of 10 s. Most is update: ")
+    assert line.startswith(
+        "time: update 60%, rollout 30%, other 10% of 10 s. To shorten update, the largest: "
+    )
     assert "optim.microbatch_tokens" in line
 
 

@@ -15,6 +15,7 @@ from tensorboard.summary.writer import event_file_writer
 
 from tests.support.fakes import make_config
 from vlm_uec.checkpoint.state import TrainState
+from vlm_uec.cli import configure_logging
 from vlm_uec.errors import UserError
 from vlm_uec.preflight import preflight
 from vlm_uec.run.recorder import Recorder
@@ -39,6 +40,7 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> Any:
 def recorder(
     run_dir: Path, state: TrainState | None = None, *trackers: str, resume: bool = False
 ) -> Recorder:
+    configure_logging()
     run_dir.mkdir(exist_ok=True)
     config = make_config(f"train.run_dir={run_dir}", f"train.trackers=[{', '.join(trackers)}]")
     return Recorder(config, state or TrainState(), fresh=not resume)
@@ -91,7 +93,7 @@ def test_what_the_user_has_set_goes_first(
     assert "wandb: offline" in capfd.readouterr().err
 
 
-def test_a_run_that_goes_on_is_the_same_run_of_wandb_and_another_directory_is_not(
+def test_a_resumed_run_continues_its_wandb_run_and_another_directory_starts_one(
     tmp_path: Path, wandb: Any
 ) -> None:
     recorder(tmp_path / "run", None, "wandb").metrics(1, VALUES)
@@ -103,7 +105,7 @@ def test_a_run_that_goes_on_is_the_same_run_of_wandb_and_another_directory_is_no
     assert [row["step"] for run in wandb.runs for row in run.logged] == [1, 2]
 
 
-def test_an_id_that_is_none_is_replaced(tmp_path: Path, wandb: Any) -> None:
+def test_an_invalid_id_is_replaced(tmp_path: Path, wandb: Any) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "wandb_id").write_text("../../x\n")
     recorder(tmp_path / "run", None, "wandb")
@@ -111,10 +113,10 @@ def test_an_id_that_is_none_is_replaced(tmp_path: Path, wandb: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "told"), [("init", "cannot start"), ("log", "cannot log"), ("finish", "cannot finish")]
+    ("function", "message"), [("init", "cannot start"), ("log", "cannot log"), ("finish", "cannot finish")]
 )
-def test_a_wandb_that_fails_is_told_in_one_line_and_the_run_goes_on(
-    tmp_path: Path, wandb: Any, capfd: pytest.CaptureFixture[str], function: str, told: str
+def test_an_error_of_wandb_is_logged_once_and_training_continues(
+    tmp_path: Path, wandb: Any, capfd: pytest.CaptureFixture[str], function: str, message: str
 ) -> None:
     wandb.failing = function
     run = recorder(tmp_path / "run", None, "wandb")
@@ -122,8 +124,8 @@ def test_a_wandb_that_fails_is_told_in_one_line_and_the_run_goes_on(
     run.metrics(2, VALUES)
     run.finish()
     assert [row["step"] for row in lines_of(tmp_path / "run")] == [1, 2]
-    (line,) = [line for line in capfd.readouterr().err.splitlines() if "goes on without" in line]
-    assert f"wandb: {told} (ConnectionError: {function}: no network \\x1b[31m)" in line
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "continues without" in line]
+    assert f"wandb: {message} (ConnectionError: {function}: no network \\x1b[31m)" in line
 
 
 @pytest.mark.parametrize("leftover", [False, True])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import make_trajectory
 from vlm_uec.errors import RunFailed, UserError
-from vlm_uec.run.budget import remember_budget, remembered_budget
+from vlm_uec.run.budget import load_budget, save_budget
 from vlm_uec.types import Response, Reward, Trajectory
 from vlm_uec.update import microbatches
 from vlm_uec.update.microbatches import MicroBatch, PassBudget, RowPlan, filler_of, plan_minibatch, plan_rows
@@ -191,14 +191,14 @@ def test_other_ranks_wait_inside_the_pass_so_a_new_start_is_needed(monkeypatch: 
 
 
 def test_the_next_start_begins_with_what_fitted(tmp_path: Path) -> None:
-    assert remembered_budget(tmp_path, 8192) == 8192
-    remember_budget(tmp_path, 4096, "rank 1")
-    assert remembered_budget(tmp_path, 8192) == 4096
-    assert remembered_budget(tmp_path, 1024) == 1024
+    assert load_budget(tmp_path, 8192) == 8192
+    save_budget(tmp_path, 4096, "rank 1")
+    assert load_budget(tmp_path, 8192) == 4096
+    assert load_budget(tmp_path, 1024) == 1024
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"positions": "many"}', "[" * 100_000])
 def test_a_damaged_budget_file_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "microbatch_tokens.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"microbatch_tokens\.json: cannot be read.*remove it"):
-        remembered_budget(tmp_path, 8192)
+        load_budget(tmp_path, 8192)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.errors import UserError
-from vlm_uec.ranks.collectives import gather_objects, rank, ranks_here
+from vlm_uec.ranks.collectives import gather_objects, local_ranks, rank
 from vlm_uec.types import EncodedPrompt, Problem
 
 
@@ -31,7 +31,7 @@ def prepare_prompts(problems: Sequence[Problem], encoder: PromptEncoder) -> Prom
     Every machine measures all of them, so that each caches every resized picture. Raises `UserError` when
     nothing is left.
     """
-    here = ranks_here()
+    here = local_ranks()
     mine = problems[here.index(rank()) :: len(here)]
     tokens: dict[str, int] = {}
     rejected: Counter[str] = Counter()

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from vlm_uec.errors import UserError
 
 
-def hold(path: Path, refusal: str) -> BinaryIO:
+def acquire_lock(path: Path, refusal: str) -> BinaryIO:
     """Locks an existing file until the returned file is closed or the process ends.
 
     Raises `UserError` with `refusal` where another process holds it.

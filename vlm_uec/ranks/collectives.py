@@ -1,4 +1,4 @@
-"""Collectives over plain objects; each is the identity when there is one process."""
+"""Collectives over Python objects; with one process each is the identity."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def barrier() -> None:
 
 
 def gather_objects(value: T) -> list[T]:
-    """Every rank's value, in rank order, on every rank. Values come from our own ranks only."""
+    """Every rank's value, in rank order, on every rank. Pickled, so for values of this run's ranks only."""
     if world_size() == 1:
         return [value]
     values: list[T | None] = [None] * world_size()
@@ -37,32 +37,32 @@ def gather_objects(value: T) -> list[T]:
     return values  # type: ignore[return-value]
 
 
-def ranks_here() -> list[int]:
+def local_ranks() -> list[int]:
     """The ranks on this rank's machine; every rank calls it."""
     names = gather_objects(socket.gethostname())
     return [number for number, name in enumerate(names) if name == names[rank()]]
 
 
 def gather_lists(work: Callable[[], Sequence[T]]) -> list[T]:
-    """What `work` gives on every rank, concatenated in rank order, on every rank.
+    """The lists that `work` returns on all ranks, concatenated in rank order, on every rank.
 
-    An error on one rank is raised on all, so that none waits for it or falls over its absence.
+    An error on one rank is raised on all, so that no rank waits for it.
     """
-    return list(chain.from_iterable(_agreed(work)))
+    return list(chain.from_iterable(_run_on_all(work)))
 
 
 def on_first_rank(work: Callable[[], None]) -> None:
-    """Rank 0 does it, and its error is raised on all; every rank calls it."""
+    """Calls `work` on rank 0 and raises its error on all ranks; every rank calls this."""
     on_all_ranks(lambda: work() if rank() == 0 else None)
 
 
 def on_all_ranks(work: Callable[[], None]) -> None:
-    """Every rank does it, and goes on when all have; an error on one is raised on all."""
-    _agreed(work)
+    """Calls `work` on every rank and returns when all have finished; one rank's error is raised on all."""
+    _run_on_all(work)
 
 
-def _agreed(work: Callable[[], T]) -> list[T]:
-    """What `work` gave on every rank. Where it raised on one, all know why before any of them ends."""
+def _run_on_all(work: Callable[[], T]) -> list[T]:
+    """The results of `work` on all ranks. An error is gathered from all ranks before any of them raises."""
     value: T | None = None
     own: Exception | None = None
     try:
@@ -71,22 +71,22 @@ def _agreed(work: Callable[[], T]) -> list[T]:
         own = out_of_memory_failure(rank(), error)
     except Exception as error:
         own = error
-    outcomes = gather_objects((value, None if own is None else _told(own)))
-    faults = {number: fault for number, (_, fault) in enumerate(outcomes) if fault is not None}
-    for fault in faults.values():
-        if isinstance(fault, RunEnd) and not isinstance(fault, Stopped):
-            raise fault from own
+    outcomes = gather_objects((value, None if own is None else _portable(own)))
+    errors = {number: error for number, (_, error) in enumerate(outcomes) if error is not None}
+    for error in errors.values():
+        if isinstance(error, RunEnd) and not isinstance(error, Stopped):
+            raise error from own
     if own is not None and not isinstance(own, Stopped):
         raise own
-    for number, fault in faults.items():
-        if isinstance(fault, str):
-            raise RunFailed(f"rank {number} failed: {fault}")
-    for fault in faults.values():
-        if isinstance(fault, Stopped):
-            raise fault
+    for number, error in errors.items():
+        if isinstance(error, str):
+            raise RunFailed(f"rank {number} failed: {error}")
+    for error in errors.values():
+        if isinstance(error, Stopped):
+            raise error
     return [value for value, _ in outcomes]  # type: ignore[misc]
 
 
-def _told(error: Exception) -> RunEnd | str:
-    """The error as other ranks can take it: only our own are sure to survive the way."""
+def _portable(error: Exception) -> RunEnd | str:
+    """The error in a form that other ranks can unpickle: foreign exception types may not survive it."""
     return error if isinstance(error, RunEnd) else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Where a rank's words go: rank 0's to the console, every other's to a file of its own."""
+"""Output of ranks: rank 0 prints to the console, every other rank to its log file."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from vlm_uec.io.disk_space import writing_to
 from vlm_uec.ranks.collectives import rank
 
 
-def log_of(run_dir: Path, rank: int) -> Path:
+def log_path(run_dir: Path, rank: int) -> Path:
     return run_dir / "logs" / f"rank_{rank}.log"
 
 
 @contextmanager
-def own_log(run_dir: Path) -> Iterator[TextIO | None]:
-    """While it lasts, this rank and its libraries print into the file that is yielded; rank 0 as before.
+def rank_log(run_dir: Path) -> Iterator[TextIO | None]:
+    """Redirects the output of this rank and its libraries to the yielded file; None on rank 0.
 
-    `sys.__stderr__` stays the console, for what must be seen at once. An error that ends the block is told in
-    the file as well.
+    `sys.__stderr__` stays the console, for records of the package's loggers. The traceback of an error that
+    leaves the block is written to the file as well.
     """
     if rank() == 0:
         yield None
         return
-    path = log_of(run_dir, rank())
+    path = log_path(run_dir, rank())
     with writing_to(run_dir, "train.run_dir"):
         path.parent.mkdir(exist_ok=True)
         log = path.open("a", encoding="utf-8", buffering=1)
-    with log, _descriptors_to(log):
+    with log, _redirected(log):
         try:
             yield log
         except BaseException:
@@ -41,23 +41,23 @@ def own_log(run_dir: Path) -> Iterator[TextIO | None]:
 
 
 @contextmanager
-def _descriptors_to(log: TextIO) -> Iterator[None]:
-    """Descriptors 1 and 2 themselves: libraries in C write there."""
+def _redirected(log: TextIO) -> Iterator[None]:
+    """Redirects file descriptors 1 and 2, because C libraries write to them directly."""
     out, errors = os.dup(1), os.dup(2)
     process_stderr = sys.__stderr__
     with os.fdopen(errors, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False) as console:
-        _redirect(log.fileno(), log.fileno())
+        _set_descriptors(log.fileno(), log.fileno())
         sys.__stderr__ = console  # type: ignore[misc]
         try:
             yield
         finally:
             sys.__stderr__ = process_stderr  # type: ignore[misc]
-            _redirect(out, errors)
+            _set_descriptors(out, errors)
             os.close(out)
             os.close(errors)
 
 
-def _redirect(out: int, errors: int) -> None:
+def _set_descriptors(out: int, errors: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(out, 1)

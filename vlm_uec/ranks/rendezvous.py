@@ -1,4 +1,4 @@
-"""Where a run's ranks find each other: a key-value store that all of them reach, before anything else."""
+"""Start-up rendezvous: connects a run's ranks over a key-value store before any of them does work."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch.distributed as dist
 
 from vlm_uec.errors import RunFailed, UserError
 
-START_S = 600.0
-_ALONE = {
+START_TIMEOUT_S = 600.0
+_SINGLE_RANK = {
     "RANK": "0",
     "LOCAL_RANK": "0",
     "WORLD_SIZE": "1",
@@ -23,24 +23,25 @@ _ALONE = {
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """This rank among the others."""
+    """This rank, the number of ranks, and the store that all of them reach."""
 
-    store: Any  # torch.distributed.Store, whose `clone` its types do not know
+    store: Any  # torch.distributed.Store; its type stubs lack `clone`
     rank: int
     ranks: int
 
 
-def rendezvous(timeout_s: float = START_S) -> Rendezvous:
-    """Waits for all ranks that the launcher's environment speaks of; a process started alone is one of one.
+def rendezvous(timeout_s: float = START_TIMEOUT_S) -> Rendezvous:
+    """Waits for all ranks of the launcher's environment; without a launcher, the process is the only rank.
 
-    Raises `RunFailed` where they are not there after `timeout_s` seconds, `UserError` where that environment
-    speaks of one in part.
+    Raises `RunFailed` if they are not connected after `timeout_s` seconds, `UserError` if the environment is
+    incomplete.
     """
     if "RANK" not in os.environ:
-        os.environ.update(_ALONE)
-    if lacking := sorted(_ALONE.keys() - os.environ.keys()):
+        os.environ.update(_SINGLE_RANK)
+    if missing := sorted(_SINGLE_RANK.keys() - os.environ.keys()):
         raise UserError(
-            f"RANK is set and {', '.join(lacking)} not: unset it, or start with deepspeed, which sets all"
+            f"RANK is set but {', '.join(missing)} is not: unset RANK, or use the deepspeed launcher, "
+            "which sets all"
         )
     ranks = os.environ["WORLD_SIZE"]
     try:

@@ -1,12 +1,13 @@
-"""SIGTERM and SIGINT as a wish to stop, which the run grants at its next safe point.
+"""SIGTERM and SIGINT as requests to stop, which the run follows at its next safe point.
 
-The first signal asks, on whatever rank it arrives: ranks tell each other. Repeats within `REPEAT_S` count
-as the same one, because a signal to a process group reaches a rank twice, from the sender and from the
-launcher. A later one ends the process at once.
+The first signal requests a stop, on whichever rank it arrives: ranks pass requests on to each other. Repeats
+within `REPEAT_S` count as the same request, because a signal to a process group reaches a rank twice, from
+the sender and from the launcher. A later one ends the process at once.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -16,71 +17,72 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from vlm_uec.cli import log_stderr
 from vlm_uec.errors import Stopped
 from vlm_uec.ranks.collectives import gather_objects
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REPEAT_S = 5.0
 
+log = logging.getLogger(__name__)
+
 
 class StopRequest:
-    """Whether somebody asked this run to stop."""
+    """Whether a signal requested this run to stop."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, leave: Callable[[int], object] = os._exit
     ) -> None:
-        """`clock`: seconds, never running backwards; `leave`: ends the process with an exit code."""
+        """`clock`: monotonic seconds; `leave`: ends the process with an exit code."""
         self._clock, self._leave = clock, leave
         self._since: float | None = None  # of this rank's own first signal
         self.signum: int | None = None
 
-    def ask(self, signum: int) -> None:
-        """Takes a signal that was sent to this rank; the second one, later than `REPEAT_S`, ends it."""
+    def on_signal(self, signum: int) -> None:
+        """Handles a signal sent to this rank; a second one, later than `REPEAT_S`, ends the process."""
         now = self._clock()
         if self._since is None:
             self._since = now
             if self.signum is None:
                 self.signum = signum
-            self._say(f"{_name(signum)}: stopping at the next safe point; once more ends at once")
+            self._log(f"{_name(signum)}: stopping at the next safe point; a second signal ends at once")
         elif now - self._since > REPEAT_S:
-            self._say(f"{_name(signum)} once more: ending at once")
+            self._log(f"second {_name(signum)}: ending at once")
             self._leave(128 + signum)
 
-    def hear(self, signum: int) -> None:
-        """Takes another rank's request; it is no second signal."""
+    def receive(self, signum: int) -> None:
+        """Takes over another rank's request; it does not count as this rank's first signal."""
         if self.signum is None:
             self.signum = signum
 
     def check(self) -> None:
-        """Raises `Stopped` where this rank knows of a request."""
+        """Raises `Stopped` where this rank has a request."""
         if self.signum is not None:
             raise Stopped(self.signum)
 
-    def check_together(self) -> None:
-        """Raises `Stopped` on all ranks where any knows of a request; every rank calls it."""
-        asked = [signum for signum in gather_objects(self.signum) if signum is not None]
-        if asked:
-            raise Stopped(asked[0])
+    def check_all_ranks(self) -> None:
+        """Raises `Stopped` on all ranks where any has a request; every rank calls it."""
+        requests = [signum for signum in gather_objects(self.signum) if signum is not None]
+        if requests:
+            raise Stopped(requests[0])
 
     @staticmethod
-    def _say(text: str) -> None:
-        log_stderr(f"rank {os.environ.get('RANK', '0')}: {text}")
+    def _log(text: str) -> None:
+        log.info("rank %s: %s", os.environ.get("RANK", "0"), text)
 
 
 @contextmanager
-def listening(request: StopRequest) -> Iterator[None]:
-    """Signals go to `request` meanwhile, also while the main thread waits inside a library.
+def handle_signals(request: StopRequest) -> Iterator[None]:
+    """Passes signals to `request` inside the block, also while the main thread waits inside a library.
 
     A Python handler would run only when such a wait ends, so a thread reads the interpreter's wake-up pipe.
-    Where a signal came, later ones are ignored from then on: the process ends by the first, and a repeat
-    that arrives while the interpreter closes would take its exit code.
+    If a signal came, later ones are ignored after the block: the first determines the exit code, which a
+    repeat during the interpreter's shutdown would replace.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     handlers = {number: signal.signal(number, _ignore) for number in SIGNALS}
-    thread = threading.Thread(target=_read, args=(reader, request), name="signals", daemon=True)
+    thread = threading.Thread(target=_read_signals, args=(reader, request), name="signals", daemon=True)
     thread.start()
     try:
         yield
@@ -93,15 +95,15 @@ def listening(request: StopRequest) -> Iterator[None]:
         reader.close()
 
 
-def _read(reader: socket.socket, request: StopRequest) -> None:
+def _read_signals(reader: socket.socket, request: StopRequest) -> None:
     while received := reader.recv(64):
         for number in received:
             if number in SIGNALS:
-                request.ask(number)
+                request.on_signal(number)
 
 
 def _ignore(signum: int, frame: FrameType | None) -> None:
-    """Python writes a signal to the pipe only where it has a handler."""
+    """Python writes a signal to the wake-up pipe only where a handler is set."""
 
 
 def _name(signum: int) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
 
 from vlm_uec.cli import exit_code_of
+
+log = logging.getLogger("vlm_uec.report")  # __name__ is __main__ here
 
 
 def main() -> int:
@@ -35,7 +38,7 @@ def report(directories: list[Path], out: Path | None) -> None:
 
     written = write_report(*directories, out=out)
     for note in written.notes:
-        print(f"note: {note}", file=sys.stderr)
+        log.warning("%s", note)
     print(f"report: {written.path.resolve()}")
 
 

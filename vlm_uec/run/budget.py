@@ -1,4 +1,4 @@
-"""The micro-batch budget that a run found out not to fit, kept beside its metrics for the next start."""
+"""The reduced micro-batch budget after an out-of-memory error, saved in the run directory for resuming."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vlm_uec.io.durable import write_whole
 FILE = "microbatch_tokens.json"
 
 
-def remember_budget(run_dir: Path, positions: int, why: str) -> None:
+def save_budget(run_dir: Path, positions: int, why: str) -> None:
     write_whole(run_dir / FILE, [json.dumps({"positions": positions, "why": why}).encode()])
 
 
-def remembered_budget(run_dir: Path, configured: int) -> int:
-    """As configured, or less where that did not fit before. Raises `UserError` on a damaged file."""
+def load_budget(run_dir: Path, configured: int) -> int:
+    """The configured budget, or the smaller saved one. Raises `UserError` for a damaged file."""
     path = run_dir / FILE
     if not path.is_file():
         return configured

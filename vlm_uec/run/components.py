@@ -1,7 +1,8 @@
-"""From config to the components of a run: data, policy, sampler, learner, trainer, validation."""
+"""Builds the components of a run from its config: data, policy, sampler, learner, trainer, validation."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +10,6 @@ from pathlib import Path
 
 from vlm_uec.checkpoint import load_state
 from vlm_uec.checkpoint.state import Origin, TrainState
-from vlm_uec.cli import log_stderr
 from vlm_uec.collector import Collector, Judge
 from vlm_uec.config import Config
 from vlm_uec.data.dataset import data_fingerprint
@@ -29,8 +29,8 @@ from vlm_uec.rollout.engine import OnProgress, Progress, RolloutEngine
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.host import VllmHost
-from vlm_uec.run.budget import FILE, remember_budget, remembered_budget
-from vlm_uec.run.run_dir import StartPoint, enter
+from vlm_uec.run.budget import FILE, load_budget, save_budget
+from vlm_uec.run.run_dir import StartPoint, open_run_dir
 from vlm_uec.run.validation import Validation
 from vlm_uec.telemetry.display import Display
 from vlm_uec.timers import PhaseTimer
@@ -41,17 +41,19 @@ from vlm_uec.zero.build import build_policy, build_reference
 from vlm_uec.zero.config import layout, read_deepspeed_config
 from vlm_uec.zero.engine import ZeroPolicy
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Components:
-    """Everything that a run on one rank is made of and that no step replaces."""
+    """The parts of a run on one rank that stay the same from step to step."""
 
     config: Config
     request: StopRequest
     display: Display
     timer: PhaseTimer
     start: StartPoint
-    state: TrainState  # the checkpoint's, less its buffers, which the trainer holds
+    state: TrainState  # the checkpoint's, without its buffers: the trainer holds those
     origin: Origin
     host: VllmHost | None
     encoder: PromptEncoder
@@ -68,46 +70,48 @@ class Components:
 
 
 def build_components(
-    config: Config, request: StopRequest, watch: HeartbeatMonitor | None = None
+    config: Config, request: StopRequest, monitor: HeartbeatMonitor | None = None
 ) -> Components:
-    """Checks everything that can be checked without the model first; every rank calls it.
+    """Builds all components, after every check that needs no model; every rank calls it.
 
-    `request`: a pending signal; `watch` publishes this rank's phase to the others. Raises `UserError`.
+    `request`: a pending signal; `monitor` publishes this rank's phase to the others. Raises `UserError`.
     """
-    display = Display(active=rank() == 0, steps=config.train.steps, watch=watch)
+    display = Display(active=rank() == 0, steps=config.train.steps, monitor=monitor)
     model_config = read_model_config(config.model.path)  # raises for an unsupported model
-    start = enter(config)
+    start = open_run_dir(config)
     preflight(config, world_size(), room=start.trained < config.train.steps)
     host = VllmHost(config) if config.rollout.engine == "vllm" else None
     if host:
         host.check()
-    for line in start.changed:
+    for line in start.changed_settings:
         display.line(f"resuming with a changed setting: {line}")
-    function = load_reward_function(config.reward.function)
+    reward_function = load_reward_function(config.reward.function)
     encoder = PromptEncoder.from_config(config)
     prompts, schedule = _training_prompts(config, encoder, display)
     held_out = _held_out_prompts(config, encoder, display) if config.train.eval_every else None
     problems = list(prompts.problems.values())
-    on_first_rank(lambda: try_out(function, problems[0]))
-    settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
+    on_first_rank(lambda: try_out(reward_function, problems[0]))
+    deepspeed_config = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     fingerprints = gather_lists(
         lambda: [model_fingerprint(config.model.path, model_config, "model.path")] if rank() == 0 else []
     )
-    origin = Origin(data=data_fingerprint(problems), model=fingerprints[0], layout=layout(settings))
+    origin = Origin(data=data_fingerprint(problems), model=fingerprints[0], layout=layout(deepspeed_config))
     state = _saved_state(config, start, origin)
-    judged = partial(
+    judge_response = partial(
         judge,
-        function=function,
+        function=reward_function,
         format_weight=config.reward.format_weight,
         prompt=encoder.format_prompt,
     )
-    parts = _Parts(config, request, display, PhaseTimer(), host, encoder, prompts, schedule, held_out, judged)
+    parts = _PartsBeforeModel(
+        config, request, display, PhaseTimer(), host, encoder, prompts, schedule, held_out, judge_response
+    )
     return parts.assemble(start, state, origin)
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """What is there before the model loads."""
+class _PartsBeforeModel:
+    """The components that do not need the model."""
 
     config: Config
     request: StopRequest
@@ -121,13 +125,13 @@ class _Parts:
     judge: Judge
 
     def assemble(self, start: StartPoint, state: TrainState, origin: Origin) -> Components:
-        """Loads the model, and builds what needs it."""
+        """Loads the model and builds the components that need it."""
         config, tokenizer = self.config, self.encoder.tokenizer
-        self.display.doing("loading the model")
-        ends = end_ids(config.model.path, tokenizer)
+        self.display.start_phase("loading the model")
+        stop_ids = end_ids(config.model.path, tokenizer)
         policy = build_policy(config, tokenizer)
         learner = self._learner(policy)
-        engine = self._engine(policy, ends)
+        engine = self._engine(policy, stop_ids)
         collector = self._collector(engine)
         trainer = Trainer(
             config,
@@ -136,7 +140,7 @@ class _Parts:
             learner,
             self.schedule,
             self.timer,
-            announce=self.display.doing,
+            announce=self.display.start_phase,
             report=self.display.line,
             on_progress=self._on_progress,
         )
@@ -176,19 +180,19 @@ class _Parts:
             minibatch=config.optim.minibatch * config.rollout.n,
             max_tokens=config.rollout.max_tokens,
             budget=_pass_budget(config, self.display),
-            on_pass=self.display.moved,
+            on_pass=self.display.record_progress,
             measure_entropy=config.train.measure_entropy,
         )
 
-    def _engine(self, policy: ZeroPolicy, ends: frozenset[int]) -> RolloutEngine:
+    def _engine(self, policy: ZeroPolicy, stop_ids: frozenset[int]) -> RolloutEngine:
         config = self.config
         if self.host is None:
             sets = [self.prompts] if self.held_out is None else [self.prompts, self.held_out]
             longest = max(max(prompts.tokens.values()) for prompts in sets)
-            return NativeEngine(policy.policy, ends, config.rollout.slots, longest)
+            return NativeEngine(policy.policy, stop_ids, config.rollout.slots, longest)
         return VllmEngine(
             policy.policy,
-            ends,
+            stop_ids,
             self.host.address,
             room=config.optim.microbatch_tokens,
             patience=config.guard.stall_timeout,
@@ -245,17 +249,17 @@ def _saved_state(config: Config, start: StartPoint, origin: Origin) -> TrainStat
 
 
 def _pass_budget(config: Config, display: Display) -> PassBudget:
-    """The configured micro-batch size, or the smaller one that an earlier start of this run fell back to."""
+    """The configured micro-batch size, or the smaller one that this run reduced it to before it stopped."""
     run_dir, configured = Path(config.train.run_dir), config.optim.microbatch_tokens
-    found = gather_lists(lambda: [remembered_budget(run_dir, configured)] if rank() == 0 else [])[0]
-    if found < configured:
-        display.line(f"micro-batches hold {found} positions: more did not fit ({run_dir / FILE})")
+    positions = gather_lists(lambda: [load_budget(run_dir, configured)] if rank() == 0 else [])[0]
+    if positions < configured:
+        display.line(f"micro-batches hold {positions} positions: more did not fit ({run_dir / FILE})")
 
-    def remember(positions: int, why: str) -> None:
-        log_stderr(f"{why}: micro-batches hold {positions} positions from now on")
+    def save(positions: int, why: str) -> None:
+        log.warning("%s: micro-batches hold %d positions from now on", why, positions)
         try:
-            remember_budget(run_dir, positions, why)
+            save_budget(run_dir, positions, why)
         except OSError as error:
-            log_stderr(f"{FILE}: cannot be written ({error.strerror}); lower optim.microbatch_tokens")
+            log.warning("%s: cannot be written (%s); lower optim.microbatch_tokens", FILE, error.strerror)
 
-    return PassBudget(found, remember)
+    return PassBudget(positions, save)

@@ -15,7 +15,7 @@ from vlm_uec.errors import Stopped
 from vlm_uec.io.disk_space import writing_to
 from vlm_uec.io.durable import replace_directory
 from vlm_uec.ranks.collectives import on_first_rank, world_size
-from vlm_uec.ranks.logs import own_log
+from vlm_uec.ranks.logs import rank_log
 from vlm_uec.run.components import Components
 from vlm_uec.run.recorder import Recorder
 from vlm_uec.telemetry.metrics import peak_memory_gib, sampled_tokens, step_metrics
@@ -28,51 +28,51 @@ from vlm_uec.zero.build import base_of
 TOKENS = "response_tokens/total"  # sampled since the first step, on all ranks, exploration included
 
 
-def execute(parts: Components) -> int | None:
-    """Trains to the last step, from the checkpoint where there is one, and exports; every rank calls it.
+def run_training(parts: Components) -> int | None:
+    """Trains to the last step, from the checkpoint if there is one, and exports; every rank calls it.
 
-    A signal ends it earlier: writes a checkpoint and returns the signal's number.
+    On a signal it writes a checkpoint and returns the signal's number.
     """
     try:
-        parts.request.check_together()
+        parts.request.check_all_ranks()
         loop = TrainingLoop(parts)
     except Stopped as stop:
         parts.display.line(f"{Signals(stop.signum).name}: stopped before the first step")
         return stop.signum
-    with own_log(parts.run_dir) as log:
+    with rank_log(parts.run_dir) as log:
         if log:
             parts.display.write_to(log)
         return loop.run()
 
 
 class TrainingLoop:
-    """What changes from step to step on one rank, besides the trainer's queue, buffer and weights."""
+    """Steps through a run on one rank; holds what changes between steps outside of the trainer."""
 
     def __init__(self, parts: Components) -> None:
-        """Loads the checkpoint's weights where there is one, and opens the run directory's files."""
+        """Loads the checkpoint's weights, if there is one, and opens the run directory's files."""
         self.parts = parts
         state, start = parts.state, parts.start
         if start.checkpoint:
             _load_weights(parts, start.checkpoint)
-        # resume=auto also takes up a run that died before its first checkpoint, from the start.
+        # resume=auto also restarts a run that died before its first checkpoint.
         self.recorder = Recorder(parts.config, state, fresh=parts.config.resume == "never")
         self.step, self.finished, self.values = state.step, state.finished, dict(state.metrics)
         self.saved = (state.step, state.finished) if start.own else None
         self.outcome: StepOutcome | None = None
         self.spent: defaultdict[str, float] = defaultdict(float)
         if parts.host and not (self.finished and self._at_end()):
-            parts.display.doing("starting vLLM")
+            parts.display.start_phase("starting vLLM")
             parts.host.open(parts.run_dir, parts.request.check)
         parts.timer.finish()
 
     def run(self) -> int | None:
-        """Steps until the last one is finished, then exports; a signal's number where one arrived."""
+        """Runs the remaining steps and the export; returns the signal's number if one ended it."""
         try:
             while not self.finished or not self._at_end():
                 if self.finished:
                     self._train_step()
                 self._finish_step()
-                self.parts.request.check_together()
+                self.parts.request.check_all_ranks()
         except Stopped as stop:
             self._save_before_exit(stop.signum)
             return stop.signum
@@ -85,7 +85,7 @@ class TrainingLoop:
         return None
 
     def _train_step(self) -> None:
-        """Rollouts and updates of the next step. `Stopped` leaves everything as it was before."""
+        """Rollouts and updates of the next step. `Stopped` leaves the previous step's state unchanged."""
         outcome = self.parts.trainer.step(self.step + 1)
         self.step, self.finished, self.outcome = self.step + 1, False, outcome
         before = self.values.get(TOKENS) or 0
@@ -97,10 +97,10 @@ class TrainingLoop:
         self.recorder.samples(self.step, sample_rows(outcome, self.parts.collector.text))
 
     def _finish_step(self) -> None:
-        """Validation, checkpoint and metrics of a step that is trained."""
+        """Validation, checkpoint and metrics after a step's updates."""
         parts, step, last = self.parts, self.step, self._at_end()
         if parts.validation and (_due(step, parts.config.train.eval_every) or last):
-            parts.display.doing(f"step {step}: validation")
+            parts.display.start_phase(f"step {step}: validation")
             with parts.timer.phase("eval"), parts.policy.gathered():
                 self.values |= parts.validation.measure(parts.on_progress)
         self.values |= self.recorder.alarms(self.values, parts.display.line)
@@ -115,14 +115,14 @@ class TrainingLoop:
         self.recorder.metrics(step, values)
 
     def _at_end(self) -> bool:
-        """After the last step, or after the one that reached the bound of sampled tokens."""
+        """Whether this is the last step, or the one that reached the limit of sampled tokens."""
         train = self.parts.config.train
         tokens, bound = self.values.get(TOKENS) or 0, train.max_response_tokens
         return self.step >= train.steps or (bound is not None and tokens >= bound)
 
     def _save(self) -> None:
         parts, train = self.parts, self.parts.config.train
-        parts.display.doing(f"step {self.step}: checkpoint")
+        parts.display.start_phase(f"step {self.step}: checkpoint")
         with parts.timer.phase("checkpoint"), writing_to(parts.run_dir, "train.run_dir"):
             self.recorder.sync()
             state = parts.trainer.state(self.step, self.values, finished=self.finished)
@@ -146,7 +146,7 @@ class TrainingLoop:
     def _speed(self, times: dict[str, float]) -> dict[str, float]:
         values = {**times, "memory/peak_gib": peak_memory_gib()}
         if self.outcome is None:
-            return values  # the step's rollout was another process's
+            return values  # resumed after the step's rollout: it was not timed by this process
         experience = self.outcome.experience
         tokens = sampled_tokens([*experience.regular, *experience.explored], self.parts.prompts.tokens)
         values["tokens_per_second"] = tokens / times["time/step"]
@@ -158,7 +158,7 @@ class TrainingLoop:
 
     def _export(self) -> None:
         parts = self.parts
-        parts.display.doing("export")
+        parts.display.start_phase("export")
         final, temporary = parts.run_dir / "export", parts.run_dir / ".export.new"
         with writing_to(parts.run_dir, "train.run_dir"):
             on_first_rank(lambda: shutil.rmtree(temporary, ignore_errors=True))
@@ -168,15 +168,15 @@ class TrainingLoop:
 
 
 def _load_weights(parts: Components, checkpoint: Path) -> None:
-    """Weights and optimizer state; the trainer has the checkpoint's buffers already."""
+    """Loads weights and optimizer state; the trainer already has the checkpoint's buffers."""
     start = parts.start
     with writing_to(parts.run_dir, "train.run_dir"):
         parts.policy.load(checkpoint, start.saved_by, CheckpointDirectory(parts.run_dir).scratch())
     if start.saved_by != world_size():
-        ranks = f"written by {start.saved_by} rank(s), resuming on {world_size()}"
-        parts.display.line(f"checkpoint {ranks}: equal up to rounding")
+        sizes = f"written with world size {start.saved_by}, resuming with {world_size()}"
+        parts.display.line(f"checkpoint {sizes}: results are equal up to rounding")
     if start.own:
-        # Only now: a checkpoint that was refused does not become the latest.
+        # Only after a successful load: a rejected checkpoint must not become the latest.
         on_first_rank(lambda: _point_latest(parts.run_dir, checkpoint))
     parts.display.line(f"resumed from {checkpoint} after step {parts.state.step}")
 
@@ -187,7 +187,7 @@ def _point_latest(run_dir: Path, checkpoint: Path) -> None:
 
 
 def _publish(encoder: PromptEncoder, temporary: Path, final: Path) -> None:
-    """Completes the folder before it gets its name: `export` is a whole model or absent."""
+    """Completes the folder before renaming it, so that `export` is a whole model or absent."""
     encoder.save_pretrained(temporary)
     replace_directory(final, temporary)
 

@@ -1,4 +1,4 @@
-"""What a run writes into its directory step by step. Rank 0 writes; its faults are everybody's."""
+"""Writes a run's metrics, samples and report. Rank 0 writes; its errors are raised on all ranks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Recorder:
     """Metrics, samples, alarms and report of a run; every rank calls every method."""
 
     def __init__(self, config: Config, state: TrainState, *, fresh: bool) -> None:
-        """Goes on behind `state`; `fresh`: nothing may be there."""
+        """Continues after `state`; `fresh`: the directory must hold no metrics."""
         self.run_dir = Path(config.train.run_dir)
         self._writer: RunWriter | None = None
         self._trackers: list[Tracker] = []
@@ -36,37 +36,37 @@ class Recorder:
 
     def _begin(self, config: Config, state: TrainState, *, fresh: bool) -> None:
         write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
-        told = None if fresh else max(state.step if state.finished else state.step - 1, 0)
-        self._writer = RunWriter(self.run_dir, told, state.step)
-        self._trackers = open_trackers(config.train.trackers, self.run_dir, config.model_dump(), told)
+        written = None if fresh else max(state.step if state.finished else state.step - 1, 0)
+        self._writer = RunWriter(self.run_dir, written, state.step)
+        self._trackers = open_trackers(config.train.trackers, self.run_dir, config.model_dump(), written)
         rows: list[Metrics] = [*read_jsonl(self.run_dir / METRICS)]
         if state.finished and state.step and not any(row["step"] == state.step for row in rows):
-            # It died between the checkpoint and its line.
-            self._tell(state.step, state.metrics)
+            # The run died between the checkpoint and the step's metrics line.
+            self._log_metrics(state.step, state.metrics)
             rows.append(state.metrics)
         self._alarm = EntropyAlarm(self._band, rows)
 
     def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
         self._write(lambda: self._open().samples(step, rows))
 
-    def alarms(self, values: Metrics, say: Callable[[str], None]) -> dict[str, float]:
-        """The step's `alarm/...` metrics, on rank 0; `say` is told of one that begins or ends."""
+    def alarms(self, values: Metrics, report: Callable[[str], None]) -> dict[str, float]:
+        """The step's `alarm/...` metrics, on rank 0; calls `report` when an alarm begins or ends."""
         if rank() != 0:
             return {}
-        told, line = self._alarm.update(values)
+        metrics, line = self._alarm.update(values)
         if line:
-            say(line)
-        return told
+            report(line)
+        return metrics
 
     def metrics(self, step: int, values: Metrics) -> None:
-        self._write(lambda: self._tell(step, values))
+        self._write(lambda: self._log_metrics(step, values))
 
     def sync(self) -> None:
-        """Returns when the metrics of every step are on the disk."""
+        """Flushes the metrics of every step to disk."""
         self._write(lambda: self._open().sync())
 
     def finish(self) -> Path:
-        """Closes the files and writes the report; its path."""
+        """Closes the files and writes the report; returns its path."""
         report = self.run_dir / "report.html"
 
         def close() -> None:
@@ -78,11 +78,11 @@ class Recorder:
         self._write(close)
         return report
 
-    def _tell(self, step: int, values: Metrics) -> None:
+    def _log_metrics(self, step: int, values: Metrics) -> None:
         self._open().metrics(step, values)
-        known = {name: value for name, value in values.items() if value is not None and name != "step"}
+        finite = {name: value for name, value in values.items() if value is not None and name != "step"}
         for tracker in self._trackers:
-            tracker.metrics(step, known)
+            tracker.metrics(step, finite)
 
     def _write(self, work: Callable[[], object]) -> None:
         def guarded() -> None:

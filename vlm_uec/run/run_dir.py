@@ -1,4 +1,4 @@
-"""A run's way into its directory: alone, over what a dead run left, and from the right checkpoint."""
+"""Opens a run directory: locks it, repairs what a killed run left, and finds the checkpoint to resume."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vlm_uec.checkpoint.state import read_record
 from vlm_uec.config import Config
 from vlm_uec.errors import UserError
 from vlm_uec.io.disk_space import writing_to
-from vlm_uec.io.lock import hold
+from vlm_uec.io.lock import acquire_lock
 from vlm_uec.ranks.collectives import gather_lists, rank, world_size
 
 LOCK = ".lock"
-SEEN_WITHIN_S = 30.0  # network file systems remember for a while that a file was not there
-_held: dict[Path, BinaryIO] = {}  # locks, until this process ends
+VISIBLE_WITHIN_S = 30.0  # network file systems cache for a while that a file is absent
+_locks: dict[Path, BinaryIO] = {}  # held until this process ends
 
 
 @dataclass(frozen=True)
@@ -30,39 +30,39 @@ class StartPoint:
     checkpoint: Path | None
     own: bool  # the checkpoint lies in this run's directory
     saved_by: int  # how many ranks wrote it
-    trained: int  # steps
-    changed: tuple[str, ...]  # settings that differ from the checkpoint's, and may
+    trained: int  # steps that the checkpoint has finished or trained
+    changed_settings: tuple[str, ...]  # allowed differences from the checkpoint's config
 
 
-def enter(config: Config) -> StartPoint:
-    """Finds the checkpoint to go on from, alone in the directory if it is there; every rank calls it.
+def open_run_dir(config: Config) -> StartPoint:
+    """Locks the run directory if it exists and finds the checkpoint to resume; every rank calls it.
 
-    Raises `UserError` where another run is in the directory, or this one does not fit what is there.
+    Raises `UserError` if another run uses the directory, or its checkpoint does not fit this config.
     """
-    return gather_lists(lambda: [_enter(config)] if rank() == 0 else [])[0]
+    return gather_lists(lambda: [_open_run_dir(config)] if rank() == 0 else [])[0]
 
 
 def claim(run_dir: Path) -> str:
-    """Makes the directory this process's, until that ends; what its lock file says now.
+    """Locks the directory until this process ends; returns the token written to its lock file.
 
-    Raises `UserError` where it is another's.
+    Raises `UserError` if another process holds the lock.
     """
     with writing_to(run_dir, "train.run_dir"):
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = run_dir / LOCK
-        if run_dir not in _held:
+        if run_dir not in _locks:
             lock.touch()
-            refusal = f"train.run_dir {run_dir}: a run is going on in it; choose another"
-            _held[run_dir] = hold(lock, refusal)
+            refusal = f"train.run_dir {run_dir}: another run is using it; choose another directory"
+            _locks[run_dir] = acquire_lock(lock, refusal)
         token = secrets.token_hex(8)
         lock.write_text(token, encoding="utf-8")
         return token
 
 
 def check_shared(run_dir: Path, token: str) -> None:
-    """Raises `UserError` where this rank does not see what rank 0 wrote when it claimed the directory."""
+    """Raises `UserError` if this rank cannot read the token that rank 0 wrote to the lock file."""
     lock = run_dir / LOCK
-    deadline = time.monotonic() + SEEN_WITHIN_S
+    deadline = time.monotonic() + VISIBLE_WITHIN_S
     while not (lock.is_file() and lock.read_text(encoding="utf-8", errors="replace") == token):
         if time.monotonic() > deadline:
             raise UserError(
@@ -72,16 +72,16 @@ def check_shared(run_dir: Path, token: str) -> None:
         time.sleep(0.2)
 
 
-def _enter(config: Config) -> StartPoint:
+def _open_run_dir(config: Config) -> StartPoint:
     run_dir = Path(config.train.run_dir)
     if config.resume != "never" and run_dir.is_dir():
-        # A fresh one is claimed when there is something to write: a slip of the user's leaves no folder.
+        # A new directory is created when there is something to write: a user error must leave no folder.
         claim(run_dir)
         with writing_to(run_dir, "train.run_dir"):
             CheckpointDirectory(run_dir).recover()
     checkpoint = find_checkpoint(run_dir, config.resume)
     if checkpoint is None:
-        return StartPoint(None, own=False, saved_by=world_size(), trained=0, changed=())
+        return StartPoint(None, own=False, saved_by=world_size(), trained=0, changed_settings=())
     changed = check_resume(checkpoint, config)
     record = read_record(checkpoint)
     own = CheckpointDirectory(run_dir).holds(checkpoint)

@@ -1,4 +1,4 @@
-"""A rank's life around its run: signals, the process group, and the watch over the other ranks."""
+"""Training on one rank: sets up rendezvous, heartbeats, the process group and signals around the run."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from vlm_uec.errors import Stopped
 from vlm_uec.ranks.health import Limits
 from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.ranks.rendezvous import rendezvous
-from vlm_uec.ranks.signals import StopRequest, listening
+from vlm_uec.ranks.signals import StopRequest, handle_signals
 from vlm_uec.run.components import build_components
-from vlm_uec.run.loop import execute
+from vlm_uec.run.loop import run_training
 from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 
 def train(config: Config) -> None:
-    """Trains as `config` says; every rank calls it. Raises `Stopped` where a signal ended it early."""
+    """Trains with `config`; every rank calls it. Raises `Stopped` where a signal ended it early."""
     guard, request = config.guard, StopRequest()
-    meeting = rendezvous(guard.start_timeout)
-    watch = HeartbeatMonitor(meeting, Limits(guard.rank_timeout, guard.stall_timeout), request)
-    with watch.guarding():
-        # The watch ends a run that waits in vain: collectives themselves must not be less patient.
-        start_distributed(meeting, timedelta(seconds=2 * guard.stall_timeout))
-        # Before this there is nothing to leave in order: a signal ends the process.
-        with listening(request):
-            signum = execute(build_components(config, request, watch))
+    found = rendezvous(guard.start_timeout)
+    monitor = HeartbeatMonitor(found, Limits(guard.rank_timeout, guard.stall_timeout), request)
+    with monitor.publish_outcome():
+        # The monitor must end a stalled run before the collectives time out, so their timeout is longer.
+        start_distributed(found, timedelta(seconds=2 * guard.stall_timeout))
+        # Until here there is nothing to save: a signal ends the process.
+        with handle_signals(request):
+            signum = run_training(build_components(config, request, monitor))
             stop_distributed()
     if signum is not None:
         raise Stopped(signum)

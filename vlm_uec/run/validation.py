@@ -17,7 +17,7 @@ from vlm_uec.rollout.engine import OnProgress, RolloutEngine, Sampling
 
 
 class Validation:
-    """A run's held-out problems, and how they are sampled and judged."""
+    """Samples and judges a run's held-out problems."""
 
     def __init__(
         self,
@@ -41,15 +41,16 @@ class Validation:
         )
 
     def measure(self, on_progress: OnProgress) -> dict[str, float]:
-        """`eval/pass@1`, and `eval/pass@n`; every rank calls it, with whole weights."""
-        right = Counter(name for name, correct in gather_lists(lambda: self._judged(on_progress)) if correct)
+        """`eval/pass@1` and `eval/pass@n`; every rank calls it, with gathered weights."""
+        judged = gather_lists(lambda: self._judge_own_share(on_progress))
+        right = Counter(name for name, correct in judged if correct)
         n = self.settings.n
         counts = [(n, right[name]) for name in self.ids]
         return {f"eval/pass@{k}": mean_pass_at_k(counts, k) for k in sorted({1, n})}
 
-    def _judged(self, on_progress: OnProgress) -> list[tuple[str, bool]]:
-        mine = dict.fromkeys(self.ids[rank() :: world_size()], range(self.settings.n))
+    def _judge_own_share(self, on_progress: OnProgress) -> list[tuple[str, bool]]:
+        own = dict.fromkeys(self.ids[rank() :: world_size()], range(self.settings.n))
         return [
             (a.problem_id, self.judge(a.text, self.prompts.problems[a.problem_id]).accuracy == 1.0)
-            for a in self._answers(mine, on_progress=on_progress)
+            for a in self._answers(own, on_progress=on_progress)
         ]

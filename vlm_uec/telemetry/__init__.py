@@ -1,1 +1,1 @@
-"""What a run tells about itself: times, metrics, samples, the report."""
+"""Metrics, samples, console display and trackers of a run."""

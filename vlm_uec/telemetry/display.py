@@ -1,6 +1,6 @@
-"""What the run is doing, on rank 0's console: one live line on a terminal, plain lines elsewhere.
+"""Console display of a run's progress: one live line on a terminal, plain lines elsewhere.
 
-Other ranks say it in their logs.
+Rank 0 prints to the console, other ranks to their logs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol, TextIO
 
-from vlm_uec.cli import forget_stdout
+from vlm_uec.cli import discard_stdout
 from vlm_uec.rollout.engine import Progress
 from vlm_uec.telemetry.phases import WHOLE, shares_line
 
@@ -32,15 +32,15 @@ SHOWN = {
 
 
 class PhaseListener(Protocol):
-    """Publishes what this rank does to the other ranks (`vlm_uec.ranks.heartbeat`)."""
+    """Publishes this rank's phase to the other ranks (`vlm_uec.ranks.heartbeat`)."""
 
-    def doing(self, what: str) -> None: ...
+    def start_phase(self, phase: str) -> None: ...
 
-    def moved(self) -> None: ...
+    def record_progress(self) -> None: ...
 
 
 class Display:
-    """Prints on rank 0; silent elsewhere, until told where. The rank's watch hears everything."""
+    """Prints on rank 0, and on other ranks after `write_to`; passes phases and progress to `monitor`."""
 
     def __init__(
         self,
@@ -48,39 +48,39 @@ class Display:
         active: bool,
         steps: int = 0,
         stream: TextIO = sys.stdout,
-        watch: PhaseListener | None = None,
+        monitor: PhaseListener | None = None,
     ) -> None:
-        self._watch = watch
+        self._monitor = monitor
         self._active, self._steps, self._stream = active, steps, stream
         self._live = active and stream.isatty()
-        self._doing = ""
-        self._since = self._said = time.monotonic()
+        self._phase = ""
+        self._phase_started_at = self._printed_at = time.monotonic()
 
     def write_to(self, stream: TextIO) -> None:
-        """Lines go there from here on, on any rank."""
+        """Prints lines to `stream` from now on, on any rank."""
         self._active, self._live, self._stream = True, False, stream
 
-    def doing(self, what: str) -> None:
-        """Names the phase that starts now."""
-        if self._watch:
-            self._watch.doing(what)
-        self._doing = what
-        self._since = self._said = time.monotonic()
+    def start_phase(self, phase: str) -> None:
+        """Shows and publishes the phase that starts now."""
+        if self._monitor:
+            self._monitor.start_phase(phase)
+        self._phase = phase
+        self._phase_started_at = self._printed_at = time.monotonic()
         if self._live:
-            self._overwrite(self._doing)
+            self._overwrite(self._phase)
 
-    def moved(self) -> None:
-        """The work got on, with nothing to show for it."""
-        if self._watch:
-            self._watch.moved()
+    def record_progress(self) -> None:
+        """Publishes progress within the phase without printing."""
+        if self._monitor:
+            self._monitor.record_progress()
 
     def progress(self, progress: Progress) -> None:
-        """How far a rollout is, how fast, and what time is left at that speed."""
-        self.moved()
+        """Shows a rollout's progress, speed and remaining time."""
+        self.record_progress()
         now = time.monotonic()
-        seconds = max(now - self._since, 1e-9)
+        seconds = max(now - self._phase_started_at, 1e-9)
         line = (
-            f"{self._doing} {progress.finished}/{progress.total} responses, "
+            f"{self._phase} {progress.finished}/{progress.total} responses, "
             f"{progress.finished / seconds:.1f}/s, {progress.tokens / seconds:.0f} tok/s"
         )
         if progress.finished:
@@ -88,12 +88,12 @@ class Display:
             line += f", {timedelta(seconds=round(left))} left"
         if self._live:
             self._overwrite(line)
-        elif self._active and now - self._said >= PLAIN_EVERY_S:
+        elif self._active and now - self._printed_at >= PLAIN_EVERY_S:
             self.line(line)
-            self._said = now
+            self._printed_at = now
 
     def step(self, step: int, values: Mapping[str, float | None]) -> None:
-        """The line that stays."""
+        """Prints the step's line."""
         numbers = {name: value for name, value in values.items() if value is not None}
         shown = [form.format(numbers[name]) for name, form in SHOWN.items() if name in numbers]
         if WHOLE in numbers:
@@ -115,6 +115,6 @@ class Display:
             self._stream.write(text)
             self._stream.flush()
         except BrokenPipeError:
-            # Who read along has gone (`| head`): the work goes on.
+            # The reader closed the pipe (`| head`): training continues without the display.
             self._active = self._live = False
-            forget_stdout()
+            discard_stdout()

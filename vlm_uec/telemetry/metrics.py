@@ -1,4 +1,4 @@
-"""The scalars of a step, from what happened in it. A metric that a step does not have is left out."""
+"""The scalar metrics of a step. A metric that does not apply to a step is absent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vlm_uec.verifier import VERDICT_KINDS
 
 
 def step_metrics(step: int, outcome: StepOutcome) -> dict[str, float]:
-    """Everything that a step's outcome tells by itself; buffers and time are added by the run."""
+    """The metrics computed from a step's outcome; the run adds those of buffers and time."""
     trained, replayed = outcome.update.trajectories, outcome.replay.trajectories
     return {
         **experience_metrics(outcome.experience),
@@ -31,7 +31,7 @@ def step_metrics(step: int, outcome: StepOutcome) -> dict[str, float]:
 
 
 def experience_metrics(experience: Experience) -> dict[str, float]:
-    """Rewards, entropy and lengths of the regular rollouts, and what was explored."""
+    """Rewards, entropy and lengths of the regular rollouts, and counts of the exploration."""
     regular = experience.regular
     lengths = [len(t.response.tokens) for t in regular]
     return {
@@ -53,7 +53,7 @@ def experience_metrics(experience: Experience) -> dict[str, float]:
 
 
 def _mismatch(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """|log ratio| of another engine's model and the policy, over all tokens; nothing where there is none."""
+    """|log ratio| of another engine's model to the policy over all tokens; empty for the native engine."""
     ratios = [t.response.mismatch for t in trajectories if t.response.mismatch is not None]
     if not ratios:
         return {}
@@ -62,26 +62,26 @@ def _mismatch(trajectories: Sequence[Trajectory]) -> dict[str, float]:
 
 
 def _verdict_shares(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Share of each of the verifier's verdicts; nothing where a plug-in judged."""
+    """Shares of the verifier's verdicts; empty where a plug-in judged."""
     kinds = [t.reward.verdict for t in trajectories if t.reward.verdict is not None]
     return {f"verdict/{kind}": kinds.count(kind) / len(kinds) for kind in VERDICT_KINDS} if kinds else {}
 
 
 def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
-    """Means over the step's optimizer steps; nothing for a step that only generated.
+    """Means over the step's optimizer steps; empty for a step without updates.
 
-    Skipped ones, whose numbers are not finite, are only counted.
+    Steps skipped for non-finite gradients are only counted.
     """
     skipped = [update for update in updates if update.skipped]
     updates = [update for update in updates if not update.skipped]
-    told: dict[str, float] = {}
+    counts: dict[str, float] = {}
     if skipped:
-        told["update/skipped"] = len(skipped)
-        told["update/skipped_trajectories"] = sum(update.trajectories for update in skipped)
+        counts["update/skipped"] = len(skipped)
+        counts["update/skipped_trajectories"] = sum(update.trajectories for update in skipped)
     if not updates:
-        return told
+        return counts
     return {
-        **told,
+        **counts,
         "loss/policy": fmean(update.policy_loss for update in updates),
         "clip_fraction/low": fmean(update.clipped_low for update in updates),
         "clip_fraction/high": fmean(update.clipped_high for update in updates),
@@ -111,7 +111,7 @@ def _entropy_changes(updates: Sequence[UpdateStats]) -> dict[str, float]:
 
 
 def replay_metrics(replays: Sequence[UpdateStats]) -> dict[str, float]:
-    """The same of the step's replay, under names of its own, so that neither hides the other."""
+    """`update_metrics` of the step's replay, under the prefix `replay/`."""
     values = update_metrics(replays)
     covariance = {key: values.pop(key) for key in list(values) if key.startswith("covariance/")}
     return {**covariance, **{f"replay/{key.removeprefix('update/')}": value for key, value in values.items()}}
@@ -126,12 +126,12 @@ def _covariances(updates: Sequence[UpdateStats]) -> dict[str, float]:
 
 
 def sampled_tokens(trajectories: Sequence[Trajectory], prompt_tokens: Mapping[str, int]) -> int:
-    """Prompt and response tokens of every trajectory, as the peers count throughput."""
+    """Prompt and response tokens of all trajectories: the count of which other trainers report throughput."""
     return sum(prompt_tokens[t.response.problem_id] + len(t.response.tokens) for t in trajectories)
 
 
 def peak_memory_gib() -> float:
-    """Peak of the accelerator's allocator since the start, or of the process on a CPU."""
+    """Peak GiB of the accelerator's allocator since the start, or of the process on a CPU."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

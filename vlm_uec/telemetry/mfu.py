@@ -9,7 +9,7 @@ PEAK_TFLOPS = {"H100": 989, "H200": 989, "H20": 148, "A100": 312, "A800": 312, "
 
 
 def peak_flops() -> float | None:
-    """Of this rank's accelerator; None on a CPU or an unknown one."""
+    """FLOP/s of this rank's accelerator; None on a CPU or an unknown accelerator."""
     if not torch.cuda.is_available():
         return None
     name = torch.cuda.get_device_name()
@@ -18,8 +18,8 @@ def peak_flops() -> float | None:
 
 
 def update_mfu(parameters: int, unique_tokens: int, seconds: float, ranks: int) -> float | None:
-    """6 FLOPs a parameter a token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1; attention left out),
-    over what the ranks' peaks allow. Shared prompt tokens count once, recomputation not at all."""
+    """6 FLOPs per parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1; without attention)
+    divided by the ranks' peak. Shared prompt tokens count once; recomputation does not count."""
     peak = peak_flops()
     if peak is None or not unique_tokens or seconds <= 0:
         return None

@@ -1,11 +1,11 @@
-"""Which phase the time went to, and what to turn about it."""
+"""Shares of a run's time by phase, and the setting that shortens the largest one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 PREFIX, WHOLE = "time/", "time/step"
-MENTIONED = 0.01  # share of the time
+MIN_SHARE = 0.01  # smaller phases are not printed
 KNOBS = {
     "rollout": "raise rollout.slots (native engine) if memory is left, or lower rollout.max_tokens",
     "exploration": "lower exploration.n",
@@ -17,17 +17,17 @@ KNOBS = {
     "replay": "raise stabilizer.frequency, the steps from one replay to the next",
     "eval": "raise train.eval_every or lower evaluation.problems",
     "checkpoint": "raise train.save_every",
-    "other": "look at the disk that the run directory lies on",
+    "other": "check the speed of the disk under train.run_dir",
 }
 
 
 def shares(times: Mapping[str, float]) -> dict[str, float]:
-    """Each phase's share of `time/step`, largest first, without those too small to mention."""
+    """Each phase's share of `time/step`, largest first, without those below `MIN_SHARE`."""
     whole = times[WHOLE]
     phases = {
         name.removeprefix(PREFIX): seconds / whole
         for name, seconds in times.items()
-        if name.startswith(PREFIX) and name != WHOLE and seconds >= MENTIONED * whole > 0
+        if name.startswith(PREFIX) and name != WHOLE and seconds >= MIN_SHARE * whole > 0
     }
     return dict(sorted(phases.items(), key=lambda phase: -phase[1]))
 
@@ -38,7 +38,7 @@ def shares_line(times: Mapping[str, float]) -> str:
 
 
 def advice(times: Mapping[str, float]) -> str:
-    """The line at the end of a run, of its summed times."""
+    """The last line of a run, from its summed times."""
     largest = next(iter(shares(times)))
     hint = KNOBS[largest]
-    return f"time: {shares_line(times)} of {times[WHOLE]:.0f} s. Most is {largest}: to shorten it, {hint}."
+    return f"time: {shares_line(times)} of {times[WHOLE]:.0f} s. To shorten {largest}, the largest: {hint}."

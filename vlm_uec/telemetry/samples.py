@@ -1,4 +1,4 @@
-"""Responses of a step to read: what was sampled, what it earned, and what was trained on again."""
+"""Rows of a step's sample file: responses, rewards and replayed trajectories, for reading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from vlm_uec.trainer import StepOutcome
 from vlm_uec.types import Response, Trajectory
 
-A_SOURCE = 64  # responses of each source, a step: enough to read, small enough to keep
+MAX_PER_SOURCE = 64  # responses per step and source: keeps the files small
 
 
 def sample_rows(outcome: StepOutcome, text: Callable[[Response], str]) -> Iterator[dict[str, Any]]:
@@ -37,17 +37,17 @@ def sample_rows(outcome: StepOutcome, text: Callable[[Response], str]) -> Iterat
 
 
 def _first_groups(trajectories: Sequence[Trajectory]) -> Iterator[Trajectory]:
-    """Problem by problem, as many as fit into `A_SOURCE` responses, and the first in any case.
+    """The first problems whose responses fit into `MAX_PER_SOURCE`; at least one problem.
 
-    A problem's responses all or none: without those cut off, a mixed group may look all wrong. A replay may
-    hold one problem's from several steps, which are far apart in it.
+    A problem's responses are all written or none: a mixed group, cut off, may look all wrong. A replay may
+    contain one problem from several steps, far apart, so responses are grouped first.
     """
     groups: defaultdict[str, list[Trajectory]] = defaultdict(list)
     for trajectory in trajectories:
         groups[trajectory.response.problem_id].append(trajectory)
     written = 0
     for group in groups.values():
-        if written and written + len(group) > A_SOURCE:
+        if written and written + len(group) > MAX_PER_SOURCE:
             return
         written += len(group)
         yield from group

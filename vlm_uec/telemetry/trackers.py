@@ -1,4 +1,4 @@
-"""Where a run's scalars go besides metrics.jsonl, under the same names. Only rank 0 has trackers."""
+"""Trackers (TensorBoard, Weights & Biases): receive the scalars of metrics.jsonl, on rank 0 only."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from vlm_uec.telemetry.wandb import WandbTracker
 
 
 class Tracker(Protocol):
-    """Is told every step's scalars, in order."""
+    """Receives every step's scalars, in order."""
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None: ...
 
     def close(self) -> None:
-        """Returns when everything is on its way."""
+        """Returns when all values have been handed over."""
 
 
 class TensorBoardTracker:
-    """Event files under `tensorboard/`; a run that goes on hides what it did after `resume_step`."""
+    """Event files under `tensorboard/`; a resumed run hides the earlier events after `resume_step`."""
 
     def __init__(self, run_dir: Path, resume_step: int | None) -> None:
-        # TensorBoard takes seconds to import, and most commands need none.
+        # TensorBoard takes seconds to import, and most commands do not need it.
         from torch.utils.tensorboard import SummaryWriter
 
         purge = None if resume_step is None else resume_step + 1
@@ -40,19 +40,19 @@ class TensorBoardTracker:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raises `UserError` where one is asked for that is not installed."""
-    # A folder `wandb`, which wandb itself leaves behind, is found as a package without an origin.
+    """Raises `UserError` for a configured tracker that is not installed."""
+    # A folder `wandb`, which wandb itself writes, is found as a namespace package without an origin.
     if "wandb" in names and getattr(find_spec("wandb"), "origin", None) is None:
         raise UserError(
-            "train.trackers asks for wandb, which is not installed: pip install wandb, or leave it out"
+            "train.trackers contains wandb, which is not installed: pip install wandb, or remove it"
         )
 
 
 def open_trackers(
     names: Sequence[str], run_dir: Path, settings: Mapping[str, Any], resume_step: int | None
 ) -> list[Tracker]:
-    """One of each kind that is named. `settings`: the config as a tree; `resume_step`: the last step whose
-    line is there to stay, None of a run that starts."""
+    """Opens the named trackers. `settings`: the config as a tree; `resume_step`: the last step whose metrics
+    are kept, None for a new run."""
     found: list[Tracker] = []
     if "tensorboard" in names:
         found.append(TensorBoardTracker(run_dir, resume_step))

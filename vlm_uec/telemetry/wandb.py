@@ -1,7 +1,8 @@
-"""Weights & Biases as a tracker: a convenience, so nothing that goes wrong in it ends a run."""
+"""Weights & Biases tracker. Its errors are logged and never end a run."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -9,26 +10,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.cli import log_stderr
 from vlm_uec.escape import escape
 from vlm_uec.io.durable import write_whole
 
-ID = "wandb_id"
-# As the environment, so that what the user has set goes first.
+ID_FILE = "wandb_id"
+# Set as environment variables, so that the user's own take precedence.
 _DEFAULTS = {
     "WANDB_PROJECT": "vlm-uec",
-    "WANDB_CONSOLE": "off",  # it would take the place of stdout, which the live line writes to
+    "WANDB_CONSOLE": "off",  # console capture would replace stdout, which the live line writes to
     "WANDB_SILENT": "true",
-    "WANDB_LOGIN_TIMEOUT": "30",  # seconds: for a question on a terminal that nobody looks at
-    "WANDB_FINISH_TIMEOUT": "60",  # seconds: without it, a lost network holds up the end for ever
+    "WANDB_LOGIN_TIMEOUT": "30",  # seconds: limits the login prompt on an unattended terminal
+    "WANDB_FINISH_TIMEOUT": "60",  # seconds: without it, a lost network blocks the end for ever
 }
+
+log = logging.getLogger(__name__)
 
 
 class WandbTracker:
-    """A run of Weights & Biases, and the same one where training goes on; its id is kept in `run_dir`.
+    """A Weights & Biases run that a resumed training continues; its id is kept in `run_dir`.
 
-    Values are logged over the metric `step`: wandb's own count only grows, and would refuse the steps that a
-    resumed run repeats. The first fault of any kind is told in one line, and ends the tracking alone.
+    Values are logged over the metric `step`: wandb's own step count only grows, and would reject the steps
+    that a resumed run repeats. The first error of any kind is logged in one line and ends only the tracking.
     """
 
     def __init__(self, run_dir: Path, settings: Mapping[str, Any]) -> None:
@@ -49,7 +51,7 @@ class WandbTracker:
 
         for name, value in {**_DEFAULTS, "WANDB_NAME": run_dir.resolve().name}.items():
             os.environ.setdefault(name, value)
-        # A changed setting is no fault: a run may go on with another learning rate.
+        # Changed settings are allowed: a run may resume with another learning rate.
         self._run = wandb.init(
             id=_run_id(run_dir),
             resume="allow",
@@ -58,20 +60,20 @@ class WandbTracker:
             allow_val_change=True,
         )
         self._run.define_metric("*", step_metric="step")
-        log_stderr(f"wandb: {self._run.url or f'offline, under {run_dir}/wandb; wandb sync uploads it'}")
+        log.info("wandb: %s", self._run.url or f"offline, under {run_dir}/wandb; wandb sync uploads it")
 
     def _attempt(self, what: str, work: Callable[[], object]) -> None:
         try:
             work()
         except (Exception, SystemExit) as error:
             self._run = None
-            told = escape(" ".join(f"{type(error).__name__}: {error}".split()), 300)
-            log_stderr(f"wandb: {what} ({told}); the run goes on without it")
+            reason = escape(" ".join(f"{type(error).__name__}: {error}".split()), 300)
+            log.warning("wandb: %s (%s); training continues without it", what, reason)
 
 
 def _run_id(run_dir: Path) -> str:
-    path = run_dir / ID
-    if path.is_file() and re.fullmatch("[0-9a-f]{16}", known := path.read_text("utf-8", "replace").strip()):
-        return known
+    path = run_dir / ID_FILE
+    if path.is_file() and re.fullmatch("[0-9a-f]{16}", saved := path.read_text("utf-8", "replace").strip()):
+        return saved
     write_whole(path, [f"{(fresh := secrets.token_hex(8))}\n".encode()])
     return fresh

@@ -1,4 +1,4 @@
-"""A run's files: metrics.jsonl and samples. Only rank 0 makes a writer."""
+"""Writes a run's metrics.jsonl and sample files, on rank 0 only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ METRICS = "metrics.jsonl"
 
 
 class RunWriter:
-    """Appends to a run directory; on resume, forgets what the run did after its checkpoint.
+    """Appends to a run directory; on resume, removes what was written after the checkpoint.
 
-    `resume_step` is the last step whose line is there to stay: later ones are cut, so that none is told
-    twice. None starts afresh and refuses a directory that already holds metrics (UserError). `sampled`: the
-    last step whose samples stay; `resume_step` if None.
+    `resume_step` is the last step whose line is kept: later lines are cut, because the resumed run writes
+    them again. None starts a new run and raises `UserError` if the directory holds metrics. `sampled`: the
+    last step whose samples are kept; `resume_step` if None.
     """
 
     def __init__(self, run_dir: Path, resume_step: int | None, sampled: int | None = None):
@@ -37,11 +37,11 @@ class RunWriter:
                 if number.isdecimal() and int(number) > (resume_step if sampled is None else sampled):
                     samples.unlink()
         elif path.exists() and path.stat().st_size:
-            raise UserError(f"{path} is of an earlier run: resume it or choose another directory")
+            raise UserError(f"{path} belongs to an earlier run: resume it or choose another directory")
         self._metrics = path.open("a", encoding="utf-8")
 
     def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
-        """One line for `step`. NaN and infinities become null: JSON has no word for them."""
+        """Writes one line for `step`. NaN and infinities become null, because JSON has no such values."""
         if not _is_file(self._run_dir / METRICS, self._metrics.fileno()):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), METRICS)
         self._metrics.write(
@@ -50,11 +50,11 @@ class RunWriter:
         self._metrics.flush()
 
     def sync(self) -> None:
-        """Returns when every line is on the disk."""
+        """Flushes every line to disk."""
         os.fsync(self._metrics.fileno())
 
     def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> Path:
-        """Write `samples/step_000010.jsonl`, whole or not at all; returns its path."""
+        """Writes `samples/step_000010.jsonl` atomically; returns its path."""
         path = self._run_dir / "samples" / f"step_{step:06d}.jsonl"
         path.parent.mkdir(exist_ok=True)
         _write_rows(path, rows)
@@ -73,16 +73,16 @@ class RunWriter:
 
 
 def read_jsonl(path: Path, most: int = -1) -> list[dict[str, Any]]:
-    """The rows of a file that may not exist yet. A last line that a crash tore off is left out.
+    """The rows of a file, or none if it does not exist. An incomplete last line is left out.
 
-    `most`: bytes that are read, -1 for all. Raises UserError, naming the line, where any other line is no
-    JSON object.
+    `most`: bytes to read, -1 for all. Raises `UserError` with the line number if any other line is no JSON
+    object.
     """
     return [_row(path, number, line) for number, line in enumerate(_lines(path, most), start=1)]
 
 
 def _lines(path: Path, most: int = -1) -> list[str]:
-    """Whole ones: what follows the last line end is torn, or nothing."""
+    """Complete lines: text after the last line end is the remainder of an interrupted write."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -92,7 +92,7 @@ def _lines(path: Path, most: int = -1) -> list[str]:
 def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
         raise UserError(f"{path}, line {number}: {error}; remove that line") from error
     if not isinstance(row, dict):
         raise UserError(f"{path}, line {number}: not a JSON object; remove that line")
@@ -100,7 +100,7 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _rows_until(path: Path, last: int) -> list[dict[str, Any]]:
-    """Rows of steps up to `last`. What comes after that step may be damaged: it is cut anyway."""
+    """Rows of steps up to `last`. Later rows are cut, so they may be damaged."""
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(_lines(path), start=1):
         if last == (_step(rows[-1]) if rows else 0):
@@ -121,5 +121,5 @@ def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _is_file(path: Path, descriptor: int) -> bool:
-    """Whether the open file has that name still: a deleted one takes what is written, and keeps nothing."""
+    """Whether `path` still names the open file: writes to a deleted file succeed and are lost."""
     return path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))

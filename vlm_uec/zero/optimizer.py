@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +14,8 @@ from vlm_uec.config import OptimConfig
 from vlm_uec.ranks.collectives import rank
 from vlm_uec.zero.config import offloads
 
+log = logging.getLogger(__name__)
+
 
 def make_optimizer(
     parameters: Sequence[torch.nn.Parameter], optim: OptimConfig, config: dict[str, Any]
@@ -24,10 +26,11 @@ def make_optimizer(
         try:
             return DeepSpeedCPUAdam(parameters, lr=optim.lr, weight_decay=optim.weight_decay)
         except Exception as error:  # any error of the compiler or the CUDA toolkit
-            print(
-                f"rank {rank()}: DeepSpeed's CPUAdam does not compile here ({_first_line(error)}): the "
-                "offloaded states are updated by torch's AdamW, which is slower; see `ds_report`",
-                file=sys.stderr,
+            log.warning(
+                "rank %d: DeepSpeed's CPUAdam does not compile here (%s): the offloaded states are updated "
+                "by torch's AdamW, which is slower; see `ds_report`",
+                rank(),
+                _first_line(error),
             )
     return torch.optim.AdamW(parameters, lr=optim.lr, weight_decay=optim.weight_decay)
 

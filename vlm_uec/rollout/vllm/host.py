@@ -15,7 +15,7 @@ from typing import IO
 from vlm_uec.config import Config, VllmConfig
 from vlm_uec.errors import RunFailed, UserError
 from vlm_uec.escape import escape
-from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, ranks_here, world_size
+from vlm_uec.ranks.collectives import gather_lists, local_ranks, on_first_rank, rank, world_size
 from vlm_uec.rollout.vllm.client import Address, connected
 from vlm_uec.rollout.vllm.server import KEY
 
@@ -56,7 +56,7 @@ class VllmHost:
 
         Raises `RunFailed` or `UserError` where there is none, or it cannot do what the config asks.
         """
-        everywhere = len(ranks_here()) == world_size()
+        everywhere = len(local_ranks()) == world_size()
         host = "127.0.0.1" if everywhere else os.environ["MASTER_ADDR"]  # rank 0's
         found = gather_lists(lambda: [self._open(run_dir, host, on_wait)] if rank() == 0 else [])
         self._address = found[0]
