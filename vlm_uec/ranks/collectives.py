@@ -73,17 +73,17 @@ def _run_on_all(work: Callable[[], T]) -> list[T]:
         own = error
     outcomes = gather_objects((value, None if own is None else _portable(own)))
     errors = {number: error for number, (_, error) in enumerate(outcomes) if error is not None}
-    for error in errors.values():
-        if isinstance(error, RunEnd) and not isinstance(error, Stopped):
-            raise error from own
+    for failure in errors.values():
+        if isinstance(failure, RunEnd) and not isinstance(failure, Stopped):
+            raise failure from own
     if own is not None and not isinstance(own, Stopped):
         raise own
-    for number, error in errors.items():
-        if isinstance(error, str):
-            raise RunFailed(f"rank {number} failed: {error}")
-    for error in errors.values():
-        if isinstance(error, Stopped):
-            raise error
+    for number, failure in errors.items():
+        if isinstance(failure, str):
+            raise RunFailed(f"rank {number} failed: {failure}")
+    for failure in errors.values():
+        if isinstance(failure, Stopped):
+            raise failure
     return [value for value, _ in outcomes]  # type: ignore[misc]
 
 
