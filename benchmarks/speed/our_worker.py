@@ -148,7 +148,7 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
         learner,
         schedule,
         timer,
-        announce=display.doing,
+        announce=display.start_phase,
         report=display.line,
         on_progress=display.progress,
     )
