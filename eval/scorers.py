@@ -8,7 +8,7 @@ from pathlib import Path
 from eval.mathvista import official_score
 from eval.samples import OFFICIAL, REWARD, VERIFY, Score
 from vlm_uec.io.digest import file_sha256
-from vlm_uec.rewards import RewardFunction, judge, load_reward_function, try_out, verdict_on
+from vlm_uec.rewards import RewardFunction, check_reward_function, judge, load_reward_function, verdict_on
 from vlm_uec.types import Problem
 
 Scorer = Callable[[str, Problem], Score]
@@ -26,7 +26,7 @@ def scorers_for(problems: Iterable[Problem], shown: Shown | None, reward: str | 
         scorers[OFFICIAL] = lambda response, problem: official_score(problem, response)
     if reward is not None:
         function = load_reward_function(reward)
-        try_out(function, problems[0])
+        check_reward_function(function, problems[0])
         scorers[REWARD] = _plug_in(function)
     return scorers
 

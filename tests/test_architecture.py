@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = ("vlm_uec", "eval", "data_prep")
 
-# From the bottom to the top: a module imports from its own layer and from those below.
+# From bottom to top: a module imports only from its own layer and the layers below.
 LAYERS = (
     ("types", "errors", "escape", "rng", "timers", "estimators"),
     ("cli", "io", "hub"),
@@ -43,7 +43,7 @@ def _modules(package: str) -> dict[str, Path]:
 
 
 def _imports(path: Path, modules: dict[str, Path]) -> Iterator[str]:
-    """Modules of the project that the file imports, also inside functions; not those for type checking."""
+    """Modules of the project that the file imports, also inside functions; not `TYPE_CHECKING` imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         id(inner)
@@ -75,7 +75,7 @@ def _layer(module: str) -> int:
     return next(number for number, units in enumerate(LAYERS) if unit in units)
 
 
-def _named_in_the_page() -> set[str]:
+def _files_in_page() -> set[str]:
     """Files of the page's tree: two spaces of indentation a level, a trailing slash for a folder."""
     block = PAGE.read_text(encoding="utf-8").partition("## Modules")[2]
     folders: list[str] = []
@@ -90,16 +90,16 @@ def _named_in_the_page() -> set[str]:
     return files
 
 
-def test_the_page_names_every_module_and_no_other() -> None:
-    here = {
+def test_the_page_lists_exactly_the_existing_modules() -> None:
+    existing = {
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
         if path.name != "__init__.py"
     }
-    named = {name for name in _named_in_the_page() if name.startswith(PACKAGES)}
-    assert here - named == set(), "missing from docs/architecture.md"
-    assert named - here == set(), "named in docs/architecture.md, but gone"
+    named = {name for name in _files_in_page() if name.startswith(PACKAGES)}
+    assert existing - named == set(), "missing from docs/architecture.md"
+    assert named - existing == set(), "named in docs/architecture.md, but missing in the repository"
 
 
 def test_every_unit_has_a_layer() -> None:

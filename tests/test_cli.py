@@ -1,4 +1,4 @@
-"""How commands end: when their reader goes away, and when they are asked for what cannot be."""
+"""How commands end: after a closed pipe, and after a user error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.launch import start
 from vlm_uec.cli import exit_code_of
 from vlm_uec.errors import UserError
 
-TALK = """
+SCRIPT = """
 import sys
 from vlm_uec.cli import exit_code_of
 from vlm_uec.telemetry.display import Display
@@ -23,21 +23,24 @@ def work():
 
 sys.exit(exit_code_of(work))
 """
+PRINT_SCRIPT = SCRIPT.replace("display.line(", "print(")
 
 
-@pytest.mark.parametrize("talk", [TALK, TALK.replace("display.line(", "print(")], ids=["display", "print"])
-def test_a_reader_who_leaves_is_no_traceback(talk: str) -> None:
-    process = start([sys.executable, "-c", talk])
+@pytest.mark.parametrize(
+    "script", [SCRIPT, SCRIPT.replace("display.line(", "print(")], ids=["display", "print"]
+)
+def test_a_closed_pipe_causes_no_traceback(script: str) -> None:
+    process = start([sys.executable, "-c", script])
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline() == "line 0\n"
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait(timeout=60) == 0
-    # What a display tells is beside the work, which goes on; what is printed is the work's result.
-    assert errors == ("the work was done\n" if talk is TALK else "")
+    # The work continues without the display, but ends if it cannot print its results.
+    assert errors == ("the work was done\n" if script is SCRIPT else "")
 
 
-def test_an_error_of_the_users_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         raise UserError("n 0: give\n at least 1")
 
@@ -45,6 +48,6 @@ def test_an_error_of_the_users_is_one_line_and_2(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "error: n 0: give at least 1\n"
 
 
-def test_a_fault_of_ours_is_not_hidden() -> None:
+def test_other_exceptions_are_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_code_of(lambda: print(1 // 0))

@@ -42,7 +42,7 @@ def test_exact_fractions_at_five_thousand(c: int, k: int) -> None:
     assert pass_at_k(n, c, k) == float(1 - misses)
 
 
-def test_a_single_success_among_thousands_keeps_its_chance() -> None:
+def test_a_single_success_among_thousands_is_exact() -> None:
     assert pass_at_k(5000, 1, 1) == 1 / 5000
     assert pass_at_k(5000, 1, 4) == 4 / 5000
 
@@ -66,7 +66,7 @@ def test_bounds_and_growth(case: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize(
     ("n", "c", "k"), [(0, 0, 1), (5, 6, 1), (5, -1, 1), (5, 2, 0), (5, 2, 6), (-1, 0, 1)]
 )
-def test_outside_its_range_it_refuses(n: int, c: int, k: int) -> None:
+def test_arguments_out_of_range_are_errors(n: int, c: int, k: int) -> None:
     with pytest.raises(ValueError, match=f"n={n}, c={c}, k={k}"):
         pass_at_k(n, c, k)
 
@@ -92,7 +92,7 @@ def test_mean_at_n_is_the_share_of_right_responses() -> None:
         (Votes(2, (1,), 0), 3, 1.0),
         (Votes(1, (2,), 0), 3, 0.0),
         (Votes(2, (2,), 0), 4, 1 / 2),  # a tie of two
-        (Votes(1, (1, 1), 5), 8, 1 / 3),  # a tie of three, and silence does not vote
+        (Votes(1, (1, 1), 5), 8, 1 / 3),  # a tie of three; responses without an answer do not vote
         (Votes(1, (), 7), 8, 1.0),
         (Votes(1, (), 3), 2, 1 / 2),  # drawn in 3 of 6 pairs; the others hold no vote
         (Votes(2, (1,), 0), 2, 2 / 3),  # rr wins, rw twice ties: (1 + 1/2 + 1/2) / 3
@@ -113,8 +113,8 @@ def test_maj_at_k_against_every_subset_of_every_vote(n: int) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 5), st.lists(st.integers(1, 4), max_size=4), st.integers(0, 2), st.integers(1, 10))
-def test_maj_at_k_against_subsets(right: int, wrong: list[int], silent: int, k: int) -> None:
-    votes = Votes(right, tuple(wrong), silent)
+def test_maj_at_k_against_subsets(right: int, wrong: list[int], unanswered: int, k: int) -> None:
+    votes = Votes(right, tuple(wrong), unanswered)
     if k <= votes.n <= 12:
         assert maj_at_k(votes, k) == _maj_of_subsets(votes, k)
 
@@ -137,16 +137,16 @@ def test_many_answers_of_64_against_random_draws() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 12), st.lists(st.integers(1, 9), max_size=6), st.integers(0, 6), st.randoms())
-def test_maj_at_k_holds_its_invariants(right: int, wrong: list[int], silent: int, random: Random) -> None:
-    votes = Votes(right, tuple(wrong), silent)
+def test_maj_at_k_invariants(right: int, wrong: list[int], unanswered: int, random: Random) -> None:
+    votes = Votes(right, tuple(wrong), unanswered)
     if votes.n == 0:
         return
-    shuffled = Votes(right, tuple(random.sample(wrong, len(wrong))), silent)
+    shuffled = Votes(right, tuple(random.sample(wrong, len(wrong))), unanswered)
     assert maj_at_k(votes, 1) == float(Fraction(right, votes.n))
     for k in range(1, votes.n + 1):
         value = maj_at_k(votes, k)
         assert value == maj_at_k(shuffled, k)
-        assert value <= pass_at_k(votes.n, right, k)  # no draw without a right response elects it
+        assert value <= pass_at_k(votes.n, right, k)  # without a right response it cannot win
         if not wrong:
             assert value == pass_at_k(votes.n, right, k)
 
@@ -155,14 +155,14 @@ def test_maj_at_k_holds_its_invariants(right: int, wrong: list[int], silent: int
     ("votes", "k"),
     [(Votes(2, (1,), 0), 4), (Votes(2, (), 0), 0), (Votes(-1, (2,), 0), 1), (Votes(1, (0,), 0), 1)],
 )
-def test_maj_at_k_refuses_what_is_no_vote(votes: Votes, k: int) -> None:
+def test_maj_at_k_rejects_invalid_votes(votes: Votes, k: int) -> None:
     with pytest.raises(ValueError, match="maj@k needs counts"):
         maj_at_k(votes, k)
 
 
 def _responses(votes: Votes) -> list[str | None]:
     wrong = [f"wrong {number}" for number, count in enumerate(votes.wrong) for _ in range(count)]
-    return ["right"] * votes.right + wrong + [None] * votes.silent
+    return ["right"] * votes.right + wrong + [None] * votes.unanswered
 
 
 def _earned(drawn: tuple[str | None, ...] | list[str | None]) -> Fraction:
@@ -178,14 +178,14 @@ def _maj_of_subsets(votes: Votes, k: int) -> float:
 
 def _every_vote(n: int) -> Iterator[Votes]:
     for right in range(n + 1):
-        for silent in range(n - right + 1):
-            for wrong in _partitions(n - right - silent, n):
-                yield Votes(right, wrong, silent)
+        for unanswered in range(n - right + 1):
+            for wrong in _partitions(n - right - unanswered, n):
+                yield Votes(right, wrong, unanswered)
 
 
-def _partitions(total: int, most: int) -> Iterator[tuple[int, ...]]:
+def _partitions(total: int, largest: int) -> Iterator[tuple[int, ...]]:
     if total == 0:
         yield ()
-    for first in range(min(total, most), 0, -1):
+    for first in range(min(total, largest), 0, -1):
         for rest in _partitions(total - first, first):
             yield (first, *rest)

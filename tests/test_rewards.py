@@ -1,4 +1,4 @@
-"""Rewards: the two terms, the choices' rule, and plug-ins that misbehave."""
+"""Rewards: accuracy and format, the rule for choices, and invalid plug-ins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_accuracy() -> None:
     assert accuracy_reward(r"\boxed{3.92}", Problem("p", "q", "3.9", precision=1)) == 1.0
 
 
-def test_a_letter_earns_only_where_the_prompt_listed_the_choices() -> None:
+def test_a_letter_counts_only_if_the_prompt_lists_the_choices() -> None:
     assert accuracy_reward(LETTER, PROBLEM) == 0.0
     assert accuracy_reward(LETTER, LISTED) == 1.0
     assert judge(LETTER, PROBLEM, accuracy_reward, 0.0).accuracy == 0.0
@@ -47,9 +47,7 @@ def test_a_letter_earns_only_where_the_prompt_listed_the_choices() -> None:
         (None, 0.0),
     ],
 )
-def test_it_is_the_shown_prompt_that_decides_whether_a_letter_counts(
-    template: str | None, earned: float
-) -> None:
+def test_the_shown_prompt_decides_whether_a_letter_counts(template: str | None, earned: float) -> None:
     shown = FormatPrompt(template)
     assert judge(LETTER, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == earned
     assert judge(RIGHT, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == 1.0
@@ -118,7 +116,7 @@ def test_format_is_linear() -> None:
     assert time.process_time() - started < 3
 
 
-def test_total_mixes_the_two_terms() -> None:
+def test_total_is_the_weighted_sum_of_both_rewards() -> None:
     unformatted = judge(r"\boxed{31}", PROBLEM, accuracy_reward, 0.1)
     assert (unformatted.total, unformatted.accuracy, unformatted.format) == (0.9, 1.0, 0.0)
     wrong = judge(r"<think>a</think>\boxed{30}", PROBLEM, accuracy_reward, 0.1)
@@ -156,7 +154,7 @@ def test_the_default_is_the_verifier() -> None:
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), 10**400, None, "1", [1.0], 1 + 0j])
-def test_a_value_outside_zero_to_one_is_named(value: Any) -> None:
+def test_a_value_outside_zero_to_one_is_rejected(value: Any) -> None:
     def score(response: str, problem: Problem) -> Any:
         return value
 
@@ -167,17 +165,17 @@ def test_a_value_outside_zero_to_one_is_named(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, True, 0.25, np.float32(0.5), np.float64(1.0)])
-def test_numbers_of_any_kind_count(value: Any) -> None:
+def test_all_number_types_are_accepted(value: Any) -> None:
     assert judge(RIGHT, PROBLEM, lambda response, problem: value, 0.0).total == float(value)
 
 
-def test_a_plug_in_that_ends_the_process_does_not(tmp_path: Path) -> None:
+def test_a_plug_in_cannot_end_the_process(tmp_path: Path) -> None:
     function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise SystemExit(0)\n"))
-    with pytest.raises(UserError, match="geo-7: it raised SystemExit"):
+    with pytest.raises(UserError, match="geo-7: raised SystemExit"):
         judge(RIGHT, PROBLEM, function, 0.0)
 
 
-def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_plug_in_that_raises(tmp_path: Path) -> None:
     function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise KeyError('boom')\n"))
     with pytest.raises(UserError) as caught:
         judge(RIGHT, PROBLEM, function, 0.0)
@@ -186,7 +184,7 @@ def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "name", "says"),
+    ("body", "name", "message"),
     [
         ("x = 1", "score", "no function 'score'"),
         ("score = 1", "score", "no function 'score'"),
@@ -195,9 +193,9 @@ def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
         ("import sys\nsys.exit(0)", "score", "SystemExit"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, body: str, name: str, says: str) -> None:
+def test_the_error_names_an_invalid_file(tmp_path: Path, body: str, name: str, message: str) -> None:
     spec = write_plug_in(tmp_path, body)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_reward_function(spec)
     assert "mine.py" in str(caught.value)
 
@@ -205,6 +203,6 @@ def test_a_broken_file_is_named(tmp_path: Path, body: str, name: str, says: str)
 @pytest.mark.parametrize(
     "spec", ["missing.py:score", "accurcy", "file.py", "file.py:", ":score", "file.py:a b", ""]
 )
-def test_a_bad_spec_is_refused(spec: str) -> None:
+def test_an_invalid_spec_is_rejected(spec: str) -> None:
     with pytest.raises(UserError):
         load_reward_function(spec)

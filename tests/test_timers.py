@@ -1,4 +1,4 @@
-"""Phase times against a clock that is set by hand."""
+"""Phase times with a fake clock."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_inner_phase_is_charged_once() -> None:
     assert timer.finish() == {"time/rollout": 11, "time/reward": 4, "time/other": 0, "time/step": 15}
 
 
-def test_the_next_step_starts_at_nothing() -> None:
+def test_the_next_step_starts_at_zero() -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     with timer.phase("rollout"):
@@ -61,8 +61,8 @@ def test_a_phase_that_fails_is_charged_and_closed() -> None:
     assert timer.finish()["time/update"] == 3
 
 
-def test_work_done_side_by_side_is_charged_by_share() -> None:
-    """A quarter of the 8 s that rollout has so far, the second in the open phase included; 5 s come after."""
+def test_concurrent_work_is_charged_by_share() -> None:
+    """Moves a quarter of the 8 s of rollout so far, including the open phase; 5 s follow."""
     clock = Clock()
     timer = PhaseTimer(clock)
     with timer.phase("exploration"):
@@ -83,7 +83,7 @@ def test_work_done_side_by_side_is_charged_by_share() -> None:
     }
 
 
-def test_nothing_moves_from_a_phase_without_time() -> None:
+def test_moving_from_a_phase_without_time_has_no_effect() -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     timer.move("rollout", "exploration", 1.0)
@@ -93,7 +93,7 @@ def test_nothing_moves_from_a_phase_without_time() -> None:
     assert values.get("time/exploration", 0) == 0
 
 
-def test_finish_inside_a_phase_is_refused() -> None:
+def test_finish_inside_a_phase_is_an_error() -> None:
     timer = PhaseTimer(Clock())
     with timer.phase("update"), pytest.raises(RuntimeError, match="update"):
         timer.finish()

@@ -8,7 +8,7 @@ from data_prep.inspect.findings import MAX_LABEL, Findings, Table
 from data_prep.inspect.repeats import Overlap, Pair
 from data_prep.inspect.survey import SplitFacts
 from data_prep.inspect.wording import shortened
-from vlm_uec.escape import escaped
+from vlm_uec.escape import escape_controls
 from vlm_uec.webpage.distribution import Histogram
 
 MAX_NAMED = 5  # ids, or pairs of them
@@ -29,7 +29,7 @@ def console_text(splits: Sequence[SplitFacts], findings: Findings, overlaps: Seq
     ]
     if broken:
         sections.append(broken)
-    return "\n\n".join("\n".join(escaped(line) for line in section) for section in sections)
+    return "\n\n".join("\n".join(escape_controls(line) for line in section) for section in sections)
 
 
 def _table(table: Table) -> list[str]:

@@ -95,7 +95,7 @@ def test_the_samples_of_an_evaluation_are_scored_again_alike(run: Run, tmp_path:
         (lambda: _two_each(1), ["--k", "3"], "--k 3: must be from 1 to the 2 samples"),
         (lambda: [{"id": "x", "response": 7}], [], "line 1: no text under 'response'"),
         (lambda: [], [], "no response in it"),
-        (lambda: _two_each(1), ["--reward", "no_such.py:f"], "there is no file no_such.py"),
+        (lambda: _two_each(1), ["--reward", "no_such.py:f"], "no such file: no_such.py"),
         (lambda: _two_each(1), ["--split", "tset"], "no split 'tset' here"),
     ],
 )

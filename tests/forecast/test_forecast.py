@@ -281,7 +281,7 @@ def test_a_fetched_model_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPa
 
 def test_a_plug_in_is_tried_out(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def score(response, problem):\n    return 2\n")
-    with pytest.raises(UserError, match="it returned 2; return a number from 0 to 1"):
+    with pytest.raises(UserError, match=": returned 2; return a number from 0 to 1"):
         forecast(_config(f"reward.function={tmp_path}/mine.py:score"))
 
 

@@ -43,13 +43,13 @@ def test_a_sound_update_starts_the_count_again() -> None:
     guard = UpdateGuard(2)
     for _ in range(5):
         _see(guard, [_bad("p"), SOUND])
-    assert guard.in_a_row == 0
+    assert guard.consecutive == 0
 
 
-def test_so_many_in_a_row_end_the_run_across_steps_and_resumes() -> None:
+def test_so_many_consecutive_end_the_run_across_steps_and_resumes() -> None:
     guard = UpdateGuard(3)
     _see(guard, [SOUND, _bad("p")])
-    guard = UpdateGuard(3, guard.in_a_row)
+    guard = UpdateGuard(3, guard.consecutive)
     _see(guard, [_bad("p")])
     with pytest.raises(RunFailed, match=r"3 updates in a row.*guard\.bad_updates"):
         _see(guard, [_bad("p")])

@@ -20,9 +20,9 @@ class FeatureCache:
         self._bytes = 0
 
     def get(self, prompt: EncodedPrompt) -> torch.Tensor | None:
-        features = self._kept.get(prompt.picture_key)
+        features = self._kept.get(prompt.image_key)
         if features is not None:
-            self._kept.move_to_end(prompt.picture_key)
+            self._kept.move_to_end(prompt.image_key)
         return features
 
     def put(self, prompt: EncodedPrompt, features: torch.Tensor) -> None:
@@ -30,7 +30,7 @@ class FeatureCache:
         with torch.inference_mode(False):
             kept = torch.empty(features.shape, dtype=features.dtype)
             kept.copy_(features.detach())
-        self._kept[prompt.picture_key] = kept
+        self._kept[prompt.image_key] = kept
         self._bytes += kept.nbytes
         while self._bytes > self._max_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)

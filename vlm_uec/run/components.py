@@ -24,7 +24,7 @@ from vlm_uec.preflight import preflight
 from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, world_size
 from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.ranks.signals import StopRequest
-from vlm_uec.rewards import judge, load_reward_function, try_out
+from vlm_uec.rewards import check_reward_function, judge, load_reward_function
 from vlm_uec.rollout.engine import OnProgress, Progress, RolloutEngine
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.rollout.vllm.engine import VllmEngine
@@ -79,7 +79,7 @@ def build_components(
     display = Display(active=rank() == 0, steps=config.train.steps, monitor=monitor)
     model_config = read_model_config(config.model.path)  # raises for an unsupported model
     start = open_run_dir(config)
-    preflight(config, world_size(), room=start.trained < config.train.steps)
+    preflight(config, world_size(), check_space=start.trained < config.train.steps)
     host = VllmHost(config) if config.rollout.engine == "vllm" else None
     if host:
         host.check()
@@ -90,7 +90,7 @@ def build_components(
     prompts, schedule = _training_prompts(config, encoder, display)
     held_out = _held_out_prompts(config, encoder, display) if config.train.eval_every else None
     problems = list(prompts.problems.values())
-    on_first_rank(lambda: try_out(reward_function, problems[0]))
+    on_first_rank(lambda: check_reward_function(reward_function, problems[0]))
     deepspeed_config = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     fingerprints = gather_lists(
         lambda: [model_fingerprint(config.model.path, model_config, "model.path")] if rank() == 0 else []

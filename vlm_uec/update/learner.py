@@ -76,7 +76,7 @@ class _Item:
     old: LogProbs  # None: use the new ones, detached
     reference: LogProbs
     weight: float = 0.0  # of each of its tokens, from the whole mini-batch
-    leading: torch.Tensor | None = None  # [R] bool: tokens with the highest covariance in the mini-batch
+    selected: torch.Tensor | None = None  # [R] bool: tokens with the highest covariance in the mini-batch
 
 
 def _no_callback() -> None:
@@ -208,10 +208,10 @@ class Learner:
         trajectories = [item.trajectory for item in part]
         lengths = [len(t.response.tokens) for t in trajectories]
         weights = token_weights(lengths, self.loss.aggregation, self.max_tokens)
-        leading = self._leading(trajectories)
+        selected = self._selected(trajectories)
         items = [
-            replace(item, weight=weight, leading=tokens)
-            for item, weight, tokens in zip(part, weights, leading, strict=True)
+            replace(item, weight=weight, selected=tokens)
+            for item, weight, tokens in zip(part, weights, selected, strict=True)
         ]
         active = [item for item in items if self._has_gradient(item.trajectory)]
         # Ranks step together even without a gradient: weight decay and momentum still apply.
@@ -241,7 +241,7 @@ class Learner:
                 sums.add("entropy", entropy)
         return sums.over_ranks()[0]["entropy"]
 
-    def _leading(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
+    def _selected(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
         """Mask of each trajectory's tokens with the highest covariance in the whole mini-batch, as sampled.
 
         The authors' code uses each micro-batch's new log-probs; this result does not depend on the packing.
@@ -315,8 +315,8 @@ class Learner:
         added: torch.Tensor | float = 0.0
         if self.loss.entropy_coef:
             added = added + entropy_bonus(entropy, self.loss.entropy_coef)
-        if terms.leading is not None:
-            added = added + covariance_penalty(logprobs, terms.old, terms.leading, self.loss.kl_cov_coef)
+        if terms.selected is not None:
+            added = added + covariance_penalty(logprobs, terms.old, terms.selected, self.loss.kl_cov_coef)
         return added
 
     def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
@@ -379,7 +379,7 @@ class _TokenTerms:
     behaviour: torch.Tensor
     reference: torch.Tensor | None
     explored: torch.Tensor  # bool
-    leading: torch.Tensor | None  # bool
+    selected: torch.Tensor | None  # bool
     lengths: tuple[int, ...]  # of the responses, in order
 
     @classmethod
@@ -394,7 +394,7 @@ class _TokenTerms:
         old = [item.old for item in items if item.old is not None]
         references = [item.reference for item in items if item.reference is not None]
         behaviour = [item.trajectory.response.behaviour_logprobs for item in items]
-        leading = [item.leading for item in items if item.leading is not None]
+        selected = [item.selected for item in items if item.selected is not None]
         explored = [float(item.trajectory.response.source == "exploration") for item in items]
         return cls(
             advantage=spread([item.trajectory.advantage for item in items]),
@@ -403,7 +403,7 @@ class _TokenTerms:
             behaviour=torch.cat(behaviour).to(device),
             reference=torch.cat(references).to(device) if references else None,
             explored=spread(explored) == 1,
-            leading=torch.cat(leading).to(device) if leading else None,
+            selected=torch.cat(selected).to(device) if selected else None,
             lengths=tuple(counts.tolist()),
         )
 

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vlm_uec.errors import RunFailed, out_of_memory
+from vlm_uec.errors import RunFailed, describe_out_of_memory
 from vlm_uec.ranks.collectives import rank, world_size
 from vlm_uec.types import Trajectory
 
@@ -136,7 +136,7 @@ class PassBudget:
         """
         smaller = max(1, self.positions // 2)
         before, after = (plan_minibatch(trajectories, prompt_tokens, 1, b) for b in (self.positions, smaller))
-        where = out_of_memory(rank(), error)
+        where = describe_out_of_memory(rank(), error)
         if before == after:
             longest = max(row.length for micro in before[0] for row in micro.rows)
             raise RunFailed(

@@ -14,24 +14,24 @@ _NAMED = 8  # problems, in a line
 class UpdateGuard:
     """Counts skipped updates in a row."""
 
-    def __init__(self, limit: int, in_a_row: int = 0) -> None:
-        """`in_a_row`: those just before, of a run that goes on from a checkpoint."""
-        self.limit, self.in_a_row = limit, in_a_row
+    def __init__(self, limit: int, consecutive: int = 0) -> None:
+        """`consecutive`: those just before, of a run that goes on from a checkpoint."""
+        self.limit, self.consecutive = limit, consecutive
 
     def check(self, step: int, updates: Sequence[UpdateStats], say: Callable[[str], None]) -> None:
         """Takes a step's updates in order; raises `RunFailed` at the limit."""
         for update in updates:
             if not update.skipped:
-                self.in_a_row = 0
+                self.consecutive = 0
                 continue
-            self.in_a_row += 1
+            self.consecutive += 1
             say(
                 f"step {step}: an update was skipped, its loss or gradient was not finite "
-                f"({self.in_a_row} in a row); problems in it: {_names(update.suspects)}"
+                f"({self.consecutive} in a row); problems in it: {_names(update.suspects)}"
             )
-            if self.in_a_row >= self.limit:
+            if self.consecutive >= self.limit:
                 raise RunFailed(
-                    f"{self.in_a_row} updates in a row were not finite (guard.bad_updates): look at the "
+                    f"{self.consecutive} updates in a row were not finite (guard.bad_updates): look at the "
                     "problems told above, or resume from a checkpoint with a lower optim.lr"
                 )
 
