@@ -236,8 +236,8 @@ def test_a_new_row_of_the_table_is_documented_and_listed_in_errors() -> None:
     page = config_page()
     settings = '`loss.name = "toy_loss"`, `loss.tau_positive = 3.0`, `pending.enabled = true`'
     assert f"| `toy` | {settings} |" in page
-    assert config_keys(Config)["algorithm"].takes.endswith('"toy" or "toy+uec"')
-    assert config_keys(Config)["loss.name"].takes.endswith('"unclipped" or "toy_loss"')
+    assert config_keys(Config)["algorithm"].accepts.endswith('"toy" or "toy+uec"')
+    assert config_keys(Config)["loss.name"].accepts.endswith('"unclipped" or "toy_loss"')
     with pytest.raises(
         UserError, match=r"algorithm = 'ppo': must be \"grpo\", \"uec\", .*\"toy\" or \"toy\+uec\""
     ):
@@ -267,7 +267,7 @@ def test_the_learner_uses_the_loss_of_a_new_row() -> None:
         selected=None,
         lengths=(2,),
     )
-    surrogate, _ = learner._terms(_tensor(-0.5, -3.0), terms)
+    surrogate, _ = learner._surrogate_and_kl(_tensor(-0.5, -3.0), terms)
     assert surrogate.loss.tolist() == [3.0 * -0.5 * 2.0, 3.0 * -3.0 * -0.5]
 
 

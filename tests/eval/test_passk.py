@@ -119,7 +119,7 @@ def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
         ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}", "its weights cannot be read"),
         ("model.safetensors", None, "its weights cannot be read"),
         ("generation_config.json", b"{", "its generation_config.json is no JSON"),
-        ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is no token id"),
+        ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is not a token id"),
         ("chat_template.jinja", None, "its tokenizer has no chat template"),
         ("chat_template.jinja", b"{% if %}", "no tokenizer and image processor"),
     ],
@@ -156,7 +156,7 @@ def test_a_scorers_fault_costs_no_response(
 def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
     model = _without_a_tower(tmp_path / "blind", in_config=False)
     line = fails("--model", str(model))
-    assert "weights missing or misshapen, first model.visual." in line
+    assert "weights missing or of wrong shape, first model.visual." in line
 
 
 def test_a_pixel_budget_that_the_models_own_contradicts(fails: Fails) -> None:

@@ -59,7 +59,7 @@ def _samples() -> list[str]:
 
 def test_too_little_memory_on_one_rank_ends_both_with_the_way_out(ended: str) -> None:
     """The other one waits inside the pass, in a collective that nobody will join."""
-    way_out = "out of memory (CUDA out of memory): resume=auto goes on with micro-batches of 128 positions"
+    way_out = "out of memory (CUDA out of memory): resume=auto continues with micro-batches of 128 positions"
     assert f"error: rank 1 is {way_out}" in ended
     assert re.search(
         r"error: rank 0 ends in step \d: .*: rank 1 failed in step \d: .* is " + re.escape(way_out), ended

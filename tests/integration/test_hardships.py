@@ -20,7 +20,7 @@ import pytest
 from benchmarks.lib.launching import SHORT, free_port
 from tests.support.launch import model_copy, start, synthetic_data, synthetic_run, told, workspace
 from tests.support.rank_processes import Ranks
-from vlm_uec.checkpoint.manifest import read_manifest, verify
+from vlm_uec.checkpoint.manifest import read_manifest, verify_files
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.hub import model_fingerprint
 
@@ -44,7 +44,7 @@ def _lines(run_dir: Path) -> int:
 def _whole_checkpoint(run_dir: Path) -> int:
     """The step of the checkpoint that a resume will take; it must be whole."""
     name = (run_dir / "checkpoints" / "latest").read_text(encoding="utf-8").strip()
-    verify(run_dir / "checkpoints" / name, read_manifest(run_dir / "checkpoints" / name))
+    verify_files(run_dir / "checkpoints" / name, read_manifest(run_dir / "checkpoints" / name))
     return int(name.removeprefix("step_"))
 
 

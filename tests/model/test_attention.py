@@ -16,7 +16,7 @@ HEADS, SIZE, SCALE = 2, 8, 0.4
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=12), st.integers(0, 9))
 def test_segments_attend_to_themselves(lengths: list[int], seed: int) -> None:
-    """Against one call a segment, with gradients; equal lengths lie anywhere among the others."""
+    """Compared with one call per segment, with gradients; lengths are in any order."""
     bounds = [0, *accumulate(lengths)]
     generator = torch.Generator().manual_seed(seed)
     inputs = [torch.randn(HEADS, bounds[-1], SIZE, generator=generator, requires_grad=True) for _ in range(3)]
@@ -36,8 +36,8 @@ def test_segments_attend_to_themselves(lengths: list[int], seed: int) -> None:
     )
 
 
-def test_a_towers_windows_equal_the_librarys() -> None:
-    """10 x 6 patches are windows of several sizes (56 pixels are 4 patches); two pictures, one tower call."""
+def test_the_towers_features_equal_transformers() -> None:
+    """10 x 6 patches give windows of several sizes (56 pixels are 4 patches); two images in one call."""
     prompt = random_prompt("p", [(10, 6), (4, 14)])
     tower, ours = tiny_model().model.visual, tiny_policy()
     assert tower.config._attn_implementation == "sdpa"
@@ -48,7 +48,7 @@ def test_a_towers_windows_equal_the_librarys() -> None:
     torch.testing.assert_close(features, theirs, rtol=0, atol=1e-5)
 
 
-def test_a_prefill_is_causal_and_keeps_keys_and_values() -> None:
+def test_prefill_is_causal_and_keeps_keys_and_values() -> None:
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(4, 7, SIZE, generator=generator)
     key, value = torch.randn(2, 2, 7, SIZE, generator=generator)

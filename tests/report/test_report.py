@@ -277,7 +277,7 @@ def test_a_checkpoint_directory_that_is_damaged_is_told(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "latest").write_text("../../etc\n")
-    assert any("names no checkpoint" in note for note in write_report(run).notes)
+    assert any("does not name a checkpoint" in note for note in write_report(run).notes)
 
 
 def test_runs_of_one_name_are_told_apart() -> None:

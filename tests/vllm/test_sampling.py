@@ -199,7 +199,7 @@ def test_beats_show_that_tokens_are_drawn_before_any_group_is_done(
     engine: VllmEngine, host: VllmHost
 ) -> None:
     digest = engine._refresh()
-    features = engine.policy.picture_features(PROMPTS[0]).detach()
+    features = engine.policy.prompt_features(PROMPTS[0]).detach()
     long = Sampling(1.0, 1.0, 96)
     beats: list[int] = []
     with connected(host.address(), 60.0) as link:

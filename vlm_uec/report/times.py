@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vlm_uec.report.runs import RunData, number
-from vlm_uec.telemetry.phases import KNOBS, PREFIX
+from vlm_uec.telemetry.phases import ADVICE, PREFIX
 from vlm_uec.webpage.areas import area_chart
 from vlm_uec.webpage.axes import colour_of, short
 from vlm_uec.webpage.charts import card, legend_key
@@ -23,7 +23,7 @@ Means = Mapping[str, Sequence[float]]  # by phase, of each run the seconds of a 
 
 def time_cards(runs: Sequence[RunData]) -> list[Html]:
     """Seconds of a step by phase: of one run over its steps, of several their means as bars."""
-    means = {phase: [_mean(run, phase) for run in runs] for phase in KNOBS}
+    means = {phase: [_mean(run, phase) for run in runs] for phase in ADVICE}
     spent = {phase: values for phase, values in means.items() if any(values)}
     if not spent:
         return []

@@ -38,7 +38,7 @@ from vlm_uec.trainer import Trainer
 from vlm_uec.update.learner import Learner, PromptTable
 from vlm_uec.update.microbatches import PassBudget
 from vlm_uec.zero.build import build_policy, build_reference
-from vlm_uec.zero.config import layout, read_deepspeed_config
+from vlm_uec.zero.config import partition_layout, read_deepspeed_config
 from vlm_uec.zero.engine import ZeroPolicy
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,9 @@ def build_components(
     fingerprints = gather_lists(
         lambda: [model_fingerprint(config.model.path, model_config, "model.path")] if rank() == 0 else []
     )
-    origin = Origin(data=data_fingerprint(problems), model=fingerprints[0], layout=layout(deepspeed_config))
+    origin = Origin(
+        data=data_fingerprint(problems), model=fingerprints[0], layout=partition_layout(deepspeed_config)
+    )
     state = _saved_state(config, start, origin)
     judge_response = partial(
         judge,

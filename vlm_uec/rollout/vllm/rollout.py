@@ -106,7 +106,7 @@ class Rollout:
         if request is None:
             return None
         with torch.no_grad():
-            features = self.scorer.policy.picture_features(request.prompt).cpu()
+            features = self.scorer.policy.prompt_features(request.prompt).cpu()
         return VllmRequestState(request, place, features)
 
     def _send(self, order: VllmRequestState, run: range) -> None:
