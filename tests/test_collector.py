@@ -101,7 +101,7 @@ def test_unscaled_advantages_are_reward_minus_mean() -> None:
 
 
 def test_the_overlong_penalty_lowers_the_reward_and_not_the_accuracy() -> None:
-    """Scripted responses have one token, which is the limit; the buffer is the whole limit."""
+    """Scripted responses have one token, which is the limit; the buffer has the same length."""
     plain, penalised = _collector(), _collector()
     penalised.overlong_buffer = 1.0
     penalised.rollout = penalised.rollout.model_copy(update={"max_tokens": 1})

@@ -94,7 +94,7 @@ def test_mean_at_n_is_the_share_of_right_responses() -> None:
         (Votes(2, (2,), 0), 4, 1 / 2),  # a tie of two
         (Votes(1, (1, 1), 5), 8, 1 / 3),  # a tie of three; responses without an answer do not vote
         (Votes(1, (), 7), 8, 1.0),
-        (Votes(1, (), 3), 2, 1 / 2),  # drawn in 3 of 6 pairs; the others hold no vote
+        (Votes(1, (), 3), 2, 1 / 2),  # drawn in 3 of 6 pairs; the others have no vote
         (Votes(2, (1,), 0), 2, 2 / 3),  # rr wins, rw twice ties: (1 + 1/2 + 1/2) / 3
         (Votes(0, (3,), 1), 2, 0.0),
         (Votes(0, (), 4), 4, 0.0),

@@ -79,7 +79,7 @@ def _directory_sha256(directory: Path) -> str:
     files = sorted(file for file in directory.iterdir() if file.suffix in _MODEL_SUFFIXES and file.is_file())
     with ThreadPoolExecutor(_HASH_THREADS) as threads:
         digests = list(threads.map(file_sha256, files))
-    whole = hashlib.sha256()
+    combined = hashlib.sha256()
     for file, digest in zip(files, digests, strict=True):
-        whole.update(file.name.encode() + b"\0" + bytes.fromhex(digest))
-    return whole.hexdigest()
+        combined.update(file.name.encode() + b"\0" + bytes.fromhex(digest))
+    return combined.hexdigest()

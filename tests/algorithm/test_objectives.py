@@ -123,7 +123,7 @@ def test_cispo_clips_the_weight_and_keeps_the_gradient(
 @pytest.mark.parametrize(
     ("ratio", "advantage", "loss", "gradient"),
     [
-        # At 1: f = 4 / tau * 1/2; its slope is 1, whatever tau.
+        # At 1: f = 4 / tau * 1/2; its gradient is 1 for any tau.
         (1.0, 2.0, -2 * 2.0, -2.0),
         (1.0, -2.0, 2 / 2 * 2.0, 2.0),
         # tau 1 at 2: f = 4 sigmoid(1) = 2.924234..., f' = 4 s (1 - s) = 0.786448..., times r.

@@ -18,19 +18,23 @@ from vlm_uec.types import ScoredTrajectory, Trajectory
 TENSORS = ("tokens", "behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass")
 
 
-def _identical(ours: torch.Tensor | None, theirs: torch.Tensor | None) -> bool:
-    if ours is None or theirs is None:
-        return ours is theirs
+def _identical(actual: torch.Tensor | None, expected: torch.Tensor | None) -> bool:
+    if actual is None or expected is None:
+        return actual is expected
     # Compared as bytes: with ==, -0.0 equals 0.0 and NaN differs from itself.
-    return ours.dtype == theirs.dtype and ours.numpy().tobytes() == theirs.numpy().tobytes()
+    return actual.dtype == expected.dtype and actual.numpy().tobytes() == expected.numpy().tobytes()
 
 
-def _assert_identical(ours: Trajectory, theirs: Trajectory) -> None:
+def _assert_identical(actual: Trajectory, expected: Trajectory) -> None:
     for name in TENSORS:
-        assert _identical(getattr(ours.response, name), getattr(theirs.response, name)), name
+        assert _identical(getattr(actual.response, name), getattr(expected.response, name)), name
     for name in ("problem_id", "index", "source", "truncated"):
-        assert getattr(ours.response, name) == getattr(theirs.response, name), name
-    assert (ours.reward, ours.advantage, ours.step) == (theirs.reward, theirs.advantage, theirs.step)
+        assert getattr(actual.response, name) == getattr(expected.response, name), name
+    assert (actual.reward, actual.advantage, actual.step) == (
+        expected.reward,
+        expected.advantage,
+        expected.step,
+    )
 
 
 def _special_cases() -> list[Trajectory]:
@@ -48,18 +52,18 @@ def test_trajectories_round_trip(tmp_path: Path) -> None:
     save_trajectories(tmp_path / "pending", _special_cases())
     loaded = load_trajectories(tmp_path / "pending")
     assert len(loaded) == 3
-    for ours, theirs in zip(loaded, _special_cases(), strict=True):
-        _assert_identical(ours, theirs)
+    for actual, expected in zip(loaded, _special_cases(), strict=True):
+        _assert_identical(actual, expected)
 
 
 def test_scored_trajectories_round_trip(tmp_path: Path) -> None:
     scored = [ScoredTrajectory(t, -t.response.entropy / 3, -t.response.entropy / 7) for t in _special_cases()]
     save_scored(tmp_path / "replay", scored)
     loaded = load_scored(tmp_path / "replay")
-    for ours, theirs in zip(loaded, scored, strict=True):
-        _assert_identical(ours.trajectory, theirs.trajectory)
-        assert _identical(ours.old_logprobs, theirs.old_logprobs)
-        assert _identical(ours.reference_logprobs, theirs.reference_logprobs)
+    for actual, expected in zip(loaded, scored, strict=True):
+        _assert_identical(actual.trajectory, expected.trajectory)
+        assert _identical(actual.old_logprobs, expected.old_logprobs)
+        assert _identical(actual.reference_logprobs, expected.reference_logprobs)
 
 
 def test_no_reference_stays_none(tmp_path: Path) -> None:
@@ -121,5 +125,5 @@ def test_any_buffer_round_trips(rows: list[tuple[int, float, bool]]) -> None:
         save_trajectories(Path(directory) / "pending", trajectories)
         loaded = load_trajectories(Path(directory) / "pending")
     assert len(loaded) == len(trajectories)
-    for ours, theirs in zip(loaded, trajectories, strict=True):
-        _assert_identical(ours, theirs)
+    for actual, expected in zip(loaded, trajectories, strict=True):
+        _assert_identical(actual, expected)

@@ -118,7 +118,7 @@ def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
     [
         ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}", "its weights cannot be read"),
         ("model.safetensors", None, "its weights cannot be read"),
-        ("generation_config.json", b"{", "its generation_config.json is no JSON"),
+        ("generation_config.json", b"{", "its generation_config.json is not valid JSON"),
         ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is not a token id"),
         ("chat_template.jinja", None, "its tokenizer has no chat template"),
         ("chat_template.jinja", b"{% if %}", "no tokenizer and image processor"),

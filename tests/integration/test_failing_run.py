@@ -67,7 +67,7 @@ def test_too_little_memory_on_one_rank_ends_both_with_the_way_out(ended: str) ->
 
 
 def test_the_run_that_goes_on_has_half_the_budget(resumed: str, run_dir: Path) -> None:
-    assert "micro-batches hold 128 positions: more did not fit" in resumed
+    assert "micro-batches have 128 positions: more did not fit" in resumed
     assert json.loads((run_dir / "microbatch_tokens.json").read_text(encoding="utf-8"))["positions"] == 128
 
 

@@ -66,13 +66,13 @@ def test_tiled_attention_equals_dense_attention(layout: Layout, seed: int) -> No
     inputs = _heads(length, seed)
     attention = packed_attention(batch)
     assert isinstance(attention, TiledAttention)
-    ours = attention(*inputs, 0.4)
-    theirs = dense_attention(*inputs, visible(batch.row, batch.segment), 0.4)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(seed + 100))
+    actual = attention(*inputs, 0.4)
+    expected = dense_attention(*inputs, visible(batch.row, batch.segment), 0.4)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+    weights = torch.randn(actual.shape, generator=torch.Generator().manual_seed(seed + 100))
     torch.testing.assert_close(
-        torch.autograd.grad((ours * weights).sum(), inputs),
-        torch.autograd.grad((theirs * weights).sum(), inputs),
+        torch.autograd.grad((actual * weights).sum(), inputs),
+        torch.autograd.grad((expected * weights).sum(), inputs),
         rtol=0,
         atol=1e-5,
     )

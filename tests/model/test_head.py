@@ -68,8 +68,8 @@ def test_gradients_of_both_outputs_equal_autograd() -> None:
         loss = (outputs[0] * factors[0] + outputs[1] * factors[1]).sum()
         return torch.autograd.grad(loss, [hidden, weight])
 
-    ours = gradients(LogProbHead(weight, BANNED)(hidden, targets))
-    torch.testing.assert_close(ours, gradients(_reference(hidden, weight, targets)), rtol=1e-10, atol=1e-12)
+    actual = gradients(LogProbHead(weight, BANNED)(hidden, targets))
+    torch.testing.assert_close(actual, gradients(_reference(hidden, weight, targets)), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("output", [0, 1], ids=["log-probs", "entropy"])
@@ -84,9 +84,9 @@ def test_gradcheck(output: int) -> None:
 def test_an_unused_output_adds_no_gradient() -> None:
     hidden, weight, targets = _inputs()
     logprobs, entropy = LogProbHead(weight, BANNED)(hidden, targets)
-    alone = torch.autograd.grad(logprobs.sum(), hidden, retain_graph=True)[0]
+    from_logprobs = torch.autograd.grad(logprobs.sum(), hidden, retain_graph=True)[0]
     both = torch.autograd.grad(logprobs.sum() + 0.0 * entropy.sum(), hidden)[0]
-    torch.testing.assert_close(alone, both)
+    torch.testing.assert_close(from_logprobs, both)
 
 
 def test_weights_of_banned_ids_get_no_gradient() -> None:
@@ -138,11 +138,11 @@ def test_half_precision_weights_are_scored_and_accumulated_in_single_precision(
     targets = torch.full((600,), 3)
     logprobs, entropy = LogProbHead(weight, BANNED)(states, targets)
     assert logprobs.dtype == entropy.dtype == torch.float32
-    ours = torch.autograd.grad((logprobs + entropy).sum(), [states, weight])
+    actual = torch.autograd.grad((logprobs + entropy).sum(), [states, weight])
     wide = [states.detach().float().requires_grad_(), weight.detach().float().requires_grad_()]
     expected_logprobs, expected_entropy = _reference(wide[0], wide[1], targets)
     torch.testing.assert_close(logprobs, expected_logprobs, rtol=0, atol=1e-5)
     expected = torch.autograd.grad((expected_logprobs + expected_entropy).sum(), wide)
-    for mine, theirs in zip(ours, expected, strict=True):
-        assert mine.dtype == torch.bfloat16
-        torch.testing.assert_close(mine.float(), theirs, rtol=2**-8, atol=1e-4)
+    for gradient, reference in zip(actual, expected, strict=True):
+        assert gradient.dtype == torch.bfloat16
+        torch.testing.assert_close(gradient.float(), reference, rtol=2**-8, atol=1e-4)

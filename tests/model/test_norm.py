@@ -11,13 +11,13 @@ from vlm_uec.model.norm import RMSNorm, replace_norms
 
 
 def _pair(dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
-    """transformers' norm, and a copy converted to ours."""
-    theirs = Qwen2_5_VLRMSNorm(6, eps=0.5)
-    theirs.weight.data = torch.tensor([0.5, -1.0, 2.0, 0.0, 1.0, 3.0])
-    ours = copy.deepcopy(theirs)
-    replace_norms(ours, Qwen2_5_VLRMSNorm)
-    assert type(ours) is RMSNorm
-    return theirs.to(dtype), ours.to(dtype)
+    """transformers' norm, and a converted copy."""
+    reference = Qwen2_5_VLRMSNorm(6, eps=0.5)
+    reference.weight.data = torch.tensor([0.5, -1.0, 2.0, 0.0, 1.0, 3.0])
+    converted = copy.deepcopy(reference)
+    replace_norms(converted, Qwen2_5_VLRMSNorm)
+    assert type(converted) is RMSNorm
+    return reference.to(dtype), converted.to(dtype)
 
 
 def test_by_hand() -> None:
@@ -39,21 +39,21 @@ def test_values_and_gradients_equal_transformers(shape: tuple[int, ...]) -> None
         output = norm(hidden)
         output.backward(grad)
         results.append([output.detach(), hidden.grad, norm.weight.grad])
-    for theirs, ours in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs)
+    for reference, converted in zip(*results, strict=True):
+        torch.testing.assert_close(converted, reference)
 
 
 def test_gradients_are_derivatives() -> None:
-    _, ours = _pair(torch.float64)
+    _, converted = _pair(torch.float64)
     hidden = torch.randn(3, 6, generator=torch.Generator().manual_seed(2)).double().requires_grad_()
-    assert torch.autograd.gradcheck(ours, (hidden,))
+    assert torch.autograd.gradcheck(converted, (hidden,))
 
 
 def test_bf16_is_rounded_once() -> None:
-    _, ours = _pair(torch.bfloat16)
+    _, converted = _pair(torch.bfloat16)
     hidden = torch.randn(50, 6, generator=torch.Generator().manual_seed(3)).bfloat16()
-    exact = copy.deepcopy(ours).double()(hidden.double())
-    assert torch.equal(ours(hidden), exact.bfloat16())
+    exact = copy.deepcopy(converted).double()(hidden.double())
+    assert torch.equal(converted(hidden), exact.bfloat16())
 
 
 def test_other_modules_are_unchanged() -> None:

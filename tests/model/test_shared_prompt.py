@@ -61,10 +61,10 @@ def _gradients(module: torch.nn.Module, outputs: Pair) -> dict[str, torch.Tensor
 def test_scores_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
     policy = tiny_policy(tied=tied)
     with torch.no_grad():
-        ours, theirs = policy(pack(ROWS[name])), _all_separate(tiny_model(tied=tied), ROWS[name])
-    assert theirs[0].std() > 0.5  # with flat logits the mask would have no effect
-    torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-5)
-    torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=1e-5)
+        packed, separate = policy(pack(ROWS[name])), _all_separate(tiny_model(tied=tied), ROWS[name])
+    assert separate[0].std() > 0.5  # with flat logits the mask would have no effect
+    torch.testing.assert_close(packed[0], separate[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(packed[1], separate[1], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
@@ -72,13 +72,13 @@ def test_scores_equal_those_of_separate_sequences(name: str, tied: bool) -> None
 def test_gradients_equal_those_of_separate_sequences(name: str, tied: bool) -> None:
     """To 1e-4 of each weight's gradient norm, including the vision tower's."""
     policy, model = tiny_policy(tied=tied), tiny_model(tied=tied)
-    theirs = _gradients(model, _all_separate(model, ROWS[name]))
-    ours = _gradients(policy, policy(pack(ROWS[name])))
-    assert len(ours) == len(theirs)
+    separate = _gradients(model, _all_separate(model, ROWS[name]))
+    packed = _gradients(policy, policy(pack(ROWS[name])))
+    assert len(packed) == len(separate)
     has_images = any(len(row.prompt.image_grid_thw) for row in ROWS[name])
-    largest = max(float(gradient.norm()) for gradient in theirs.values())
-    for parameter, expected in theirs.items():
-        assert (ours[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, (
+    largest = max(float(gradient.norm()) for gradient in separate.values())
+    for parameter, expected in separate.items():
+        assert (packed[f"model.{parameter}"] - expected).norm() <= 1e-4 * expected.norm() + 1e-7 * largest, (
             parameter
         )
         if has_images and parameter.endswith("weight"):
@@ -109,9 +109,9 @@ PARTS = {
 }
 
 
-def _assert_gradients(frozen: Policy, free: Policy, ours: Pair, theirs: Pair, atol: float) -> None:
+def _assert_gradients(frozen: Policy, free: Policy, packed: Pair, separate: Pair, atol: float) -> None:
     """Gradients of trained parts are equal; frozen parts have none."""
-    gradients, expected = _gradients(frozen, ours), _gradients(free, theirs)
+    gradients, expected = _gradients(frozen, packed), _gradients(free, separate)
     for name, parameter in frozen.named_parameters():
         vision = ".visual." in name
         is_frozen = vision and (frozen.frozen.projector if ".merger." in name else frozen.frozen.tower)
@@ -126,9 +126,9 @@ def _assert_gradients(frozen: Policy, free: Policy, ours: Pair, theirs: Pair, at
 @pytest.mark.parametrize("name", ROWS)
 def test_a_frozen_part_gives_the_same_scores_and_gets_no_gradient(name: str, part: str) -> None:
     frozen, free = tiny_policy(frozen=PARTS[part]), tiny_policy()
-    ours, theirs = frozen(pack(ROWS[name])), free(pack(ROWS[name]))
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    _assert_gradients(frozen, free, ours, theirs, atol=1e-5)
+    packed, separate = frozen(pack(ROWS[name])), free(pack(ROWS[name]))
+    torch.testing.assert_close(packed, separate, rtol=0, atol=1e-5)
+    _assert_gradients(frozen, free, packed, separate, atol=1e-5)
 
 
 @pytest.mark.parametrize("part", ["tower", "both"])
@@ -138,9 +138,9 @@ def test_precomputed_features_replace_the_tower(name: str, part: str) -> None:
     frozen, free = tiny_policy(frozen=PARTS[part]), tiny_policy()
     with torch.no_grad():
         features = [frozen.frozen_features(row.prompt) for row in ROWS[name]]
-    ours, theirs = frozen(pack(ROWS[name], features)), free(pack(ROWS[name]))
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    _assert_gradients(frozen, free, ours, theirs, atol=1e-4)
+    packed, separate = frozen(pack(ROWS[name], features)), free(pack(ROWS[name]))
+    torch.testing.assert_close(packed, separate, rtol=0, atol=1e-5)
+    _assert_gradients(frozen, free, packed, separate, atol=1e-4)
 
 
 def test_a_text_only_row_gives_a_trained_projector_zero_gradients() -> None:
@@ -155,9 +155,9 @@ def test_a_text_only_row_gives_a_trained_projector_zero_gradients() -> None:
 def test_a_responses_scores_do_not_depend_on_other_responses() -> None:
     """Other responses, before and after it, do not change its log-probs."""
     policy, prompt = tiny_policy(), random_prompt("a", [(4, 8)])
-    mine = random_response(6, 1)
-    one = Row(prompt, (random_response(4, 2), mine, random_response(5, 3)))
-    other = Row(prompt, (random_response(4, 12), mine, random_response(5, 13)))
+    response = random_response(6, 1)
+    one = Row(prompt, (random_response(4, 2), response, random_response(5, 3)))
+    other = Row(prompt, (random_response(4, 12), response, random_response(5, 13)))
     with torch.no_grad():
         first, second = policy(pack([one]))[0][4:10], policy(pack([other]))[0][4:10]
     torch.testing.assert_close(first, second, rtol=0, atol=1e-6)

@@ -87,7 +87,7 @@ def test_a_directory_that_is_not_shared_is_an_error(tmp_path: Path, monkeypatch:
     for content in (None, "an older token"):
         if content:
             (tmp_path / "local" / ".lock").write_text(content, encoding="utf-8")
-        with pytest.raises(UserError, match=r"local: rank 0 does not see what rank 0 wrote"):
+        with pytest.raises(UserError, match=r"local: rank 0 cannot read what rank 0 wrote"):
             check_shared(tmp_path / "local", token)
 
 

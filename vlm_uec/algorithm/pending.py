@@ -45,7 +45,7 @@ def largest_multiple(count: int, unit: int) -> int:
 
 
 def minibatches(ts: Sequence[T], size: int) -> list[list[T]]:
-    """Consecutive slices of `size` items; the last holds the remainder. Raises ValueError for size < 1."""
+    """Consecutive slices of `size` items; the last has the remainder. Raises ValueError for size < 1."""
     if size < 1:
-        raise ValueError(f"a mini-batch must hold at least 1 trajectory, got {size}")
+        raise ValueError(f"a mini-batch must have at least 1 trajectory, got {size}")
     return [list(ts[start : start + size]) for start in range(0, len(ts), size)]

@@ -21,7 +21,9 @@ class ReplayBuffer:
     def __init__(self, capacity: int, min_advantage: float, items: Iterable[ScoredTrajectory] = ()) -> None:
         """`items`: the trajectories of a checkpoint, oldest first; not filtered by `min_advantage` again."""
         if capacity < 1:
-            raise ValueError(f"a replay buffer must hold at least 1 trajectory, got capacity {capacity}")
+            raise ValueError(
+                f"a replay buffer needs space for at least 1 trajectory, got capacity {capacity}"
+            )
         self.capacity = capacity
         self.min_advantage = min_advantage
         self._kept = deque(items, maxlen=capacity)

@@ -54,8 +54,8 @@ argument selects another algorithm.
 ## Syntax of values
 
 Values are YAML 1.2: `1e-6` is a number, `010` is ten, dates and `1:30` are text; `yes` and `no`, `on` and
-`off` mean `true` and `false`. Types are strict: `rollout.n: "8"` is rejected. An argument's value is YAML, too,
-and replaces the old value completely: `data.mixture='{{data/a: 2, data/b: 1}}'`,
+`off` mean `true` and `false`. Types are strict: `rollout.n: "8"` is rejected. Arguments are YAML, too, and
+replace the old value completely: `data.mixture='{{data/a: 2, data/b: 1}}'`,
 `prompt.template='"{{{{ question }}}} Think."'`.
 
 Anchors, aliases and merge keys are supported. Unknown or duplicate keys, tags like `!!binary`, and files over

@@ -111,8 +111,8 @@ def _candidates(name: str, root: type[BaseModel]) -> list[str]:
     near = difflib.get_close_matches(last, here, n=1) or [word for word in here if _abbreviates(word, last)]
     if near or elsewhere:
         return [*(f"{section}.{word}" if section else word for word in near[:1]), *elsewhere][:3]
-    alike = difflib.get_close_matches(last, {_last_part(key): None for key in keys}, n=1)
-    return [key for key in keys if _last_part(key) in alike][:3]
+    similar = difflib.get_close_matches(last, {_last_part(key): None for key in keys}, n=1)
+    return [key for key in keys if _last_part(key) in similar][:3]
 
 
 def _abbreviates(word: str, other: str) -> bool:

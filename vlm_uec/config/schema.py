@@ -277,19 +277,19 @@ class LossConfig(Section):
         0.2,
         gt=0,
         le=1,
-        description="Ratios below 1 - clip_low have no gradient where the advantage is negative. cispo: "
+        description="Ratios below 1 - clip_low have no gradient if the advantage is negative. cispo: "
         "weights are clipped at this lower bound; 1 disables it.",
     )
     clip_high: float = Field(
         0.2,
         gt=0,
-        description="Ratios above 1 + clip_high have no gradient where the advantage is positive. cispo: "
+        description="Ratios above 1 + clip_high have no gradient if the advantage is positive. cispo: "
         "weights are clipped at this upper bound.",
     )
     dual_clip: float | None = Field(
         3.0,
         gt=1,
-        description="grpo: ratios above it have no gradient where the advantage is negative; null: no bound.",
+        description="grpo: ratios above this bound have no gradient if the advantage is negative; null: no bound.",
     )
     tau_positive: float = Field(
         1.0, gt=0, description="sapo: temperature of the gate for advantage > 0; larger closes faster."

@@ -53,7 +53,7 @@ class Components:
     display: Display
     timer: PhaseTimer
     start: StartPoint
-    state: TrainState  # the checkpoint's, without its buffers: the trainer holds those
+    state: TrainState  # the checkpoint's, without its buffers: the trainer keeps those
     origin: Origin
     host: VllmHost | None
     encoder: PromptEncoder
@@ -61,7 +61,7 @@ class Components:
     policy: ZeroPolicy
     collector: Collector
     trainer: Trainer
-    validation: Validation | None  # None where train.eval_every is 0
+    validation: Validation | None  # None if train.eval_every is 0
     on_progress: OnProgress
 
     @property
@@ -245,7 +245,7 @@ def _saved_state(config: Config, start: StartPoint, origin: Origin) -> TrainStat
     state = load_state(start.checkpoint, origin)
     if config.loss.kl_coef and any(item.reference_logprobs is None for item in state.replay):
         raise UserError(
-            f"{start.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start afresh"
+            f"{start.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start a new run"
         )
     return state
 
@@ -255,10 +255,10 @@ def _pass_budget(config: Config, display: Display) -> PassBudget:
     run_dir, configured = Path(config.train.run_dir), config.optim.microbatch_tokens
     positions = gather_lists(lambda: [load_budget(run_dir, configured)] if rank() == 0 else [])[0]
     if positions < configured:
-        display.line(f"micro-batches hold {positions} positions: more did not fit ({run_dir / FILE})")
+        display.line(f"micro-batches have {positions} positions: more did not fit ({run_dir / FILE})")
 
     def save(positions: int, why: str) -> None:
-        log.warning("%s: micro-batches hold %d positions from now on", why, positions)
+        log.warning("%s: micro-batches have %d positions from now on", why, positions)
         try:
             save_budget(run_dir, positions, why)
         except OSError as error:

@@ -46,7 +46,7 @@ def run_training(parts: Components) -> int | None:
 
 
 class TrainingLoop:
-    """Steps through a run on one rank; holds what changes between steps outside of the trainer."""
+    """Runs the steps on one rank; keeps the state that changes between steps outside of the trainer."""
 
     def __init__(self, parts: Components) -> None:
         """Loads the checkpoint's weights, if there is one, and opens the run directory's files."""
@@ -191,7 +191,7 @@ def _point_latest(run_dir: Path, checkpoint: Path) -> None:
 
 
 def _publish(encoder: PromptEncoder, temporary: Path, final: Path) -> None:
-    """Completes the folder before renaming it, so that `export` is a whole model or absent."""
+    """Completes the folder before renaming it, so that `export` is a complete model or absent."""
     encoder.save_pretrained(temporary)
     replace_directory(final, temporary)
 

@@ -28,7 +28,7 @@ class StartPoint:
     """Where a run starts."""
 
     checkpoint: Path | None
-    own: bool  # the checkpoint lies in this run's directory
+    own: bool  # the checkpoint is in this run's directory
     saved_world_size: int  # how many ranks wrote it
     trained: int  # steps that the checkpoint has finished or trained
     changed_settings: tuple[str, ...]  # allowed differences from the checkpoint's config
@@ -66,7 +66,7 @@ def check_shared(run_dir: Path, token: str) -> None:
     while not (lock.is_file() and lock.read_text(encoding="utf-8", errors="replace") == token):
         if time.monotonic() > deadline:
             raise UserError(
-                f"train.run_dir {run_dir}: rank {rank()} does not see what rank 0 wrote there; choose a "
+                f"train.run_dir {run_dir}: rank {rank()} cannot read what rank 0 wrote there; choose a "
                 "directory on a file system that all machines share"
             )
         time.sleep(0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-PREFIX, WHOLE = "time/", "time/step"
+PREFIX, TOTAL = "time/", "time/step"
 MIN_SHARE = 0.01  # smaller phases are not printed
 ADVICE = {
     "rollout": "raise rollout.slots (native engine) if memory is left, or lower rollout.max_tokens",
@@ -23,11 +23,11 @@ ADVICE = {
 
 def time_shares(times: Mapping[str, float]) -> dict[str, float]:
     """Each phase's share of `time/step`, largest first, without those below `MIN_SHARE`."""
-    whole = times[WHOLE]
+    total = times[TOTAL]
     phases = {
-        name.removeprefix(PREFIX): seconds / whole
+        name.removeprefix(PREFIX): seconds / total
         for name, seconds in times.items()
-        if name.startswith(PREFIX) and name != WHOLE and seconds >= MIN_SHARE * whole > 0
+        if name.startswith(PREFIX) and name != TOTAL and seconds >= MIN_SHARE * total > 0
     }
     return dict(sorted(phases.items(), key=lambda phase: -phase[1]))
 
@@ -41,4 +41,4 @@ def advice(times: Mapping[str, float]) -> str:
     """The last line of a run, from its summed times."""
     largest = next(iter(time_shares(times)))
     hint = ADVICE[largest]
-    return f"time: {shares_line(times)} of {times[WHOLE]:.0f} s. To shorten {largest}, the largest: {hint}."
+    return f"time: {shares_line(times)} of {times[TOTAL]:.0f} s. To shorten {largest}, the largest: {hint}."
