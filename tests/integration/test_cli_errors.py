@@ -278,7 +278,7 @@ def test_more_prompts_than_problems(fails_here: Callable[[str], str]) -> None:
 @pytest.mark.parametrize(
     ("function", "told"),
     [
-        ("no_such.py:reward", "no file no_such.py"),
+        ("no_such.py:reward", "no such file: no_such.py"),
         ("tests/support/plugins/mixed_reward.py:no", "no function 'no'"),
     ],
 )

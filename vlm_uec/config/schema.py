@@ -289,7 +289,7 @@ class LossConfig(Section):
     dual_clip: float | None = Field(
         3.0,
         gt=1,
-        description="grpo: ratios above this bound have no gradient if the advantage is negative; null: no bound.",
+        description="grpo: ratios above it have no gradient if the advantage is negative; null: no bound.",
     )
     tau_positive: float = Field(
         1.0, gt=0, description="sapo: temperature of the gate for advantage > 0; larger closes faster."
