@@ -43,15 +43,8 @@ _GROUPED_THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0
 _CHAIN = re.compile(r"\\approx(?![A-Za-z])|=")
 _INEQUALITY = re.compile(r"<=|>=|=<|=>|<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])")
 _NORMALISED_SIGN = {
-    "<": "<",
-    "<=": "<=",
-    "=<": "<=",
-    r"\le": "<=",
-    ">": "<",
-    ">=": "<=",
-    "=>": "<=",
-    r"\ge": "<=",
-}
+    "<": "<", "<=": "<=", "=<": "<=", r"\le": "<=", ">": "<", ">=": "<=", "=>": "<=", r"\ge": "<=",
+}  # fmt: skip
 _SEVERAL_VALUES = re.compile(
     r"\\(?:pm|mp|ne|range|sim|cong|infty|in|cup|lor|vee|to)(?![A-Za-z])"
     r"|(?:^|[^A-Za-z\\])(?:or|either|between|not)(?![A-Za-z])",

@@ -17,7 +17,7 @@ _BOXES = ("\\boxed", "\\fbox", "\\framebox")
 
 
 class Extraction(NamedTuple):
-    """A final answer as written in the response, and the marker that locates it."""
+    """A final answer as written in the response, and the kind of marker that locates it."""
 
     text: str
     marker: str  # "box", "answer tag" or "statement"

@@ -39,8 +39,7 @@ def verify(
 
     `choices`: in the order in which the prompt lists them; omit them if the prompt lists none, because they
     make a guessed letter count. `precision`: number of decimals that the truth was rounded to.
-    Never raises, whatever the texts. The time is linear in the length of the response and bounded for the
-    answer.
+    Never raises on any text. The time is linear in the length of the response and bounded in the answer.
     """
     extraction = extract(response)
     if extraction is None:
