@@ -9,7 +9,7 @@ from eval.samples import Sample, Score
 from vlm_uec.types import Problem
 from vlm_uec.webpage.cards import MAX_PICTURES, pictures_of, question_of
 from vlm_uec.webpage.html import Html, element, text
-from vlm_uec.webpage.text_budget import cut, fair_share, written
+from vlm_uec.webpage.text_budget import cut, escaped_size, fair_share
 from vlm_uec.webpage.thumbnail import MAX_BYTES
 
 MAX_RESPONSES = 10_000  # on the page
@@ -28,7 +28,9 @@ def problem_cards(
     """
     each = max(1, min(MAX_RESPONSES_EACH, MAX_RESPONSES // len(groups)))
     shown = {name: _chosen(samples, each) for name, samples in groups.items()}
-    sizes = [written(sample.text[:MAX_RESPONSE_BYTES]) for samples in shown.values() for sample in samples]
+    sizes = [
+        escaped_size(sample.text[:MAX_RESPONSE_BYTES]) for samples in shown.values() for sample in samples
+    ]
     most = fair_share(sizes, MAX_TEXT_BYTES, MAX_RESPONSE_BYTES)
     pictures = sum(len(problems[name].images[:MAX_PICTURES]) for name in groups)
     most_picture = min(MAX_BYTES, MAX_PICTURE_BYTES // max(1, pictures))

@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.page.result_tables import numbers_of
 from eval.samples import Sample
-from vlm_uec.webpage.charts import Drawing, bars, lines
+from vlm_uec.webpage.charts import Drawing, draw_bars, draw_lines
 from vlm_uec.webpage.distribution import histogram
 
 CURVE, LENGTHS = "Pass@k, % with 95 % intervals", "Responses by length in tokens"
@@ -27,7 +27,7 @@ def pass_curve(summary: Mapping[str, Any]) -> Drawing:
         scorer: [(x, 100 * metric["interval"][0], 100 * metric["interval"][1]) for x, metric in line]
         for scorer, line in metrics.items()
     }
-    return lines(points, intervals, [(log2(k), str(k)) for k in ks])
+    return draw_lines(points, intervals, [(log2(k), str(k)) for k in ks])
 
 
 def lengths(samples: Sequence[Sample]) -> Drawing:
@@ -37,4 +37,4 @@ def lengths(samples: Sequence[Sample]) -> Drawing:
         if sample.tokens is not None:
             series["truncated" if sample.truncated else "ended"].append(sample.tokens)
     found = histogram(series)
-    return bars(found.labels, found.counts, " responses")
+    return draw_bars(found.labels, found.counts, " responses")

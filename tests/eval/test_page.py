@@ -21,7 +21,7 @@ from tests.report.test_report import Tags
 from tests.support.browser import Browser, find_browser
 from tests.support.tiny import encoded, noise_picture
 from vlm_uec.types import Problem
-from vlm_uec.webpage.text_budget import cut, fair_share, written
+from vlm_uec.webpage.text_budget import cut, escaped_size, fair_share
 
 ATTACK = "</style></pre><script>window.hit=1</script>\"'<img src=x onerror=window.hit=1>"
 
@@ -189,13 +189,17 @@ def test_nothing_that_others_wrote_is_markup(tmp_path: Path) -> None:
     samples = [Sample(name, 0, odd, 1, False, {ATTACK: score}) for name in hostile]
     page = written_page(tmp_path, hostile, samples)
     tags = Tags(page)
-    assert {tag for tag, _ in tags.seen}.isdisjoint({"script", "link", "iframe", "a", "object", "form"})
-    assert all(not name.startswith("on") and name != "href" for _, named in tags.seen for name in named)
-    assert all(str(named["src"]).startswith("data:image/png;") for _, named in tags.seen if "src" in named)
+    assert {tag for tag, _ in tags.elements}.isdisjoint({"script", "link", "iframe", "a", "object", "form"})
+    assert all(not name.startswith("on") and name != "href" for _, named in tags.elements for name in named)
+    assert all(
+        str(named["src"]).startswith("data:image/png;") for _, named in tags.elements if "src" in named
+    )
     assert page.count("<style>") == page.count("</style>") == 1
     assert "\\u0000 turned \\u202e half \\ud800 none \\uffff" in page and "\x00" not in page
     assert (
-        "picture 1: not a readable picture" in page and "7 pictures, 4 shown" in page and "99 in all" in page
+        "picture 1: not a readable picture" in page
+        and "7 pictures, 4 shown" in page
+        and "99 in total" in page
     )
 
 
@@ -218,18 +222,18 @@ def test_plots_are_files_of_their_own(tmp_path: Path) -> None:
 
 def test_a_cut_text_keeps_both_ends_and_counts() -> None:
     assert cut("abcdefghij", 10) == "abcdefghij"
-    assert cut("abcdefghijk", 4) == "ab [… 7 characters left out …] jk"
-    assert cut("<" * 9, 8) == "< [… 7 characters left out …] <"  # each is written as &lt;
+    assert cut("abcdefghijk", 4) == "ab [… 7 characters omitted …] jk"
+    assert cut("<" * 9, 8) == "< [… 7 characters omitted …] <"  # each is written as &lt;
 
 
 @given(st.text(), st.integers(0, 60))
 def test_a_cut_text_is_no_longer_than_asked_but_for_its_note(whole: str, most: int) -> None:
     short = cut(whole, most)
     if short != whole:
-        note = re.search(r" \[… ([\d,]+) characters left out …\] ", short)
+        note = re.search(r" \[… ([\d,]+) characters omitted …\] ", short)
         assert note is not None
         kept = short[: note.start()] + short[note.end() :]
-        assert written(kept) <= most and len(kept) == len(whole) - int(note[1].replace(",", ""))
+        assert escaped_size(kept) <= most and len(kept) == len(whole) - int(note[1].replace(",", ""))
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 400), st.integers(0, 60))
@@ -264,7 +268,7 @@ def test_a_large_evaluation_makes_a_page_that_opens(tmp_path: Path) -> None:
     samples = [sample(name, i, "rw", long[(name, i) == ("7", 3)]) for name in problems for i in range(16)]
     written_page(tmp_path, problems, samples)
     assert (tmp_path / "index.html").stat().st_size < 25e6
-    assert "characters left out" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "characters omitted" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 # --- in a browser ------------------------------------------------------------------------------------------
@@ -338,7 +342,7 @@ def test_text_stands_out_in_either_scheme(tmp_path: Path, browser: Browser, sche
     written_page(tmp_path)
     browser.open(tmp_path / "index.html", scheme=scheme)
     ground = browser.evaluate("getComputedStyle(document.querySelector('.problem')).backgroundColor")
-    for part in (".said", ".truth", ".wrong", ".right", "pre", ".counts i"):
+    for part in (".body-text", ".truth", ".wrong", ".right", "pre", ".counts i"):
         ink = browser.evaluate(f"getComputedStyle(document.querySelector('.filtered {part}')).color")
         assert contrast(ink, ground) >= 4.5, part
 

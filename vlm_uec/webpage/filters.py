@@ -1,4 +1,4 @@
-"""Filters of a page that need no script: radio buttons, and rules that hide what the checked leave out."""
+"""Page filters without script: radio buttons, and CSS rules that hide the elements not selected."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ fieldset label:has(:focus-visible) { outline: 2px solid var(--accent); outline-o
 
 @dataclass(frozen=True)
 class Filter:
-    """One choice among options, the first of which leaves nothing out and is chosen at first."""
+    """A choice among options. The first option is the default and hides nothing."""
 
-    key: str  # part of ids and classes: letters and digits only
+    key: str  # part of element ids and classes: letters and digits only
     name: str
-    options: Sequence[tuple[str, int | None]]  # name, and how many elements it keeps where that is told
+    options: Sequence[tuple[str, int | None]]  # name, and the number of elements it keeps (None: not shown)
 
     def kept_by(self, number: int) -> str:
         """The class of an element that option `number` keeps."""
@@ -37,17 +37,17 @@ class Filter:
 
 
 def filter_bar(filters: Sequence[Filter]) -> Html:
-    """The radio buttons: an arrow key moves within a filter, the tabulator between filters."""
+    """The radio buttons: arrow keys move within a filter, the tab key between filters."""
     return element("div", *(_fieldset(one) for one in filters), kind="filters")
 
 
 def filter_style(filters: Sequence[Filter]) -> str:
-    """For `page`: how filters look, and their rules for elements of class `filtered`."""
+    """CSS for `page`: the look of the filters, and their rules for elements of class `filtered`."""
     return _STYLE + filter_rules(filters)
 
 
 def filter_rules(filters: Sequence[Filter], kind: str = "filtered") -> str:
-    """Elements of class `kind` are hidden unless every choice made keeps them."""
+    """CSS that hides an element of class `kind` unless the selected option of every filter keeps it."""
     rules = [
         f"body:has(#{one.kept_by(number)}:checked) .{kind}:not(.{one.kept_by(number)}) {{ display: none; }}"
         for one in filters
@@ -65,5 +65,5 @@ def _radio(one: Filter, number: int) -> Html:
     name, count = one.options[number]
     chosen = " checked" if number == 0 else ""
     button = f'<input type="radio" name="{one.key}" id="{one.kept_by(number)}"{chosen}/>'
-    told = [] if count is None else [element("b", text(count))]
-    return element("label", Html(button), text(name), *told)
+    badge = [] if count is None else [element("b", text(count))]
+    return element("label", Html(button), text(name), *badge)
