@@ -1,4 +1,4 @@
-"""A summary's numbers as tables, and the numbers a reader looks for first as tiles."""
+"""The numbers of a summary as tables, and the most important ones as tiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vlm_uec.webpage.html import Html, element, table, text, tile
 from vlm_uec.webpage.text_budget import cut
 
 ABOUT = ("model", "data", "settings", "versions")
-MAX_GROUPS = 40  # rows of a breakdown
+MAX_GROUPS = 40  # rows per breakdown table
 
 Summary = Mapping[str, Any]
 
@@ -18,14 +18,14 @@ def per_cent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
-def numbers_of(summary: Summary, kind: str) -> list[int]:
-    """Every k of which there is a `kind@k`, in order."""
+def ks_of(summary: Summary, kind: str) -> list[int]:
+    """Every k with a metric `kind@k`, sorted."""
     metrics = {metric for scores in summary["scores"].values() for metric in scores}
     return sorted(int(metric.removeprefix(f"{kind}@")) for metric in metrics if metric.startswith(f"{kind}@"))
 
 
 def tiles(summary: Summary) -> Html:
-    ks = numbers_of(summary, "pass")
+    ks = ks_of(summary, "pass")
     shown = [
         tile(f"{per_cent(scores[f'pass@{k}']['value'])} %", f"Pass@{k}, {scorer}")
         for scorer, scores in summary["scores"].items()
@@ -35,7 +35,7 @@ def tiles(summary: Summary) -> Html:
     if "truncated" in responses:
         shown.append(tile(f"{per_cent(responses['truncated'])} %", "truncated"))
     if "tokens_mean" in responses:
-        shown.append(tile(f"{responses['tokens_mean']:.0f}", "tokens a response, mean"))
+        shown.append(tile(f"{responses['tokens_mean']:.0f}", "tokens per response, mean"))
     shown.append(tile(f"{problems} × {summary['samples'] // max(1, problems)}", "problems × samples"))
     return element("div", *shown, kind="tiles")
 
@@ -55,7 +55,7 @@ def main_table(summary: Summary) -> Html:
 
 
 def about_tables(summary: Summary) -> list[Html]:
-    """What was evaluated, and how."""
+    """Model, data, settings and versions."""
     return [_about(name, summary[name]) for name in ABOUT if summary.get(name)]
 
 
@@ -71,18 +71,18 @@ def _with_interval(metric: Mapping[str, Any] | None) -> str:
 
 
 def _about(name: str, values: Mapping[str, Any]) -> Html:
-    rows = [[text(cut(key, 80)), text(cut(_told(value), 2000))] for key, value in values.items()]
+    rows = [[text(cut(key, 80)), text(cut(_format_value(value), 2000))] for key, value in values.items()]
     return _card(name, table(("name", "value"), rows), "card about")
 
 
-def _told(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _breakdown(kind: str, groups: Mapping[str, Mapping[str, Any]], summary: Summary) -> Html:
-    columns = [(scorer, f"pass@{k}") for scorer in summary["scores"] for k in numbers_of(summary, "pass")]
+    columns = [(scorer, f"pass@{k}") for scorer in summary["scores"] for k in ks_of(summary, "pass")]
     heads = [f"{metric} {scorer}" if len(summary["scores"]) > 1 else metric for scorer, metric in columns]
     ranked = sorted(groups.items(), key=lambda item: -item[1]["problems"])
     rows = [_group(name, group, columns) for name, group in ranked[:MAX_GROUPS]]

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind, from its samples: summary, console table, plots and page."""
+"""Writes the results of an evaluation: summary, official file, plots and page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from eval.console import console_text
 from eval.official_file import OFFICIAL_FILE, official_records
 from eval.page.evaluation_page import write_page, write_plots
 from eval.samples import SUMMARY, Sample
-from eval.scorers import Shown
-from eval.store import json_bytes
+from eval.scorers import PromptText
+from eval.store import indented_json
 from eval.summary import summarise
 from vlm_uec.io.durable import write_whole
 from vlm_uec.types import Problem
@@ -19,20 +19,23 @@ from vlm_uec.types import Problem
 PAGE = "index.html"
 
 
-def write_outcome(
+def write_results(
     out: Path,
-    about: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     problems: Mapping[str, Problem],
     samples: Sequence[Sample],
-    shown: Shown | None = None,
+    prompt_text: PromptText | None = None,
 ) -> str:
-    """What to tell of it. `about`: where the samples come from; its settings have `k` and `seed`. `shown`: a
-    problem's prompt."""
-    settings = about["settings"]
-    summary = {**about, **summarise(problems, samples, settings["k"], settings["seed"], shown)}
-    write_whole(out / SUMMARY, [json_bytes(summary)])
+    """Writes the files into `out` and returns the console text.
+
+    `metadata`: the sections of the summary besides the results; its settings include `k` and `seed`.
+    `prompt_text`: the prompt of a problem.
+    """
+    settings = metadata["settings"]
+    summary = {**metadata, **summarise(problems, samples, settings["k"], settings["seed"], prompt_text)}
+    write_whole(out / SUMMARY, [indented_json(summary)])
     if records := official_records(problems, samples):
-        write_whole(out / OFFICIAL_FILE, [json_bytes(records)])
+        write_whole(out / OFFICIAL_FILE, [indented_json(records)])
     write_plots(out, summary, samples)
     write_page(out / PAGE, summary, problems, samples)
     return f"{console_text(summary)}\npage: {out / PAGE}"
