@@ -157,8 +157,8 @@ def _differing_settings(baseline: EvaluationRun, other: EvaluationRun) -> tuple[
 def _check_same_problems(baseline: EvaluationRun, other: EvaluationRun) -> None:
     if baseline.fingerprint != other.fingerprint:
         raise UserError(
-            f"--compare: {other.path} was evaluated on other data ({_data(other)}) than {baseline.path} "
-            f"({_data(baseline)}); evaluate both on the same data"
+            f"--compare: {other.path} was evaluated on other data ({_describe_data(other)}) than "
+            f"{baseline.path} ({_describe_data(baseline)}); evaluate both on the same data"
         )
     scorers = _common_scorers(baseline, other)
     if not scorers:
@@ -167,15 +167,16 @@ def _check_same_problems(baseline: EvaluationRun, other: EvaluationRun) -> None:
             f"{baseline.path} by {escape(', '.join(baseline.correct_counts))}; "
             "evaluate both with the same scorer"
         )
-    odd = baseline.correct_counts[scorers[0]].keys() ^ other.correct_counts[scorers[0]].keys()
-    if odd:
+    mismatched = baseline.correct_counts[scorers[0]].keys() ^ other.correct_counts[scorers[0]].keys()
+    if mismatched:
         raise UserError(
-            f"--compare: {len(odd)} problem{'s' * (len(odd) > 1)}, such as {escape(min(odd))}, in only "
-            f"one of {baseline.path} and {other.path}; give runs on the same problems"
+            f"--compare: {len(mismatched)} problem{'s' * (len(mismatched) > 1)}, such as "
+            f"{escape(min(mismatched))}, in only one of {baseline.path} "
+            f"and {other.path}; give runs on the same problems"
         )
 
 
-def _data(run: EvaluationRun) -> str:
+def _describe_data(run: EvaluationRun) -> str:
     problems = len(next(iter(run.correct_counts.values())))
     return f"{escape(run.split)}, {problems} problems, {escape(run.fingerprint[:12])}"
 
@@ -195,8 +196,8 @@ def _same_reward(baseline: EvaluationRun, other: EvaluationRun) -> bool:
 def _distinct_names(runs: Sequence[Path]) -> list[str]:
     """Directory names with as many parents as needed to make them distinct."""
     parts = [path.resolve().parts for path in runs]
-    if twice := [path for path, count in Counter(parts).items() if count > 1]:
-        raise UserError(f"--compare: {Path(*twice[0])} is given twice; give each evaluation once")
+    if duplicates := [path for path, count in Counter(parts).items() if count > 1]:
+        raise UserError(f"--compare: {Path(*duplicates[0])} is given twice; give each evaluation once")
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):
@@ -224,11 +225,11 @@ def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]
         texts, n, ks = (data["fingerprint"], data["split"]), settings["n"], tuple(settings["k"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{path}: not a valid summary ({escape(str(error), 120)}); evaluate again") from error
-    maps = all(isinstance(part, dict) for part in (data, settings, scores))
+    are_mappings = all(isinstance(part, dict) for part in (data, settings, scores))
     well_typed = all(isinstance(part, str) for part in texts) and all(
         type(number) is int for number in (n, *ks)
     )
-    if not (maps and well_typed and scores and ks and min(ks) >= 1 and max(ks) <= n):
+    if not (are_mappings and well_typed and scores and ks and min(ks) >= 1 and max(ks) <= n):
         raise UserError(f"{path}: not a valid summary (data, settings or scores malformed); evaluate again")
     return data, settings, list(scores)
 

@@ -71,8 +71,8 @@ class Evaluation:
         if rest := len(loaded.problems) - len(problems):
             self.left_out[f"beyond the first {len(problems)}"] = rest
         self.fingerprint = data_fingerprint(problems)
-        whole = data_fingerprint(loaded.problems) if rest else self.fingerprint
-        self.preparation = read_preparation(arguments.data, arguments.split, whole)
+        full_fingerprint = data_fingerprint(loaded.problems) if rest else self.fingerprint
+        self.preparation = read_preparation(arguments.data, arguments.split, full_fingerprint)
         self.scorers = make_scorers(self.problems.values(), self.encoder.format_prompt, arguments.reward)
         self.store = SampleStore(arguments.out)
         self.engine: RolloutEngine | None = None
@@ -95,7 +95,7 @@ class Evaluation:
         if new:
             self._log_speed(len(new), time.monotonic() - started)
         mine = [*stored, *new][rank() :: world_size()]
-        samples = gather_lists(lambda: [self._scored(sample) for sample in mine])
+        samples = gather_lists(lambda: [self._rescore(sample) for sample in mine])
         position = {name: number for number, name in enumerate(self.problems)}
         samples.sort(key=lambda sample: (position[sample.problem_id], sample.index))
         on_first_rank(lambda: self._finish(metadata, samples))
@@ -133,8 +133,8 @@ class Evaluation:
     def _assign(self) -> tuple[list[Sample], IndicesByProblem]:
         """The stored responses (the same on every rank), and the indices that this rank has to sample."""
         n = self.settings.n
-        reads = rank() == local_ranks()[0]  # one rank per machine, as machines may not share a disk
-        found = gather_lists(lambda: self.store.load_samples() if reads else [])
+        is_reader = rank() == local_ranks()[0]  # one rank per machine, as machines may not share a disk
+        found = gather_lists(lambda: self.store.load_samples() if is_reader else [])
         stored = {sample.key: sample for sample in found}
         if unexpected := [name for name, index in stored if name not in self.problems or index >= n]:
             raise UserError(
@@ -176,7 +176,7 @@ class Evaluation:
         ranks = f" on {world_size()} ranks" if world_size() > 1 else ""
         self.display.line(f"{responses} responses in {seconds:.1f} s, {responses / seconds:.1f}/s{ranks}")
 
-    def _scored(self, sample: Sample) -> Sample:
+    def _rescore(self, sample: Sample) -> Sample:
         """Scores a sample, also one that has scores: verdicts and summary must come from the same code."""
         return replace(
             sample, scores=score_response(self.scorers, sample.text, self.problems[sample.problem_id])

@@ -39,11 +39,11 @@ def official_score(problem: Problem, response: str, extraction: str | None = Non
     problem is wrong, as with the official `--ignore_empty_extractions`; without this option the official
     scorer selects the shortest choice.
     """
-    given = quick_extraction(problem, response) if extraction is None else extraction
-    prediction = _predict(given, problem)
+    answer = quick_extraction(problem, response) if extraction is None else extraction
+    prediction = _predict(answer, problem)
     correct = prediction.text == problem.answer
     verdict = "" if prediction.text is None else f", {'' if correct else 'not '}the truth"
-    return Score(correct, given or None, prediction.description + verdict, prediction.rule)
+    return Score(correct, answer or None, prediction.description + verdict, prediction.rule)
 
 
 def normalise(extraction: str, problem: Problem) -> str | None:
@@ -55,17 +55,17 @@ def quick_extraction(problem: Problem, response: str) -> str:
     """The final answer by the official rules without a language model, else by the verifier; "" if none."""
     if problem.question_type == "multi_choice" and response in problem.choices:
         return response
-    number = _whole_response(response, problem.answer_type)
+    number = _number_response(response, problem.answer_type)
     if number is not None:
         return number
-    quoted = _quoted(response)
+    quoted = _quoted_answer(response)
     if quoted is not None:
         return quoted
     found = extract(response)
     return "" if found is None else found.text
 
 
-def _whole_response(response: str, answer_type: str) -> str | None:
+def _number_response(response: str, answer_type: str) -> str | None:
     """The response as formatted by Python if it is only a number of the truth's type, else None."""
     try:
         if answer_type == "integer":
@@ -75,7 +75,7 @@ def _whole_response(response: str, answer_type: str) -> str | None:
         return None
 
 
-def _quoted(response: str) -> str | None:
+def _quoted_answer(response: str) -> str | None:
     """The `x` of `The answer is "x".`, within one line. The official greedy pattern takes quadratic time."""
     for line in response.split("\n"):
         _, quote, rest = line.partition(_QUOTE)
@@ -103,11 +103,11 @@ def _choice(extraction: str, choices: tuple[str, ...]) -> _Prediction:
     named = bracketed[1].upper() if bracketed else extraction
     index = ord(named) - ord("A") if len(named) == 1 else -1
     if 0 <= index < len(choices):
-        return _Prediction(choices[index], "letter", f"letter {named}: {_quote(choices[index])}")
+        return _Prediction(choices[index], "letter", f"letter {named}: {_in_quotes(choices[index])}")
     if named in choices:
-        return _Prediction(named, "choice text", f"a choice's text: {_quote(named)}")
+        return _Prediction(named, "choice text", f"a choice's text: {_in_quotes(named)}")
     nearest = min(choices, key=lambda choice: _distance(named, choice))
-    return _Prediction(nearest, "nearest choice", f"nearest choice by edit distance: {_quote(nearest)}")
+    return _Prediction(nearest, "nearest choice", f"nearest choice by edit distance: {_in_quotes(nearest)}")
 
 
 def _distance(text: str, choice: str) -> int:
@@ -118,12 +118,14 @@ def _number(extraction: str, problem: Problem) -> _Prediction:
     """An integer is truncated towards zero; a float is rounded to the decimals of the truth."""
     try:
         value = float(extraction)
-        whole = problem.answer_type == "integer"
-        text = str(int(value)) if whole else str(round(value, problem.precision))
+        is_integer = problem.answer_type == "integer"
+        text = str(int(value)) if is_integer else str(round(value, problem.precision))
     except (ValueError, OverflowError):
-        return _Prediction(None, "not a number", f"not a number: {_quote(extraction)}")
-    return _Prediction(text, problem.answer_type, f"as {'a whole' if whole else 'a rounded'} number: {text}")
+        return _Prediction(None, "not a number", f"not a number: {_in_quotes(extraction)}")
+    return _Prediction(
+        text, problem.answer_type, f"as {'a whole' if is_integer else 'a rounded'} number: {text}"
+    )
 
 
-def _quote(text: str) -> str:
+def _in_quotes(text: str) -> str:
     return f"'{escape(text)}'"

@@ -57,7 +57,7 @@ def read_responses(path: Path) -> list[GivenResponse]:
     """
     counts: Counter[str] = Counter()
     found: dict[tuple[str, int], GivenResponse] = {}
-    for where, row in _rows(path):
+    for location, row in _rows(path):
         try:
             given = _response(row, counts)
             key = given.problem_id, given.index
@@ -66,7 +66,7 @@ def read_responses(path: Path) -> list[GivenResponse]:
                     f"duplicate response {given.index} to problem {escape(key[0])}; use distinct indices"
                 )
         except _BadRow as error:
-            raise UserError(f"{path}, {where}: {error}") from error
+            raise UserError(f"{path}, {location}: {error}") from error
         counts[given.problem_id] += 1
         found[key] = given
     if not found:
@@ -80,14 +80,14 @@ def read_extractions(path: Path) -> dict[str, GivenExtraction]:
     Raises UserError if the file cannot be read, has no extraction, or has two for one problem.
     """
     found: dict[str, GivenExtraction] = {}
-    for where, row in _rows(path):
+    for location, row in _rows(path):
         try:
             extraction, name = _extraction(row), _problem_id(row)
             response = row.get("response")
             if extraction is not None and name in found:
                 raise _BadRow(f"duplicate extraction for problem {escape(name)}; keep one")
         except _BadRow as error:
-            raise UserError(f"{path}, {where}: {error}") from error
+            raise UserError(f"{path}, {location}: {error}") from error
         if extraction is not None:
             found[name] = GivenExtraction(extraction, response if isinstance(response, str) else None)
     if not found:
@@ -105,8 +105,8 @@ def read_testmini(path: Path) -> list[Problem]:
     problems: list[Problem] = []
     for item in read_problems(raw_rows(path), bare_problem, lambda row: str(row["pid"])[:200]):
         if isinstance(item, RejectedRow):
-            what = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
-            raise UserError(f"{path}, pid {escape(item.id)}: {what}; download it again")
+            defect = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
+            raise UserError(f"{path}, pid {escape(item.id)}: {defect}; download it again")
         problems.append(item)
     if not problems:
         raise UserError(f"{path}: contains no problem; download it again")

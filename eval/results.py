@@ -16,7 +16,7 @@ from eval.summary import summarise
 from vlm_uec.io.durable import write_whole
 from vlm_uec.types import Problem
 
-PAGE = "index.html"
+PAGE_FILE = "index.html"
 
 
 def write_results(
@@ -37,5 +37,5 @@ def write_results(
     if records := official_records(problems, samples):
         write_whole(out / OFFICIAL_FILE, [indented_json(records)])
     write_plots(out, summary, samples)
-    write_page(out / PAGE, summary, problems, samples)
-    return f"{console_text(summary)}\npage: {out / PAGE}"
+    write_page(out / PAGE_FILE, summary, problems, samples)
+    return f"{console_text(summary)}\npage: {out / PAGE_FILE}"

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     problems = {name: problem for name, problem in known.items() if name in answered}
     extractions = _extractions(arguments, given)
     scorers = make_scorers(problems.values(), prompt_text, arguments.reward)
-    samples = _scored(given, problems, scorers, extractions)
+    samples = _score_all(given, problems, scorers, extractions)
     metadata = _metadata(arguments, known, len(known) - len(problems), n, ks)
     if OFFICIAL in scorers:
         metadata["settings"]["extractions"] = _extraction_source(arguments, extractions, len(samples))
@@ -142,7 +142,7 @@ def _extraction_source(
     }
 
 
-def _scored(
+def _score_all(
     given: Sequence[GivenResponse],
     problems: Mapping[str, Problem],
     scorers: Mapping[str, Scorer],

@@ -45,7 +45,7 @@ def _counts(
     texts: Mapping[str, int], problem: Problem, scorer: str, prompt: Callable[[Problem], str] | None
 ) -> Iterable[int]:
     if scorer == VERIFY:
-        return _verified(texts, problem, prompt)
+        return _verified_counts(texts, problem, prompt)
     if scorer != OFFICIAL:
         return texts.values()
     # The prediction is the normal form: `A` and the text of choice A are the same answer.
@@ -55,7 +55,7 @@ def _counts(
     return predictions.values()
 
 
-def _verified(
+def _verified_counts(
     texts: Mapping[str, int], problem: Problem, prompt: Callable[[Problem], str] | None
 ) -> Iterable[int]:
     """Responses per answer: equal normal forms are merged first, then forms that verify as equal."""
@@ -65,7 +65,9 @@ def _verified(
     sizes = {min(form): sum(texts[text] for text in form) for form in forms.values()}
     shown = replace(problem, question=prompt(problem)) if prompt else problem
     choices = problem.choices if lists_choices(shown) else None
-    return merge_answers(sizes, partial(_same, choices=choices, precision=problem.precision)).values()
+    return merge_answers(
+        sizes, partial(_is_same_answer, choices=choices, precision=problem.precision)
+    ).values()
 
 
 def merge_answers(sizes: Mapping[str, int], same: SameAnswer) -> dict[str, int]:
@@ -87,11 +89,11 @@ def merge_answers(sizes: Mapping[str, int], same: SameAnswer) -> dict[str, int]:
     return classes
 
 
-def _same(one: str, other: str, choices: Sequence[str] | None, precision: int | None) -> bool:
-    return _implies(one, other, choices, precision) or _implies(other, one, choices, precision)
+def _is_same_answer(one: str, other: str, choices: Sequence[str] | None, precision: int | None) -> bool:
+    return _accepts(one, other, choices, precision) or _accepts(other, one, choices, precision)
 
 
-def _implies(given: str, truth: str, choices: Sequence[str] | None, precision: int | None) -> bool:
-    verdict = verify(f"\\boxed{{{given}}}", truth, choices=choices, precision=precision)
+def _accepts(answer: str, truth: str, choices: Sequence[str] | None, precision: int | None) -> bool:
+    verdict = verify(f"\\boxed{{{answer}}}", truth, choices=choices, precision=precision)
     # The verifier may have extracted something else from a text with tags or braces.
-    return verdict.correct and verdict.extracted == given
+    return verdict.correct and verdict.extracted == answer

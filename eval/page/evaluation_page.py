@@ -37,11 +37,11 @@ def write_page(
     title = cut(f"Evaluation of {summary.get('model', {}).get('path', 'a model')}", 160)
     body = [
         element("header", element("h1", text(title)), tiles(summary)),
-        *_numbers(summary, samples),
+        *_results(summary, samples),
         element("h2", text("Problems")),
         element("p", text(_note(primary, len(shown), len(groups)))),
         filter_bar(filtering.filters),
-        _list(problem_cards(shown, problems, filtering.classes)),
+        _problem_list(problem_cards(shown, problems, filtering.classes)),
     ]
     document = page(title, body, CARD_STYLE + STYLE + filter_style(filtering.filters))
     write_whole(path, [document.encode("utf-8", "replace")])
@@ -58,9 +58,9 @@ def write_plots(directory: Path, summary: Mapping[str, Any], samples: Sequence[S
             "responses",
         ),
     }
-    for name, (title, drawing, across, up) in plots.items():
+    for name, (title, drawing, x_name, y_name) in plots.items():
         if drawing.parts:
-            write_whole(directory / name, [figure(title, drawing, across, up).encode("utf-8", "replace")])
+            write_whole(directory / name, [figure(title, drawing, x_name, y_name).encode("utf-8", "replace")])
 
 
 def _by_problem(problems: Mapping[str, Problem], samples: Sequence[Sample]) -> dict[str, list[Sample]]:
@@ -71,19 +71,19 @@ def _by_problem(problems: Mapping[str, Problem], samples: Sequence[Sample]) -> d
     return {name: found[name] for name in problems if name in found}
 
 
-def _numbers(summary: Mapping[str, Any], samples: Sequence[Sample]) -> list[Html]:
+def _results(summary: Mapping[str, Any], samples: Sequence[Sample]) -> list[Html]:
     drawings = {CURVE_TITLE: pass_curve(summary), LENGTHS_TITLE: length_histogram(samples)}
     charts = [card(title, drawing) for title, drawing in drawings.items() if drawing.parts]
     about, breakdown = about_tables(summary), breakdown_tables(summary)
     return [
         element("h2", text("Results")),
         element("div", main_table(summary), *charts, kind="results"),
-        *_folded("Breakdown", breakdown),
-        *_folded("Settings, model and data", about),
+        *_folded_section("Breakdown", breakdown),
+        *_folded_section("Settings, model and data", about),
     ]
 
 
-def _folded(title: str, cards: Sequence[Html]) -> list[Html]:
+def _folded_section(title: str, cards: Sequence[Html]) -> list[Html]:
     if not cards:
         return []
     opened = element("div", *cards, kind="wide")
@@ -98,5 +98,5 @@ def _note(primary: str, shown: int, problems: int) -> str:
     )
 
 
-def _list(cards: Sequence[Html]) -> Html:
+def _problem_list(cards: Sequence[Html]) -> Html:
     return element("ol", *cards, element("li", kind="shown"), kind="problems")

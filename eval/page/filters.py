@@ -51,5 +51,5 @@ def problem_filters(groups: Mapping[str, Sequence[Sample]], primary: str, kinds:
         filters.append(Filter(f"filter{index}", kind, options))
         for number, ids in enumerate(members.values(), 1):
             for problem in ids:
-                classes[problem].append(filters[-1].kept_by(number))
+                classes[problem].append(filters[-1].option_class(number))
     return ProblemFilters(filters, {name: " ".join(classes[name]) for name in groups})

@@ -26,8 +26,8 @@ def problem_cards(
 
     All cards share the size limits of the page; a card states what it omits.
     """
-    each = max(1, min(MAX_RESPONSES_EACH, MAX_RESPONSES // len(groups)))
-    shown = {name: _select(samples, each) for name, samples in groups.items()}
+    per_problem = max(1, min(MAX_RESPONSES_EACH, MAX_RESPONSES // len(groups)))
+    shown = {name: _select(samples, per_problem) for name, samples in groups.items()}
     sizes = [
         escaped_size(sample.text[:MAX_RESPONSE_BYTES]) for samples in shown.values() for sample in samples
     ]

@@ -14,7 +14,7 @@ MAX_GROUPS = 40  # rows per breakdown table
 Summary = Mapping[str, Any]
 
 
-def per_cent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
@@ -27,13 +27,13 @@ def ks_of(summary: Summary, kind: str) -> list[int]:
 def tiles(summary: Summary) -> Html:
     ks = ks_of(summary, "pass")
     shown = [
-        tile(f"{per_cent(scores[f'pass@{k}']['value'])} %", f"Pass@{k}, {scorer}")
+        tile(f"{format_percent(scores[f'pass@{k}']['value'])} %", f"Pass@{k}, {scorer}")
         for scorer, scores in summary["scores"].items()
         for k in dict.fromkeys((ks[0], ks[-1]))
     ]
     responses, problems = summary["responses"], summary["problems"]
     if "truncated" in responses:
-        shown.append(tile(f"{per_cent(responses['truncated'])} %", "truncated"))
+        shown.append(tile(f"{format_percent(responses['truncated'])} %", "truncated"))
     if "tokens_mean" in responses:
         shown.append(tile(f"{responses['tokens_mean']:.0f}", "tokens per response, mean"))
     shown.append(tile(f"{problems} × {summary['samples'] // max(1, problems)}", "problems × samples"))
@@ -49,7 +49,7 @@ def main_table(summary: Summary) -> Html:
         for metric in metrics
     ]
     rows.append(
-        [text("nothing extracted"), *(text(per_cent(s.get("unextracted"))) for s in scorers.values())]
+        [text("nothing extracted"), *(text(format_percent(s.get("unextracted"))) for s in scorers.values())]
     )
     return _card("%, with 95 % interval over problems", table(["", *scorers], rows), "card numbers")
 
@@ -67,7 +67,7 @@ def _with_interval(metric: Mapping[str, Any] | None) -> str:
     if metric is None:
         return "–"
     low, high = metric["interval"]
-    return f"{per_cent(metric['value'])}  ({per_cent(low)} to {per_cent(high)})"
+    return f"{format_percent(metric['value'])}  ({format_percent(low)} to {format_percent(high)})"
 
 
 def _about(name: str, values: Mapping[str, Any]) -> Html:
@@ -95,7 +95,7 @@ def _group(name: str, group: Mapping[str, Any], columns: Sequence[tuple[str, str
     values = [group["scores"].get(scorer, {}).get(metric) for scorer, metric in columns]
     shares = [*values, group.get("truncated"), group.get("unextracted")]
     tokens = group.get("tokens_mean")
-    cells = [*map(per_cent, shares), "–" if tokens is None else f"{tokens:.0f}"]
+    cells = [*map(format_percent, shares), "–" if tokens is None else f"{tokens:.0f}"]
     return [text(cut(name, 80)), text(group["problems"]), *map(text, cells)]
 
 

@@ -22,9 +22,9 @@ def _run(path: Path, counts: Counts, n: int, ks: Sequence[int], ids: Sequence[st
     path.mkdir(parents=True)
     names = ids or [f"p{number}" for number in range(len(next(iter(counts.values()))))]
     with (path / "samples.jsonl").open("wb") as file:
-        for place, name in enumerate(names):
+        for position, name in enumerate(names):
             for index in range(n):
-                scores = {scorer: Score(index < c[place], "1", "", "") for scorer, c in counts.items()}
+                scores = {scorer: Score(index < c[position], "1", "", "") for scorer, c in counts.items()}
                 file.write(sample_line(Sample(name, index, "", 1, False, scores)))
     summary = {
         "data": {"fingerprint": "abc", "split": "test"},
@@ -110,7 +110,10 @@ def test_shared_difficulty_does_not_widen_the_interval(tmp_path: Path) -> None:
     before = [number % 4 for number in range(200)]
     one = _run(tmp_path / "a", {"verify": before}, n=4, ks=[1])
     two = _run(
-        tmp_path / "b", {"verify": [c + (place % 10 > 0) for place, c in enumerate(before)]}, n=4, ks=[1]
+        tmp_path / "b",
+        {"verify": [c + (position % 10 > 0) for position, c in enumerate(before)]},
+        n=4,
+        ks=[1],
     )
     (pair,) = compare([one, two], seed=0).pairs
     # 9 of 10 differences are 1/4, the others 0: the standard error is 0.25 * 0.3 / sqrt(200) = 0.0053.

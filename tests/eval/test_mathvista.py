@@ -230,9 +230,9 @@ def test_a_megabyte_takes_bounded_time(unit: str) -> None:
 
 
 def test_edit_distance_uses_the_beginning_of_long_texts() -> None:
-    alike = "a" * MAX_COMPARED
-    assert normalise("-" + alike, _choice(alike + "b", alike)) == alike + "b"  # equal up to the limit
-    assert normalise(alike[1:] + "c", _choice("b" * MAX_COMPARED, alike)) == alike
+    prefix = "a" * MAX_COMPARED
+    assert normalise("-" + prefix, _choice(prefix + "b", prefix)) == prefix + "b"  # equal up to the limit
+    assert normalise(prefix[1:] + "c", _choice("b" * MAX_COMPARED, prefix)) == prefix
 
 
 @needs_shared

@@ -227,19 +227,19 @@ def test_cut_keeps_both_ends_and_counts_omitted_characters() -> None:
 
 
 @given(st.text(), st.integers(0, 60))
-def test_cut_text_without_its_note_is_within_the_limit(whole: str, most: int) -> None:
-    short = cut(whole, most)
+def test_cut_text_without_its_note_is_within_the_limit(whole: str, limit: int) -> None:
+    short = cut(whole, limit)
     if short != whole:
         note = re.search(r" \[… ([\d,]+) characters omitted …\] ", short)
         assert note is not None
         kept = short[: note.start()] + short[note.end() :]
-        assert escaped_size(kept) <= most and len(kept) == len(whole) - int(note[1].replace(",", ""))
+        assert escaped_size(kept) <= limit and len(kept) == len(whole) - int(note[1].replace(",", ""))
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 400), st.integers(0, 60))
-def test_fair_share_is_the_largest_that_fits(sizes: list[int], total: int, most: int) -> None:
-    fits = [share for share in range(most + 1) if sum(min(size, share) for size in sizes) <= total]
-    assert fair_share(sizes, total, most) == max(fits)
+def test_fair_share_is_the_largest_that_fits(sizes: list[int], total: int, limit: int) -> None:
+    fits = [share for share in range(limit + 1) if sum(min(size, share) for size in sizes) <= total]
+    assert fair_share(sizes, total, limit) == max(fits)
 
 
 def test_card_of_many_responses_shows_one_of_each_kind(tmp_path: Path) -> None:

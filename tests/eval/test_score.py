@@ -51,8 +51,11 @@ def _two_each(right: int) -> Rows:
     """Two responses to each problem. The first one is correct for the first `right` problems; all others are
     empty."""
     return [
-        {"id": problem.id, "response": f"\\boxed{{{problem.answer}}}" if index == 0 and place < right else ""}
-        for place, problem in enumerate(_problems())
+        {
+            "id": problem.id,
+            "response": f"\\boxed{{{problem.answer}}}" if index == 0 and position < right else "",
+        }
+        for position, problem in enumerate(_problems())
         for index in range(2)
     ]
 
@@ -76,8 +79,8 @@ def test_output_is_that_of_an_evaluation(run: Run, tmp_path: Path) -> None:
 def test_outputs_can_be_compared(run: Run, tmp_path: Path) -> None:
     run(_responses(tmp_path / "a.jsonl", _two_each(right=1)), out="a")
     run(_responses(tmp_path / "b.jsonl", _two_each(right=3)), out="b")
-    (contest,) = compare([tmp_path / "a", tmp_path / "b"], seed=1).pairs
-    assert (contest.won, contest.lost, contest.tied) == (2, 0, 2)
+    (pair,) = compare([tmp_path / "a", tmp_path / "b"], seed=1).pairs
+    assert (pair.won, pair.lost, pair.tied) == (2, 0, 2)
 
 
 def test_rescoring_gives_the_same_samples(run: Run, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.support.written_runs import metrics_of, sample, write_problems, write_run
 from vlm_uec.errors import UserError
 from vlm_uec.report.page import MAX_RUNS, write_report
-from vlm_uec.report.runs import MAX_BYTES, names_of
+from vlm_uec.report.runs import MAX_BYTES, distinct_names
 from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.webpage.html import page, text
 
@@ -285,8 +285,8 @@ def test_damaged_checkpoint_directory_gives_a_note(tmp_path: Path) -> None:
 
 
 def test_runs_with_equal_names_get_distinct_names() -> None:
-    assert names_of([Path("/a/run"), Path("/b/run"), Path("/c/other")]) == ["a/run", "b/run", "other"]
-    assert names_of([Path("/a/run"), Path("/a/run")]) == ["a/run (1)", "a/run (2)"]
+    assert distinct_names([Path("/a/run"), Path("/b/run"), Path("/c/other")]) == ["a/run", "b/run", "other"]
+    assert distinct_names([Path("/a/run"), Path("/a/run")]) == ["a/run (1)", "a/run (2)"]
 
 
 # --- the command -------------------------------------------------------------------------------------------

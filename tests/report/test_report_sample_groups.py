@@ -21,8 +21,8 @@ from vlm_uec.report.sample_groups import (
     MAX_GROUPS,
     MAX_RESPONSES,
     MAX_STEPS,
-    choose_samples,
-    spread,
+    evenly_spaced,
+    select_samples,
 )
 
 
@@ -31,7 +31,7 @@ def cards(document: str) -> list[str]:
 
 
 def chosen(run: Path) -> Any:
-    return choose_samples([read_run(run, "run")])
+    return select_samples([read_run(run, "run")])
 
 
 def test_responses_are_shown_with_their_picture_by_descending_advantage(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_identical_responses_are_shown_once_with_their_count(tmp_path: Path) -> 
 def test_selection_of_many_responses_includes_best_and_worst(tmp_path: Path) -> None:
     rows = [sample("a", response=str(number), advantage=float(number)) for number in range(50)]
     (group,) = chosen(write_run(tmp_path / "run", [1], {1: rows})).groups
-    advantages = [row["advantage"] for row, _ in group.shown]
+    advantages = [row["advantage"] for row, _ in group.distinct_responses]
     assert (
         len(advantages) == MAX_RESPONSES
         and advantages[0] == 49
@@ -103,7 +103,7 @@ def test_each_of_several_runs_is_shown_from_first_to_last_step(tmp_path: Path) -
         path = write_run(tmp_path / name, [1])
         write_samples(path, {step: sample_bytes([sample("a")]) for step in run_steps})
         runs.append(read_run(path, name))
-    shown = choose_samples(runs)
+    shown = select_samples(runs)
     assert [group.step for group in shown.groups if group.run == 0] == [3, 2, 1]
     long_steps = [group.step for group in shown.groups if group.run == 1]
     assert len(long_steps) == 21 and long_steps[0] == 5000 and long_steps[-1] == 10
@@ -116,7 +116,7 @@ def test_each_of_many_runs_has_four_steps_with_one_problem_each(tmp_path: Path) 
     path = write_run(tmp_path / "run", [1])
     rows = [sample(problem, source) for problem in "ab" for source in ("regular", "exploration", "replay")]
     write_samples(path, {step: sample_bytes(rows) for step in range(1, 11)})
-    shown = choose_samples([read_run(path, "run")] * 32)
+    shown = select_samples([read_run(path, "run")] * 32)
     for run in range(32):
         of_run = [group for group in shown.groups if group.run == run]
         assert [group.step for group in of_run if group.source == "regular"] == [10, 7, 4, 1]
@@ -125,8 +125,8 @@ def test_each_of_many_runs_has_four_steps_with_one_problem_each(tmp_path: Path) 
 
 
 @given(st.integers(0, 200), st.integers(2, 40))
-def test_spread_indices_are_distinct_and_include_both_ends(length: int, count: int) -> None:
-    indices = spread(length, count)
+def test_evenly_spaced_indices_are_distinct_and_include_both_ends(length: int, count: int) -> None:
+    indices = evenly_spaced(length, count)
     assert indices == sorted(set(indices)) and len(indices) == min(length, count)
     if length:
         assert (indices[0], indices[-1]) == (0, length - 1)

@@ -29,12 +29,12 @@ from vlm_uec.webpage.scatter import MAX_DOTS, correlation_of, scatter_chart
 VALUES = st.floats(-1e12, 1e12)
 
 
-def places(part: str) -> list[tuple[float, float]]:
+def positions(part: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.e+]+),(-?[\d.e+]+)", part)]
 
 
 def lines_of(parts: list[str]) -> list[list[tuple[float, float]]]:
-    return [places(part) for part in parts if part.startswith("<polyline")]
+    return [positions(part) for part in parts if part.startswith("<polyline")]
 
 
 def test_line_chart_positions() -> None:
@@ -58,9 +58,9 @@ def test_running_mean_of_a_long_curve_is_drawn_above_its_measured_values() -> No
     """For 100 points the mean includes 100 / 50 on either side; the mean of 0, 10, 0, 10, ... is near 5."""
     points = [(float(x), 10.0 * (x % 2)) for x in range(100)]
     raw, mean = curve_chart([Curve("a", 0, points)], "step")[-MAX_TOOLTIPS - 2 : -MAX_TOOLTIPS]
-    assert 'class="raw"' in raw and {y for _, y in places(raw)} == {194, 12}
+    assert 'class="raw"' in raw and {y for _, y in positions(raw)} == {194, 12}
     # Two or three of five values are 10: means of 4 and 6, which are at y = 121.2 and 84.8.
-    assert {y for _, y in places(mean)[2:-2]} == {121.2, 84.8}
+    assert {y for _, y in positions(mean)[2:-2]} == {121.2, 84.8}
 
 
 @given(st.lists(VALUES, min_size=1, max_size=1500))
@@ -160,7 +160,7 @@ def test_short_number(value: float, label: str) -> None:
 def test_areas_are_stacked() -> None:
     """The axis ends at 1 + 3 = 4; 0, 1 and 4 are at y = 194, 148.5 and 12."""
     drawing = area_chart([1, 2], {"a": [1.0, 1.0], "b": [3.0, 3.0]})
-    shapes = [places(part) for part in drawing.parts if part.startswith("<polygon")]
+    shapes = [positions(part) for part in drawing.parts if part.startswith("<polygon")]
     assert shapes == [
         [(52, 148.5), (450, 148.5), (450, 194), (52, 194)],
         [(52, 12), (450, 12), (450, 148.5), (52, 148.5)],
@@ -171,7 +171,7 @@ def test_areas_are_stacked() -> None:
 def test_areas_of_many_steps_are_means_of_equal_segments() -> None:
     count = 4 * MAX_SEGMENTS
     drawing = area_chart(range(count), {"a": [8.0 * (step % 4 == 0) for step in range(count)]})
-    (shape,) = [places(part) for part in drawing.parts if part.startswith("<polygon")]
+    (shape,) = [positions(part) for part in drawing.parts if part.startswith("<polygon")]
     assert len(shape) == 2 * MAX_SEGMENTS and {y for _, y in shape} == {12, 194}  # all means are 2
 
 

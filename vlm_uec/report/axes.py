@@ -26,7 +26,7 @@ AXES = (
 )
 
 
-def axes_of(runs: Sequence[RunData]) -> list[Axis]:
+def available_axes(runs: Sequence[RunData]) -> list[Axis]:
     """Steps, and the other axes whose metric every non-empty run has."""
     started = [run for run in runs if run.rows]
     return [
@@ -42,7 +42,7 @@ def points_of(run: RunData, metric: str, axis: Axis) -> Points:
     return sorted((x, value) for x, value in pairs if x is not None)
 
 
-def axis_choice(axes: Sequence[Axis]) -> Filter:
+def axis_filter(axes: Sequence[Axis]) -> Filter:
     return Filter("axis", "x axis", [(axis.name, None) for axis in axes])
 
 

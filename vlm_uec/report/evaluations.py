@@ -34,7 +34,7 @@ class EvaluationResult:
 
 def read_evaluation(path: Path, name: str) -> EvaluationResult:
     """Raises `UserError` if the file is not an evaluation summary."""
-    where = escape(str(path / SUMMARY), 300)
+    location = escape(str(path / SUMMARY), 300)
     try:
         scorer, metrics = next(iter(read_json(path / SUMMARY)["scores"].items()))
         found = {
@@ -43,7 +43,7 @@ def read_evaluation(path: Path, name: str) -> EvaluationResult:
             if key.startswith("pass@") and (k := int(key.removeprefix("pass@"))) > 0
         }
     except _MALFORMED as error:
-        raise UserError(f"{where}: not an evaluation summary; omit it, or evaluate again") from error
+        raise UserError(f"{location}: not an evaluation summary; omit it, or evaluate again") from error
     return EvaluationResult(name, str(scorer), dict(sorted(found.items())[:MAX_KS]))
 
 
@@ -52,18 +52,24 @@ def evaluation_cards(evaluations: Sequence[EvaluationResult]) -> list[Html]:
     if not evaluations:
         return []
     series = {
-        one.name: [(log2(k), value) for k, (value, _, _) in one.estimates.items()] for one in evaluations
+        evaluation.name: [(log2(k), value) for k, (value, _, _) in evaluation.estimates.items()]
+        for evaluation in evaluations
     }
     intervals = {
-        one.name: [(log2(k), low, high) for k, (_, low, high) in one.estimates.items()] for one in evaluations
+        evaluation.name: [(log2(k), low, high) for k, (_, low, high) in evaluation.estimates.items()]
+        for evaluation in evaluations
     }
-    ks = sorted({k for one in evaluations for k in one.estimates})
+    ks = sorted({k for evaluation in evaluations for k in evaluation.estimates})
     curves = card(
         "Pass@k over k, % with 95 % intervals", draw_lines(series, intervals, [(log2(k), str(k)) for k in ks])
     )
     rows = [
-        [text(one.name), text(one.scorer), *(text(_cell(one.estimates.get(k))) for k in ks)]
-        for one in evaluations
+        [
+            text(evaluation.name),
+            text(evaluation.scorer),
+            *(text(_cell(evaluation.estimates.get(k))) for k in ks),
+        ]
+        for evaluation in evaluations
     ]
     title = element("h3", text("Pass@k, % with 95 % interval over problems"))
     pass_table = table(["evaluation", "scorer", *(f"pass@{k}" for k in ks)], rows)

@@ -10,7 +10,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.durable import write_whole
 from vlm_uec.report.alarms import alarms_of
-from vlm_uec.report.axes import axes_of, axis_choice, axis_style
+from vlm_uec.report.axes import available_axes, axis_filter, axis_style
 from vlm_uec.report.catalog import SECTIONS
 from vlm_uec.report.entropy_prediction import entropy_prediction_cards
 from vlm_uec.report.evaluations import SUMMARY, EvaluationResult, evaluation_cards, read_evaluation
@@ -18,7 +18,7 @@ from vlm_uec.report.phase_times import STYLE as TIME_STYLE
 from vlm_uec.report.phase_times import time_cards
 from vlm_uec.report.run_charts import chart_cards, constants_line
 from vlm_uec.report.run_tables import checkpoint_table, overview, settings_table
-from vlm_uec.report.runs import RunData, names_of, read_run
+from vlm_uec.report.runs import RunData, distinct_names, read_run
 from vlm_uec.report.sample_browser import STYLE as BROWSER_STYLE
 from vlm_uec.report.sample_browser import SampleBrowser, sample_browser
 from vlm_uec.telemetry.writers import METRICS
@@ -30,7 +30,7 @@ from vlm_uec.webpage.filters import filter_bar, filter_style
 from vlm_uec.webpage.html import Html, element, page, text
 from vlm_uec.webpage.text_budget import cut
 
-FILE = "report.html"
+REPORT_FILE = "report.html"
 MAX_RUNS = 32
 MAX_NOTES = 20
 MAX_ALARMS = 8  # shown per run
@@ -78,14 +78,16 @@ def write_report(*directories: Path, out: Path | None = None) -> WrittenReport:
         raise UserError("no run directory given; give one written by train.py")
     if len(directories) > MAX_RUNS:
         raise UserError(f"{len(directories)} directories: a page shows at most {MAX_RUNS}")
-    runs = [read_run(path, cut(name, 80)) for path, name in zip(trained, names_of(trained), strict=True)]
+    runs = [
+        read_run(path, cut(name, 80)) for path, name in zip(trained, distinct_names(trained), strict=True)
+    ]
     evaluations = [
         read_evaluation(path, cut(name, 80))
-        for path, name in zip(evaluated, names_of(evaluated), strict=True)
+        for path, name in zip(evaluated, distinct_names(evaluated), strict=True)
     ]
     browser = sample_browser(runs)
     notes = [note for run in runs for note in run.notes] + list(browser.notes)
-    path = out or (trained[0] / FILE if len(trained) == 1 else Path(FILE))
+    path = out or (trained[0] / REPORT_FILE if len(trained) == 1 else Path(REPORT_FILE))
     _write(path, _document(runs, evaluations, browser, notes))
     return WrittenReport(path, notes)
 
@@ -105,7 +107,7 @@ def _document(
     browser: SampleBrowser,
     notes: Sequence[str],
 ) -> str:
-    axes = axes_of(runs)
+    axes = available_axes(runs)
     names = ", ".join(run.name for run in runs)
     title = f"Run {names}" if len(runs) == 1 else cut(f"{len(runs)} runs: {names}", 200)
     body = [
@@ -135,11 +137,11 @@ def _curves(runs: Sequence[RunData]) -> Html:
         return element(
             "section", element("h2", text("Curves")), element("p", text("No step has finished yet."))
         )
-    axes = axes_of(runs)
+    axes = available_axes(runs)
     keys = [legend_key(index, run.name) for index, run in enumerate(runs)] if len(runs) > 1 else []
     averaged = any(len(run.rows) >= HALF_WINDOW_DIVISOR for run in runs)
     note = f"{_MEAN_NOTE} {_TOOLTIP_NOTE}" if averaged else _TOOLTIP_NOTE
-    parts = [element("p", text(note)), _sticky(filter_bar([axis_choice(axes)]), keys)]
+    parts = [element("p", text(note)), _sticky(filter_bar([axis_filter(axes)]), keys)]
     extra = {"Entropy": entropy_prediction_cards(runs), "Speed": time_cards(runs)}
     for name, charts in SECTIONS.items():
         cards = chart_cards(charts, runs, axes) + extra.get(name, [])

@@ -27,10 +27,10 @@ def time_cards(runs: Sequence[RunData]) -> list[Html]:
     seconds_by_phase = {phase: values for phase, values in means.items() if any(values)}
     if not seconds_by_phase:
         return []
-    return [_compared(runs, seconds_by_phase) if len(runs) > 1 else _over_steps(runs[0], seconds_by_phase)]
+    return [_bar_card(runs, seconds_by_phase) if len(runs) > 1 else _area_card(runs[0], seconds_by_phase)]
 
 
-def _over_steps(run: RunData, seconds_by_phase: Means) -> Html:
+def _area_card(run: RunData, seconds_by_phase: Means) -> Html:
     xs = [step for _, step in run.values("step")]
     total = sum(mean for (mean,) in seconds_by_phase.values())
     layers = {
@@ -42,7 +42,7 @@ def _over_steps(run: RunData, seconds_by_phase: Means) -> Html:
     return card("Seconds per step by phase, with the mean", area_chart(xs, layers))
 
 
-def _compared(runs: Sequence[RunData], seconds_by_phase: Means) -> Html:
+def _bar_card(runs: Sequence[RunData], seconds_by_phase: Means) -> Html:
     """One bar per run, scaled to the longest step."""
     by_run = [
         dict(zip(seconds_by_phase, means, strict=True))

@@ -54,12 +54,15 @@ def find_problems(
         data = _data_of(run) if run_ids else None
         keys.append(repr((data.weights, data.train_split)) if data else "")
         if data:
-            one = lookups.setdefault(keys[-1], _Lookup(data))
-            one.ids |= run_ids
-            one.runs.append(run.name)
+            lookup = lookups.setdefault(keys[-1], _Lookup(data))
+            lookup.ids |= run_ids
+            lookup.runs.append(run.name)
     deadline = clock() + MAX_SECONDS
     notes: list[str] = []
-    found = {key: _read(one, keep, notes, lambda: clock() > deadline) for key, one in lookups.items()}
+    found = {
+        key: _read_problems(lookup, keep, notes, lambda: clock() > deadline)
+        for key, lookup in lookups.items()
+    }
     return FoundProblems([found.get(key, {}) for key in keys], notes)
 
 
@@ -70,7 +73,7 @@ def _data_of(run: RunData) -> DataConfig | None:
         return None  # no config, or a config of another version
 
 
-def _read(
+def _read_problems(
     lookup: _Lookup, keep: Callable[[Problem], Kept], notes: list[str], timed_out: Callable[[], bool]
 ) -> dict[str, Kept]:
     from vlm_uec.data.mixture import stream_mixture  # importing pyarrow takes seconds

@@ -27,7 +27,7 @@ def chart_cards(charts: Sequence[Chart], runs: Sequence[RunData], axes: Sequence
     """
     cards = []
     for chart in charts:
-        metrics = [name for name in _metrics(chart, runs) if constant_of(name, runs) is None]
+        metrics = [name for name in _metrics(chart, runs) if constant_value(name, runs) is None]
         if len(runs) == 1 or len(metrics) <= 2:
             parts = [(chart.title, metrics)] if metrics else []
         else:
@@ -38,12 +38,12 @@ def chart_cards(charts: Sequence[Chart], runs: Sequence[RunData], axes: Sequence
 
 def constants_line(charts: Sequence[Chart], runs: Sequence[RunData]) -> list[Html]:
     """The constant metrics, which have no chart."""
-    constants = {name: constant_of(name, runs) for chart in charts for name in _metrics(chart, runs)}
+    constants = {name: constant_value(name, runs) for chart in charts for name in _metrics(chart, runs)}
     listed = [f"{cut(name, 80)} {value:.4g}" for name, value in constants.items() if value is not None]
     return [element("p", text(f"Constant: {', '.join(listed)}."))] if listed else []
 
 
-def constant_of(metric: str, runs: Sequence[RunData]) -> float | None:
+def constant_value(metric: str, runs: Sequence[RunData]) -> float | None:
     """The value of a metric that has the same value in every step of every run, else None."""
     values = [value for run in runs for _, value in run.values(metric)]
     return values[0] if len(values) > len(runs) and len(set(values)) == 1 else None
@@ -66,7 +66,7 @@ def _card(
         element("div", _drawing(metrics, chart, runs, axis), kind=f"axis axis-{index}")
         for index, axis in enumerate(axes)
     ]
-    keys = _legend(metrics, runs, alarmed=ENTROPY in metrics and any(map(band_of, runs)))
+    keys = _legend(metrics, runs, has_alarm_limits=ENTROPY in metrics and any(map(band_of, runs)))
     body = (element("h3", text(title)), *drawings, element("div", *keys, kind="legend"))
     return element("div", *body, kind="card")
 
@@ -90,7 +90,7 @@ def _curves(metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axis:
                 yield Curve(", ".join(names), colour, points, dashed=several and order > 0, dots=chart.dots)
 
 
-def _legend(metrics: Sequence[str], runs: Sequence[RunData], *, alarmed: bool) -> Iterator[Html]:
+def _legend(metrics: Sequence[str], runs: Sequence[RunData], *, has_alarm_limits: bool) -> Iterator[Html]:
     if len(runs) == 1:
         for index, metric in enumerate(metrics):
             yield legend_key(index, cut(metric, 80))
@@ -101,7 +101,7 @@ def _legend(metrics: Sequence[str], runs: Sequence[RunData], *, alarmed: bool) -
         if len(metrics) > 1:
             for kind, metric in zip(("solid", "dashed"), metrics, strict=False):
                 yield element("span", Html(f'<i class="{kind}"></i>'), text(cut(metric, 80)))
-    if alarmed:
+    if has_alarm_limits:
         yield element("span", Html('<i class="alarm"></i>'), text("alarm limits"))
 
 

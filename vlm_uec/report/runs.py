@@ -85,7 +85,7 @@ def read_run(path: Path, name: str) -> RunData:
     return RunData(name, path, _with_hours(rows), settings, checkpoints, notes)
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Directory names, made distinct by the parent's name, or by a number if that is not enough."""
     resolved = [path.resolve() for path in paths]
     names = [path.name for path in resolved]

@@ -15,7 +15,7 @@ from vlm_uec.report.sample_groups import (
     SOURCES,
     Row,
     SampleGroup,
-    choose_samples,
+    select_samples,
 )
 from vlm_uec.types import Problem
 from vlm_uec.webpage.cards import MAX_PICTURES, pictures_of, question_of
@@ -52,7 +52,7 @@ class SampleBrowser:
 
 def sample_browser(runs: Sequence[RunData]) -> SampleBrowser:
     """The browser of all runs' samples; a single sentence if no run has samples."""
-    shown = choose_samples(runs)
+    shown = select_samples(runs)
     title = element("h2", text("Samples"))
     if not shown.groups:
         return SampleBrowser([title, element("p", text("No samples were written."))], "", shown.notes)
@@ -64,7 +64,7 @@ def sample_browser(runs: Sequence[RunData]) -> SampleBrowser:
     sizes = [
         escaped_size(_response_text(row)[:MAX_RESPONSE_BYTES])
         for group in shown.groups
-        for row, _ in group.shown
+        for row, _ in group.distinct_responses
     ]
     max_bytes = fair_share(sizes, MAX_TEXT_BYTES, MAX_RESPONSE_BYTES)
     cards = [
@@ -115,18 +115,18 @@ def _filters(groups: Sequence[SampleGroup], runs: Sequence[RunData]) -> tuple[li
         filters.append(Filter(name, name, counts))
         for number_of_option, indices in enumerate(members.values(), 1):
             for index in indices:
-                classes[index].append(filters[-1].kept_by(number_of_option))
+                classes[index].append(filters[-1].option_class(number_of_option))
     return filters, [" ".join(names) for names in classes]
 
 
 def _card(group: SampleGroup, runs: Sequence[RunData], prompt: Html | None, max_bytes: int) -> Html:
-    opened = {0, len(group.shown) - 1}
+    opened = {0, len(group.distinct_responses) - 1}
     responses = [
         _response(row, count, group.step, max_bytes, opened=index in opened)
-        for index, (row, count) in enumerate(group.shown)
+        for index, (row, count) in enumerate(group.distinct_responses)
     ]
     chips = [f"step {group.step}", group.source, group.outcome]
-    shown = sum(count for _, count in group.shown)
+    shown = sum(count for _, count in group.distinct_responses)
     chips.append(f"{len(group.rows)} responses" + (f", {shown} shown" if shown < len(group.rows) else ""))
     run_key = [legend_key(group.run, runs[group.run].name)] if len(runs) > 1 else []
     head = element("div", *run_key, *(element("span", text(chip)) for chip in chips), kind="chips")
@@ -165,7 +165,7 @@ def _facts(row: Row, step: int) -> list[str]:
 
 
 def _signs(group: SampleGroup) -> str:
-    found = dict.fromkeys(_sign(row) for row, _ in group.shown)
+    found = dict.fromkeys(_sign(row) for row, _ in group.distinct_responses)
     return " ".join(f"sign-{SIGNS.index(sign) + 1}" for sign in found)
 
 

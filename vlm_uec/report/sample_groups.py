@@ -42,18 +42,18 @@ class SampleGroup:
         return MIXED if len(right) > 1 else ALL_RIGHT if True in right else ALL_WRONG
 
     @cached_property
-    def shown(self) -> Sequence[tuple[Row, int]]:
+    def distinct_responses(self) -> Sequence[tuple[Row, int]]:
         """Up to `MAX_RESPONSES` distinct responses, from best to worst, each with its multiplicity."""
         duplicates = Counter((str(row.get("response")), str(row.get("advantage"))) for row in self.rows)
         first: dict[tuple[str, str], Row] = {}
         for row in self.rows:
             first.setdefault((str(row.get("response")), str(row.get("advantage"))), row)
         distinct = [(row, duplicates[key]) for key, row in first.items()]
-        return [distinct[index] for index in spread(len(distinct), MAX_RESPONSES)]
+        return [distinct[index] for index in evenly_spaced(len(distinct), MAX_RESPONSES)]
 
 
 @dataclass(frozen=True)
-class ShownSamples:
+class SelectedSamples:
     """Groups, latest steps first; `rule` describes the selection, `notes` lists unreadable files."""
 
     groups: Sequence[SampleGroup]
@@ -61,7 +61,7 @@ class ShownSamples:
     notes: Sequence[str]
 
 
-def choose_samples(runs: Sequence[RunData]) -> ShownSamples:
+def select_samples(runs: Sequence[RunData]) -> SelectedSamples:
     """Selects evenly spaced steps of each run, and the first problems of each source in these steps.
 
     The limits are shared: what a short run or a small group does not use is available to the others.
@@ -71,7 +71,7 @@ def choose_samples(runs: Sequence[RunData]) -> ShownSamples:
     chosen = [
         (steps[index], run)
         for run, steps in enumerate(map(sorted, files))
-        for index in spread(len(steps), share)
+        for index in evenly_spaced(len(steps), share)
     ]
     notes: list[str] = []
     read = [
@@ -79,18 +79,18 @@ def choose_samples(runs: Sequence[RunData]) -> ShownSamples:
         for step, run in sorted(chosen, key=lambda pair: (-pair[0], pair[1]))
         for groups in _groups(_rows(files[run][step], notes), run, step)
     ]
-    each = max(1, fair_share([len(groups) for groups in read], MAX_GROUPS, MAX_GROUPS))
-    complete = each >= max(map(len, read), default=0)
-    problems = "all problems" if complete else f"the first {each} problems per source"
+    max_groups = max(1, fair_share([len(groups) for groups in read], MAX_GROUPS, MAX_GROUPS))
+    complete = max_groups >= max(map(len, read), default=0)
+    problems = "all problems" if complete else f"the first {max_groups} problems per source"
     scope = " of all runs" if len(runs) > 1 else ""
     rule = (
         f"{len(chosen)} of {sum(map(len, files))} steps{scope}, {problems} of each step, and up to "
         f"{MAX_RESPONSES} different responses per problem, sorted by advantage."
     )
-    return ShownSamples([group for groups in read for group in groups[:each]], rule, notes)
+    return SelectedSamples([group for groups in read for group in groups[:max_groups]], rule, notes)
 
 
-def spread(length: int, count: int) -> list[int]:
+def evenly_spaced(length: int, count: int) -> list[int]:
     """Up to `count` evenly spaced indices of a list, including the first and the last."""
     if length <= count:
         return list(range(length))

@@ -29,7 +29,7 @@ def area_chart(xs: Sequence[float], series: Mapping[str, Sequence[float]]) -> Dr
     if len(positions) == 1:  # a polygon needs two x positions
         positions, tops = [positions[0] - 0.5, positions[0] + 0.5], [[*top, *top] for top in tops]
     frame = Frame.of([(x, y) for top in (tops[0], tops[-1]) for x, y in zip(positions, top, strict=True)])
-    parts = frame.grid_lines() + x_tick_labels(frame, whole=True)
+    parts = frame.grid_lines() + x_tick_labels(frame, integers_only=True)
     for number, name in enumerate(series):
         upper, lower = (list(zip(positions, tops[layer], strict=True)) for layer in (number + 1, number))
         outline = " ".join(f"{x:g},{y:g}" for x, y in (frame.pixel(*at) for at in [*upper, *lower[::-1]]))

@@ -72,13 +72,13 @@ def grid_lines(ticks: Sequence[float], values: Sequence[float] | None = None) ->
 def fitting_labels(positions: Sequence[tuple[float, str]]) -> list[str]:
     """Labels that do not overlap, chosen from the right, so that the last one is always shown."""
     parts: list[str] = []
-    free = float(WIDTH)
+    right_limit = float(WIDTH)
     for x, label in reversed(positions):
         half = len(label) * CHARACTER_WIDTH / 2
         middle = min(x, WIDTH - half)
-        if middle + half <= free:
+        if middle + half <= right_limit:
             parts.append(axis_label(round(middle, 1), label, "middle"))
-            free = middle - half - 6
+            right_limit = middle - half - 6
     return parts
 
 
@@ -115,9 +115,9 @@ def padded_range(values: Sequence[float]) -> tuple[float, float]:
 
 def linear_ticks(low: float, high: float) -> tuple[float, ...]:
     """Four to eight equally spaced round numbers that span [low, high]."""
-    rough = (high - low) / 4
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    raw_step = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(raw_step))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw_step * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return tuple(number * step for number in range(first, last + 1))
 
@@ -128,8 +128,8 @@ def log_ticks(low: float, high: float) -> tuple[float, ...]:
     The ticks are powers of ten, and 2 and 5 times these if the range is at most two decades.
     """
     start, end = math.log10(low), math.log10(high)
-    every = max(1, math.ceil((end - start) / 8))
-    powers = range(math.floor(start), math.ceil(end) + every, every)
+    power_step = max(1, math.ceil((end - start) / 8))
+    powers = range(math.floor(start), math.ceil(end) + power_step, power_step)
     factors = (1, 2, 5) if end - start <= 2 else (1,)
     ticks = [power + math.log10(factor) for power in powers for factor in factors]
     first = max(index for index, tick in enumerate(ticks) if tick <= start)

@@ -87,8 +87,8 @@ def curve_chart(
     logarithmic = logarithmic and all(y > 0 for _, y in points)
     edges = [end for band in bands for end in (band.low, band.high) if end > 0 or not logarithmic]
     frame = Frame.of(points + [(points[0][0], edge) for edge in edges], logarithmic=logarithmic)
-    whole = all(x == int(x) for curve in curves for x, _ in curve.points)
-    parts = frame.grid_lines() + x_tick_labels(frame, whole=whole)
+    integers_only = all(x == int(x) for curve in curves for x, _ in curve.points)
+    parts = frame.grid_lines() + x_tick_labels(frame, integers_only=integers_only)
     for band in bands:
         parts += _band(band, frame)
     drawn = [part for curve in curves for part in _curve(curve, frame)]
@@ -128,8 +128,8 @@ def _curve(curve: Curve, frame: Frame) -> Iterator[str]:
     if curve.dots or len(curve.points) == 1:
         yield _path(downsample(curve.points), frame, colour, dashed)
         for x, y in downsample(curve.points):
-            across, up = frame.pixel(x, y)
-            yield f'<circle cx="{across}" cy="{up}" r="3" fill="{colour}"/>'
+            left, top = frame.pixel(x, y)
+            yield f'<circle cx="{left}" cy="{top}" r="3" fill="{colour}"/>'
         return
     half_window = len(curve.points) // HALF_WINDOW_DIVISOR
     if not half_window:
@@ -146,10 +146,10 @@ def _path(points: Points, frame: Frame, colour: str, kind: str) -> str:
     return f'<polyline class="{kind.strip()}" stroke="{colour}" points="{positions}"/>'
 
 
-def x_tick_labels(frame: Frame, *, whole: bool = False) -> list[str]:
-    """Labels at round values of the x axis; `whole`: whole numbers only."""
+def x_tick_labels(frame: Frame, *, integers_only: bool = False) -> list[str]:
+    """Labels at round values of the x axis; `integers_only`: omits fractions."""
     ticks = [tick for tick in linear_ticks(frame.x_low, frame.x_high) if frame.x_low <= tick <= frame.x_high]
-    kept = [tick for tick in ticks if not whole or tick == int(tick)]
+    kept = [tick for tick in ticks if not integers_only or tick == int(tick)]
     return fitting_labels([(frame.pixel_x(tick), short_number(tick)) for tick in kept])
 
 

@@ -31,14 +31,14 @@ class Filter:
     name: str
     options: Sequence[tuple[str, int | None]]  # name, and the number of elements it keeps (None: not shown)
 
-    def kept_by(self, number: int) -> str:
+    def option_class(self, number: int) -> str:
         """The class of an element that option `number` keeps."""
         return f"{self.key}-{number}"
 
 
 def filter_bar(filters: Sequence[Filter]) -> Html:
     """The radio buttons: arrow keys move within a filter, the tab key between filters."""
-    return element("div", *(_fieldset(one) for one in filters), kind="filters")
+    return element("div", *(_fieldset(page_filter) for page_filter in filters), kind="filters")
 
 
 def filter_style(filters: Sequence[Filter]) -> str:
@@ -49,21 +49,21 @@ def filter_style(filters: Sequence[Filter]) -> str:
 def filter_rules(filters: Sequence[Filter], kind: str = "filtered") -> str:
     """CSS that hides an element of class `kind` unless the selected option of every filter keeps it."""
     rules = [
-        f"body:has(#{one.kept_by(number)}:checked) .{kind}:not(.{one.kept_by(number)}) {{ display: none; }}"
-        for one in filters
-        for number in range(1, len(one.options))
+        f"body:has(#{option}:checked) .{kind}:not(.{option}) {{ display: none; }}"
+        for page_filter in filters
+        for option in map(page_filter.option_class, range(1, len(page_filter.options)))
     ]
     return "\n".join(rules)
 
 
-def _fieldset(one: Filter) -> Html:
-    labels = [_radio(one, number) for number in range(len(one.options))]
-    return element("fieldset", element("legend", text(one.name)), *labels)
+def _fieldset(page_filter: Filter) -> Html:
+    labels = [_radio(page_filter, number) for number in range(len(page_filter.options))]
+    return element("fieldset", element("legend", text(page_filter.name)), *labels)
 
 
-def _radio(one: Filter, number: int) -> Html:
-    name, count = one.options[number]
+def _radio(page_filter: Filter, number: int) -> Html:
+    name, count = page_filter.options[number]
     chosen = " checked" if number == 0 else ""
-    button = f'<input type="radio" name="{one.key}" id="{one.kept_by(number)}"{chosen}/>'
+    button = f'<input type="radio" name="{page_filter.key}" id="{page_filter.option_class(number)}"{chosen}/>'
     badge = [] if count is None else [element("b", text(count))]
     return element("label", Html(button), text(name), *badge)

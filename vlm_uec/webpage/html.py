@@ -89,8 +89,8 @@ def text(value: object) -> Html:
     """Any value as escaped text: floats with 4 digits, None as a dash, invisible characters as \\uXXXX."""
     if value is None:
         return Html("–")
-    whole = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return Html(escape(_INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", whole)))
+    string = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return Html(escape(_INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", string)))
 
 
 def tile(value: object, name: str) -> Html:

@@ -24,9 +24,9 @@ def scatter_chart(series: Sequence[tuple[int, Points]]) -> list[str]:
         parts.append(f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
     for number, points in series:
         for x, y in points[:: ceil(len(points) / MAX_DOTS)]:
-            left, up = frame.pixel(x, y)
+            left, top = frame.pixel(x, y)
             parts.append(
-                f'<circle class="dot" cx="{left:g}" cy="{up:g}" r="2.2" fill="{colour_of(number)}"/>'
+                f'<circle class="dot" cx="{left:g}" cy="{top:g}" r="2.2" fill="{colour_of(number)}"/>'
             )
     return parts
 

@@ -8,26 +8,26 @@ from collections.abc import Sequence
 from vlm_uec.webpage.html import text
 
 
-def escaped_size(whole: str) -> int:
+def escaped_size(string: str) -> int:
     """Size in bytes after HTML escaping."""
-    return len(text(whole).encode("utf-8", "replace"))
+    return len(text(string).encode("utf-8", "replace"))
 
 
-def cut(whole: str, max_bytes: int) -> str:
+def cut(string: str, max_bytes: int) -> str:
     """The text; if it exceeds `max_bytes`, its beginning and end with the number of omitted characters.
 
     The end is kept because a response states its answer last. The note does not count.
     """
-    if len(whole) <= max_bytes and escaped_size(whole) <= max_bytes:
-        return whole
+    if len(string) <= max_bytes and escaped_size(string) <= max_bytes:
+        return string
 
     def ends(kept: int) -> tuple[str, str]:
-        return whole[: kept - kept // 2], whole[len(whole) - kept // 2 :]
+        return string[: kept - kept // 2], string[len(string) - kept // 2 :]
 
-    numbers = range(1, min(len(whole), max_bytes) + 1)
+    numbers = range(1, min(len(string), max_bytes) + 1)
     kept = bisect_right(numbers, max_bytes, key=lambda kept: escaped_size("".join(ends(kept))))
     beginning, end = ends(kept)
-    return f"{beginning} [… {len(whole) - kept:,} characters omitted …] {end}"
+    return f"{beginning} [… {len(string) - kept:,} characters omitted …] {end}"
 
 
 def fair_share(sizes: Sequence[int], total: int, limit: int) -> int:

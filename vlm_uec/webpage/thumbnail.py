@@ -25,14 +25,14 @@ def thumbnail(data: bytes, max_bytes: int = MAX_BYTES) -> bytes:
     for side, quality in product(_SIDES, _QUALITIES):
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
         if quality == _QUALITIES[0]:
-            drawing = _encoded(image, "PNG", optimize=True)
-        smallest = min(drawing, _encoded(image, "JPEG", quality=quality), key=len)
+            drawing = _encode(image, "PNG", optimize=True)
+        smallest = min(drawing, _encode(image, "JPEG", quality=quality), key=len)
         if len(smallest) <= max_bytes:
             break
     return smallest
 
 
-def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
+def _encode(image: Image.Image, form: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
