@@ -229,7 +229,7 @@ def test_validation_needs_one_prefix_group_per_response() -> None:
 
 
 def test_the_peak_is_the_larger_of_rollout_and_update() -> None:
-    """Permanent 12,000; rollout: weights 4000, cache 26,880; update: live weights 4000, two buckets of 4000."""
+    """Permanent 12,000; rollout: weights 4000, cache 26,880; update: live weights 4000, two buckets of it."""
     memory = _memory()
     assert memory.rollout == 12_000 + 4000 + 26_880
     assert memory.update == 12_000 + 12_000 + memory.activations + memory.head

@@ -310,7 +310,7 @@ def test_weights_are_sent_again_after_an_interrupted_push(monkeypatch: pytest.Mo
 def test_pieces_of_concurrent_pushes_are_not_mixed() -> None:
     """Another trainer starts a push before the first one has ended, and the first continues."""
     address = serve(TinyBackend())
-    ours, other = tiny_policy().head.weight.detach(), _engine(address, policy=tiny_policy(seed=5))
+    head, other = tiny_policy().head.weight.detach(), _engine(address, policy=tiny_policy(seed=5))
     with connect(address, 20.0) as first, connect(address, 20.0) as second:
         first._send({"do": "begin", "banned": []})
         first.facts()  # the reply shows that earlier requests were handled
@@ -320,8 +320,8 @@ def test_pieces_of_concurrent_pushes_are_not_mixed() -> None:
                 yield name, weight
                 if name == "model.embed_tokens.weight":
                     second.facts()
-                    start = {"name": name, "dtype": "float32", "shape": list(ours.shape)}
-                    piece = next(weights_module.split_into_pieces(ours))
+                    start = {"name": name, "dtype": "float32", "shape": list(head.shape)}
+                    piece = next(weights_module.split_into_pieces(head))
                     first._send({"do": "piece", **start}, {"piece": piece})
                     with pytest.raises(RunFailed, match="another trainer's update replaced it"):
                         first.facts()
@@ -361,9 +361,9 @@ def test_a_rank_can_sample_after_another_one_rejected_the_weights(monkeypatch: p
 
 
 def test_jobs_are_not_sampled_from_another_trainers_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other trainer sends its weights after ours were checked and before the first job."""
+    """The other trainer sends its weights after the first one's were checked and before the first job."""
     address = serve(TinyBackend())
-    mine, other = _engine(address), _engine(address, policy=tiny_policy(seed=5))
+    engine, other = _engine(address), _engine(address, policy=tiny_policy(seed=5))
     refresh = VllmEngine._refresh
 
     def refresh_both(engine: VllmEngine) -> str:
@@ -373,7 +373,7 @@ def test_jobs_are_not_sampled_from_another_trainers_weights(monkeypatch: pytest.
 
     monkeypatch.setattr(VllmEngine, "_refresh", refresh_both)
     with pytest.raises(RunFailed, match="another trainer's"):
-        _generate(mine, [Request(PROMPTS[0], range(2), PLAIN)])
+        _generate(engine, [Request(PROMPTS[0], range(2), PLAIN)])
 
 
 # --- a server that fails or sends invalid data ------------------------------------------------------------

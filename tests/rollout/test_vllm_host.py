@@ -79,7 +79,7 @@ def test_a_server_is_started_and_stopped(
 
 
 def test_the_server_ends_when_its_stdin_closes() -> None:
-    """This happens whenever the trainer ends, for whatever reason."""
+    """Stdin closes whenever the trainer ends."""
     command = [sys.executable, str(TINY_SERVER), "--child", "--model", "m", "--max-length", "9"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE

@@ -22,10 +22,10 @@ KEY = b"a secret"
 @pytest.fixture
 def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
     listener = socket.create_server(("127.0.0.1", 0))
-    ours = socket.create_connection(listener.getsockname())
-    theirs, _ = listener.accept()
-    yield ours, theirs
-    for one in (ours, theirs, listener):
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    yield client, server
+    for one in (client, server, listener):
         one.close()
 
 

@@ -85,19 +85,21 @@ class VllmEngine:
     def _refresh(self) -> str:
         """Sends the policy's weights if the server has others; returns their digest for the jobs."""
         banned = self.policy.head.banned.nonzero()[:, 0].tolist()
-        ours = {name: checksum(weight) for name, weight in language_weights(self.policy.model)}
-        ours[BANNED] = checksum_of_ids(banned)
+        expected = {name: checksum(weight) for name, weight in language_weights(self.policy.model)}
+        expected[BANNED] = checksum_of_ids(banned)
         with connect(self._address(), self._stall_timeout) as client:
-            if client.facts().checksums != ours:
+            if client.facts().checksums != expected:
                 self._push(client, banned)
-            theirs = client.facts().checksums
-            if theirs != ours:
-                stale = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+            actual = client.facts().checksums
+            if actual != expected:
+                stale = [
+                    name for name in sorted({*expected, *actual}) if expected.get(name) != actual.get(name)
+                ]
                 raise client.reject(
-                    f"stale weights: after they were sent, {len(stale)} of {len(ours)} are not the policy's, "
-                    f"first {stale[0]}"
+                    f"stale weights: after they were sent, {len(stale)} of {len(expected)} are not the "
+                    f"policy's, first {stale[0]}"
                 )
-        return weights_digest(ours)
+        return weights_digest(expected)
 
     def _push(self, client: VllmClient, banned: Sequence[int]) -> None:
         client.push(language_weights(self.policy.model), banned)

@@ -17,6 +17,6 @@ def language_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
     The vision tower is not included: vLLM receives picture features. A tied head is sent as the embedding.
     """
-    ours = {name: weight.data for name, weight in model.named_parameters() if not name.startswith(_TOWER)}
-    for name, weight in merged(ours, scale_of(model)):
+    weights = {name: weight.data for name, weight in model.named_parameters() if not name.startswith(_TOWER)}
+    for name, weight in merged(weights, scale_of(model)):
         yield f"model.{name.removeprefix(_LANGUAGE)}" if name.startswith(_LANGUAGE) else name, weight
