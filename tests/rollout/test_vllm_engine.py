@@ -488,9 +488,9 @@ def test_a_slow_server_is_waited_for_while_it_samples_tokens(fast_heartbeats: Ti
 
 def test_an_unreachable_server_is_reported_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "HANDSHAKE_TIMEOUT_S", 0.5)
-    gone = Address("127.0.0.1", 9, KEY, "its log")
+    unreachable = Address("127.0.0.1", 9, KEY, "its log")
     with pytest.raises(RunFailed, match=r"127\.0\.0\.1:9: no connection"):
-        _generate(_engine(gone), [Request(PROMPTS[1], range(2), PLAIN)])
+        _generate(_engine(unreachable), [Request(PROMPTS[1], range(2), PLAIN)])
 
 
 def test_the_key_is_not_in_the_repr() -> None:

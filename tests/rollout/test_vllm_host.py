@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ def test_a_server_is_started_and_stopped(
     host.close()
     with pytest.raises(RunFailed, match="no connection"), connect(host.address(), 5):
         pass
+
+
+def test_the_servers_log_has_rejected_connections_and_failed_requests(
+    python: Path, tmp_path: Path, opened: Callable[..., VllmHost]
+) -> None:
+    address = opened(_config(f"vllm.python={python}"), tmp_path).address()
+    with pytest.raises(RunFailed), connect(replace(address, key=b"another"), 5) as client:
+        client.facts()
+    with connect(address, 5) as client, pytest.raises(RunFailed, match="unknown request 'dance'"):
+        client._send({"do": "dance"})
+        client.facts()
+    log = (tmp_path / LOG).read_text()
+    assert "warning: connection from 127.0.0.1 rejected: " in log
+    assert "error: request of peer 1 failed\nTraceback" in log
 
 
 def test_the_server_ends_when_its_stdin_closes() -> None:
