@@ -121,7 +121,7 @@ def test_every_trajectory_carries_its_step() -> None:
     assert {t.step for t in (*experience.regular, *experience.explored)} == {7}
 
 
-def test_time_side_by_side_is_split_by_decoded_tokens() -> None:
+def test_time_side_by_side_is_split_by_decoded_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """15 regular and 8 explored responses of one token each come in 23 s; 23 verdicts take 2 s each."""
     now = [0.0]
     collector, timer = _collector(), PhaseTimer(lambda: now[0])
@@ -135,7 +135,8 @@ def test_time_side_by_side_is_split_by_decoded_tokens() -> None:
         now[0] += 2
         return judge(text, problem)
 
-    collector.engine.generate, collector.judge = slow_generate, slow_judge  # type: ignore[method-assign]
+    monkeypatch.setattr(collector.engine, "generate", slow_generate)
+    collector.judge = slow_judge
     collector.collect(list("cbade"), 7, timer, lambda progress: None)
     assert timer.finish() == pytest.approx(
         {"time/rollout": 15, "time/exploration": 8, "time/reward": 46, "time/other": 0, "time/step": 69}

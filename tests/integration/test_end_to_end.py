@@ -237,6 +237,7 @@ def test_the_export_generates(run_dir: Path) -> None:
     encoder = PromptEncoder.from_pretrained(
         directory, min_pixels=TINY_PIXELS, max_pixels=config.data.max_pixels, max_prompt_tokens=256
     )
+    assert config.data.path is not None
     prompt = encoder(load_problems(config.data.path, "train").problems[0])
     ids = prompt.input_ids[None]
     generated = model.generate(

@@ -63,11 +63,11 @@ def _heads(length: int, seed: int) -> list[torch.Tensor]:
 def test_tiled_attention_equals_attention_under_the_dense_mask(layout: Layout, seed: int) -> None:
     batch = _batch(layout)
     length = len(batch.input_ids)
-    inputs = _heads(length, seed)
+    query, key, value = inputs = _heads(length, seed)
     attention = attention_over(batch)
     assert isinstance(attention, TiledAttention)
-    ours = attention(*inputs, 0.4)
-    theirs = dense_attention(*inputs, visible(batch.row, batch.segment), 0.4)
+    ours = attention(query, key, value, 0.4)
+    theirs = dense_attention(query, key, value, visible(batch.row, batch.segment), 0.4)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(seed + 100))
     torch.testing.assert_close(

@@ -67,6 +67,7 @@ def test_what_is_sampled_is_scored_alike() -> None:
 def test_a_prompt_is_text_in_the_models_own_template() -> None:
     prompt = _encoder()(Problem("a", "What is 2 + 3?", "5"))
     text = _encoder().tokenizer.decode(prompt.input_ids)
+    assert isinstance(text, str)
     assert text.startswith("<|im_start|>user\nWhat is 2 + 3?")
     assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
     assert prompt.position_ids.tolist() == [list(range(prompt.length))] * 3

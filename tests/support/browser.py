@@ -48,7 +48,8 @@ class Browser:
         for end in (their_in, their_out, *ends):
             os.close(end)
         self._out, self._in = os.fdopen(our_out, "wb", buffering=0), os.fdopen(our_in, "rb")
-        self._sent, self._buffer, self._events = 0, b"", []
+        self._sent, self._buffer = 0, b""
+        self._events: set[str | None] = set()
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -74,7 +75,7 @@ class Browser:
             message["sessionId"] = self._session
         self._out.write(json.dumps(message).encode() + b"\0")
         while (answer := self._read()).get("id") != self._sent:
-            self._events.append(answer.get("method"))
+            self._events.add(answer.get("method"))
         assert "error" not in answer, answer
         return answer["result"]
 
@@ -86,7 +87,7 @@ class Browser:
         self._events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
         while "Page.loadEventFired" not in self._events:
-            self._events.append(self._read().get("method"))
+            self._events.add(self._read().get("method"))
 
     def evaluate(self, expression: str) -> Any:
         """The value of JavaScript run by the debugger, which the page's content policy does not bind."""

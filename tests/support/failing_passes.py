@@ -43,7 +43,7 @@ def too_little_memory(
     """What updates from the same weights did that ran out of memory at three places; of one rank only."""
     policy.save(directory / "before")
     whole = learner.budget.positions
-    injuries = {
+    injuries: dict[str, Injury] = {
         "half_budget": nullcontext(),
         "before_the_pass": _forward(policy, None),
         "in_forward": _in_layer(policy, backward=False),

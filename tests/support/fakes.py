@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -17,14 +17,16 @@ from typing import Any, TypeVar, cast
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from vlm_uec import collector as experience
 from vlm_uec.collector import Collector
 from vlm_uec.config import Config, load_config
+from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.data.schedule import Part, Schedule
 from vlm_uec.ranks import collectives as distributed
-from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, StreamKey, nothing_more
+from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, RolloutShape, StreamKey, nothing_more
 from vlm_uec.telemetry.display import Display
 from vlm_uec.timers import PhaseTimer
 from vlm_uec.trainer import Trainer
@@ -38,7 +40,8 @@ from vlm_uec.types import (
     Source,
     Trajectory,
 )
-from vlm_uec.update.learner import UpdateStats
+from vlm_uec.update.learner import Learner, UpdateStats
+from vlm_uec.zero.engine import ZeroPolicy
 
 T = TypeVar("T")
 Scripts = Mapping[str, str]
@@ -112,6 +115,11 @@ class ScriptedEngine:
             assert follow_up(group) is None
         return [*groups, *explored]
 
+    def stream(
+        self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
+    ) -> Iterator[Response]:
+        raise AssertionError("the trainer samples by `generate` only")
+
     def _responses(self, request: Request) -> Iterator[Response]:
         name = request.prompt.problem_id
         for index in request.indices:
@@ -177,9 +185,14 @@ class NotingLearner:
 
 
 def make_stats(**values: Any) -> UpdateStats:
-    plain: dict[str, Any] = dict.fromkeys(UpdateStats.__dataclass_fields__, 0.0)
-    untold = {"covariance": {}, "suspects": (), "entropy_change": None, "entropy_predicted": None}
-    return UpdateStats(**{**plain, **untold, **values})
+    zeros: dict[str, Any] = dict.fromkeys(UpdateStats.__dataclass_fields__, 0.0)
+    absent: dict[str, Any] = {
+        "covariance": {},
+        "suspects": (),
+        "entropy_change": None,
+        "entropy_predicted": None,
+    }
+    return UpdateStats(**{**zeros, **absent, **values})
 
 
 def scripted_judge(text: str, problem: Problem) -> Reward:
@@ -190,11 +203,12 @@ def scripted_judge(text: str, problem: Problem) -> Reward:
 def make_collector(config: Config, scripts: Scripts, policy: FakePolicy) -> Collector:
     problems = {name: Problem(name, "question", "answer") for name in scripts}
     tokens = dict.fromkeys(scripts, 4)
-    prompts = PromptSet(problems, tokens, cast(Any, lambda problem: make_prompt(problem.id)), Counter())
+    encoder = cast(PromptEncoder, lambda problem: make_prompt(problem.id))
+    prompts = PromptSet(problems, tokens, encoder, Counter())
     return Collector(
         ScriptedEngine(scripts, policy),
         prompts,
-        cast(Any, FakeTokenizer()),
+        cast(PreTrainedTokenizerBase, FakeTokenizer()),
         scripted_judge,
         config.rollout,
         config.exploration,
@@ -211,9 +225,9 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     schedule = Schedule([Part("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
     trainer = Trainer(
         config,
-        cast(Any, policy),
+        cast(ZeroPolicy, policy),
         collector,
-        cast(Any, learner),
+        cast(Learner, learner),
         schedule,
         PhaseTimer(),
         announce=display.start_phase,
@@ -250,10 +264,11 @@ def on_ranks(
     collectives = {
         "rank": lambda: here.rank,
         "world_size": lambda: ranks,
-        "ranks_here": lambda: list(range(here.rank % machines, ranks, machines)),
+        "local_ranks": lambda: list(range(here.rank % machines, ranks, machines)),
         "barrier": meeting.wait,
         "gather_objects": gather_objects,
     }
+    assert collectives.keys() <= vars(distributed).keys()
     for module in (*(modules or (experience,)), distributed):
         for name in collectives.keys() & vars(module).keys():
             monkeypatch.setattr(module, name, collectives[name])

@@ -13,7 +13,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.model.load import NOTHING_FROZEN, Frozen
 from vlm_uec.model.policy import Policy
-from vlm_uec.types import EncodedPrompt
+from vlm_uec.types import EncodedPrompt, Response
 
 VOCABULARY = 96
 END, IMAGE_PAD = 1, 90
@@ -106,6 +106,12 @@ def random_prompt(
 def random_response(length: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(2, 80, (length,), generator=generator)
+
+
+def mismatch(response: Response) -> torch.Tensor:
+    """Size of each token's difference in log-prob between sampler and policy, of a vLLM response."""
+    assert response.mismatch is not None
+    return response.mismatch.abs()
 
 
 def encoded(image: Image.Image, form: str = "PNG") -> bytes:

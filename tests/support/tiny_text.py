@@ -31,8 +31,8 @@ def tiny_text_model(seed: int = 0, vocabulary: int = 512, hidden: int = 48) -> Q
         num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=True,
-        attn_implementation="sdpa",
     )
+    config._attn_implementation = "sdpa"
     model = Qwen2ForCausalLM(config).float()
     draw_weights(model)
     return model

@@ -50,7 +50,9 @@ def variants() -> Path:
     """The folder that holds each one's run directory."""
     folder = workspace() / "variants"
     paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
-    algorithms = {name: (f"algorithm={name}", "model.freeze_vision=true") for name in ALGORITHMS}
+    algorithms: dict[str, tuple[str, ...]] = {
+        name: (f"algorithm={name}", "model.freeze_vision=true") for name in ALGORITHMS
+    }
     algorithms["uec"] += ("train.measure_entropy=true",)
     text = (f"model.path={text_model_directory()}", f"data.path={sums()}", "pending.enabled=false")
     runs = {

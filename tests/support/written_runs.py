@@ -54,7 +54,7 @@ def metrics_of(step: int, seed: int = 0) -> dict[str, float]:
     return {**values, "time/step": sum(values[f"time/{phase}"] for phase in PHASES)}
 
 
-def sample(problem_id: str, source: str = "regular", **fields: Any) -> dict[str, Any]:
+def sample(problem_id: str, source: str = "regular", /, **fields: Any) -> dict[str, Any]:
     row = {
         "problem_id": problem_id,
         "source": source,
