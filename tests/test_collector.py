@@ -16,7 +16,7 @@ from tests.support.fakes import (
     make_collector,
     make_config,
     make_trajectory,
-    on_ranks,
+    run_on_ranks,
 )
 from vlm_uec.collector import Collector, Experience
 from vlm_uec.rollout.engine import StreamKey
@@ -30,7 +30,7 @@ SCRIPTS = {"a": "vxx|", "b": "xxx|xvxv", "c": "vvv|", "d": "xfx|xxxx", "e": "xxv
 
 def _collector(*overrides: str) -> Collector:
     policy = FakePolicy()
-    policy.whole = True
+    policy.is_gathered = True
     return make_collector(make_config(*G3, *overrides), SCRIPTS, policy)
 
 
@@ -160,7 +160,7 @@ def test_every_rank_holds_what_one_rank_alone_would(monkeypatch: pytest.MonkeyPa
 
     alone = names(_collect(_collector()))
     with monkeypatch.context() as patch:
-        together = on_ranks(patch, ranks, lambda rank: names(_collect(_collector())))
+        together = run_on_ranks(patch, ranks, lambda rank: names(_collect(_collector())))
     assert together == [alone] * ranks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.fakes import NotingLearner, make_trainer, make_trajectory
+from tests.support.fakes import RecordingLearner, make_trainer, make_trajectory
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.telemetry.metrics import step_metrics
 from vlm_uec.trainer import StepOutcome, Trainer
@@ -29,7 +29,7 @@ def _plain(trajectories: tuple[Trajectory, ...]) -> set[str]:
     return {key[1:] for key in _keys(trajectories)}
 
 
-def _trained(learner: NotingLearner, what: str = "update") -> list[list[str]]:
+def _trained(learner: RecordingLearner, what: str = "update") -> list[list[str]]:
     return [_keys([item.trajectory for item in batch]) for batch in learner.batches(what)]
 
 

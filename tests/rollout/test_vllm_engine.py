@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.fakes import on_ranks
+from tests.support.fakes import run_on_ranks
 from tests.support.tiny import BANNED, mismatch, random_prompt, tiny_policy
-from tests.support.tiny_vllm import KEY, ScriptedServer, TinyBackend, push_cut_off, serve
+from tests.support.tiny_vllm import KEY, ScriptedServer, TinyBackend, interrupted_push, serve
 from vlm_uec.errors import RunFailed, Stopped
 from vlm_uec.rollout.engine import (
     FollowUp,
@@ -208,9 +208,9 @@ def test_a_small_room_scores_the_same_in_more_passes(backend: TinyBackend) -> No
 
 
 def test_a_prompt_is_sent_once_for_all_its_responses(engine: VllmEngine, backend: TinyBackend) -> None:
-    backend.seen.clear()
+    backend.received.clear()
     _generate(engine, [Request(PROMPTS[0], range(8), PLAIN)])
-    assert [order.n for order in backend.seen] == [8]
+    assert [order.n for order in backend.received] == [8]
 
 
 # --- weights ----------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_weights_are_sent_anew_after_a_push_that_was_cut_off(monkeypatch: pytest
     with torch.no_grad():
         weight.mul_(1.5)
     with monkeypatch.context() as patch:
-        patch.setattr(VllmEngine, "_push", push_cut_off)
+        patch.setattr(VllmEngine, "_push", interrupted_push)
         with pytest.raises(Stopped):
             _generate(engine, requests)
     with torch.no_grad():
@@ -535,7 +535,7 @@ def test_two_ranks_share_a_server_and_one_sends_the_weights(monkeypatch: pytest.
         return _generate(engines[rank], [Request(prompt, range(3), PLAIN) for prompt in prompts[rank]])
 
     alone = _generate(_engine(serve(TinyBackend())), [Request(prompt, range(3), PLAIN) for prompt in PROMPTS])
-    first, second = on_ranks(monkeypatch, 2, body, engine_module)
+    first, second = run_on_ranks(monkeypatch, 2, body, engine_module)
     assert backend.pushes == 1
     for one, other in zip(_all([*first, *second]), _all(alone), strict=True):
         assert (one.problem_id, one.index) == (other.problem_id, other.index)
@@ -550,7 +550,7 @@ def test_a_rank_without_requests_takes_part_all_the_same(monkeypatch: pytest.Mon
         requests = [Request(PROMPTS[0], range(2), PLAIN)] if rank == 0 else []
         return len(_generate(engines[rank], requests))
 
-    assert on_ranks(monkeypatch, 2, body, engine_module) == [1, 0]
+    assert run_on_ranks(monkeypatch, 2, body, engine_module) == [1, 0]
 
 
 def test_a_fault_of_the_push_is_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -562,7 +562,7 @@ def test_a_fault_of_the_push_is_everybodys(monkeypatch: pytest.MonkeyPatch) -> N
             _generate(engines[rank], [Request(PROMPTS[0], range(2), PLAIN)])
         return str(caught.value)
 
-    first, second = on_ranks(monkeypatch, 2, body, engine_module)
+    first, second = run_on_ranks(monkeypatch, 2, body, engine_module)
     assert first == second
     assert "model.embed_tokens.weight" in first
 

@@ -1,4 +1,4 @@
-"""A server without vLLM: the real protocol and loop around a policy that samples the plain way."""
+"""A server without vLLM: the real protocol and service loop around a policy that samples token by token."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ KEY = b"a secret"
 
 
 class TinyBackend:
-    """Stands in for vLLM: one order a step. `faults` are injected by name; see where they are asked for."""
+    """Stands in for vLLM and finishes one order a step. `faults`: names of the faults to inject."""
 
     def __init__(self, *, tied: bool = True, faults: Sequence[str] = (), max_length: int = 4096) -> None:
-        model = tiny_model(tied=tied, seed=99)  # not the trainer's: a weight that does not come shows
+        model = tiny_model(
+            tied=tied, seed=99
+        )  # differs from the trainer's: a missing weight changes log-probs
         self.policy = Policy(model, torch.zeros(model.lm_head.out_features, dtype=torch.bool), VISION)
         self.policy.eval()
         self.faults, self.max_length = set(faults), max_length
         self.orders: dict[str, Order] = {}
-        self.seen: list[Order] = []
+        self.received: list[Order] = []
         self.aborted: list[str] = []
         self.pushes = 0
 
@@ -69,7 +71,7 @@ class TinyBackend:
 
     def add(self, ticket: str, order: Order) -> None:
         self.orders[ticket] = order
-        self.seen.append(order)
+        self.received.append(order)
 
     def abort(self, tickets: Sequence[str]) -> None:
         self.aborted += tickets
@@ -78,7 +80,7 @@ class TinyBackend:
 
     @torch.no_grad()
     def step(self) -> Iterator[tuple[str, Sequence[Drawn]]]:
-        # The newest first: nobody may rely on an order of answers.
+        # Newest first: the client must accept answers in any order.
         ticket, order = self.orders.popitem()
         yield ticket, [self._drawn(order, place) for place in range(order.n)]
 
@@ -106,7 +108,7 @@ class TinyBackend:
 
 
 def serve(backend: TinyBackend, key: bytes = KEY) -> Address:
-    """The service around it, in threads of this process that end with it."""
+    """Starts a service around `backend` in daemon threads; returns its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     service = Service(backend, key)
     service.listen(listener)
@@ -115,10 +117,10 @@ def serve(backend: TinyBackend, key: bytes = KEY) -> Address:
 
 
 class ScriptedServer:
-    """Answers what it is asked with messages by script, whoever asks, and hangs up at their end."""
+    """Answers requests with prepared messages, then closes the connection."""
 
     def __init__(self, replies: dict[str, list[tuple[dict[str, Any], dict[str, torch.Tensor]]]]) -> None:
-        """`replies`: to what is asked ("facts", "sample"); no entry: hangs up."""
+        """`replies`: messages by request ("facts", "sample"); other requests close the connection."""
         self._replies = replies
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = Address("127.0.0.1", self._listener.getsockname()[1], KEY, "its log")
@@ -137,13 +139,13 @@ class ScriptedServer:
             wire.close()
 
 
-def push_cut_off(engine: VllmEngine, link: Link, banned: Sequence[int]) -> None:
-    """In place of `VllmEngine._push`: its trainer goes between two weights that vLLM loads as one layer."""
+def interrupted_push(engine: VllmEngine, link: Link, banned: Sequence[int]) -> None:
+    """Replaces `VllmEngine._push`: the trainer stops between two weights that vLLM loads as one layer."""
 
-    def some() -> Iterator[tuple[str, torch.Tensor]]:
+    def first_weights() -> Iterator[tuple[str, torch.Tensor]]:
         for name, weight in language_weights(engine.policy.model):
             yield name, weight
             if name == "model.layers.1.self_attn.q_proj.weight":
                 raise Stopped(15)
 
-    link.push(some(), banned)
+    link.push(first_weights(), banned)

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from tests.support.tiny import mismatch, random_prompt
-from tests.support.tiny_vllm import push_cut_off
+from tests.support.tiny_vllm import interrupted_push
 from vlm_uec.config import LoraConfig
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.errors import RunFailed, Stopped
@@ -186,7 +186,7 @@ def test_a_push_that_was_cut_off_leaves_nothing_in_the_next_one(
     whole = VllmEngine._push
     with torch.no_grad():
         policy.model.model.language_model.layers[1].self_attn.q_proj.weight.mul_(1.5)
-    monkeypatch.setattr(VllmEngine, "_push", push_cut_off)
+    monkeypatch.setattr(VllmEngine, "_push", interrupted_push)
     with pytest.raises(Stopped):
         _sampled(engine, 1, Sampling(1.0, 1.0, 4))
     monkeypatch.setattr(VllmEngine, "_push", whole)
