@@ -86,7 +86,7 @@ def write_run(
             writer.metrics(step, metrics_of(step, seed))
         for step, rows in (samples or {}).items():
             writer.samples(step, rows)
-    own = (f"train.run_dir={run_dir}", f"train.seed={seed}", f"data.path={run_dir}/missing")
+    own = (f"train.run_dir={run_dir}", f"train.seed={seed}", f"data.path={run_dir}/gone")
     config = make_config(*own, *overrides)
     (run_dir / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     return run_dir
