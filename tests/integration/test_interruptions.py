@@ -143,10 +143,10 @@ def test_a_run_continues_on_one_rank_and_again_on_two(uninterrupted: Path) -> No
         run_dir, synthetic_data(), *OPTIONS, "train.steps=3", f"resume={second}", ranks=1
     ) as one:
         assert one.exit_codes() == [0], one.output
-        assert "checkpoint written by 2 rank(s), resuming on 1" in one.output
+        assert "checkpoint written with world size 2, resuming with 1" in one.output
     with RankProcesses(run_dir, synthetic_data(), *OPTIONS) as two:
         assert two.exit_codes() == [0, 0], two.output
-        assert "checkpoint written by 1 rank(s), resuming on 2" in two.output
+        assert "checkpoint written with world size 1, resuming with 2" in two.output
     rows = reproducible_metrics(run_dir)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert rows[:2] == reproducible_metrics(uninterrupted)[:2]
