@@ -62,7 +62,9 @@ def _config(*overrides: str) -> Config:
     [("3B", 3_754_622_976), ("7B", 8_292_166_656), ("32B", 33_452_718_336), ("72B", 73_410_777_344)],
 )
 def test_published_models_have_the_number_of_weights_on_the_hub(size: str, weights: int) -> None:
-    assert model_shape(f"Qwen/Qwen2.5-VL-{size}-Instruct").weights == weights
+    shape = model_shape(f"Qwen/Qwen2.5-VL-{size}-Instruct")
+    assert shape is not None
+    assert shape.weights == weights
 
 
 @pytest.mark.parametrize("name", ["Qwen2.5-7B", "Qwen2.5-7B-Instruct", "Qwen2.5-Math-7B"])
@@ -76,6 +78,7 @@ def test_published_text_models_have_the_number_of_weights_on_the_hub(name: str) 
 def test_the_shape_of_a_model_directory() -> None:
     config = json.loads((BUNDLED_MODEL / "config.json").read_text())
     shape = model_shape(str(BUNDLED_MODEL))
+    assert shape is not None
     assert shape.layers == config["text_config"]["num_hidden_layers"]
     assert shape.tower_hidden == config["vision_config"]["hidden_size"]
     assert shape.tower_weights < shape.weights

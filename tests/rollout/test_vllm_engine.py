@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.fakes import on_ranks
-from tests.support.tiny import BANNED, random_prompt, tiny_policy
+from tests.support.fakes import run_on_ranks
+from tests.support.tiny import BANNED, mismatch, random_prompt, tiny_policy
 from tests.support.tiny_vllm import KEY, ScriptedServer, TinyBackend, interrupted_push, serve
 from vlm_uec.errors import RunFailed, Stopped
 from vlm_uec.rollout.engine import (
@@ -82,7 +82,7 @@ def _all(groups: Sequence[Group]) -> list[Response]:
 
 def _largest(groups: Sequence[Group]) -> float:
     """The largest |log ratio| of any token."""
-    return max(float(response.mismatch.abs().max()) for response in _all(groups))
+    return max(float(mismatch(response).max()) for response in _all(groups))
 
 
 # --- results ----------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_greedy_responses_equal_the_native_engines(engine: VllmEngine) -> None:
         assert expected.truncated == response.truncated
         for name in ("behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass"):
             assert torch.allclose(getattr(expected, name), getattr(response, name), atol=1e-5), name
-        assert torch.equal(response.mismatch, torch.zeros(len(response.tokens)))
+        assert torch.equal(mismatch(response), torch.zeros(len(response.tokens)))
 
 
 @pytest.mark.parametrize("sampling", [PLAIN, HOT], ids=["plain", "hot"])
@@ -106,7 +106,7 @@ def test_records_of_a_token_equal_the_native_engines(
     """The native engine is forced to sample the same tokens."""
     request = Request(PROMPTS[0], range(5), sampling)
     (group,) = _generate(engine, [request])
-    steps = iter([])
+    steps: Iterator[torch.Tensor] = iter([])
 
     def forced(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
         return next(steps).expand(len(weights))
@@ -222,7 +222,7 @@ def test_the_server_samples_from_the_policys_weights(tied: bool, monkeypatch: py
     monkeypatch.setattr(weights_module, "PIECE_BYTES", 1000)  # several pieces a matrix
     engine = _engine(serve(TinyBackend(tied=tied)), policy=tiny_policy(tied=tied))
     responses = _all(_generate(engine, [Request(prompt, range(3), PLAIN) for prompt in PROMPTS]))
-    assert max(float(response.mismatch.abs().max()) for response in responses) < 1e-5
+    assert max(float(mismatch(response).max()) for response in responses) < 1e-5
 
 
 def test_weights_are_sent_only_if_they_changed() -> None:
@@ -247,7 +247,7 @@ def test_ids_that_become_banned_are_no_longer_sampled() -> None:
     engine.policy.head.banned[frequent] = True
     after = _all(_generate(engine, requests))
     assert frequent not in torch.cat([response.tokens for response in after])
-    assert max(float(response.mismatch.abs().max()) for response in after) < 1e-5
+    assert max(float(mismatch(response).max()) for response in after) < 1e-5
 
 
 def test_a_perturbed_weight_changes_the_next_log_probs() -> None:
@@ -260,7 +260,7 @@ def test_a_perturbed_weight_changes_the_next_log_probs() -> None:
     (after,) = _all(_generate(engine, [request]))
     if torch.equal(before.tokens, after.tokens):
         assert not torch.equal(before.behaviour_logprobs, after.behaviour_logprobs)
-    assert after.mismatch.abs().max() < 1e-5
+    assert mismatch(after).max() < 1e-5
 
 
 def test_a_skipped_push_fails_with_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +454,9 @@ def fast_heartbeats(monkeypatch: pytest.MonkeyPatch) -> TinyBackend:
     return TinyBackend()
 
 
-def test_a_server_that_responds_but_samples_nothing_counts_as_lost(fast_heartbeats: TinyBackend) -> None:
+def test_a_server_that_responds_but_samples_nothing_counts_as_lost(
+    fast_heartbeats: TinyBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = serve(fast_heartbeats)
     _generate(_engine(address), [Request(PROMPTS[1], range(1), PLAIN)])
 
@@ -462,7 +464,7 @@ def test_a_server_that_responds_but_samples_nothing_counts_as_lost(fast_heartbea
         time.sleep(0.01)
         return iter(())
 
-    fast_heartbeats.step = idle  # type: ignore[method-assign]
+    monkeypatch.setattr(fast_heartbeats, "step", idle)
     started = time.monotonic()
     with pytest.raises(RunFailed, match=r"made no progress for 0\.5 s \(guard\.stall_timeout\)"):
         _generate(_engine(address, stall_timeout=0.5), [Request(PROMPTS[1], range(2), PLAIN)])
@@ -470,7 +472,9 @@ def test_a_server_that_responds_but_samples_nothing_counts_as_lost(fast_heartbea
     _until(lambda: not fast_heartbeats.jobs)
 
 
-def test_a_slow_server_is_waited_for_while_it_samples_tokens(fast_heartbeats: TinyBackend) -> None:
+def test_a_slow_server_is_waited_for_while_it_samples_tokens(
+    fast_heartbeats: TinyBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For three times the stall timeout."""
     address = serve(fast_heartbeats)
     _generate(_engine(address), [Request(PROMPTS[1], range(1), PLAIN)])
@@ -480,7 +484,7 @@ def test_a_slow_server_is_waited_for_while_it_samples_tokens(fast_heartbeats: Ti
         time.sleep(0.01)
         return step() if time.monotonic() - started > 1.5 else iter([None])
 
-    fast_heartbeats.step = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(fast_heartbeats, "step", slow)
     (group,) = _generate(_engine(address, stall_timeout=0.5), [Request(PROMPTS[1], range(2), PLAIN)])
     assert time.monotonic() - started > 1.5
     assert len(group.responses) == 2
@@ -497,11 +501,11 @@ def test_the_key_is_not_in_the_repr() -> None:
     assert "secret" not in repr(Address("127.0.0.1", 9, KEY, "its log"))
 
 
-def test_the_jobs_of_an_abandoned_rollout_are_aborted() -> None:
+def test_the_jobs_of_an_abandoned_rollout_are_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = TinyBackend()
     engine = _engine(serve(backend))
     _generate(engine, [Request(PROMPTS[1], range(1), PLAIN)])
-    backend.step = lambda: iter(())  # type: ignore[method-assign]  (busy forever)
+    monkeypatch.setattr(backend, "step", lambda: iter(()))  # busy forever
 
     def stop(progress: Progress) -> None:
         if backend.jobs:
@@ -533,7 +537,7 @@ def test_two_ranks_share_a_server_and_rank_0_sends_the_weights(monkeypatch: pyte
         return _generate(engines[rank], [Request(prompt, range(3), PLAIN) for prompt in prompts[rank]])
 
     alone = _generate(_engine(serve(TinyBackend())), [Request(prompt, range(3), PLAIN) for prompt in PROMPTS])
-    first, second = on_ranks(monkeypatch, 2, body, engine_module)
+    first, second = run_on_ranks(monkeypatch, 2, body, engine_module)
     assert backend.pushes == 1
     for one, other in zip(_all([*first, *second]), _all(alone), strict=True):
         assert (one.problem_id, one.index) == (other.problem_id, other.index)
@@ -548,7 +552,7 @@ def test_a_rank_may_have_no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
         requests = [Request(PROMPTS[0], range(2), PLAIN)] if rank == 0 else []
         return len(_generate(engines[rank], requests))
 
-    assert on_ranks(monkeypatch, 2, body, engine_module) == [1, 0]
+    assert run_on_ranks(monkeypatch, 2, body, engine_module) == [1, 0]
 
 
 def test_a_failed_push_raises_on_every_rank(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -560,7 +564,7 @@ def test_a_failed_push_raises_on_every_rank(monkeypatch: pytest.MonkeyPatch) -> 
             _generate(engines[rank], [Request(PROMPTS[0], range(2), PLAIN)])
         return str(caught.value)
 
-    first, second = on_ranks(monkeypatch, 2, body, engine_module)
+    first, second = run_on_ranks(monkeypatch, 2, body, engine_module)
     assert first == second
     assert "model.embed_tokens.weight" in first
 

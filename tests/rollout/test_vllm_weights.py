@@ -128,8 +128,8 @@ def test_adapters_are_merged_into_the_weights_that_are_sent() -> None:
                 weight.fill_(0.5)
     adapted = dict(language_weights(model))
     assert adapted.keys() == plain.keys()
-    for name, weight in plain.items():
-        torch.testing.assert_close(adapted[name], weight + 2 * name.endswith("up_proj.weight"))
+    for name, matrix in plain.items():
+        torch.testing.assert_close(adapted[name], matrix + 2 * name.endswith("up_proj.weight"))
 
 
 def _merged_bf16(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 from benchmarks.lib.launching import ROOT
 from benchmarks.speed.vllm_engines import CPU_OPTIONS
 from tests.support.fakes import make_config
+from tests.support.tiny import mismatch
 from tests.support.tiny_text import write_text_model
 from tests.vllm.conftest import MAX_PROMPT, MAX_TOKENS
 from tests.vllm.test_sampling import KEY, PROMPTS, TOLERANCE
@@ -80,7 +81,7 @@ def _mismatches(python: Path, model: Path, run_dir: Path, precision: str, count:
         groups = engine.generate(requests, KEY, lambda progress: None)
     finally:
         host.close()
-    mismatches = torch.cat([r.mismatch for group in groups for r in group.responses]).abs()  # type: ignore[misc]
+    mismatches = torch.cat([mismatch(response) for group in groups for response in group.responses])
     print(f"{precision}: {len(mismatches)} tokens, mean {mismatches.mean():.3g}, max {mismatches.max():.3g}")
     return mismatches
 
