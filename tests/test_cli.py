@@ -1,4 +1,4 @@
-"""How commands end: after a closed pipe, and after a user error."""
+"""Exit codes and messages of commands: a closed output pipe, a user error, a bug."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def work():
     display = Display(active=True)
     for number in range(100_000):
         display.line(f"line {number}")
-    print("the work was done", file=sys.stderr)
+    print("work finished", file=sys.stderr)
 
 sys.exit(exit_code_of(work))
 """
@@ -29,15 +29,15 @@ PRINT_SCRIPT = SCRIPT.replace("display.line(", "print(")
 @pytest.mark.parametrize(
     "script", [SCRIPT, SCRIPT.replace("display.line(", "print(")], ids=["display", "print"]
 )
-def test_a_closed_pipe_causes_no_traceback(script: str) -> None:
+def test_a_closed_output_pipe_gives_no_traceback(script: str) -> None:
     process = start([sys.executable, "-c", script])
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline() == "line 0\n"
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait(timeout=60) == 0
-    # The work continues without the display, but ends if it cannot print its results.
-    assert errors == ("the work was done\n" if script is SCRIPT else "")
+    # A command continues without its display, and ends if it cannot print its result.
+    assert errors == ("work finished\n" if script is SCRIPT else "")
 
 
 def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,6 +48,6 @@ def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "error: n 0: give at least 1\n"
 
 
-def test_other_exceptions_are_raised() -> None:
+def test_an_unexpected_exception_propagates() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_code_of(lambda: print(1 // 0))

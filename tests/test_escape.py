@@ -21,7 +21,7 @@ def test_control_characters_are_escaped(text: str, expected: str) -> None:
     assert escape_controls(text) == escape(text) == expected
 
 
-def test_long_text_is_shortened_in_the_middle() -> None:
+def test_the_middle_of_a_long_text_is_left_out() -> None:
     assert escape("abcdefghij" * 3, limit=11) == "abcd...ghij"
 
 

@@ -1,4 +1,4 @@
-"""Checks that need no model, so that a configuration mistake ends the run before anything is loaded."""
+"""Checks that need no model, so that a wrong setting fails a run at once and not after minutes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vlm_uec.telemetry.trackers import check_trackers
 from vlm_uec.zero.config import read_deepspeed_config
 
 
-def preflight(config: Config, ranks: int, *, check_space: bool = True) -> None:
+def preflight(config: Config, ranks: int, *, check_disk: bool = True) -> None:
     """Raises `UserError` if a file or library that the config names is unusable, or the run cannot write.
 
-    `check_space`: also check the disk space for a checkpoint. Every rank calls it, after the leftovers of an
+    `check_disk`: also requires space for a checkpoint. Every rank calls it, after the remains of an
     interrupted run were removed.
     """
     read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
@@ -28,8 +28,8 @@ def preflight(config: Config, ranks: int, *, check_space: bool = True) -> None:
     if config.rollout.prompts < ranks:
         raise UserError(
             f"rollout.prompts {config.rollout.prompts} is below the number of ranks {ranks}; start fewer "
-            "ranks, or raise it"
+            "ranks or raise it"
         )
-    barrier()  # all ranks have checked that the directory is unused; the write check creates a file in it
-    needed = checkpoint_bytes(config, shape) if shape and check_space else 0
+    barrier()  # the write check creates a file in the run directory, which makes it look used
+    needed = checkpoint_bytes(config, shape) if shape and check_disk else 0
     on_first_rank(lambda: check_writable(Path(config.train.run_dir), "train.run_dir", needed))

@@ -214,7 +214,7 @@ def test_shard_s_name_may_end_in_a_hash(tmp_path: Path) -> None:
 
 
 def test_rows_and_faults_come_in_order_with_their_place() -> None:
-    good = {"images": [], "problem": "Why?", "answer": "1"}
+    good: dict[str, Any] = {"images": [], "problem": "Why?", "answer": "1"}
     rows = [
         {**good, "id": "a"},
         {**good, "id": "b", "answer": " "},

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fakes import on_ranks
+from tests.support.fakes import run_on_ranks
 from tests.support.launch import synthetic_data, workspace
-from tests.support.rank_processes import Ranks
+from tests.support.rank_processes import RankProcesses
 from vlm_uec.checkpoint import Contents, find_checkpoint, save_checkpoint
 from vlm_uec.checkpoint import store as checkpoint
 from vlm_uec.checkpoint.directory import KeepCounts
@@ -81,7 +81,7 @@ def test_a_rank_that_still_wrote_when_the_first_had_tidied_up_tidies_up_after_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = Contents(TrainState(7), Origin("d", "m", "l"), "")
-    told: list[OSError] = []
+    errors: list[OSError] = []
 
     def work(rank: int) -> None:
         def write(directory: Path) -> None:
@@ -96,10 +96,10 @@ def test_a_rank_that_still_wrote_when_the_first_had_tidied_up_tidies_up_after_it
         try:
             save_checkpoint(tmp_path, contents, write, KeepCounts(9, 0))
         except OSError as error:
-            told.append(error)
+            errors.append(error)
 
-    on_ranks(monkeypatch, 2, work, checkpoint)
-    assert sorted(map(str, told)) == ["rank 0: no room", "rank 1: no room"]
+    run_on_ranks(monkeypatch, 2, work, checkpoint)
+    assert sorted(map(str, errors)) == ["rank 0: no room", "rank 1: no room"]
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
@@ -134,10 +134,10 @@ def test_two_ranks_whose_files_cannot_grow_leave_the_checkpoint_before_whole() -
     """A limit on file size, as quotas set it: with Adam's moments the second checkpoint is over it, and both
     ranks fail inside DeepSpeed."""
     run_dir = workspace() / "quota"
-    with Ranks(run_dir, synthetic_data(), "train.steps=2", file_size=2 * MIB) as ranks:
-        assert ranks.codes(within=90) == [2, 2], ranks.output
-        told = [line for line in ranks.output.splitlines() if line.startswith("error: ")]
-        assert told[0].endswith(
+    with RankProcesses(run_dir, synthetic_data(), "train.steps=2", file_size=2 * MIB) as ranks:
+        assert ranks.exit_codes(within=90) == [2, 2], ranks.output
+        errors = [line for line in ranks.output.splitlines() if line.startswith("error: ")]
+        assert errors[0].endswith(
             "(the file of weights ends early: a full disk, or a quota); make room, then resume=auto"
         )
         assert "Traceback" not in ranks.output

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.oracles import dense_attention, visible
+from tests.support.oracles import dense_attention, visibility_mask
 from tests.support.tiny import random_prompt, random_response
 from vlm_uec.model.attention import FlexAttention, TiledAttention, packed_attention
 from vlm_uec.model.attention_tiles import MIN_FILL, Span, make_tiles
@@ -35,7 +35,7 @@ def _batch(layout: Layout) -> PackedBatch:
 @given(layouts)
 def test_every_position_is_a_query_once_with_the_allowed_keys(layout: Layout) -> None:
     batch = _batch(layout)
-    expected = visible(batch.row, batch.segment)
+    expected = visibility_mask(batch.row, batch.segment)
     positions: list[int] = []
     for tile in make_tiles(batch.spans):
         count, rows = tile.queries.shape
@@ -63,11 +63,11 @@ def _heads(length: int, seed: int) -> list[torch.Tensor]:
 def test_tiled_attention_equals_dense_attention(layout: Layout, seed: int) -> None:
     batch = _batch(layout)
     length = len(batch.input_ids)
-    inputs = _heads(length, seed)
+    query, key, value = inputs = _heads(length, seed)
     attention = packed_attention(batch)
     assert isinstance(attention, TiledAttention)
-    actual = attention(*inputs, 0.4)
-    expected = dense_attention(*inputs, visible(batch.row, batch.segment), 0.4)
+    actual = attention(query, key, value, 0.4)
+    expected = dense_attention(query, key, value, visibility_mask(batch.row, batch.segment), 0.4)
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
     weights = torch.randn(actual.shape, generator=torch.Generator().manual_seed(seed + 100))
     torch.testing.assert_close(
@@ -87,7 +87,7 @@ def test_flex_attention_has_the_same_mask(layout: Layout) -> None:
     length = len(batch.input_ids)
     mask_mod = FlexAttention(batch.row, batch.segment)._mask.mask_mod
     mask = create_mask(mask_mod, None, None, length, length, device="cpu")[0, 0]
-    assert torch.equal(mask, visible(batch.row, batch.segment))
+    assert torch.equal(mask, visibility_mask(batch.row, batch.segment))
 
 
 def _starts(spans: list[Span]) -> list[list[int]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.oracles import visible
+from tests.support.oracles import visibility_mask
 from tests.support.tiny import IMAGE_PAD, PATCH_WIDTH, random_prompt, random_response
 from vlm_uec.model.attention_tiles import Span
 from vlm_uec.model.packing import PackedBatch, Row, pack
@@ -44,8 +44,8 @@ def test_rows_are_concatenated_in_order() -> None:
 def test_a_response_attends_to_the_prompt_and_itself_only() -> None:
     other = Row(_prompt([8]), (torch.tensor([40, 41]),))
     batch = pack([ROW, other])
-    mask = visible(batch.row, batch.segment).int().tolist()
-    assert mask == [
+    seen = visibility_mask(batch.row, batch.segment).int().tolist()
+    assert seen == [
         [1, 0, 0, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0, 0, 0],
         [1, 1, 1, 0, 0, 0, 0, 0],

@@ -200,7 +200,7 @@ def test_after_a_stop_at_the_last_step_the_resumed_run_exports(
 ) -> None:
     stopped = Scene()
     parts = _parts(stopped, monkeypatch)
-    make_recorder = loop.Recorder  # the fake
+    make_recorder: Callable[..., Any] = loop.Recorder
 
     def recorder(*arguments: Any, **options: Any) -> Any:
         fake = make_recorder(*arguments, **options)

@@ -400,10 +400,12 @@ def test_gspo_uses_each_responses_mean_ratio() -> None:
     with torch.no_grad():
         stored = [
             ScoredTrajectory(t, _alone(policy.policy, t)[0] - gap, None)
-            for t, gap in zip(batch, (torch.tensor([0.0, 0.4, 0.2, 0.1, 0.3]), 0.4), strict=True)
+            for t, gap in zip(
+                batch, (torch.tensor([0.0, 0.4, 0.2, 0.1, 0.3]), torch.tensor(0.4)), strict=True
+            )
         ]
-    loss = {"name": "gspo", "clip_high": 0.3, "aggregation": "sequence_mean"}
-    (stats,) = _learner(policy, **loss).replay(stored)
+    learner = _learner(policy, name="gspo", clip_high=0.3, aggregation="sequence_mean")
+    (stats,) = learner.replay(stored)
     assert stats.ratio_mean == pytest.approx((5 * 1.221403 + 2 * 1.491825) / 7, abs=1e-4)
     assert stats.clipped_high == pytest.approx(2 / 7)
     assert stats.policy_loss == pytest.approx(-(1.221403 + 1.3) / 2, abs=1e-4)
@@ -413,7 +415,7 @@ def test_an_entropy_bonus_processes_all_trajectories_and_raises_entropy() -> Non
     policy, brute = PlainPolicy(tiny_policy()), tiny_policy()
     batch = [t for t in _batch() if not t.advantage]
     tokens = sum(len(t.response.tokens) for t in batch)
-    total = -sum(_alone(brute, t)[1].sum() for t in batch) * 0.5 / tokens
+    total = -torch.cat([_alone(brute, t)[1] for t in batch]).sum() * 0.5 / tokens
     total.backward()
     expected = {
         name: weight.detach() - LR * (0 if weight.grad is None else weight.grad)
@@ -475,7 +477,7 @@ def test_the_entropy_change_is_measured_on_the_processed_tokens() -> None:
     read = [t for t in batch if t.advantage]
     with torch.no_grad():
         entropies = [torch.cat([_alone(model, t)[1] for t in read]) for model in (before, policy.policy)]
-        covariance = torch.cat([(sum(_alone(before, t)) * t.advantage) for t in read]).mean()
+        covariance = torch.cat([torch.stack(_alone(before, t)).sum(dim=0) * t.advantage for t in read]).mean()
     assert stats.entropy_change == pytest.approx(float((entropies[1] - entropies[0]).mean()), abs=1e-5)
     assert stats.entropy_predicted == pytest.approx(-LR * float(covariance), abs=1e-6)
 
