@@ -21,8 +21,8 @@ class PendingQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def push(self, ts: Iterable[Trajectory]) -> None:
-        self._queue.extend(ts)
+    def push(self, trajectories: Iterable[Trajectory]) -> None:
+        self._queue.extend(trajectories)
 
     def pop(self, unit: int) -> list[Trajectory]:
         """Removes the largest multiple of `unit` trajectories, oldest first; [] if the queue has fewer.
@@ -44,8 +44,8 @@ def largest_multiple(count: int, unit: int) -> int:
     return count - count % unit
 
 
-def minibatches(ts: Sequence[T], size: int) -> list[list[T]]:
+def minibatches(items: Sequence[T], size: int) -> list[list[T]]:
     """Consecutive slices of `size` items; the last has the remainder. Raises ValueError for size < 1."""
     if size < 1:
         raise ValueError(f"a mini-batch must have at least 1 trajectory, got {size}")
-    return [list(ts[start : start + size]) for start in range(0, len(ts), size)]
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

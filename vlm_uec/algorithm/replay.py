@@ -26,14 +26,14 @@ class ReplayBuffer:
             )
         self.capacity = capacity
         self.min_advantage = min_advantage
-        self._kept = deque(items, maxlen=capacity)
+        self._items = deque(items, maxlen=capacity)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._items)
 
-    def add(self, ts: Iterable[ScoredTrajectory]) -> None:
+    def add(self, trajectories: Iterable[ScoredTrajectory]) -> None:
         """Adds those with advantage > min_advantage; beyond capacity, the oldest are dropped."""
-        self._kept.extend(t for t in ts if t.trajectory.advantage > self.min_advantage)
+        self._items.extend(t for t in trajectories if t.trajectory.advantage > self.min_advantage)
 
     def sample(self, unit: int, random: np.random.Generator | int) -> list[ScoredTrajectory]:
         """The trajectories of one replay, in buffer order; they stay in the buffer.
@@ -45,23 +45,23 @@ class ReplayBuffer:
         """
         count = largest_multiple(len(self), unit)
         if count == len(self) or len(self) == self.capacity:
-            return list(self._kept)
-        return [self._kept[i] for i in _sorted_choice(len(self), count, np.random.default_rng(random))]
+            return list(self._items)
+        return [self._items[i] for i in _sorted_choice(len(self), count, np.random.default_rng(random))]
 
     def items(self) -> tuple[ScoredTrajectory, ...]:
         """The buffer's content, oldest first, for the checkpoint."""
-        return tuple(self._kept)
+        return tuple(self._items)
 
     def age(self, now: int) -> float | None:
         """Mean number of trainer steps since the kept trajectories were sampled; None for an empty buffer."""
         return mean_age(self.items(), now)
 
 
-def mean_age(ts: Sequence[ScoredTrajectory], now: int) -> float | None:
+def mean_age(trajectories: Sequence[ScoredTrajectory], now: int) -> float | None:
     """Mean number of trainer steps since these trajectories were sampled; None for an empty sequence."""
-    if not ts:
+    if not trajectories:
         return None
-    return sum(now - t.trajectory.step for t in ts) / len(ts)
+    return sum(now - t.trajectory.step for t in trajectories) / len(trajectories)
 
 
 def _sorted_choice(population: int, count: int, random: np.random.Generator) -> list[int]:

@@ -218,19 +218,19 @@ class Learner:
         active = [item for item in items if self._has_gradient(item.trajectory)]
         # A step is made even without a gradient: weight decay and momentum still apply.
         processed = active or items
-        trajectories_read = [item.trajectory for item in processed]
-        fillers = [] if active else [make_filler(trajectories_read, self.prompts.tokens)]
+        processed_trajectories = [item.trajectory for item in processed]
+        fillers = [] if active else [make_filler(processed_trajectories, self.prompts.tokens)]
         accumulate = partial(self._accumulate, processed, fillers, replayed=replayed)
-        new, sums = self._retry_smaller(trajectories_read, accumulate)
+        new, sums = self._retry_smaller(processed_trajectories, accumulate)
         total, suspects = sums.reduce()
         grad_norm = None
         if suspects:
             self.policy.discard()
         elif (grad_norm := self.policy.step()) is None:
-            suspects = sorted({trajectory.response.problem_id for trajectory in trajectories_read})
+            suspects = sorted({trajectory.response.problem_id for trajectory in processed_trajectories})
         elif self.measure_entropy and active:
-            measure = partial(self._measure_entropy, trajectories_read)
-            total["entropy_after"] = self._retry_smaller(trajectories_read, measure)
+            measure = partial(self._measure_entropy, processed_trajectories)
+            total["entropy_after"] = self._retry_smaller(processed_trajectories, measure)
         stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
         if stats.skipped:
             return [], stats
@@ -308,7 +308,7 @@ class Learner:
             for source in ["replay"] if replayed else SOURCES:
                 sums.add(f"covariance/{source}", covariance * terms.of_source(source))
             sums.maximum("ratio_max", surrogate.ratio)
-            sums.count("read", len(logprobs))
+            sums.count("processed", len(logprobs))
             sums.count("unique_tokens", sum(row.length for row in micro.rows) + len(items))
         return logprobs.detach()
 
@@ -344,24 +344,24 @@ class Learner:
         *,
         replayed: bool,
     ) -> UpdateStats:
-        read = max(total["read"], 1.0)
+        processed = max(total["processed"], 1.0)
         tokens = dict.fromkeys((*SOURCES, "replay"), 0)
         for trajectory in trajectories:
             source = "replay" if replayed else trajectory.response.source
             tokens[source] += len(trajectory.response.tokens)
         measured = "entropy_after" in total
-        change = (total["entropy_after"] - total["entropy"]) / read
-        covariance = sum(total[f"covariance/{source}"] for source in (*SOURCES, "replay")) / read
+        change = (total["entropy_after"] - total["entropy"]) / processed
+        covariance = sum(total[f"covariance/{source}"] for source in (*SOURCES, "replay")) / processed
         return UpdateStats(
             grad_norm=math.nan if grad_norm is None else grad_norm,
             policy_loss=total["policy_loss"],
             kl_loss=None if self.reference is None else total["kl_loss"],
-            kl=None if self.reference is None else total["kl"] / read,
-            clipped_low=total["clipped_low"] / read,
-            clipped_high=total["clipped_high"] / read,
+            kl=None if self.reference is None else total["kl"] / processed,
+            clipped_low=total["clipped_low"] / processed,
+            clipped_high=total["clipped_high"] / processed,
             # The ratio is 1 if no trajectory was processed.
-            ratio_mean=total["ratio"] / read if total["read"] else 1.0,
-            ratio_max=total["ratio_max"] if total["read"] else 1.0,
+            ratio_mean=total["ratio"] / processed if total["processed"] else 1.0,
+            ratio_max=total["ratio_max"] if total["processed"] else 1.0,
             covariance={
                 source: total[f"covariance/{source}"] / count for source, count in tokens.items() if count
             },
