@@ -14,7 +14,7 @@ COMMANDS = {
     "mathvista": "MathVista's testmini from its json and pictures, parquet files or the Hub",
     "math": "text-only problems with one answer each, from parquet files or the Hub",
     "synthetic": "seeded plane-geometry problems with rendered diagrams",
-    "inspect": "what a dataset holds: statistics, token budget, repeats and leaks, a picture gallery",
+    "inspect": "statistics of a dataset, token budget, duplicates and leaks, a picture gallery",
 }
 
 
@@ -35,7 +35,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        if list(arguments[:1]) == [name]:  # a command's imports are paid for only where it is asked for
+        if list(arguments[:1]) == [name]:  # only the requested command is imported
             module = importlib.import_module(f"data_prep.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)

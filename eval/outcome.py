@@ -13,7 +13,7 @@ from eval.samples import SUMMARY, Sample
 from eval.scorers import Shown
 from eval.store import json_bytes
 from eval.summary import summarise
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.types import Problem
 
 PAGE = "index.html"
@@ -30,9 +30,9 @@ def write_outcome(
     problem's prompt."""
     settings = about["settings"]
     summary = {**about, **summarise(problems, samples, settings["k"], settings["seed"], shown)}
-    write_whole(out / SUMMARY, [json_bytes(summary)])
+    atomic_write(out / SUMMARY, [json_bytes(summary)])
     if records := official_records(problems, samples):
-        write_whole(out / OFFICIAL_FILE, [json_bytes(records)])
+        atomic_write(out / OFFICIAL_FILE, [json_bytes(records)])
     write_plots(out, summary, samples)
     write_page(out / PAGE, summary, problems, samples)
     return f"{console_text(summary)}\npage: {out / PAGE}"

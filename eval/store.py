@@ -17,8 +17,8 @@ from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
-from vlm_uec.io.disk_space import writing_to
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.disk_space import translate_write_errors
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.io.lock import acquire_lock
 
 IDENTITY = "evaluation.json"
@@ -47,10 +47,10 @@ class SampleStore:
     def begin(self, identity: Identity) -> None:
         """Makes the folder this evaluation's. Raises UserError where one runs in it, or began meanwhile."""
         path = self.out / IDENTITY
-        with writing_to(self.out, "--out", "--resume"):
+        with translate_write_errors(self.out, "--out", "--resume"):
             self.out.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                write_whole(path, [json_bytes(identity)])
+                atomic_write(path, [json_bytes(identity)])
             self._lock = acquire_lock(
                 path, f"--out {self.out}: an evaluation is running in it; choose another"
             )
@@ -68,7 +68,7 @@ class SampleStore:
     def appending(self, rank: int) -> Iterator[BinaryIO]:
         """This rank's part, open at its end."""
         path = self.out / PARTIAL / f"rank_{rank}.jsonl"
-        with writing_to(self.out, "--out", "--resume"):
+        with translate_write_errors(self.out, "--out", "--resume"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab+") as file:
                 file.truncate(whole_lines(path.read_bytes()))
@@ -76,7 +76,7 @@ class SampleStore:
 
     def finish(self, samples: Sequence[Sample]) -> None:
         """All samples, in their final order, in the place of the parts."""
-        write_whole(self.out / SAMPLES, map(sample_line, samples))
+        atomic_write(self.out / SAMPLES, map(sample_line, samples))
         shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
 
 

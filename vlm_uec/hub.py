@@ -1,4 +1,4 @@
-"""Names of models and data sets (a local directory or a Hugging Face Hub id), and fingerprints of models."""
+"""Names of models and data sets (local directory or Hugging Face Hub id), and fingerprints of models."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def missing_reason(name: str) -> str:
     """The reason, for an error message, why a name is neither a local directory nor a Hub id."""
     folder, slash, _ = name.partition("/")
     if slash and _HUB_ID.fullmatch(name):
-        return f"no such directory (and with a folder {folder} here, it is not looked for on the Hub)"
-    return "no such directory, and no Hub id"
+        return f"no such directory (not looked up on the Hub, because the folder {folder} exists locally)"
+    return "no such directory, and not a Hub id"
 
 
 @contextmanager
@@ -67,9 +67,7 @@ def model_fingerprint(path: str, config: Any, setting: str) -> str:
     if not Path(path).is_dir():
         revision = getattr(config, "_commit_hash", None)
         if revision is None:
-            raise UserError(
-                f"{setting} {path}: its revision is not known; download it, and give the directory"
-            )
+            raise UserError(f"{setting} {path}: its revision is unknown; download it and give the directory")
         return f"revision {revision}"
     try:
         return _directory_sha256(Path(path))
@@ -81,7 +79,7 @@ def _directory_sha256(directory: Path) -> str:
     files = sorted(file for file in directory.iterdir() if file.suffix in _MODEL_SUFFIXES and file.is_file())
     with ThreadPoolExecutor(_HASH_THREADS) as threads:
         digests = list(threads.map(file_sha256, files))
-    whole = hashlib.sha256()
+    combined = hashlib.sha256()
     for file, digest in zip(files, digests, strict=True):
-        whole.update(file.name.encode() + b"\0" + bytes.fromhex(digest))
-    return whole.hexdigest()
+        combined.update(file.name.encode() + b"\0" + bytes.fromhex(digest))
+    return combined.hexdigest()

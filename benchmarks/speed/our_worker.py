@@ -26,7 +26,7 @@ from vlm_uec.collector import Collector
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
-from vlm_uec.data.schedule import Part, Schedule
+from vlm_uec.data.schedule import MixturePart, ProblemSchedule
 from vlm_uec.model.load import end_ids
 from vlm_uec.ranks.collectives import rank, world_size
 from vlm_uec.ranks.rendezvous import rendezvous
@@ -140,7 +140,7 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
     timer = PhaseTimer()
     display = Display(active=False, stream=StringIO())
     ids = tuple(sorted(prompts.problems))
-    schedule = Schedule([Part("", ids, config.rollout.prompts)], config.train.seed)
+    schedule = ProblemSchedule([MixturePart("", ids, config.rollout.prompts)], config.train.seed)
     trainer = Trainer(
         config,
         policy,

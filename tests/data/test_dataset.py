@@ -18,7 +18,7 @@ from PIL import Image
 
 from data_prep.writer import Rejection, write_dataset
 from vlm_uec.data.dataset import data_fingerprint, load_problems
-from vlm_uec.data.rows import RejectedRow, read_problems
+from vlm_uec.data.rows import RejectedRow, parse_problems
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -222,7 +222,7 @@ def test_rows_and_faults_come_in_order_with_their_place() -> None:
         {**good, "id": "a", "answer": "2"},
         {**good, "id": 7},
     ]
-    told = list(read_problems(rows))
+    told = list(parse_problems(rows))
     assert [item.id for item in told] == ["a", "b", "", "a", "7"]
     assert [item for item in told if isinstance(item, RejectedRow)] == [
         RejectedRow(1, "b", "empty answer", "Why?"),
@@ -279,7 +279,7 @@ def test_missing_column_is_named(tmp_path: Path) -> None:
 
 def test_broken_and_absent_files(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(UserError, match="no parquet file"):
+    with pytest.raises(UserError, match="not a parquet file"):
         load_problems(str(tmp_path), "train")
     with pytest.raises(UserError, match="not a directory"):
         load_problems(str(tmp_path / "train.parquet"), "train")

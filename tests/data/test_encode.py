@@ -14,7 +14,7 @@ from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.vision import patches_of
+from vlm_uec.data.vision import extract_patches
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -50,7 +50,7 @@ def test_every_picture_gets_its_own_number_of_placeholders(encoder: PromptEncode
 
 def test_patches_and_positions_belong_to_the_ids(encoder: PromptEncoder) -> None:
     prompt = encoder(_problem("p", "In <image> and <image> find x.", WIDE, SMALL))
-    patches, _ = patches_of([WIDE, SMALL], encoder.image_processor)
+    patches, _ = extract_patches([WIDE, SMALL], encoder.image_processor)
     assert torch.equal(prompt.pixel_values, patches)
     expected = mrope_positions(prompt.input_ids, prompt.image_grid_thw, encoder.image_pad_id, 2)
     assert torch.equal(prompt.position_ids, expected)

@@ -206,8 +206,11 @@ def test_verl_s_last_user_message_counts_without_extra_info(cache: Path) -> None
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"prompt": [[{"role": "assistant", "content": "Hi"}]]}, "'prompt' holds no user message with text"),
-        ({"prompt": ["<image>Find x."]}, "'prompt' holds no user message with text"),
+        (
+            {"prompt": [[{"role": "assistant", "content": "Hi"}]]},
+            "'prompt' contains no user message with text",
+        ),
+        ({"prompt": ["<image>Find x."]}, "'prompt' contains no user message with text"),
         ({"reward_model": [{"style": "rule", "ground_truth": 5}]}, "'reward_model.ground_truth' is not text"),
         ({"reward_model": [{"style": "rule"}]}, "'reward_model.ground_truth' is not text"),
         ({"reward_model": [{"ground_truth": " "}]}, "empty answer"),

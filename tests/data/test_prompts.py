@@ -97,6 +97,6 @@ def test_what_is_left_out_is_counted_on_one_machine_only(
 def test_no_usable_prompt_tells_reasons_and_ways_out(
     tokenizer: PreTrainedTokenizerBase, image_processor: Qwen2VLImageProcessorPil
 ) -> None:
-    told = r"no usable prompt of 1 \(broken picture: 1\): mend the data or prompt.template, or raise"
+    told = r"no usable prompt of 1 \(broken picture: 1\): fix the data or prompt.template, or raise"
     with pytest.raises(UserError, match=told):
         prepare_prompts([PROBLEMS[2]], _encoder(tokenizer, image_processor))

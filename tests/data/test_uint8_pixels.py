@@ -10,7 +10,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from tests.support.tiny import PATCH_WIDTH, noise_picture
 from vlm_uec.data.uint8_pixels import UInt8PixelProcessor
-from vlm_uec.data.vision import load_image_processor, patches_of
+from vlm_uec.data.vision import extract_patches, load_image_processor
 
 SIZES = [(84, 84), (200, 60), (31, 97), (500, 400), (56, 56), (1500, 1200)]
 
@@ -21,7 +21,7 @@ def test_patches_are_the_processors_own_bit_for_bit(bundle: Path, budget: tuple[
     pictures = [noise_picture(*size, seed=seed) for seed, size in enumerate(SIZES)]
     halves = UInt8PixelProcessor(processor)
     patches, grid = halves.pixel_values([halves.uint8_pixels(picture) for picture in pictures])
-    theirs, their_grid = patches_of(pictures, processor)
+    theirs, their_grid = extract_patches(pictures, processor)
     assert torch.equal(patches, theirs)
     assert torch.equal(grid, their_grid)
     assert (patches.dtype, grid.dtype) == (torch.float32, torch.int64)

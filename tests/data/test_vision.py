@@ -14,7 +14,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from tests.support.tiny import PATCH_WIDTH, encoded, noise_picture
 from vlm_uec.data.decode import decode_image
-from vlm_uec.data.vision import images_from_messages, load_image_processor, patches_of
+from vlm_uec.data.vision import extract_patches, images_from_messages, load_image_processor
 from vlm_uec.errors import UserError
 
 
@@ -125,7 +125,7 @@ def test_exactly_the_hugging_face_processors_pixels(bundle: Path) -> None:
         bundle, size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112}
     )(images=pictures, return_tensors="pt")
     decoded = [decode_image(encoded(picture)) for picture in pictures]
-    patches, grid = patches_of(decoded, load_image_processor(str(bundle), 56 * 56, 112 * 112))
+    patches, grid = extract_patches(decoded, load_image_processor(str(bundle), 56 * 56, 112 * 112))
     assert torch.equal(patches, theirs["pixel_values"])
     assert torch.equal(grid, theirs["image_grid_thw"])
     assert (patches.dtype, grid.dtype) == (torch.float32, torch.int64)
@@ -133,14 +133,14 @@ def test_exactly_the_hugging_face_processors_pixels(bundle: Path) -> None:
 
 def test_pictures_together_are_pictures_apart(image_processor: Qwen2VLImageProcessorPil) -> None:
     pictures = [noise_picture(*size) for size in SIZES]
-    together, _ = patches_of(pictures, image_processor)
-    apart = [patches_of([picture], image_processor)[0] for picture in pictures]
+    together, _ = extract_patches(pictures, image_processor)
+    apart = [extract_patches([picture], image_processor)[0] for picture in pictures]
     assert torch.equal(together, torch.cat(apart))
 
 
 def test_a_white_picture_is_the_normalised_white() -> None:
     """(1 - mean) / std of CLIP, channel by channel; a patch is [channel, time, row, column]."""
-    patches, grid = patches_of(
+    patches, grid = extract_patches(
         [Image.new("RGB", (56, 28), "white")], Qwen2VLImageProcessorPil(min_pixels=56 * 28)
     )
     white = [(1 - 0.48145466) / 0.26862954, (1 - 0.4578275) / 0.26130258, (1 - 0.40821073) / 0.27577711]
@@ -152,7 +152,7 @@ def test_a_white_picture_is_the_normalised_white() -> None:
 @pytest.mark.parametrize("budget", [(28 * 28, 56 * 56), (56 * 56, 112 * 112), (200 * 200, 400 * 400)])
 def test_the_pixel_budget_is_obeyed(bundle: Path, size: tuple[int, int], budget: tuple[int, int]) -> None:
     low, high = budget
-    _, grid = patches_of([noise_picture(*size)], load_image_processor(str(bundle), low, high))
+    _, grid = extract_patches([noise_picture(*size)], load_image_processor(str(bundle), low, high))
     _, height, width = grid[0].tolist()
     assert height % 2 == width % 2 == 0
     assert height * width * 196 >= low
@@ -170,11 +170,11 @@ def test_the_runs_budget_goes_before_the_models_own(tmp_path: Path) -> None:
         (tmp_path / "preprocessor_config.json").write_text(config + theirs)
         processor = load_image_processor(str(tmp_path), 56 * 56, 84 * 84)
         pictures = [noise_picture(300, 300), noise_picture(28, 28)]
-        assert patches_of(pictures, processor)[1].tolist() == [[1, 6, 6], [1, 4, 4]]
+        assert extract_patches(pictures, processor)[1].tolist() == [[1, 6, 6], [1, 4, 4]]
 
 
 def test_no_picture_is_no_patch(image_processor: Qwen2VLImageProcessorPil) -> None:
-    patches, grid = patches_of([], image_processor)
+    patches, grid = extract_patches([], image_processor)
     assert (patches.shape, grid.shape) == ((0, PATCH_WIDTH), (0, 3))
 
 

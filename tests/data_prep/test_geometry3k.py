@@ -109,7 +109,7 @@ def test_clean_diagram_goes_before_the_pointed_one_and_both_are_counted(tmp_path
         ({"choices": [1, 2, 3]}, "wrong type"),
         ({"problem_text": None}, "wrong type"),
         ({"problem_text": "  "}, "empty question"),
-        ({"problem_text": "See <image> and find x."}, "question holds <image>"),
+        ({"problem_text": "See <image> and find x."}, "question contains <image>"),
         ({"problem_text": "lone \ud800"}, "text is not valid Unicode"),
     ],
 )
@@ -181,7 +181,7 @@ def test_raw_folder_without_record_or_picture(tmp_path: Path) -> None:
         (_record(2, id=None), "wrong type"),
         (_record(2, id=True), "wrong type"),
         (_record(2, answer=""), "empty answer"),
-        (_record(2, problem="<image>Find x."), "question holds <image>"),
+        (_record(2, problem="<image>Find x."), "question contains <image>"),
         (_record(2, problem="x" * 20_001), "text over 20000 characters"),
         (_record(1), "duplicate id"),
     ],
@@ -484,7 +484,7 @@ def test_structural_faults_of_parquet_files(tmp_path: Path, capsys: pytest.Captu
     expected = {
         "none.parquet": "none.parquet: no such file",
         "empty": "no parquet file in it",
-        "train.parquet": "train.parquet: no parquet file",
+        "train.parquet": "train.parquet: not a parquet file",
         "geometry.parquet": f"write SPLIT=FILE, such as train={tmp_path}/geometry.parquet",
         "val.parquet": "column 'images' is missing",
         "test.parquet": "no usable row",

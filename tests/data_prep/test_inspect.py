@@ -19,8 +19,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from data_prep.__main__ import main
 from data_prep.inspect.budget import PixelBudget
-from data_prep.inspect.prompt_length import PromptMeter
-from data_prep.inspect.splits import left_out_before, splits_of
+from data_prep.inspect.prompt_length import PromptTokenCounter
+from data_prep.inspect.splits import list_splits, rejected_by_data_prep
 from data_prep.writer import Rejection, write_dataset
 from tests.report.test_report import Tags
 from tests.support.tiny import encoded, noise_picture
@@ -55,7 +55,7 @@ def test_splits_are_those_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("zebra", "test-00000-of-00002", "test-00001-of-00002", "data/train", "data/apple-00001"):
         (tmp_path / f"{name}.parquet").touch()
-    assert splits_of(tmp_path) == ["train", "test", "apple", "zebra"]
+    assert list_splits(tmp_path) == ["train", "test", "apple", "zebra"]
 
 
 def test_what_data_prep_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +72,7 @@ def test_what_data_prep_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureF
 )
 def test_a_manifest_of_another_form_says_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    assert left_out_before(tmp_path) == {}
+    assert rejected_by_data_prep(tmp_path) == {}
 
 
 # --- numbers -----------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_every_value_is_in_one_bin(series: dict[str, list[int]]) -> None:
     "template", [None, "{{ question }}{% for choice in choices %} {{ choice }}{% endfor %}"]
 )
 def test_prompt_tokens_are_the_encoder_s(bundle: Path, budget: tuple[int, int], template: str | None) -> None:
-    meter = PromptMeter(bundle, template, *budget)
+    meter = PromptTokenCounter(bundle, template, *budget)
     encoder = PromptEncoder.from_pretrained(
         str(bundle), template=template, min_pixels=budget[0], max_pixels=budget[1], max_prompt_tokens=10**9
     )
@@ -197,7 +197,7 @@ def test_prompt_tokens_are_the_encoder_s(bundle: Path, budget: tuple[int, int], 
 
 def test_a_template_without_the_picture_makes_no_prompt(bundle: Path) -> None:
     with pytest.raises(PromptRejected, match="number of image marks and pictures differ"):
-        PromptMeter(bundle, "Guess.", 3136, 12544)(problem("a"), [(56, 56)])
+        PromptTokenCounter(bundle, "Guess.", 3136, 12544)(problem("a"), [(56, 56)])
 
 
 def test_prompts_over_the_limit_are_counted(

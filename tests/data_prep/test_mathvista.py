@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from data_prep.__main__ import main
-from data_prep.mathvista import LEFT_OUT, prepare, query
+from data_prep.mathvista import UNANSWERED_COUNTER, build_query, prepare
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.data.validation import InvalidRow
 from vlm_uec.errors import UserError
@@ -123,7 +123,7 @@ def test_record_becomes_a_problem(tmp_path: Path) -> None:
     ],
 )
 def test_hint_goes_by_the_kind_of_answer(kind: tuple[str, str, int | None], hint: str) -> None:
-    assert query("Q?", (), None, *kind) == f"{hint}\nQuestion: Q?"
+    assert build_query("Q?", (), None, *kind) == f"{hint}\nQuestion: Q?"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_hint_goes_by_the_kind_of_answer(kind: tuple[str, str, int | None], hint
 )
 def test_kind_without_an_official_wording_is_a_fault(kind: tuple[str, str, int | None]) -> None:
     with pytest.raises(InvalidRow, match="no official wording"):
-        query("Q?", (), None, *kind)
+        build_query("Q?", (), None, *kind)
 
 
 def test_picture_is_looked_for_by_path_then_stem_then_in_the_other_folders(tmp_path: Path) -> None:
@@ -175,8 +175,8 @@ def test_picture_is_looked_for_by_path_then_stem_then_in_the_other_folders(tmp_p
         (_record("2", image="images/linked.jpeg"), "picture path leaves the directory"),
         (_record("2", image="images/broken.jpg"), "broken picture"),
         (_record("2", image=None), "wrong type"),
-        (_record("2", question="What is in <image>?"), "question holds <image>"),
-        (_choice("2", choices=["<image>", "140°"]), "question holds <image>"),
+        (_record("2", question="What is in <image>?"), "question contains <image>"),
+        (_choice("2", choices=["<image>", "140°"]), "question contains <image>"),
         (_record("2", question=" "), "empty question"),
         (_record("2", question=None), "wrong type"),
         (_record("2", answer=""), "empty answer"),
@@ -338,7 +338,7 @@ def test_unanswered_test_split_is_left_out_and_counted(
     _table(_record("1001", answer=""), _record("1002", answer="")).to_parquet(str(unanswered))
     assert main(["mathvista", "--parquet", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     _check_testmini(tmp_path / "out")
-    assert f"{LEFT_OUT}: 2" in capsys.readouterr().out
+    assert f"{UNANSWERED_COUNTER}: 2" in capsys.readouterr().out
     assert main(["mathvista", "--parquet", str(unanswered), "--out", str(tmp_path / "none")]) == 2
     assert "answers are not published" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
@@ -419,7 +419,7 @@ def test_every_shared_question_is_kept_or_rejected(tmp_path: Path) -> None:
 
 def _shared_wording(record: Mapping[str, Any]) -> str:
     kind = record["question_type"], record["answer_type"], record["precision"]
-    return query(record["question"], record["choices"] or (), record["unit"], *kind)
+    return build_query(record["question"], record["choices"] or (), record["unit"], *kind)
 
 
 @needs_shared

@@ -21,7 +21,7 @@ import data_prep.synthetic as synthetic
 from data_prep.synthetic import exact
 from data_prep.synthetic.canvas import Canvas, Placement
 from data_prep.synthetic.kinds import KINDS, LEVELS, ProblemKind
-from data_prep.synthetic.problems import SPLITS, generate, make_problem, problem_id, split_of
+from data_prep.synthetic.problems import SPLITS, assigned_split, generate, make_problem, problem_id
 from vlm_uec.errors import UserError
 
 Values = Mapping[str, int]
@@ -193,7 +193,7 @@ def test_the_id_decides_the_split_and_nothing_else() -> None:
     made = make_problem(kind, {"a": 40, "b": 60}, seed=5)
     assert (made.problem.id, made.problem.answer) == (name, "80")
     assert made.solution == "40, 60. 40+60=100. 180-100=80."
-    assert split_of(name) in SPLITS
+    assert assigned_split(name) in SPLITS
 
 
 @pytest.mark.parametrize("pixels", [84, 168, 336])

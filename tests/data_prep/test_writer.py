@@ -13,7 +13,7 @@ PROBLEM = Problem("p", "1 + 1?", "2")
 
 def test_a_users_own_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "test.parquet").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"holds test\.parquet without a manifest\.json"):
+    with pytest.raises(UserError, match=r"contains test\.parquet without a manifest\.json"):
         write_dataset(tmp_path, {"train": [PROBLEM]}, {})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"test.parquet": b"mine"}
 

@@ -244,7 +244,7 @@ def test_less_room_than_a_checkpoint_takes(
 ) -> None:
     """12 bytes a trained weight and 4 of the frozen tower's, of 802,016 and 502,784: 5.3 MiB."""
     monkeypatch.setattr(writable, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
-    assert "0.0 MiB are free there and a checkpoint takes 5.3 MiB; make room" in fails_here("train.seed=1")
+    assert "0.0 MiB are free and a checkpoint takes 5.3 MiB; make room" in fails_here("train.seed=1")
 
 
 def test_a_template_that_shows_no_picture(fails_here: Callable[[str], str]) -> None:

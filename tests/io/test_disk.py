@@ -21,7 +21,7 @@ from vlm_uec.checkpoint.directory import Keep
 from vlm_uec.checkpoint.manifest import read_manifest, verify
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def _save(run_dir: Path, step: int, weights: int) -> Path:
         (directory / "zero").mkdir()
         (directory / "zero" / "weights").write_bytes(os.urandom(weights))
 
-    with writing_to(run_dir, "train.run_dir"):
+    with translate_write_errors(run_dir, "train.run_dir"):
         save_checkpoint(run_dir, Contents(TrainState(step), Origin("d", "m", "l"), ""), write, Keep(9, 0))
     return run_dir / "checkpoints" / f"step_{step:06d}"
 
@@ -61,7 +61,7 @@ def _still_whole(checkpoint: Path) -> None:
 
 def test_a_disk_without_room_for_another_is_noticed_before_anything_is_written(small_disk: Path) -> None:
     first = _save(small_disk, 10, 2 * MIB)
-    with pytest.raises(UserError, match=r"train\.run_dir .* are free there and a checkpoint takes 2\.0 MiB"):
+    with pytest.raises(UserError, match=r"train\.run_dir .* are free and a checkpoint takes 2\.0 MiB"):
         _save(small_disk, 20, 2 * MIB)
     _still_whole(first)
 
@@ -136,7 +136,7 @@ def test_two_ranks_whose_files_cannot_grow_leave_the_checkpoint_before_whole() -
         assert ranks.codes(within=90) == [2, 2], ranks.output
         told = [line for line in ranks.output.splitlines() if line.startswith("error: ")]
         assert told[0].endswith(
-            "(the file of weights ends early: a full disk, or a quota); make room, then resume=auto"
+            "(the weights file is incomplete: disk full or quota exceeded); make room, then resume=auto"
         )
         assert "Traceback" not in ranks.output
     _still_whole(run_dir / "checkpoints" / "step_000001")

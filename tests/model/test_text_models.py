@@ -73,7 +73,7 @@ def test_a_prompt_is_text_in_the_models_own_template() -> None:
 
 
 def test_pictures_are_not_for_a_text_model() -> None:
-    with pytest.raises(PromptRejected, match="the model reads text only"):
+    with pytest.raises(PromptRejected, match="the model is text-only"):
         _encoder()(Problem("a", "<image>Find x.", "5", images=(b"",)))
 
 

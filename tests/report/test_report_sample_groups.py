@@ -205,7 +205,7 @@ def test_data_that_is_not_here_is_told_in_one_line_on_the_page(tmp_path: Path) -
     written = write_report(run)
     (note,) = written.notes
     assert note.startswith("run: question and picture of 2 of 2 problems are missing: ")
-    assert note.endswith("gone: no such directory, and no Hub id") and note in written.path.read_text()
+    assert note.endswith("gone: no such directory, and not a Hub id") and note in written.path.read_text()
 
 
 def test_reading_a_data_set_without_end_is_given_up(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from vlm_uec import collector as experience
 from vlm_uec.collector import Collector
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.prompts import PromptSet
-from vlm_uec.data.schedule import Part, Schedule
+from vlm_uec.data.schedule import MixturePart, ProblemSchedule
 from vlm_uec.ranks import collectives as distributed
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, StreamKey, nothing_more
 from vlm_uec.telemetry.display import Display
@@ -208,7 +208,7 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     policy = FakePolicy()
     collector, learner = make_collector(config, scripts, policy), NotingLearner(policy)
     display = Display(active=False, steps=1, stream=StringIO())
-    schedule = Schedule([Part("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
+    schedule = ProblemSchedule([MixturePart("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
     trainer = Trainer(
         config,
         cast(Any, policy),
@@ -250,7 +250,7 @@ def on_ranks(
     collectives = {
         "rank": lambda: here.rank,
         "world_size": lambda: ranks,
-        "ranks_here": lambda: list(range(here.rank % machines, ranks, machines)),
+        "local_ranks": lambda: list(range(here.rank % machines, ranks, machines)),
         "barrier": meeting.wait,
         "gather_objects": gather_objects,
     }

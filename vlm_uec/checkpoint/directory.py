@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.errors import UserError
-from vlm_uec.io.durable import sync, write_whole
+from vlm_uec.io.durable import atomic_write, fsync
 
 LATEST, BEST = "latest", "best"
 _NAME = re.compile(r"step_\d{6,}")
@@ -45,7 +45,7 @@ class CheckpointDirectory:
         final = self.path / _name(step)
         self._put_away(final)
         self.writing(step).rename(final)
-        sync(self.path)
+        fsync(self.path)
         self.point(LATEST, final.name)
         shutil.rmtree(self._old(final), ignore_errors=True)
 
@@ -89,7 +89,7 @@ class CheckpointDirectory:
                 shutil.rmtree(path, ignore_errors=True)  # a rank that dies slowly may still write there
 
     def point(self, pointer: str, name: str) -> None:
-        write_whole(self.path / pointer, [f"{name}\n".encode()])
+        atomic_write(self.path / pointer, [f"{name}\n".encode()])
 
     def pointed(self, pointer: str) -> str | None:
         """Raises `UserError` where it holds anything but a checkpoint's name."""

@@ -15,7 +15,7 @@ from typing import Any
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
 from vlm_uec.io.digest import file_sha256
-from vlm_uec.io.durable import sync, write_whole
+from vlm_uec.io.durable import atomic_write, fsync
 
 MANIFEST = "manifest.json"
 Files = Mapping[str, "FileEntry"]  # by path within the checkpoint
@@ -31,14 +31,14 @@ def entries(directory: Path, files: Iterable[Path]) -> dict[str, FileEntry]:
     """Of files under `directory`, which are on the disk when this returns."""
     found = {}
     for path in files:
-        sync(path)
+        fsync(path)
         found[path.relative_to(directory).as_posix()] = _entry(path)
     return found
 
 
 def write_manifest(directory: Path, files: Files) -> None:
     table = {name: asdict(files[name]) for name in sorted(files)}
-    write_whole(directory / MANIFEST, [json.dumps({"files": table}, indent=1).encode()])
+    atomic_write(directory / MANIFEST, [json.dumps({"files": table}, indent=1).encode()])
 
 
 def read_manifest(directory: Path) -> dict[str, FileEntry]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from data_prep.synthetic.kinds import KINDS, ProblemKind, Solved
-from data_prep.synthetic.problems import Split, SyntheticProblem, make_problem, problem_id, split_of
+from data_prep.synthetic.kinds import KINDS, AnswerWithSteps, ProblemKind
+from data_prep.synthetic.problems import Split, SyntheticProblem, assigned_split, make_problem, problem_id
 from data_prep.synthetic.sketches import Values
 from vlm_uec.types import Problem
 
@@ -28,7 +28,7 @@ class Habit:
     right_share: float
     values: Mapping[str, str] = field(default_factory=dict)  # the other kind's names, where they differ
 
-    def solve(self, values: Values) -> Solved:
+    def solve(self, values: Values) -> AnswerWithSteps:
         """The wrong answer, with its reasoning."""
         other = {name: values[mine] for name, mine in self.values.items()} if self.values else values
         return KIND[self.mistaken_for].solve(other)
@@ -61,7 +61,7 @@ def _draw(rng: Random, kind: ProblemKind, split: Split) -> dict[str, int]:
     while True:
         values = kind.draw_values(rng)
         lucky = habit is not None and habit.solve(values)[0] == kind.solve(values)[0]
-        if split_of(problem_id(kind, values)) == split and not lucky:
+        if assigned_split(problem_id(kind, values)) == split and not lucky:
             return values
 
 
