@@ -24,7 +24,7 @@ def test_paths(name: str) -> None:
 
 
 def test_name_below_an_existing_folder_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data set that was not prepared, as data/geometry3k, is not looked up on the Hub."""
+    """A missing local data set, such as data/geometry3k, is not looked up on the Hub."""
     monkeypatch.chdir(tmp_path)
     assert may_be_hub_id("data/geometry3k")
     (tmp_path / "data").mkdir()
