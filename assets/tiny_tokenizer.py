@@ -87,9 +87,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
     )
     trained.train_from_iterator(texts, trainer)
     model = json.loads(trained.to_str())["model"]
-    merges: Any = [
-        tuple(pair) for pair in model["merges"]
-    ]  # the type annotation of Qwen2Tokenizer is wrong: it needs pairs
+    # Any, because the type annotation of Qwen2Tokenizer is wrong: it needs pairs.
+    merges: Any = [tuple(pair) for pair in model["merges"]]
     tokenizer = Qwen2Tokenizer(
         vocab={**model["vocab"], SPECIAL_TOKENS[0]: vocabulary - len(SPECIAL_TOKENS)},
         merges=merges,

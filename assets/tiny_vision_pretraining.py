@@ -26,7 +26,7 @@ from vlm_uec.data.vision import extract_patches
 SQUARE = 28  # pixels a side of an image token
 SIDE = UNITS // SQUARE
 BLANK = 10  # class of "no digit"
-DIGITS = 3  # places: hundreds, tens, units
+DIGITS = 3  # hundreds, tens, units
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def draw_page(rng: Random) -> tuple[bytes, list[list[int]]]:
 
 
 def _batches(
-    lessons: PretrainingRecipe, seed: int, processor: Qwen2VLImageProcessorPil
+    recipe: PretrainingRecipe, seed: int, processor: Qwen2VLImageProcessorPil
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Patches [N, 1176], grid [B, 3] and digit labels [B * 9, 3]."""
     rng = Random(f"reading {seed}")
-    for _ in range(lessons.steps):
-        pages = [draw_page(rng) for _ in range(lessons.batch)]
+    for _ in range(recipe.steps):
+        pages = [draw_page(rng) for _ in range(recipe.batch)]
         patches, grid = extract_patches([decode_image(png) for png, _ in pages], processor)
         yield patches, grid, torch.tensor([square for _, squares in pages for square in squares])
 
@@ -80,7 +80,7 @@ def pretrain_vision_tower(
     visual: Qwen2_5_VisionTransformerPretrainedModel,
     processor: Qwen2VLImageProcessorPil,
     seed: int,
-    lessons: PretrainingRecipe,
+    recipe: PretrainingRecipe,
 ) -> None:
     """Trains the tower in place; the classification head is discarded."""
     filters = list(visual.patch_embed.parameters())
@@ -89,14 +89,14 @@ def pretrain_vision_tower(
     head = nn.Linear(visual.config.out_hidden_size, DIGITS * (BLANK + 1))
     optimizer = torch.optim.AdamW(
         [
-            {"params": filters, "scale": lessons.filter_lr_scale},
+            {"params": filters, "scale": recipe.filter_lr_scale},
             {"params": [*rest, *head.parameters()], "scale": 1.0},
         ],
         betas=(0.9, 0.98),
     )
     started = time.monotonic()
-    for step, (patches, grid, truth) in enumerate(_batches(lessons, seed, processor)):
-        rate = lessons.lr * min(1.0, (step + 1) / lessons.warmup) * (1 - step / lessons.steps)
+    for step, (patches, grid, truth) in enumerate(_batches(recipe, seed, processor)):
+        rate = recipe.lr * min(1.0, (step + 1) / recipe.warmup) * (1 - step / recipe.steps)
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * rate
         logits = head(visual(patches, grid_thw=grid).pooler_output).view(-1, BLANK + 1)

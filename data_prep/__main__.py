@@ -20,7 +20,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    args = parser_for(arguments).parse_args(arguments)
+    args = build_parser(arguments).parse_args(arguments)
     try:
         summary = args.run(args)
     except UserError as error:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():

@@ -50,9 +50,8 @@ def run(args: argparse.Namespace) -> str:
     Raises `UserError` if options contradict each other or a file cannot be read or written.
     """
     _check(args)
-    from data_prep.inspect.report import (
-        inspect_dataset,  # imports transformers, which takes seconds: not for --help
-    )
+    # Imported here, because transformers takes seconds to import and --help does not need it.
+    from data_prep.inspect.report import inspect_dataset
 
     return inspect_dataset(
         args.directory,

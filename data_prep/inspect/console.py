@@ -35,10 +35,10 @@ def console_text(splits: Sequence[SplitStats], findings: Findings, overlaps: Seq
 def _table(table: StatisticsTable) -> list[str]:
     rows = [(table.title, *table.headers[1:]), *table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [_aligned(row, widths) for row in rows]
+    return [_align(row, widths) for row in rows]
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+def _align(row: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = (
         cell.rjust(width) if column else cell.ljust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))

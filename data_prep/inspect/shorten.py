@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def shorten(text: str, most: int) -> str:
-    """At most `most` characters, ending in an ellipsis if some are cut."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+def shorten(text: str, max_length: int) -> str:
+    """At most `max_length` characters, ending in an ellipsis if some are cut."""
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"

@@ -93,7 +93,7 @@ class Canvas:
         self._draw.ellipse(self._box(centre, 1.2), fill=_BLACK)
 
     def right_angle(self, corner: Point, right: int, down: int) -> None:
-        """A small square at `corner`; `right` and `down` are 1 or -1: where the square lies."""
+        """A small square at `corner`; `right` and `down`, 1 or -1, are its directions."""
         x, y = corner
         side_x, side_y = x + 5 * right, y + 5 * down
         self.line((x, side_y), (side_x, side_y), (side_x, y))

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class PromptRejected(ValueError):
-    """The problem cannot be made into a prompt; the message is the reason, under which it is counted."""
+    """The problem cannot be encoded as a prompt; the message is the reason, under which it is counted."""
 
 
 class PromptEncoder:
@@ -50,7 +50,7 @@ class PromptEncoder:
         *,
         supports_pictures: bool = True,
     ) -> None:
-        """`reads_pictures`: False for a text-only model, whose problems must have no pictures."""
+        """`supports_pictures`: False for a text-only model, whose problems must have no pictures."""
         self.tokenizer = tokenizer
         self.supports_pictures = supports_pictures
         self.image_processor = image_processor

@@ -31,7 +31,7 @@ class _Location:
     file: _SharedFile
     start: int
     grid: tuple[int, int, int]
-    pixels: int  # of a patch
+    patch_pixels: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class PictureStore:
         location = self._locations.get(key)
         if location is None:
             return None
-        shape = (math.prod(location.grid), CHANNELS, location.pixels)
+        shape = (math.prod(location.grid), CHANNELS, location.patch_pixels)
         size = math.prod(shape)
         try:
             data = os.pread(self._open_files[location.file].fileno(), size, location.start)
@@ -89,9 +89,9 @@ class PictureStore:
         self._size += len(data)
 
     def share(self) -> None:
-        """Lets the ranks of a machine read each other's pictures; every rank calls it."""
-        for share in gather_objects(self._unshared):
-            for key, location in share.items():
+        """Makes the pictures of a machine's ranks readable to all of them; every rank calls it."""
+        for locations in gather_objects(self._unshared):
+            for key, location in locations.items():
                 if location.file in self._open_files or self._open(location.file):
                     self._locations.setdefault(key, location)
         self._unshared = {}
@@ -104,15 +104,15 @@ class PictureStore:
         self._open_files[self._own_file] = file
         return self._own_file
 
-    def _open(self, name: _SharedFile) -> bool:
+    def _open(self, shared: _SharedFile) -> bool:
         """False if the file is not the expected one: processes of two machines can have the same id."""
         try:
-            file = Path(name.path).open("rb", buffering=0)  # noqa: SIM115  (open as long as the store)
+            file = Path(shared.path).open("rb", buffering=0)  # noqa: SIM115  (open as long as the store)
         except OSError:
             return False
         status = os.fstat(file.fileno())
-        if (status.st_dev, status.st_ino) != (name.device, name.inode):
+        if (status.st_dev, status.st_ino) != (shared.device, shared.inode):
             file.close()
             return False
-        self._open_files[name] = file
+        self._open_files[shared] = file
         return True

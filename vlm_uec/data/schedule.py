@@ -34,7 +34,7 @@ class ProblemSchedule:
                     f"data.mixture: {part.name} gets no prompt of a step; raise its weight or rollout.prompts"
                 )
             if part.prompts > len(part.ids):
-                raise UserError(_too_few(part))
+                raise UserError(_too_few_problems_message(part))
         self._parts, self._seed = parts, seed
 
     def step(self, step: int) -> list[str]:
@@ -80,7 +80,7 @@ def interleave(lists: Sequence[Sequence[str]]) -> list[str]:
     return [item for _, _, item in sorted(positions, key=lambda entry: entry[:2])]
 
 
-def _too_few(part: MixturePart) -> str:
+def _too_few_problems_message(part: MixturePart) -> str:
     prompts = f"rollout.prompts is {part.prompts}" if not part.name else f"a step takes {part.prompts}"
     where = f" in {part.name}" if part.name else ""
     return f"{prompts}, but there are {len(part.ids)} problems{where}; lower it"

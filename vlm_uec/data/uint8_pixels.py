@@ -34,7 +34,7 @@ class UInt8PixelProcessor:
         self._processor = processor
         self._frames = processor.temporal_patch_size
         self._pixels = processor.patch_size**2
-        self._floats = self._float_table(processor.patch_size * processor.merge_size)
+        self._floats = self._build_float_table(processor.patch_size * processor.merge_size)
 
     @property
     def merged_patches(self) -> int:
@@ -43,7 +43,7 @@ class UInt8PixelProcessor:
 
     def uint8_pixels(self, image: Image.Image) -> UInt8Pixels:
         """Resizes into the pixel budget. Raises ValueError for an aspect ratio over 200:1."""
-        values, grid = self._processed(image, scaled=False)
+        values, grid = self._process(image, scaled=False)
         return UInt8Pixels(values[:, :, 0].astype(np.uint8), grid)
 
     def pixel_values(self, pictures: Sequence[UInt8Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,21 +62,21 @@ class UInt8PixelProcessor:
         grid = torch.tensor([picture.image_grid_thw for picture in pictures], dtype=torch.int64)
         return patches.flatten(1), grid.reshape(-1, 3)
 
-    def _float_table(self, side: int) -> np.ndarray:
+    def _build_float_table(self, side: int) -> np.ndarray:
         """[3, 256] float32: the processor's output for each uint8 value, from a picture of all values."""
         if side**2 < LEVELS:
             raise ValueError(f"an image token of {side} x {side} pixels has fewer than {LEVELS} values")
         ramp = np.zeros((side * side, CHANNELS), dtype=np.uint8)
         ramp[:LEVELS] = np.arange(LEVELS)[:, None]
         picture = Image.fromarray(ramp.reshape(side, side, CHANNELS))
-        pixels, _ = self._processed(picture, scaled=False, do_resize=False)
-        floats, _ = self._processed(picture, scaled=True, do_resize=False)
+        pixels, _ = self._process(picture, scaled=False, do_resize=False)
+        floats, _ = self._process(picture, scaled=True, do_resize=False)
         table = np.zeros((CHANNELS, LEVELS), dtype=np.float32)
         for channel in range(CHANNELS):
             table[channel, pixels[:, channel].astype(np.int64)] = floats[:, channel]
         return table
 
-    def _processed(
+    def _process(
         self, image: Image.Image, *, scaled: bool, do_resize: bool = True
     ) -> tuple[np.ndarray, tuple[int, int, int]]:
         """Output [N, 3, 2, 196] of the processor, rescaled and normalised if `scaled`."""

@@ -1,7 +1,7 @@
 """Converts pictures to patches, always with the PIL backend.
 
 PIL and torchvision resize pictures with differences of up to 0.015 per pixel, so a run uses one backend.
-Pictures given as bytes need neither torchvision nor qwen_vl_utils; pictures in chat messages (URL or base64)
+Pictures limits as bytes need neither torchvision nor qwen_vl_utils; pictures in chat messages (URL or base64)
 are read by `qwen_vl_utils`, which needs torchvision.
 """
 
@@ -22,8 +22,8 @@ def load_image_processor(
 ) -> Qwen2VLImageProcessorPil:
     """The model's image processor; limits that are not None replace the model's own pixel budget."""
     budget = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-    given: dict[str, Any] = {name: pixels for name, pixels in budget.items() if pixels is not None}
-    return Qwen2VLImageProcessorPil.from_pretrained(model_path, **given)
+    limits: dict[str, Any] = {name: pixels for name, pixels in budget.items() if pixels is not None}
+    return Qwen2VLImageProcessorPil.from_pretrained(model_path, **limits)
 
 
 def extract_patches(
