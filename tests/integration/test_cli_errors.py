@@ -250,7 +250,7 @@ def test_less_room_than_a_checkpoint_takes(
 def test_a_template_that_shows_no_picture(fails_here: Callable[[str], str]) -> None:
     line = fails_here("prompt.template=Guess the answer.")
     assert "number of image marks and pictures differ: 24" in line
-    assert "mend the data or prompt.template" in line
+    assert "fix the data or prompt.template" in line
 
 
 def test_a_missing_data_set(fails_here: Callable[[str], str]) -> None:

@@ -98,7 +98,7 @@ def _weighted(
     if not all(measured):
         reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
         raise UserError(
-            f"no usable prompt among {rejected.total()} measured ({reasons}): mend the data or "
+            f"no usable prompt among {rejected.total()} measured ({reasons}): fix the data or "
             "prompt.template, or raise data.max_prompt_tokens"
         )
     means = [sum(lengths) / len(lengths) for lengths in measured]
