@@ -42,7 +42,7 @@ def missing_reason(name: str) -> str:
     """The reason, for an error message, why a name is neither a local directory nor a Hub id."""
     folder, slash, _ = name.partition("/")
     if slash and _HUB_ID.fullmatch(name):
-        return f"no such directory (not looked up on the Hub, because the folder {folder} exists locally)"
+        return f"no such directory (and not looked up on the Hub, because a folder {folder} exists here)"
     return "no such directory, and not a Hub id"
 
 
@@ -67,7 +67,9 @@ def model_fingerprint(path: str, config: Any, setting: str) -> str:
     if not Path(path).is_dir():
         revision = getattr(config, "_commit_hash", None)
         if revision is None:
-            raise UserError(f"{setting} {path}: its revision is unknown; download it and give the directory")
+            raise UserError(
+                f"{setting} {path}: unknown Hub revision; download the model and give its directory"
+            )
         return f"revision {revision}"
     try:
         return _directory_sha256(Path(path))

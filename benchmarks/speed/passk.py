@@ -49,8 +49,8 @@ from benchmarks.speed.rollout import (
 )
 from benchmarks.speed.step import machine
 from eval.samples import Sample
-from eval.scorers import Scorer, score, scorers_for
-from eval.store import SampleStore, append
+from eval.scorers import Scorer, make_scorers, score_response
+from eval.store import SampleStore, append_sample
 from vlm_uec.answers import sample_answers
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
@@ -77,7 +77,7 @@ def task_of(models: Models, shape: Shape, *, forced: bool) -> Task:
     )
     problems = list(drawn_problems(shape))
     ends = [] if forced else ends_for_a_third(models.banned, shape.max_tokens)
-    return Task(shape, prepare_prompts(problems, encoder), scorers_for(problems, None, None), ends)
+    return Task(shape, prepare_prompts(problems, encoder), make_scorers(problems, None, None), ends)
 
 
 def drawn_problems(shape: Shape) -> Iterator[Problem]:
@@ -96,7 +96,7 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
 
     def draw(number: int) -> Drawn:
         samples: list[Sample] = []
-        with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).appending(0) as part:
+        with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).open_part(0) as part:
             for answer in sample_answers(
                 engine,
                 task.prompts,
@@ -108,9 +108,9 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
                 on_progress=silent,
             ):
                 samples.append(Sample(**vars(answer), scores={}))
-                append(part, samples[-1])
+                append_sample(part, samples[-1])
         for sample in samples:
-            score(task.scorers, sample.text, problems[sample.problem_id])
+            score_response(task.scorers, sample.text, problems[sample.problem_id])
         return Drawn(len(samples), sum(sample.tokens or 0 for sample in samples))
 
     return draw
@@ -128,7 +128,7 @@ def library_sampler(models: Models, task: Task) -> Sampler:
             responses = library_responses(models, inputs, task.shape, task.ends)
             texts = models.tokenizer.batch_decode(responses, skip_special_tokens=True)
             for place, text in enumerate(texts):
-                score(task.scorers, text, task.prompts.problems[batch[place // task.shape.n]])
+                score_response(task.scorers, text, task.prompts.problems[batch[place // task.shape.n]])
             lengths += [len(response) for response in responses]
         return Drawn(len(lengths), sum(lengths))
 

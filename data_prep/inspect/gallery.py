@@ -36,9 +36,9 @@ def _card(problem: Problem, stats: ProblemStats) -> Html:
         chips.append(f"{stats.prompt_tokens} prompt tokens")
     parts = [
         element("p", text(shorten(problem.id, 120)), kind="name"),
-        element("p", text(shorten(_question(problem), 500)), kind="said"),
+        element("p", text(shorten(_question(problem), 500)), kind="body-text"),
         *_choices(problem.choices),
-        element("p", element("b", text(shorten(problem.answer, 200))), kind="said"),
+        element("p", element("b", text(shorten(problem.answer, 200))), kind="body-text"),
         element("div", *(element("span", text(chip)) for chip in chips), kind="chips"),
     ]
     shown = [element("div", *pictures, kind="pictures")] if pictures else []

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.lib.study.results import K, estimate
 from benchmarks.lib.study.runs import StudyRun
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
-from vlm_uec.webpage.charts import Interval, Points, figure, lines
+from vlm_uec.webpage.charts import ErrorBar, Points, draw_lines, figure
 
 GRID = 40  # places along the x axis
 INTERVALS = (10, 20, 30, 39)  # those with an interval
@@ -104,14 +104,14 @@ def _of(arms: Arms, curve: Curve) -> dict[str, tuple[Sequence[Rows], Curve]]:
 
 def _drawn(shown: Figure) -> str:
     series: dict[str, Points] = {}
-    intervals: dict[str, list[Interval]] = {}
+    intervals: dict[str, list[ErrorBar]] = {}
     for name, (told, curve) in shown.curves.items():
         series[name], intervals[name] = average([curve(rows) for rows in told], UNITS[shown.axis])
-    drawing = lines(series, intervals, from_zero=shown.from_zero)
+    drawing = draw_lines(series, intervals, from_zero=shown.from_zero)
     return figure(shown.title, drawing, ACROSS[shown.axis], shown.up)
 
 
-def average(curves: Sequence[Points], unit: float) -> tuple[Points, list[Interval]]:
+def average(curves: Sequence[Points], unit: float) -> tuple[Points, list[ErrorBar]]:
     """Runs' curves, each read at the same places between the last first point and the first last one: their
     mean, and intervals at a few of the places. x is told in whole `unit`s."""
     curves = [points for points in curves if points]
