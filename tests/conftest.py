@@ -9,13 +9,13 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from vlm_uec.data.vision import load_image_processor
 
-# Small kernels lose to the hand-over between threads by two orders of magnitude.
+# With more threads, small kernels are two orders of magnitude slower.
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def bundle() -> Path:
-    """The bundled tiny Qwen2.5-VL: its tokenizer and image processor are of the real ones' classes."""
+    """The bundled tiny Qwen2.5-VL; its tokenizer and image processor have the published models' classes."""
     return Path(__file__).parents[1] / "assets" / "tiny-qwen2.5-vl"
 
 

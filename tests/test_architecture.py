@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = ("vlm_uec", "eval", "data_prep")
 
-# From the bottom to the top: a module imports from its own layer and from those below.
+# Lowest first: a module imports from its own layer and from lower ones.
 LAYERS = (
     ("types", "errors", "escape", "rng", "timers", "estimators"),
     ("cli", "io", "hub"),
@@ -43,7 +43,7 @@ def _modules(package: str) -> dict[str, Path]:
 
 
 def _imports(path: Path, modules: dict[str, Path]) -> Iterator[str]:
-    """Modules of the project that the file imports, also inside functions; not those for type checking."""
+    """Modules of the project that the file imports, also inside functions, except under TYPE_CHECKING."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         id(inner)
@@ -75,8 +75,8 @@ def _layer(module: str) -> int:
     return next(number for number, units in enumerate(LAYERS) if unit in units)
 
 
-def _named_in_the_page() -> set[str]:
-    """Files of the page's tree: two spaces of indentation a level, a trailing slash for a folder."""
+def _listed_files() -> set[str]:
+    """Files in the page's tree, which has two spaces of indentation per level and a slash after folders."""
     block = PAGE.read_text(encoding="utf-8").partition("## Modules")[2]
     folders: list[str] = []
     files = set()
@@ -91,15 +91,15 @@ def _named_in_the_page() -> set[str]:
 
 
 def test_the_page_names_every_module_and_no_other() -> None:
-    here = {
+    existing = {
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
         if path.name != "__init__.py"
     }
-    named = {name for name in _named_in_the_page() if name.startswith(PACKAGES)}
-    assert here - named == set(), "missing from docs/architecture.md"
-    assert named - here == set(), "named in docs/architecture.md, but gone"
+    listed = {name for name in _listed_files() if name.startswith(PACKAGES)}
+    assert existing - listed == set(), "missing from docs/architecture.md"
+    assert listed - existing == set(), "listed in docs/architecture.md, but do not exist"
 
 
 def test_every_unit_has_a_layer() -> None:
@@ -143,7 +143,7 @@ def test_the_package_imports_no_command_benchmark_or_test() -> None:
     assert found == set()
 
 
-def test_packages_export_and_do_not_implement() -> None:
+def test_package_init_files_only_import_and_assign() -> None:
     for package in PACKAGES:
         for name, path in _modules(package).items():
             if path.name == "__init__.py":

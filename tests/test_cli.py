@@ -1,4 +1,4 @@
-"""How commands end: when their reader goes away, and when they are asked for what cannot be."""
+"""Exit codes and messages of commands: a closed output pipe, a user error, a bug."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.launch import start
 from vlm_uec.cli import exit_code_of
 from vlm_uec.errors import UserError
 
-TALK = """
+SCRIPT = """
 import sys
 from vlm_uec.cli import exit_code_of
 from vlm_uec.telemetry.display import Display
@@ -19,25 +19,27 @@ def work():
     display = Display(active=True)
     for number in range(100_000):
         display.line(f"line {number}")
-    print("the work was done", file=sys.stderr)
+    print("work finished", file=sys.stderr)
 
 sys.exit(exit_code_of(work))
 """
 
 
-@pytest.mark.parametrize("talk", [TALK, TALK.replace("display.line(", "print(")], ids=["display", "print"])
-def test_a_reader_who_leaves_is_no_traceback(talk: str) -> None:
-    process = start([sys.executable, "-c", talk])
+@pytest.mark.parametrize(
+    "script", [SCRIPT, SCRIPT.replace("display.line(", "print(")], ids=["display", "print"]
+)
+def test_a_closed_output_pipe_gives_no_traceback(script: str) -> None:
+    process = start([sys.executable, "-c", script])
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline() == "line 0\n"
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait(timeout=60) == 0
-    # What a display tells is beside the work, which goes on; what is printed is the work's result.
-    assert errors == ("the work was done\n" if talk is TALK else "")
+    # A command continues without its display, and ends if it cannot print its result.
+    assert errors == ("work finished\n" if script is SCRIPT else "")
 
 
-def test_an_error_of_the_users_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         raise UserError("n 0: give\n at least 1")
 
@@ -45,6 +47,6 @@ def test_an_error_of_the_users_is_one_line_and_2(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "error: n 0: give at least 1\n"
 
 
-def test_a_fault_of_ours_is_not_hidden() -> None:
+def test_an_unexpected_exception_propagates() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_code_of(lambda: print(1 // 0))

@@ -8,7 +8,7 @@ from vlm_uec.escape import escape, escaped
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("x = 5°", "x = 5°"),
         ("a\nb\tc", r"a\nb\tc"),
@@ -17,14 +17,14 @@ from vlm_uec.escape import escape, escaped
         ("\ud800", r"\ud800"),
     ],
 )
-def test_control_characters_are_written_out(text: str, told: str) -> None:
-    assert escaped(text) == escape(text) == told
+def test_control_characters_are_escaped(text: str, expected: str) -> None:
+    assert escaped(text) == escape(text) == expected
 
 
-def test_the_middle_of_a_long_text_goes() -> None:
+def test_the_middle_of_a_long_text_is_left_out() -> None:
     assert escape("abcdefghij" * 3, limit=11) == "abcd...ghij"
 
 
 @given(st.text())
-def test_whatever_it_is_a_terminal_can_show_it(text: str) -> None:
+def test_escaped_text_is_printable(text: str) -> None:
     assert escaped(text).isprintable()

@@ -24,7 +24,7 @@ from vlm_uec.estimators import (
 
 
 @pytest.mark.parametrize("n", range(1, 13))
-def test_against_every_subset(n: int) -> None:
+def test_pass_at_k_against_every_subset(n: int) -> None:
     for c in range(n + 1):
         for k in range(1, n + 1):
             draws = [min(subset) < c for subset in combinations(range(n), k)]  # responses 0 .. c-1 are right
@@ -34,7 +34,7 @@ def test_against_every_subset(n: int) -> None:
 @pytest.mark.parametrize(
     ("c", "k"), [(1, 2500), (3, 1000), (2500, 2), (7, 4999), (4999, 1), (1, 1), (40, 100)]
 )
-def test_exact_fractions_at_five_thousand(c: int, k: int) -> None:
+def test_pass_at_k_equals_exact_fractions_at_n_5000(c: int, k: int) -> None:
     n = 5000
     misses = prod(
         (Fraction(n - k - i, n - i) for i in range(c)), start=Fraction(1)
@@ -42,14 +42,14 @@ def test_exact_fractions_at_five_thousand(c: int, k: int) -> None:
     assert pass_at_k(n, c, k) == float(1 - misses)
 
 
-def test_a_single_success_among_thousands_keeps_its_chance() -> None:
+def test_pass_at_k_of_one_success_in_5000() -> None:
     assert pass_at_k(5000, 1, 1) == 1 / 5000
     assert pass_at_k(5000, 1, 4) == 4 / 5000
 
 
 @settings(deadline=None)
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
-def test_bounds_and_growth(case: tuple[int, int, int]) -> None:
+def test_pass_at_k_is_bounded_and_grows_with_k(case: tuple[int, int, int]) -> None:
     n, c, k = case
     value = pass_at_k(n, c, k)
     assert 0 <= value <= 1
@@ -66,12 +66,12 @@ def test_bounds_and_growth(case: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize(
     ("n", "c", "k"), [(0, 0, 1), (5, 6, 1), (5, -1, 1), (5, 2, 0), (5, 2, 6), (-1, 0, 1)]
 )
-def test_outside_its_range_it_refuses(n: int, c: int, k: int) -> None:
+def test_pass_at_k_refuses_arguments_out_of_range(n: int, c: int, k: int) -> None:
     with pytest.raises(ValueError, match=f"n={n}, c={c}, k={k}"):
         pass_at_k(n, c, k)
 
 
-def test_mean_over_problems() -> None:
+def test_mean_pass_at_k_is_a_mean_over_problems() -> None:
     assert mean_pass_at_k([(4, 4), (4, 0), (4, 1)], 2) == pytest.approx(
         (1 + 0 + 0.5) / 3
     )  # 1 - C(3,2)/C(4,2)
@@ -92,9 +92,9 @@ def test_mean_at_n_is_the_share_of_right_responses() -> None:
         (Votes(2, (1,), 0), 3, 1.0),
         (Votes(1, (2,), 0), 3, 0.0),
         (Votes(2, (2,), 0), 4, 1 / 2),  # a tie of two
-        (Votes(1, (1, 1), 5), 8, 1 / 3),  # a tie of three, and silence does not vote
+        (Votes(1, (1, 1), 5), 8, 1 / 3),  # a tie of three; responses without an answer do not vote
         (Votes(1, (), 7), 8, 1.0),
-        (Votes(1, (), 3), 2, 1 / 2),  # drawn in 3 of 6 pairs; the others hold no vote
+        (Votes(1, (), 3), 2, 1 / 2),  # drawn in 3 of 6 pairs; the others have no vote
         (Votes(2, (1,), 0), 2, 2 / 3),  # rr wins, rw twice ties: (1 + 1/2 + 1/2) / 3
         (Votes(0, (3,), 1), 2, 0.0),
         (Votes(0, (), 4), 4, 0.0),
@@ -105,7 +105,7 @@ def test_maj_at_k_by_hand(votes: Votes, k: int, expected: float) -> None:
 
 
 @pytest.mark.parametrize("n", range(1, 9))
-def test_maj_at_k_against_every_subset_of_every_vote(n: int) -> None:
+def test_maj_at_k_against_every_subset_of_all_votes_up_to_8(n: int) -> None:
     for votes in _every_vote(n):
         for k in range(1, n + 1):
             assert maj_at_k(votes, k) == _maj_of_subsets(votes, k), (votes, k)
@@ -120,14 +120,14 @@ def test_maj_at_k_against_subsets(right: int, wrong: list[int], silent: int, k: 
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 7, 128, 255, 256])
-def test_two_answers_of_256_against_the_hypergeometric_law(k: int) -> None:
+def test_maj_at_k_of_two_answers_equals_the_hypergeometric_law(k: int) -> None:
     right, wrong = 100, 156
     ways = [(j, comb(right, j) * comb(wrong, k - j)) for j in range(k + 1)]
     earned = sum(Fraction(way, 2 if 2 * j == k else 1) for j, way in ways if 2 * j >= k)
     assert maj_at_k(Votes(right, (wrong,), 0), k) == float(earned / comb(right + wrong, k))
 
 
-def test_many_answers_of_64_against_random_draws() -> None:
+def test_maj_at_k_of_many_answers_equals_random_draws() -> None:
     votes, k, draws = Votes(14, (12, 9, 9, 5, 3, 1, 1, 1), 9), 16, 20_000
     random, responses = Random(7), _responses(votes)
     earned = [float(_earned(random.sample(responses, k))) for _ in range(draws)]
@@ -137,7 +137,7 @@ def test_many_answers_of_64_against_random_draws() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 12), st.lists(st.integers(1, 9), max_size=6), st.integers(0, 6), st.randoms())
-def test_maj_at_k_holds_its_invariants(right: int, wrong: list[int], silent: int, random: Random) -> None:
+def test_invariants_of_maj_at_k(right: int, wrong: list[int], silent: int, random: Random) -> None:
     votes = Votes(right, tuple(wrong), silent)
     if votes.n == 0:
         return
@@ -146,7 +146,9 @@ def test_maj_at_k_holds_its_invariants(right: int, wrong: list[int], silent: int
     for k in range(1, votes.n + 1):
         value = maj_at_k(votes, k)
         assert value == maj_at_k(shuffled, k)
-        assert value <= pass_at_k(votes.n, right, k)  # no draw without a right response elects it
+        assert value <= pass_at_k(
+            votes.n, right, k
+        )  # only a draw with a right response can elect the right answer
         if not wrong:
             assert value == pass_at_k(votes.n, right, k)
 
@@ -155,7 +157,7 @@ def test_maj_at_k_holds_its_invariants(right: int, wrong: list[int], silent: int
     ("votes", "k"),
     [(Votes(2, (1,), 0), 4), (Votes(2, (), 0), 0), (Votes(-1, (2,), 0), 1), (Votes(1, (0,), 0), 1)],
 )
-def test_maj_at_k_refuses_what_is_no_vote(votes: Votes, k: int) -> None:
+def test_maj_at_k_refuses_invalid_counts(votes: Votes, k: int) -> None:
     with pytest.raises(ValueError, match="maj@k needs counts"):
         maj_at_k(votes, k)
 

@@ -11,7 +11,7 @@ LOCAL = SimpleNamespace(_commit_hash=None)
 
 
 @pytest.mark.parametrize("name", ["hiyouga/geometry3k", "Qwen/Qwen2.5-VL-7B-Instruct", "gpt2"])
-def test_hub_ids(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_may_be_hub_ids(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert may_be_hub_id(name)
 
@@ -19,12 +19,12 @@ def test_hub_ids(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "name", ["/no/data", "./data", "../data", "a/b/c", "", "data/", "data/a b", "~/data"]
 )
-def test_paths(name: str) -> None:
+def test_paths_are_not_hub_ids(name: str) -> None:
     assert not may_be_hub_id(name)
 
 
 def test_name_below_an_existing_folder_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing local data set, such as data/geometry3k, is not looked up on the Hub."""
+    """So an unprepared data set such as data/geometry3k is not looked up on the Hub."""
     monkeypatch.chdir(tmp_path)
     assert may_be_hub_id("data/geometry3k")
     (tmp_path / "data").mkdir()

@@ -1,4 +1,4 @@
-"""Rewards: the two terms, the choices' rule, and plug-ins that misbehave."""
+"""Rewards: accuracy and format, the rule for choices, and plug-ins that fail."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ RIGHT = r"<think>Because.</think> \boxed{31}"
 LETTER = r"<think>Because.</think> \boxed{B}"
 
 
-def test_accuracy() -> None:
+def test_accuracy_reward() -> None:
     assert accuracy_reward(RIGHT, PROBLEM) == 1.0
     assert accuracy_reward(RIGHT.replace("31", "30"), PROBLEM) == 0.0
     assert accuracy_reward(r"\boxed{3.92}", Problem("p", "q", "3.9", precision=1)) == 1.0
 
 
-def test_a_letter_earns_only_where_the_prompt_listed_the_choices() -> None:
+def test_a_letter_counts_only_if_the_prompt_lists_the_choices() -> None:
     assert accuracy_reward(LETTER, PROBLEM) == 0.0
     assert accuracy_reward(LETTER, LISTED) == 1.0
     assert judge(LETTER, PROBLEM, accuracy_reward, 0.0).accuracy == 0.0
 
 
 @pytest.mark.parametrize(
-    ("template", "earned"),
+    ("template", "expected"),
     [
         (CHOICES_TEMPLATE, 1.0),
         ("{{ question }} A. 22 B. 31 C. 43 D. 62", 1.0),
@@ -47,12 +47,10 @@ def test_a_letter_earns_only_where_the_prompt_listed_the_choices() -> None:
         (None, 0.0),
     ],
 )
-def test_it_is_the_shown_prompt_that_decides_whether_a_letter_counts(
-    template: str | None, earned: float
-) -> None:
-    shown = FormatPrompt(template)
-    assert judge(LETTER, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == earned
-    assert judge(RIGHT, PROBLEM, accuracy_reward, 0.0, prompt=shown).accuracy == 1.0
+def test_the_rendered_prompt_decides_whether_a_letter_counts(template: str | None, expected: float) -> None:
+    prompt = FormatPrompt(template)
+    assert judge(LETTER, PROBLEM, accuracy_reward, 0.0, prompt=prompt).accuracy == expected
+    assert judge(RIGHT, PROBLEM, accuracy_reward, 0.0, prompt=prompt).accuracy == 1.0
 
 
 def test_more_choices_than_letters_are_not_listed() -> None:
@@ -60,7 +58,7 @@ def test_more_choices_than_letters_are_not_listed() -> None:
     assert "Choices:" not in FormatPrompt(CHOICES_TEMPLATE)(many)
 
 
-def test_the_bundled_template_for_choices() -> None:
+def test_the_bundled_choices_template_lists_the_choices() -> None:
     text = FormatPrompt(CHOICES_TEMPLATE)(PROBLEM)
     start = "<image>Find x.\nChoices:\n(A) 22\n(B) 31\n(C) 43\n(D) 62\nYou FIRST think about"
     assert text.startswith(start)
@@ -84,7 +82,7 @@ def test_the_bundled_template_for_choices() -> None:
         ("", False),
     ],
 )
-def test_listed_choices(question: str, listed: bool) -> None:
+def test_which_questions_list_their_choices(question: str, listed: bool) -> None:
     assert lists_choices(replace(PROBLEM, question=question)) is listed
     assert not lists_choices(replace(PROBLEM, question=question, choices=()))
 
@@ -107,18 +105,18 @@ def test_listed_choices(question: str, listed: bool) -> None:
         ("", 0.0),
     ],
 )
-def test_format(response: str, expected: float) -> None:
+def test_format_reward(response: str, expected: float) -> None:
     assert format_reward(response) == expected
 
 
-def test_format_is_linear() -> None:
+def test_format_reward_takes_linear_time() -> None:
     started = time.process_time()
     for bulk in (" " * 10**6, "<think>" * 10**5, "{" * 10**6):
         format_reward(f"<think>{bulk}</think>{bulk}" + r"\boxed{1}")
     assert time.process_time() - started < 3
 
 
-def test_total_mixes_the_two_terms() -> None:
+def test_the_total_weights_accuracy_and_format() -> None:
     unformatted = judge(r"\boxed{31}", PROBLEM, accuracy_reward, 0.1)
     assert (unformatted.total, unformatted.accuracy, unformatted.format) == (0.9, 1.0, 0.0)
     wrong = judge(r"<think>a</think>\boxed{30}", PROBLEM, accuracy_reward, 0.1)
@@ -138,7 +136,7 @@ def write_plug_in(folder: Path, body: str) -> str:
     return f"{file}:score"
 
 
-def test_plug_in(tmp_path: Path) -> None:
+def test_a_plug_in_replaces_the_accuracy_term(tmp_path: Path) -> None:
     body = (
         "from __future__ import annotations\nfrom dataclasses import dataclass\n"
         "@dataclass\nclass Scale:\n    by: float\n"
@@ -167,11 +165,11 @@ def test_a_value_outside_zero_to_one_is_named(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, True, 0.25, np.float32(0.5), np.float64(1.0)])
-def test_numbers_of_any_kind_count(value: Any) -> None:
+def test_numbers_of_any_type_are_accepted(value: Any) -> None:
     assert judge(RIGHT, PROBLEM, lambda response, problem: value, 0.0).total == float(value)
 
 
-def test_a_plug_in_that_ends_the_process_does_not(tmp_path: Path) -> None:
+def test_a_plug_in_that_exits_is_an_error(tmp_path: Path) -> None:
     function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise SystemExit(0)\n"))
     with pytest.raises(UserError, match="geo-7: it raised SystemExit"):
         judge(RIGHT, PROBLEM, function, 0.0)
@@ -186,7 +184,7 @@ def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "name", "says"),
+    ("body", "name", "message"),
     [
         ("x = 1", "score", "no function 'score'"),
         ("score = 1", "score", "no function 'score'"),
@@ -195,9 +193,9 @@ def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
         ("import sys\nsys.exit(0)", "score", "SystemExit"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, body: str, name: str, says: str) -> None:
+def test_a_broken_plug_in_file_is_named(tmp_path: Path, body: str, name: str, message: str) -> None:
     spec = write_plug_in(tmp_path, body)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_reward_function(spec)
     assert "mine.py" in str(caught.value)
 
@@ -205,6 +203,6 @@ def test_a_broken_file_is_named(tmp_path: Path, body: str, name: str, says: str)
 @pytest.mark.parametrize(
     "spec", ["missing.py:score", "accurcy", "file.py", "file.py:", ":score", "file.py:a b", ""]
 )
-def test_a_bad_spec_is_refused(spec: str) -> None:
+def test_an_invalid_plug_in_spec_is_refused(spec: str) -> None:
     with pytest.raises(UserError):
         load_reward_function(spec)

@@ -1,4 +1,4 @@
-"""Phase times against a clock that is set by hand."""
+"""Phase times with a simulated clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_phases_accumulate_and_sum_to_the_step() -> None:
     assert timer.finish() == {"time/rollout": 6, "time/update": 2, "time/other": 1, "time/step": 9}
 
 
-def test_an_inner_phase_is_charged_once() -> None:
+def test_time_of_an_inner_phase_is_not_counted_in_the_outer_one() -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     with timer.phase("rollout"):
@@ -42,7 +42,7 @@ def test_an_inner_phase_is_charged_once() -> None:
     assert timer.finish() == {"time/rollout": 11, "time/reward": 4, "time/other": 0, "time/step": 15}
 
 
-def test_the_next_step_starts_at_nothing() -> None:
+def test_each_step_starts_at_zero() -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     with timer.phase("rollout"):
@@ -52,7 +52,7 @@ def test_the_next_step_starts_at_nothing() -> None:
     assert timer.finish() == {"time/other": 2, "time/step": 2}
 
 
-def test_a_phase_that_fails_is_charged_and_closed() -> None:
+def test_a_phase_that_raises_is_counted_and_closed() -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     with pytest.raises(ZeroDivisionError), timer.phase("update"):
@@ -61,8 +61,8 @@ def test_a_phase_that_fails_is_charged_and_closed() -> None:
     assert timer.finish()["time/update"] == 3
 
 
-def test_work_done_side_by_side_is_charged_by_share() -> None:
-    """A quarter of the 8 s that rollout has so far, the second in the open phase included; 5 s come after."""
+def test_move_reassigns_a_share_of_the_time_of_a_phase() -> None:
+    """Moves a quarter of the 8 s that rollout has so far, 4 of them in the open phase; 5 s follow."""
     clock = Clock()
     timer = PhaseTimer(clock)
     with timer.phase("exploration"):
@@ -99,7 +99,7 @@ def test_finish_inside_a_phase_is_refused() -> None:
         timer.finish()
 
 
-# Whole seconds and few halvings, so that sums are exact.
+# Integer seconds and few halvings, so that sums are exact.
 EVENTS = st.lists(
     st.tuples(st.sampled_from(["open", "close", "move"]), st.sampled_from("abc"), st.integers(0, 9)),
     max_size=40,
@@ -108,7 +108,7 @@ EVENTS = st.lists(
 
 @settings(deadline=None)
 @given(EVENTS)
-def test_any_nesting_sums_to_the_step(events: list[tuple[str, str, int]]) -> None:
+def test_phases_of_any_nesting_sum_to_the_step(events: list[tuple[str, str, int]]) -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     phases = []

@@ -1,18 +1,18 @@
-"""The loop's promises about what is trained on, when, and in which order."""
+"""What a trainer's steps train on, when, and in which order."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from tests.support.fakes import NotingLearner, make_trainer, make_trajectory
+from tests.support.fakes import RecordingLearner, make_trainer, make_trajectory
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.telemetry.metrics import step_metrics
 from vlm_uec.trainer import StepOutcome, Trainer
 from vlm_uec.types import ScoredTrajectory, Trajectory
 
 GROUPS = ("rollout.n=4", "exploration.n=3")
-# Retains 4 + 2 + 1 of the unit of 3 * 4 = 12: one mixed prompt, two rescued, one of them twice.
+# Retains 4 + 2 + 1 of a batch of 3 * 4 = 12: a has mixed rewards, b is rescued twice, c once.
 SEVEN_A_STEP = {"a": "vxxx|", "b": "xxxx|vvx", "c": "xxxx|xxv"}
 
 
@@ -29,12 +29,12 @@ def _plain(trajectories: tuple[Trajectory, ...]) -> set[str]:
     return {key[1:] for key in _keys(trajectories)}
 
 
-def _trained(learner: NotingLearner, what: str = "update") -> list[list[str]]:
+def _trained(learner: RecordingLearner, what: str = "update") -> list[list[str]]:
     return [_keys([item.trajectory for item in batch]) for batch in learner.batches(what)]
 
 
-def test_grpo_trains_on_everything_every_step_zero_advantages_too() -> None:
-    """All right and all wrong: every advantage is 0, and all 2 * 4 are in the loss all the same."""
+def test_grpo_trains_on_every_response_zero_advantages_included() -> None:
+    """All right and all wrong: every advantage is 0, and all 2 * 4 responses are in the loss."""
     trainer, learner = make_trainer({"a": "vvvv", "b": "xxxx"}, *GROUPS, "algorithm=grpo")
     for outcome in _steps(trainer, 3):
         assert _plain(outcome.update.trajectories) == {
@@ -52,7 +52,7 @@ def test_grpo_keeps_truncated_right_answers() -> None:
     assert len(trainer.step(1).update.trajectories) == 4
 
 
-def test_uec_without_a_difficult_prompt() -> None:
+def test_uec_without_a_difficult_prompt_explores_nothing() -> None:
     trainer, _ = make_trainer({"a": "vxxx|", "b": "vvxx|"}, *GROUPS)
     outcome = trainer.step(1)
     assert outcome.experience.explored == ()
@@ -62,7 +62,7 @@ def test_uec_without_a_difficult_prompt() -> None:
 
 
 def test_a_step_that_retains_nothing_only_generates() -> None:
-    """a has no spread; b is difficult and stays so: nothing is left, and nothing else happens."""
+    """a's rewards are equal and b remains unsolved: nothing is retained, so no update follows."""
     trainer, learner = make_trainer({"a": "vvvv|", "b": "xxxx|xxx"}, *GROUPS, "stabilizer.frequency=1")
     outcome = trainer.step(1)
     assert learner.calls == []
@@ -80,7 +80,7 @@ def test_retention_keeps_both_signs_of_regular_and_only_positive_exploration() -
     assert (retained.regular, retained.explored, retained.dropped_overlong) == (4, 3, 0)
 
 
-def test_retained_trajectories_come_by_problem_then_index() -> None:
+def test_retained_trajectories_are_ordered_by_problem_then_index() -> None:
     trainer, _ = make_trainer(
         {"a": "xxxx|xvv", "b": "vxxx|", "c": "xxxx|vxv"}, *GROUPS, "retention.regular=false"
     )
@@ -94,30 +94,30 @@ def test_retained_trajectories_come_by_problem_then_index() -> None:
     assert _keys(outcome.retained.trajectories) == expected
 
 
-def test_pending_waits_for_a_whole_batch_and_pops_whole_multiples_in_order() -> None:
-    """7 a step, 12 a batch: 7 wait; 14 give 12; 9 wait; 16 give 12; and so on."""
+def test_pending_pops_multiples_of_a_batch_in_order() -> None:
+    """7 a step, 12 a batch: 7 stay queued; 12 of 14 are popped; 9 stay queued; 12 of 16 are popped; …"""
     trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS)
     pushed: list[str] = []
     popped: list[str] = []
-    waiting = []
+    queued = []
     for step in range(1, 7):
         outcome = trainer.step(step)
         pushed += _keys(outcome.retained.trajectories)
         popped += _keys(outcome.update.trajectories)
-        waiting.append(len(trainer.pending))
-    assert waiting == [7, 2, 9, 4, 11, 6]
+        queued.append(len(trainer.pending))
+    assert queued == [7, 2, 9, 4, 11, 6]
     assert popped + _keys(trainer.pending.items()) == pushed
 
 
-def test_two_whole_batches_are_popped_at_once() -> None:
-    """Unit 1 * 2; the exploration of one difficult prompt leaves 5."""
+def test_two_batches_may_be_popped_at_once() -> None:
+    """A batch is 1 * 2; exploration of the only prompt retains 5."""
     trainer, _ = make_trainer({"a": "xx|vvvvvx"}, "rollout.n=2", "exploration.n=6")
     outcome = trainer.step(1)
     assert len(outcome.update.trajectories) == 4
     assert len(trainer.pending) == 1
 
 
-def test_without_pending_a_step_trains_on_what_it_has() -> None:
+def test_without_pending_a_step_trains_on_what_it_retains() -> None:
     trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS, "pending.enabled=false")
     for outcome in _steps(trainer, 2):
         assert outcome.update.trajectories == outcome.retained.trajectories
@@ -141,7 +141,7 @@ def test_truncated_right_answers_are_dropped_and_truncated_wrong_ones_are_not() 
         ("retention.regular=false", {"a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3", "b4"}),
         ("retention.exploration=false", {"a0", "a1", "a2", "a3", "b4", "b5", "b6"}),
         ("exploration.enabled=false", {"a0", "a1", "a2", "a3"}),
-        # Regular ones of b are all wrong.
+        # b's regular responses are all wrong.
         ("retention={regular: false, mixed_groups: true}", {"a0", "a1", "a2", "a3", "b4"}),
         # b: rewards 0.9, 0, 0 have advantages 1.15 and -0.58.
         ("retention={retain: magnitude, magnitude: 0.5}", {"a0", "a1", "a2", "a3", "b4", "b5", "b6"}),
@@ -150,21 +150,21 @@ def test_truncated_right_answers_are_dropped_and_truncated_wrong_ones_are_not() 
         ("retention.threshold=0.6", {"a0", "b4"}),
     ],
 )
-def test_each_switch_of_retention_alone(switch: str, expected: set[str]) -> None:
+def test_each_setting_of_retention_alone(switch: str, expected: set[str]) -> None:
     trainer, _ = make_trainer({"a": "vxxx|", "b": "xxxx|vxx"}, *GROUPS, switch)
     assert _plain(trainer.step(1).retained.trajectories) == expected
 
 
-def test_an_exploration_that_found_no_right_answer_is_no_mixed_group() -> None:
-    """b's wrong responses differ in form, as others do by a punishment for length."""
+def test_exploration_without_a_right_answer_is_not_a_mixed_group() -> None:
+    """b's wrong responses differ in their format reward, as they could by a length penalty."""
     scripts = {"a": "xxxx|vfx", "b": "xxxx|fxx"}
     for switch, expected in (("false", {"a4", "b4"}), ("true", {"a4"})):
         trainer, _ = make_trainer(scripts, *GROUPS, f"retention.mixed_groups={switch}")
         assert _plain(trainer.step(1).retained.trajectories) == expected
 
 
-def test_replay_comes_every_so_many_steps_those_that_only_generated_included() -> None:
-    """Unit 2 * 4 = 8, 4 retained a step: updates at 2, 4, 6, 8; replays at 3, 6, 9 of what there is."""
+def test_the_replay_frequency_counts_steps_without_an_update() -> None:
+    """A batch is 2 * 4 = 8 and a step retains 4: updates at 2, 4, 6, 8; replays of the buffer at 3, 6, 9."""
     trainer, learner = make_trainer(
         {"a": "vxxx|", "b": "vvvv|"}, *GROUPS, "stabilizer={frequency: 3, min_advantage: -9, capacity: 1}"
     )
@@ -175,9 +175,9 @@ def test_replay_comes_every_so_many_steps_those_that_only_generated_included() -
     assert step_metrics(3, outcomes[2])["uec/replay_age"] == pytest.approx((4 * 2 + 4 * 1) / 8)
 
 
-def test_replay_keeps_high_advantages_with_the_old_logprobs_of_their_time() -> None:
-    """Unit 4: each step trains on the 4 of a, and stores the one of advantage 1.5 (the fakes' old log-probs
-    count updates). The buffer reaches 4 at step 4, after updates 0 to 3."""
+def test_replay_stores_high_advantages_with_their_old_logprobs() -> None:
+    """A batch is 4: each step trains on a's 4 responses and stores the one with advantage 1.5 (the fake's old
+    log-probs count updates). The buffer has 4 at step 4, after updates 0 to 3."""
     trainer, learner = make_trainer(
         {"a": "vxxx|"}, *GROUPS, "stabilizer={frequency: 1, min_advantage: 1.0, capacity: 2}"
     )
@@ -189,7 +189,7 @@ def test_replay_keeps_high_advantages_with_the_old_logprobs_of_their_time() -> N
     assert [name for name, _ in learner.calls[-4:]] == ["old", "reference", "update", "replay"]
 
 
-def test_nothing_is_stored_or_replayed_where_the_stabilizer_is_off() -> None:
+def test_nothing_is_stored_or_replayed_without_the_stabilizer() -> None:
     trainer, learner = make_trainer(
         {"a": "vxxx|"}, *GROUPS, "stabilizer={enabled: false, frequency: 1, min_advantage: -9}"
     )
@@ -198,7 +198,7 @@ def test_nothing_is_stored_or_replayed_where_the_stabilizer_is_off() -> None:
     assert len(trainer.replay) == 0
 
 
-def test_old_and_reference_are_taken_before_the_update_for_the_batch_it_trains_on() -> None:
+def test_old_and_reference_logprobs_are_computed_before_the_update_of_their_batch() -> None:
     trainer, learner = make_trainer({"a": "vxxx|", "b": "xxxx|vvv"}, *GROUPS, "pending.enabled=false")
     trainer.step(1)
     (old, olds), (reference, references), (update, scored) = learner.calls
@@ -207,8 +207,8 @@ def test_old_and_reference_are_taken_before_the_update_for_the_batch_it_trains_o
     assert all(isinstance(item, ScoredTrajectory) for item in scored)
 
 
-def test_a_run_that_goes_on_without_kl_forgets_the_reference_of_its_buffer() -> None:
-    """Old items with log-probs of it beside new ones without could be neither saved nor trained on."""
+def test_a_run_resumed_without_kl_drops_the_reference_logprobs_of_its_replay_buffer() -> None:
+    """A buffer with and without reference log-probs could be neither saved nor trained on."""
     trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS, "loss.kl_coef=0")
     item = ScoredTrajectory(make_trajectory(), torch.zeros(1), torch.zeros(1))
     trainer.restore(TrainState(1, replay=(item,)))
@@ -218,10 +218,10 @@ def test_a_run_that_goes_on_without_kl_forgets_the_reference_of_its_buffer() -> 
     assert trainer.replay.items() == (item,)
 
 
-def test_a_restored_trainer_goes_on_as_if_never_stopped() -> None:
+def test_a_restored_trainer_continues_as_if_never_stopped() -> None:
     options = (*GROUPS, "stabilizer={frequency: 2, min_advantage: 0.1, capacity: 1.5}")
-    whole, whole_learner = make_trainer(SEVEN_A_STEP, *options)
-    _steps(whole, 8)
+    full, full_learner = make_trainer(SEVEN_A_STEP, *options)
+    _steps(full, 8)
     first, first_learner = make_trainer(SEVEN_A_STEP, *options)
     _steps(first, 5)
     state = first.state(5, {}, finished=True)
@@ -231,6 +231,6 @@ def test_a_restored_trainer_goes_on_as_if_never_stopped() -> None:
     for step in (6, 7, 8):
         second.step(step)
     for what in ("update", "replay"):
-        assert _trained(first_learner, what) + _trained(second_learner, what) == _trained(whole_learner, what)
-    assert _keys(second.pending.items()) == _keys(whole.pending.items())
-    assert whole_learner.batches("replay")
+        assert _trained(first_learner, what) + _trained(second_learner, what) == _trained(full_learner, what)
+    assert _keys(second.pending.items()) == _keys(full.pending.items())
+    assert full_learner.batches("replay")

@@ -34,6 +34,7 @@ def test_the_wide_model_is_the_bundled_one_to_rounding(
         policy = Policy(model, banned_ids(512, tokenizer)).eval()
         with torch.no_grad():
             scores.append(policy(pack([Row(prompt, responses)])))
-    assert model.config.text_config.hidden_size // model.config.text_config.num_attention_heads == 32
+    text = model.config.get_text_config()
+    assert text.hidden_size // text.num_attention_heads == 32
     for ours, theirs in zip(*scores, strict=True):
         assert torch.allclose(ours, theirs, atol=2e-5)

@@ -218,7 +218,7 @@ def test_shard_names_may_end_in_a_hash(tmp_path: Path) -> None:
 
 
 def test_problems_and_rejected_rows_keep_their_order() -> None:
-    valid = {"images": [], "problem": "Why?", "answer": "1"}
+    valid: dict[str, Any] = {"images": [], "problem": "Why?", "answer": "1"}
     rows = [
         {**valid, "id": "a"},
         {**valid, "id": "b", "answer": " "},

@@ -133,7 +133,7 @@ def _prepared(directory: Path, out: Path) -> list[Problem]:
 
 
 def test_easyr1_files_are_read(cache: Path) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "images": [_stored(ONE), _stored(TWO, LOSSY)],
         "problem": ["<image>Find x.", "<image><image>Which?"],
         "answer": ["3", "2 \\sqrt { 2 }"],

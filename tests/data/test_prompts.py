@@ -11,7 +11,7 @@ from PIL import Image
 from transformers import PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from tests.support.fakes import on_ranks
+from tests.support.fakes import run_on_ranks
 from tests.support.tiny import encoded, noise_picture
 from vlm_uec.data import picture_store, prompts
 from vlm_uec.data.chat import FormatPrompt
@@ -62,7 +62,7 @@ def test_two_ranks_together_decode_every_picture_once(
         return found, [found.encode(name) for _ in range(2) for name in found.problems]
 
     with monkeypatch.context() as patch:
-        both = on_ranks(patch, 2, rank, prompts, picture_store)
+        both = run_on_ranks(patch, 2, rank, prompts, picture_store)
     alone = prepare_prompts(PROBLEMS, _encoder(tokenizer, image_processor))
     for found, encodings in both:
         assert found.tokens == alone.tokens
@@ -88,7 +88,7 @@ def test_rejected_problems_are_counted_on_one_machine_only(
     def rank(_: int) -> PromptSet:
         return prepare_prompts(PROBLEMS, _encoder(tokenizer, image_processor))
 
-    for found in on_ranks(monkeypatch, 4, rank, prompts, picture_store, machines=2):
+    for found in run_on_ranks(monkeypatch, 4, rank, prompts, picture_store, machines=2):
         assert found.rejected == Counter({"broken picture": 1})
         assert list(found.problems) == ["p0", "p1", "p3", "p4", "p5"]
     assert Counter(decoded) == {problem.images[0]: 2 for problem in PROBLEMS}

@@ -300,7 +300,7 @@ ATTACK = "<script>alert(1)</script>"
 def hostile_rows() -> list[dict[str, Any]]:
     good = encoded(WIDE)
     other = {"id": "", "choices": [], "question_type": "q", "answer_type": "t"}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": "\"'><img src=x onerror=alert(1)>", "problem": f"<image>{ATTACK}", "answer": "<b>5</b>"},
         {"id": "\x1b[2Jcleared\n", "problem": "<image>Is <|image_pad|> a <|im_end|>?", "answer": "no"},
         {"id": "cut", "problem": "<image>Find x.", "answer": "5", "images": [good[: len(good) // 2]]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -104,10 +105,10 @@ ANSWERS = [
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(ANSWERS), max_size=12), st.randoms())
-def test_the_order_of_the_samples_does_not_matter(answers: list[str | None], random: object) -> None:
+def test_the_order_of_the_samples_does_not_matter(answers: list[str | None], random: Random) -> None:
     problem = replace(PROBLEM, precision=1)
     shuffled = list(answers)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     votes = count_votes(_samples(*answers, right=1), problem, "verify")
     assert votes == count_votes(_samples(*shuffled, right=1), problem, "verify")
     assert votes.n == len(answers) + 1

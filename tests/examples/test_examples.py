@@ -1,4 +1,4 @@
-"""The examples work as their README describes: the data loads, the reward is as defined, the runs train."""
+"""The examples: the data loads, the reward follows its rule, and the runs train."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_data_set_has_two_splits_with_correct_answers(tmp_path: Path) -> Non
 
 @pytest.mark.end_to_end
 @pytest.mark.slow
-def test_own_data_and_reward_train(tmp_path: Path) -> None:
+def test_custom_data_and_reward_train(tmp_path: Path) -> None:
     rows = _train(tmp_path, "train.py", "reward.function=examples/reward.py:reward")
     assert [row["step"] for row in rows] == [1, 2]
     assert (tmp_path / "run" / "export" / "config.json").is_file()
@@ -59,8 +59,8 @@ def test_own_data_and_reward_train(tmp_path: Path) -> None:
 @pytest.mark.end_to_end
 @pytest.mark.slow
 def test_a_custom_objective_trains(tmp_path: Path) -> None:
-    """The config accepts the name only because the example registers it."""
-    # A reward by hash gives an untrained model mixed groups, so that every step has an update.
+    """The config accepts the name only because the example registers the objective."""
+    # A reward by a hash gives an untrained model mixed groups, so that every step has an update.
     mixed = "reward.function=tests/support/plugins/mixed_reward.py:reward"
     rows = _train(
         tmp_path, "examples/own_objective.py", "algorithm=reinforce", mixed, "rollout.temperature=2.0"

@@ -1,4 +1,4 @@
-"""Bad input is one line on stderr, exit code 2, and nothing left on disk."""
+"""Bad input gives one line on stderr and exit code 2, and leaves no files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import train
 from benchmarks.lib.launching import ROOT, SHORT, free_port
 from tests.support.launch import BUNDLED_MODEL, execute, model_copy, synthetic_data, synthetic_run
-from vlm_uec.io import disk_space as writable
+from vlm_uec.io import disk_space
 from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.run import components, session
 from vlm_uec.telemetry.display import Display
@@ -26,7 +26,7 @@ RECIPE = "configs/tiny_cpu.yaml"
 
 
 def _fails(tmp_path: Path, *arguments: str, config: str = RECIPE) -> str:
-    """The one line that `train.py` ends with."""
+    """Runs `train.py`, which must fail; returns its line on stderr."""
     run_dir = tmp_path / "run"
     done = execute([sys.executable, "train.py", "--config", config, f"train.run_dir={run_dir}", *arguments])
     assert done.returncode == 2, done.stderr
@@ -42,7 +42,7 @@ def test_an_unknown_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "told"),
+    ("argument", "parts"),
     [
         ("optim.lr=-1", ["optim.lr", "-1"]),
         ("rollout.n=many", ["rollout.n", "many"]),
@@ -50,9 +50,9 @@ def test_an_unknown_key(tmp_path: Path) -> None:
         ("steps", ["'steps'", "dotted.key=value"]),
     ],
 )
-def test_a_bad_value(tmp_path: Path, argument: str, told: list[str]) -> None:
+def test_a_bad_value(tmp_path: Path, argument: str, parts: list[str]) -> None:
     line = _fails(tmp_path, argument)
-    assert all(part in line for part in told), line
+    assert all(part in line for part in parts), line
 
 
 def test_a_missing_config(tmp_path: Path) -> None:
@@ -65,10 +65,10 @@ def test_a_missing_model(tmp_path: Path) -> None:
     assert line.startswith(f"error: model.path {tmp_path}/no_model: ")
 
 
-def _start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def _skip_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
     monkeypatch.setattr(session, "rendezvous", lambda timeout: Rendezvous(None, 0, 1))
-    # Its default stream is that of the import, which a test before this one may have closed.
+    # The default stream is bound at import, and an earlier test may have closed it.
     monkeypatch.setattr(components, "Display", partial(Display, stream=StringIO()))
 
 
@@ -76,13 +76,13 @@ def _start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def fails_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str], str]:
-    """As `_fails`, in this process, which has the heavy imports behind it."""
+    """Like `_fails`, but in this process, which has already imported torch and transformers."""
 
     def fails(argument: str) -> str:
         run_dir = tmp_path / "run"
         paths = [f"model.path={BUNDLED_MODEL}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
         monkeypatch.setattr(sys, "argv", ["train.py", "--config", str(ROOT / RECIPE), *paths, argument])
-        _start_nothing(monkeypatch)
+        _skip_distributed(monkeypatch)
         capsys.readouterr()
         assert train.main() == 2
         assert not run_dir.exists()
@@ -92,7 +92,7 @@ def fails_here(
     return fails
 
 
-def test_a_model_that_is_no_qwen(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_model_of_another_architecture(fails_here: Callable[[str], str], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     line = fails_here(f"model.path={tmp_path}")
     assert line == f"error: model.path {tmp_path}: a llama model; this trainer drives qwen2_5_vl or qwen2"
@@ -101,7 +101,7 @@ def test_a_model_that_is_no_qwen(fails_here: Callable[[str], str], tmp_path: Pat
 @pytest.mark.parametrize(
     "content", ["[]", "null", "{", '{"model_type": 7}', '{"model_type": "qwen2_5_vl", "text_config": 3}']
 )
-def test_a_model_config_that_is_none(fails_here: Callable[[str], str], tmp_path: Path, content: str) -> None:
+def test_an_invalid_model_config(fails_here: Callable[[str], str], tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     assert fails_here(f"model.path={tmp_path}").startswith(f"error: model.path {tmp_path}: ")
 
@@ -126,7 +126,7 @@ def test_more_ranks_than_prompts(fails_here: Callable[[str], str], monkeypatch: 
 
 
 def test_a_reward_plug_in_that_raises(fails_here: Callable[[str], str], tmp_path: Path) -> None:
-    """Told before the model is loaded, with file, function and problem."""
+    """Reported before the model is loaded, with file, function and problem."""
     file = tmp_path / "mine.py"
     file.write_text("def score(response, problem):\n    return 1 / len(response)\n")
     line = fails_here(f"reward.function={file}:score")
@@ -136,8 +136,8 @@ def test_a_reward_plug_in_that_raises(fails_here: Callable[[str], str], tmp_path
 
 @pytest.mark.slow
 @pytest.mark.end_to_end
-def test_a_reward_plug_in_that_raises_in_the_middle_of_a_run(tmp_path: Path) -> None:
-    """On one of two ranks: both end, and the line is told once."""
+def test_a_reward_plug_in_that_raises_during_a_run(tmp_path: Path) -> None:
+    """On one of two ranks: both end, and the line is printed once."""
     file = tmp_path / "mine.py"
     file.write_text(
         "import os\ncalls = []\ndef score(response, problem):\n    calls.append(response)\n"
@@ -160,7 +160,7 @@ def test_a_reward_plug_in_that_raises_in_the_middle_of_a_run(tmp_path: Path) -> 
 def test_a_damaged_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before a model is loaded for it, and before anything of it is unpickled."""
+    """Reported before the model is loaded and before any file of the checkpoint is unpickled."""
     run_dir = Path(shutil.copytree(synthetic_run(), tmp_path / "run"))
     weights = next((run_dir / "checkpoints" / "step_000004" / "zero").glob("*rank_1*optim_states.pt"))
     content = bytearray(weights.read_bytes())
@@ -169,7 +169,7 @@ def test_a_damaged_checkpoint(
     paths = [f"model.path={model_copy()}", f"data.path={synthetic_data()}", f"train.run_dir={run_dir}"]
     settings = ["--config", str(ROOT / RECIPE), *SHORT, *paths, "train.steps=5", "resume=auto"]
     monkeypatch.setattr(sys, "argv", ["train.py", *settings])
-    _start_nothing(monkeypatch)
+    _skip_distributed(monkeypatch)
     monkeypatch.setattr(components, "build_policy", _no_model)
     assert train.main() == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -180,7 +180,7 @@ def _no_model(*_: object) -> None:
     raise AssertionError("a model was loaded")
 
 
-def test_a_run_folder_that_cannot_be_made(fails_here: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_run_directory_that_cannot_be_created(fails_here: Callable[[str], str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     line = fails_here(f"train.run_dir={tmp_path}/file/run")
     assert line.startswith(f"error: train.run_dir {tmp_path}/file/run: cannot be written (Not a directory)")
@@ -192,14 +192,14 @@ def test_a_full_disk(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writable.os, "fsync", full)
+    monkeypatch.setattr(disk_space.os, "fsync", full)
     line = fails_here(f"train.run_dir={tmp_path}/a/b/run")
     assert "cannot be written (No space left on device); make room or choose another" in line
     assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("[]", "zero_optimization.stage must be 3"),
         ('{"zero_optimization": 3}', "zero_optimization.stage must be 3"),
@@ -209,15 +209,15 @@ def test_a_full_disk(
         ('{"zero_optimization": {"stage": 3}, "bf16": {}}', "bf16 is set from the run's config"),
     ],
 )
-def test_a_deepspeed_config_of_another_kind(
-    fails_here: Callable[[str], str], tmp_path: Path, content: str, told: str
+def test_an_invalid_deepspeed_config(
+    fails_here: Callable[[str], str], tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "zero.json").write_text(content)
-    assert told in fails_here(f"deepspeed.config={tmp_path}/zero.json")
+    assert message in fails_here(f"deepspeed.config={tmp_path}/zero.json")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"scheduler": {"type": "WarmupLR"}}, "remove scheduler; optim.lr is constant"),
         ({"optimizer": {"type": "Adam"}}, "remove optimizer; it is AdamW"),
@@ -231,23 +231,23 @@ def test_a_deepspeed_config_of_another_kind(
         ),
     ],
 )
-def test_a_deepspeed_config_that_would_do_something_else(
-    fails_here: Callable[[str], str], tmp_path: Path, change: dict[str, object], told: str
+def test_a_deepspeed_config_that_conflicts_with_the_run_config(
+    fails_here: Callable[[str], str], tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    """Other trainers' JSONs: taken as they are, one of these would set the learning rate to 0 in silence."""
+    """Options of other trainers' files; one of them would silently set the learning rate to 0."""
     (tmp_path / "zero.json").write_text(json.dumps({"zero_optimization": {"stage": 3}, **change}))
-    assert told in fails_here(f"deepspeed.config={tmp_path}/zero.json")
+    assert message in fails_here(f"deepspeed.config={tmp_path}/zero.json")
 
 
-def test_less_room_than_a_checkpoint_takes(
+def test_less_disk_space_than_a_checkpoint_takes(
     fails_here: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """12 bytes a trained weight and 4 of the frozen tower's, of 802,016 and 502,784: 5.3 MiB."""
-    monkeypatch.setattr(writable, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    """12 bytes per trained weight and 4 per weight of the frozen tower; of 802,016 and 502,784: 5.3 MiB."""
+    monkeypatch.setattr(disk_space, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     assert "0.0 MiB are free and a checkpoint takes 5.3 MiB; make room" in fails_here("train.seed=1")
 
 
-def test_a_template_that_shows_no_picture(fails_here: Callable[[str], str]) -> None:
+def test_a_template_without_the_pictures(fails_here: Callable[[str], str]) -> None:
     line = fails_here("prompt.template=Guess the answer.")
     assert "number of image marks and pictures differ: 24" in line
     assert "fix the data or prompt.template" in line
@@ -271,19 +271,19 @@ def test_no_prompt_within_the_limit(fails_here: Callable[[str], str]) -> None:
 
 
 def test_more_prompts_than_problems(fails_here: Callable[[str], str]) -> None:
-    """Told before the first rollout, not at the first step."""
+    """Reported before the first rollout, not in the first step."""
     assert "rollout.prompts is 32, but there are 24 problems" in fails_here("rollout.prompts=32")
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         ("no_such.py:reward", "no file no_such.py"),
         ("tests/support/plugins/mixed_reward.py:no", "no function 'no'"),
     ],
 )
-def test_a_missing_reward_function(fails_here: Callable[[str], str], function: str, told: str) -> None:
-    assert told in fails_here(f"reward.function={function}")
+def test_a_missing_reward_function(fails_here: Callable[[str], str], function: str, message: str) -> None:
+    assert message in fails_here(f"reward.function={function}")
 
 
 def test_a_dry_run_prints_the_config_and_writes_nothing(
@@ -296,5 +296,5 @@ def test_a_dry_run_prints_the_config_and_writes_nothing(
     done = execute(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"run_dir: {run_dir}" in done.stdout
-    assert "# Memory a rank" in done.stdout
+    assert "# Memory per rank" in done.stdout
     assert list(tmp_path.iterdir()) == []

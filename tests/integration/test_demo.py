@@ -1,4 +1,4 @@
-"""`make demo`, small: where it ends, there is the report that it promises."""
+"""A small `make demo` ends with a complete report."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def report(printed: list[str]) -> Path:
-    """As the last line names it."""
+    """The path that the last line names."""
     named = re.fullmatch(r"== Done\. Open (\S+/report\.html); responses .*: (\S+/index\.html)", printed[-1])
     assert named and Path(named[2]).is_file(), printed[-1]
     return Path(named[1])
 
 
-def test_the_report_has_the_runs_curves(report: Path) -> None:
-    """A value to read at each step."""
+def test_the_report_has_a_point_for_each_step_in_its_curves(report: Path) -> None:
     page = report.read_text(encoding="utf-8")
     rows = metrics(report.parent)
     assert len(rows) == STEPS
@@ -48,6 +47,6 @@ def test_the_report_has_pass_at_k_before_and_after(report: Path) -> None:
     page = report.read_text(encoding="utf-8")
     for name in ("demo-before", "demo-after"):
         summary = json.loads((report.parents[1] / name / "summary.json").read_text(encoding="utf-8"))
-        told = [f"{100 * summary['scores']['verify'][f'pass@{k}']['value']:.2f}  (" for k in (1, 4, 8)]
+        expected = [f"{100 * summary['scores']['verify'][f'pass@{k}']['value']:.2f}  (" for k in (1, 4, 8)]
         row = re.search(rf"<tr><td>{name}</td>(.*?)</tr>", page)
-        assert row and [value in row[1] for value in told] == [True] * 3, name
+        assert row and [value in row[1] for value in expected] == [True] * 3, name

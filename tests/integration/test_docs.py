@@ -1,4 +1,4 @@
-"""What the pages say of each other and of the config is so."""
+"""Links and config keys in the documentation exist."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ FENCE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 
 
 def _anchors(page: Path) -> set[str]:
-    """As GitHub makes them of headings: lower case, punctuation gone, blanks to hyphens."""
+    """Anchors as GitHub derives them from headings: lower case, no punctuation, hyphens for blanks."""
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
-    lost = [
+    broken = [
         f"{target}#{anchor}"
         for target, anchor in LINK.findall(text)
-        if not (there := (page.parent / target) if target else page).exists()
-        or (anchor and there.suffix == ".md" and anchor not in _anchors(there))
+        if not (file := (page.parent / target) if target else page).exists()
+        or (anchor and file.suffix == ".md" and anchor not in _anchors(file))
     ]
-    assert lost == []
+    assert broken == []
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_configs_of_other_trainers_load_in_our_words(number: int, tmp_path: Path) -> None:
+def test_the_translated_configs_of_other_trainers_load(number: int, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "from_other_trainers.md").read_text(encoding="utf-8")
     configs = [body for kind, body in FENCE.findall(page) if kind == "yaml"]
     assert len(configs) == 2
@@ -43,7 +43,7 @@ def test_the_configs_of_other_trainers_load_in_our_words(number: int, tmp_path: 
     assert load_config(tmp_path / "config.yaml").algorithm == "grpo"
 
 
-def test_every_key_in_troubleshooting_is_one() -> None:
+def test_every_key_in_troubleshooting_exists() -> None:
     known = set(
         re.findall(r"^\| `([\w.]+)`", (ROOT / "docs/config.md").read_text(encoding="utf-8"), re.MULTILINE)
     )

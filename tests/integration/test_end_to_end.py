@@ -1,4 +1,4 @@
-"""A short UEC-RL run under two ZeRO-3 ranks, on real and on synthetic diagrams, read as a user reads it."""
+"""The output of a short UEC-RL run on two ZeRO-3 ranks, with real and with synthetic diagrams."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def run_dir(request: pytest.FixtureRequest) -> Path:
     return synthetic_run() if request.param == "synthetic" else geometry3k_run()
 
 
-def test_the_other_rank_has_a_log_of_its_own(run_dir: Path) -> None:
-    """Which says what rank 0 says on the console."""
+def test_rank_1_has_its_own_log(run_dir: Path) -> None:
+    """It has the step lines that rank 0 prints on the console."""
     log = (run_dir / "logs" / "rank_1.log").read_text(encoding="utf-8")
     assert [f"step {step}/{STEPS}" in log for step in range(1, STEPS + 1)] == [True] * STEPS
     assert not (run_dir / "logs" / "rank_0.log").exists()
@@ -63,18 +63,18 @@ def _with(rows: Rows, name: str) -> Rows:
     return [row for row in rows if name in row]
 
 
-def test_there_is_a_line_for_every_step(rows: Rows) -> None:
+def test_every_step_has_a_line_of_metrics(rows: Rows) -> None:
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
 
 
-def test_it_updated_and_replayed(rows: Rows) -> None:
+def test_the_run_updates_and_replays(rows: Rows) -> None:
     assert sum(row["update/optimizer_steps"] for row in _with(rows, "update/optimizer_steps")) >= 3
     assert len(_with(rows, "uec/replay_age")) >= 1
     for row in _with(rows, "update/trajectories"):
         assert row["update/trajectories"] % (B * G) == 0
 
 
-def test_it_explored(rows: Rows) -> None:
+def test_difficult_prompts_are_explored_and_responses_retained(rows: Rows) -> None:
     for row in rows:
         assert row["uec/explored_responses"] == EXPLORED * row["uec/difficult_prompts"]
     assert sum(row["uec/explored_responses"] for row in rows) > 0
@@ -82,7 +82,7 @@ def test_it_explored(rows: Rows) -> None:
     assert _with(rows, "covariance/exploration")
 
 
-def test_every_promised_metric_is_there(rows: Rows) -> None:
+def test_every_documented_metric_is_logged(rows: Rows) -> None:
     for row in rows:
         assert row.keys() >= EVERY_STEP
     for row in _with(rows, "loss/policy"):
@@ -92,7 +92,7 @@ def test_every_promised_metric_is_there(rows: Rows) -> None:
         assert row.keys() >= EVERY_REPLAY
 
 
-def test_what_a_step_did_not_do_is_left_out(rows: Rows) -> None:
+def test_metrics_of_skipped_phases_are_left_out(rows: Rows) -> None:
     for row in rows:
         if "update/trajectories" not in row:
             assert not row.keys() & (EVERY_UPDATE | {"covariance/regular", "covariance/exploration"})
@@ -100,7 +100,7 @@ def test_what_a_step_did_not_do_is_left_out(rows: Rows) -> None:
             assert not row.keys() & EVERY_REPLAY
 
 
-def test_every_number_is_finite_and_in_its_bounds(rows: Rows) -> None:
+def test_metrics_are_finite_and_within_bounds(rows: Rows) -> None:
     for row in rows:
         assert all(math.isfinite(value) for value in row.values())
         for name in ("reward/accuracy", "reward/format", "truncated_fraction"):
@@ -113,12 +113,12 @@ def test_every_number_is_finite_and_in_its_bounds(rows: Rows) -> None:
         assert 0 < row["ratio/mean"] <= row["ratio/max"]
 
 
-def test_nothing_retained_is_lost(rows: Rows) -> None:
-    waiting = 0
+def test_no_retained_trajectory_is_lost(rows: Rows) -> None:
+    pending = 0
     for row in rows:
-        waiting += row["uec/retained_regular"] + row["uec/retained_exploration"]
-        waiting -= row.get("update/trajectories", 0)
-        assert row["uec/pending"] == waiting < B * G
+        pending += row["uec/retained_regular"] + row["uec/retained_exploration"]
+        pending -= row.get("update/trajectories", 0)
+        assert row["uec/pending"] == pending < B * G
 
 
 def test_phases_sum_to_the_step(rows: Rows) -> None:
@@ -129,14 +129,14 @@ def test_phases_sum_to_the_step(rows: Rows) -> None:
         assert row["time/other"] < 0.5 * row["time/step"]
 
 
-def test_validation_is_there_where_it_was_asked_for(run_dir: Path, rows: Rows) -> None:
-    asked = load_config(run_dir / "config.yaml").train.eval_every
-    expected = [STEPS] if asked else []
+def test_validation_runs_only_if_configured(run_dir: Path, rows: Rows) -> None:
+    eval_every = load_config(run_dir / "config.yaml").train.eval_every
+    expected = [STEPS] if eval_every else []
     assert [row["step"] for row in _with(rows, "eval/pass@1")] == expected
     assert [row["step"] for row in _with(rows, "eval/pass@2")] == expected
 
 
-def test_checkpoints_and_latest(run_dir: Path) -> None:
+def test_the_last_checkpoints_are_kept_and_latest_names_the_newest(run_dir: Path) -> None:
     root = run_dir / "checkpoints"
     names = sorted(path.name for path in root.iterdir())
     keep = load_config(run_dir / "config.yaml").train.keep
@@ -163,8 +163,8 @@ def _of(rows: Iterable[dict[str, Any]], source: str) -> Rows:
     return [row for row in rows if row["source"] == source]
 
 
-def test_samples_tell_who_answered_what(run_dir: Path, rows: Rows) -> None:
-    """All the 24 regular ones of a step fit under the cap of a source; the rewards are the metrics'."""
+def test_samples_agree_with_the_metrics(run_dir: Path, rows: Rows) -> None:
+    """The cap per source is above the 24 regular responses of a step, so that rewards equal the metrics."""
     for row in rows:
         samples = _samples(run_dir, row["step"])
         regular, explored = _of(samples, "regular"), _of(samples, "exploration")
@@ -179,24 +179,24 @@ def test_samples_tell_who_answered_what(run_dir: Path, rows: Rows) -> None:
         assert not answered & {sample["problem_id"] for sample in explored}
 
 
-def test_an_epoch_asks_every_problem_once(run_dir: Path) -> None:
+def test_an_epoch_samples_every_problem_once(run_dir: Path) -> None:
     """24 problems, 8 a step: steps 1 to 3 are one epoch."""
-    asked = [_of(_samples(run_dir, step), "regular") for step in (1, 2, 3)]
-    ids = [{sample["problem_id"] for sample in samples} for samples in asked]
+    steps = [_of(_samples(run_dir, step), "regular") for step in (1, 2, 3)]
+    ids = [{sample["problem_id"] for sample in samples} for samples in steps]
     assert [len(part) for part in ids] == [8, 8, 8]
     assert len(set.union(*ids)) == 24
 
 
-def test_tensorboard_has_something(run_dir: Path) -> None:
+def test_tensorboard_events_are_written(run_dir: Path) -> None:
     assert any(path.stat().st_size > 1000 for path in (run_dir / "tensorboard").iterdir())
 
 
-def test_the_report_has_every_picture_and_every_checkpoint_that_is_there(run_dir: Path) -> None:
+def test_the_report_shows_every_picture_and_every_kept_checkpoint(run_dir: Path) -> None:
     document = (run_dir / "report.html").read_text(encoding="utf-8")
     cards = re.findall('<li class="filtered.*?</li>', document, re.DOTALL)
     assert len(cards) > B and all('src="data:image/' in card for card in cards)
-    there = sorted(path.name for path in (run_dir / "checkpoints").glob("step_*"))
-    assert len(there) >= 2 and re.findall(r"<td>(step_\d+)</td>", document) == there
+    kept = sorted(path.name for path in (run_dir / "checkpoints").glob("step_*"))
+    assert len(kept) >= 2 and re.findall(r"<td>(step_\d+)</td>", document) == kept
 
 
 def _weights(directory: Path) -> dict[str, torch.Tensor]:
@@ -212,14 +212,14 @@ def _exported(run_dir: Path) -> Any:
     return model
 
 
-def test_the_export_loads_whole_and_tied(run_dir: Path) -> None:
+def test_the_export_loads_completely_with_tied_weights(run_dir: Path) -> None:
     model, start = _exported(run_dir), Qwen2_5_VLForConditionalGeneration.from_pretrained(model_copy())
     assert model.lm_head.weight is model.model.language_model.embed_tokens.weight
     assert model.config.to_dict().keys() == start.config.to_dict().keys()
     assert model.generation_config.eos_token_id == start.generation_config.eos_token_id
 
 
-def test_training_moved_every_part_and_kept_the_published_names(run_dir: Path) -> None:
+def test_training_changes_every_part_and_keeps_the_published_names(run_dir: Path) -> None:
     before, after = _weights(model_copy()), _weights(run_dir / "export")
     assert before.keys() == after.keys()
     for part in ("visual.", "model."):
@@ -229,7 +229,7 @@ def test_training_moved_every_part_and_kept_the_published_names(run_dir: Path) -
 
 
 def test_the_export_generates(run_dir: Path) -> None:
-    """With its own tokenizer and image processor, as transformers alone uses them."""
+    """With its own tokenizer and image processor, in transformers alone."""
     model, directory = _exported(run_dir), str(run_dir / "export")
     assert Qwen2VLImageProcessorPil.from_pretrained(directory).patch_size == 14
     assert len(AutoTokenizer.from_pretrained(directory)) == len(AutoTokenizer.from_pretrained(model_copy()))
@@ -237,6 +237,7 @@ def test_the_export_generates(run_dir: Path) -> None:
     encoder = PromptEncoder.from_pretrained(
         directory, min_pixels=TINY_PIXELS, max_pixels=config.data.max_pixels, max_prompt_tokens=256
     )
+    assert config.data.path is not None
     prompt = encoder(load_problems(config.data.path, "train").problems[0])
     ids = prompt.input_ids[None]
     generated = model.generate(

@@ -1,4 +1,4 @@
-"""docs/own_data.md, word for word: what it tells a new user to write is written, and to run is run."""
+"""The files of docs/own_data.md are written and its commands run, in its order."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def _blocks(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.end_to_end
-def test_the_page_from_data_to_a_model_that_transformers_loads(tmp_path: Path) -> None:
+def test_the_page_leads_from_data_to_a_model_that_transformers_loads(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    told: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     for name, text in _blocks(tmp_path):
         if name:
             (tmp_path / name).write_text(text, encoding="utf-8")
@@ -34,17 +34,17 @@ def test_the_page_from_data_to_a_model_that_transformers_loads(tmp_path: Path) -
             started = command.replace("deepspeed ", f"deepspeed --master_port {free_port()} ")
             done = execute(["bash", "-c", started])
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-            told[command.replace(f"{tmp_path}/", "")] = done.stdout
-    assert list(told) == [
+            outputs[command.replace(f"{tmp_path}/", "")] = done.stdout
+    assert list(outputs) == [
         "python mine/make_data.py",
         "python -m data_prep inspect mine/data --model assets/tiny-qwen2.5-vl",
         "python train.py --config mine/run.yaml --dry-run",
         "OMP_NUM_THREADS=1 DS_ACCELERATOR=cpu deepspeed --num_accelerators 2 train.py --config mine/run.yaml",
         "python mine/load.py",
     ]
-    _, inspected, plan, log, loaded = told.values()
+    _, inspected, plan, log, loaded = outputs.values()
     assert "problems      3" in inspected
     assert (tmp_path / "mine" / "data" / "inspect.html").is_file()
-    assert "problems 3, of them a step 3" in plan
+    assert "3 problems, 3 per step" in plan
     assert "step 2/2" in log
     assert re.search(r"\d weights, \d+ tokens", loaded)

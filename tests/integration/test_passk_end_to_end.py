@@ -1,4 +1,4 @@
-"""The evaluator as a user starts it: killed and resumed, on two ranks, and with bad input."""
+"""The evaluator in subprocesses: killed and resumed, on two ranks, and scored again."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ SAMPLING = (
     "--slots",
     "8",
 )
-WHOLE = ("samples.jsonl", "summary.json", "index.html", "pass_at_k.svg", "response_tokens.svg")
+RESULTS = ("samples.jsonl", "summary.json", "index.html", "pass_at_k.svg", "response_tokens.svg")
 
 
 @pytest.fixture(scope="module")
 def data() -> Path:
-    """Real diagrams where they are at hand, drawn ones elsewhere."""
+    """Geometry3K if it is available, otherwise synthetic diagrams."""
     if GEOMETRY3K.is_dir():
         return geometry3k_data()
     out = workspace() / "synthetic_test"
@@ -61,15 +61,15 @@ def _command(data: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "eval/passk.py", *paths, *SAMPLING, *options]
 
 
-def _kept(out: Path) -> int:
+def _stored_responses(out: Path) -> int:
     parts = [part.read_bytes().count(b"\n") for part in (out / "partial").glob("*.jsonl")]
     return sum(parts)
 
 
 def _kill_after(command: Sequence[str], out: Path, responses: int) -> None:
-    """SIGKILL once so many responses are in the folder."""
+    """Sends SIGKILL when the folder has this many responses."""
     process = start(command)
-    while process.poll() is None and _kept(out) < responses:
+    while process.poll() is None and _stored_responses(out) < responses:
         time.sleep(0.002)
     assert process.poll() is None, process.communicate()[1]
     process.send_signal(signal.SIGKILL)
@@ -81,28 +81,28 @@ def _keys(out: Path) -> list[tuple[str, int]]:
     return [(row["problem_id"], row["index"]) for row in rows]
 
 
-def test_killed_at_three_random_moments_and_resumed_it_ends_as_if_never_interrupted(
+def test_killed_three_times_and_resumed_it_has_the_results_of_an_uninterrupted_evaluation(
     data: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     total = len(_keys(uninterrupted))
     moments = sorted(random.Random(data.name).sample(range(1, total * 3 // 4), KILLS))
-    kept = 0
+    stored = 0
     for moment in moments:
-        _kill_after(_command(data, out, "--resume"), out, max(moment, kept + 1))
+        _kill_after(_command(data, out, "--resume"), out, max(moment, stored + 1))
         assert not (out / "samples.jsonl").exists()
-        assert _kept(out) > kept
-        kept = _kept(out)
+        assert _stored_responses(out) > stored
+        stored = _stored_responses(out)
     done = execute(_command(data, out, "--resume"))
     assert done.returncode == 0, done.stderr
-    assert f"found {kept} of {total} responses" in done.stdout
+    assert f"found {stored} of {total} responses" in done.stdout
     for name in ("samples.jsonl", "summary.json"):
         assert (out / name).read_bytes() == (uninterrupted / name).read_bytes()
     assert not (out / "partial").exists()
 
 
 def test_two_ranks_draw_the_same_samples(data: Path, uninterrupted: Path, tmp_path: Path) -> None:
-    """The launcher takes a lone --n for its own option."""
+    """With --samples, since the launcher takes --n for its own option."""
     command = _command(data, tmp_path / "out")[2:]
     command[command.index("--n")] = "--samples"
     launch("eval/passk.py", *command)
@@ -111,8 +111,8 @@ def test_two_ranks_draw_the_same_samples(data: Path, uninterrupted: Path, tmp_pa
         assert (tmp_path / "out" / name).read_bytes() == (uninterrupted / name).read_bytes()
 
 
-def test_what_it_leaves(data: Path, uninterrupted: Path) -> None:
-    assert sorted(path.name for path in uninterrupted.iterdir()) == sorted([*WHOLE, "evaluation.json"])
+def test_files_and_summary_of_a_finished_evaluation(data: Path, uninterrupted: Path) -> None:
+    assert sorted(path.name for path in uninterrupted.iterdir()) == sorted([*RESULTS, "evaluation.json"])
     summary = json.loads((uninterrupted / "summary.json").read_text(encoding="utf-8"))
     keys = _keys(uninterrupted)
     assert summary["samples"] == len(keys) == len(set(keys)) == summary["problems"] * N
@@ -125,10 +125,10 @@ def test_what_it_leaves(data: Path, uninterrupted: Path) -> None:
     assert {"torch", "transformers", "device"} <= set(summary["versions"])
 
 
-def test_a_finished_one_is_summed_up_anew_without_the_model(
+def test_a_finished_evaluation_is_scored_again_without_the_model(
     data: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    """Other values of k, no sampling: what was drawn stays."""
+    """With another k and without sampling; the responses stay."""
     out = Path(shutil.copytree(uninterrupted, tmp_path / "out"))
     done = execute(_command(data, out, "--resume", "--k", "2"))
     assert done.returncode == 0, done.stderr

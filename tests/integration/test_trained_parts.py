@@ -1,4 +1,4 @@
-"""Training less than all: adapters, the projector alone, all but the projector. Two ZeRO-3 ranks each."""
+"""Training of some parts only: adapters, the projector, all but the projector. Two ZeRO-3 ranks each."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from safetensors.torch import load_file
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from tests.support.launch import metrics, model_copy
-from tests.support.variants import PARTS, variants
+from tests.support.variants import TRAINED_PARTS, variant_runs
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def runs() -> Path:
-    return variants()
+    return variant_runs()
 
 
 def _weights(directory: Path) -> dict[str, torch.Tensor]:
     return load_file(directory / "model.safetensors")
 
 
-def _moved(runs: Path, name: str) -> set[str]:
-    """Names of the weights that differ from those that training started from."""
+def _changed(runs: Path, name: str) -> set[str]:
+    """Names of the weights that differ from the initial model."""
     before, after = _weights(model_copy()), _weights(runs / name / "export")
     assert before.keys() == after.keys()
     return {key for key, weight in before.items() if not torch.equal(weight, after[key])}
 
 
-@pytest.mark.parametrize("name", PARTS)
-def test_it_updates_and_replays_and_every_number_is_finite(runs: Path, name: str) -> None:
+@pytest.mark.parametrize("name", TRAINED_PARTS)
+def test_every_choice_of_parts_updates_and_replays_with_finite_metrics(runs: Path, name: str) -> None:
     rows = metrics(runs / name)
     for row in rows:
         assert all(isinstance(value, int | float) and math.isfinite(value) for value in row.values()), row
@@ -43,23 +43,23 @@ def test_it_updates_and_replays_and_every_number_is_finite(runs: Path, name: str
     assert any("replay/optimizer_steps" in row for row in rows)
 
 
-def test_merged_adapters_moved_the_matrices_that_had_one_and_nothing_else(runs: Path) -> None:
+def test_merged_adapters_change_exactly_the_adapted_matrices(runs: Path) -> None:
     text = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     tower = ("attn.qkv", "attn.proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
     for key in _weights(model_copy()):
         ends = [f"{name}.weight" for name in (tower if "visual" in key else text)]
         adapted = key.endswith(tuple(ends)) and (".layers." in key or ".blocks." in key)
-        assert (key in _moved(runs, "lora")) == adapted, key
+        assert (key in _changed(runs, "lora")) == adapted, key
 
 
-def test_adapters_move_away_from_the_reference_that_they_are_held_to(runs: Path) -> None:
-    """Without a second model: tests/model/test_adapters.py shows that it is the one training started from."""
-    told = [row["kl/reference"] for row in metrics(runs / "lora") if "kl/reference" in row]
-    assert told and min(told) > 0
+def test_adapters_have_a_kl_to_the_initial_model(runs: Path) -> None:
+    """Without a second model; tests/model/test_adapters.py tests that the reference is the initial model."""
+    divergences = [row["kl/reference"] for row in metrics(runs / "lora") if "kl/reference" in row]
+    assert divergences and min(divergences) > 0
 
 
-@pytest.mark.parametrize("name", [name for name in PARTS if name != "lora_adapter"])
-def test_the_export_is_a_whole_model(runs: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in TRAINED_PARTS if name != "lora_adapter"])
+def test_the_export_is_a_complete_model(runs: Path, name: str) -> None:
     export = runs / name / "export"
     loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(export, output_loading_info=True)
     assert not any(loaded[1][key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
@@ -72,19 +72,19 @@ def test_an_export_of_adapters_loads_on_its_base(runs: Path) -> None:
     loaded = Qwen2_5_VLForConditionalGeneration.from_pretrained(export)
     adapters = [weight for name, weight in loaded.named_parameters() if ".lora_B." in name]
     assert len(adapters) == 3 * 7
-    assert all(weight.any() for weight in adapters), "trained: they start at zero"
+    assert all(weight.any() for weight in adapters), "an adapter was not trained: it starts at zero"
 
 
 @pytest.mark.parametrize(("name", "part"), [("projector", "tower"), ("tower", "projector")])
-def test_the_frozen_part_alone_stays_as_it_was(runs: Path, name: str, part: str) -> None:
-    moved = _moved(runs, name)
+def test_only_the_frozen_part_is_unchanged(runs: Path, name: str, part: str) -> None:
+    changed = _changed(runs, name)
     for key in _weights(model_copy()):
-        of = "text" if "visual." not in key else "projector" if ".merger." in key else "tower"
-        assert (key in moved) == (of != part), key
+        own_part = "text" if "visual." not in key else "projector" if ".merger." in key else "tower"
+        assert (key in changed) == (own_part != part), key
 
 
-def test_what_the_large_recipes_switch_on_works_together(runs: Path) -> None:
-    """bf16, offload, recomputation, a frozen tower: an update each step, all but the tower moves."""
+def test_the_options_of_the_large_recipes_work_together(runs: Path) -> None:
+    """bf16, offload, recomputation and a frozen tower: an update each step; all but the tower changes."""
     assert all(math.isfinite(row["loss/policy"]) for row in metrics(runs / "large"))
     before, after = _weights(model_copy()), _weights(runs / "large" / "export")
     for name, weight in before.items():
@@ -92,6 +92,6 @@ def test_what_the_large_recipes_switch_on_works_together(runs: Path) -> None:
         assert same == ("visual." in name) or weight.dim() == 1, name
 
 
-def test_states_that_were_elsewhere_during_rollouts_change_nothing(runs: Path) -> None:
-    whole, offloaded = (_weights(runs / name / "export") for name in ("whole", "offloaded"))
-    assert all(torch.equal(weight, offloaded[key]) for key, weight in whole.items())
+def test_offloading_states_during_rollouts_changes_no_weight(runs: Path) -> None:
+    resident, offloaded = (_weights(runs / name / "export") for name in ("all", "offloaded"))
+    assert all(torch.equal(weight, offloaded[key]) for key, weight in resident.items())

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fakes import on_ranks
+from tests.support.fakes import run_on_ranks
 from tests.support.launch import synthetic_data, workspace
-from tests.support.rank_processes import Ranks
+from tests.support.rank_processes import RankProcesses
 from vlm_uec.checkpoint import Contents, find_checkpoint, save_checkpoint
 from vlm_uec.checkpoint import store as checkpoint
 from vlm_uec.checkpoint.directory import Keep
@@ -96,7 +96,7 @@ def test_a_slow_rank_removes_files_written_after_the_cleanup_of_rank_0(
         except OSError as error:
             errors.append(error)
 
-    on_ranks(monkeypatch, 2, work, checkpoint)
+    run_on_ranks(monkeypatch, 2, work, checkpoint)
     assert sorted(map(str, errors)) == ["rank 0: no room", "rank 1: no room"]
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
@@ -135,8 +135,8 @@ def test_a_file_size_limit_on_two_ranks_keeps_the_previous_checkpoint() -> None:
     """The file size limit acts like a quota: the second checkpoint, with Adam's moments, exceeds it, and both
     ranks fail inside DeepSpeed."""
     run_dir = workspace() / "quota"
-    with Ranks(run_dir, synthetic_data(), "train.steps=2", file_size=2 * MIB) as ranks:
-        assert ranks.codes(within=90) == [2, 2], ranks.output
+    with RankProcesses(run_dir, synthetic_data(), "train.steps=2", file_size=2 * MIB) as ranks:
+        assert ranks.exit_codes(within=90) == [2, 2], ranks.output
         errors = [line for line in ranks.output.splitlines() if line.startswith("error: ")]
         assert errors[0].endswith(
             "(the weights file is incomplete: disk full or quota exceeded); make room, then resume=auto"

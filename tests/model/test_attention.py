@@ -19,8 +19,10 @@ def test_segments_attend_to_themselves(lengths: list[int], seed: int) -> None:
     """Against one call a segment, with gradients; equal lengths lie anywhere among the others."""
     bounds = [0, *accumulate(lengths)]
     generator = torch.Generator().manual_seed(seed)
-    inputs = [torch.randn(HEADS, bounds[-1], SIZE, generator=generator, requires_grad=True) for _ in range(3)]
-    ours = segment_attention(*inputs, bounds, SCALE)
+    query, key, value = inputs = [
+        torch.randn(HEADS, bounds[-1], SIZE, generator=generator, requires_grad=True) for _ in range(3)
+    ]
+    ours = segment_attention(query, key, value, bounds, SCALE)
     pieces = []
     for start, length in zip(bounds, lengths, strict=False):
         q, k, v = (tensor[:, start : start + length] for tensor in inputs)

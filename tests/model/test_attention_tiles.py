@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.oracles import dense_attention, visible
+from tests.support.oracles import dense_attention, visibility_mask
 from tests.support.tiny import random_prompt, random_response
 from vlm_uec.model.attention import FlexAttention, TiledAttention, attention_over
 from vlm_uec.model.attention_tiles import MIN_FILL, Span, tiles_of
@@ -35,7 +35,7 @@ def _batch(layout: Layout) -> PackedBatch:
 @given(layouts)
 def test_every_position_is_a_query_once_and_sees_what_it_may(layout: Layout) -> None:
     batch = _batch(layout)
-    expected = visible(batch.row, batch.segment)
+    expected = visibility_mask(batch.row, batch.segment)
     places: list[int] = []
     for tile in tiles_of(batch.spans):
         count, rows = tile.queries.shape
@@ -63,11 +63,11 @@ def _heads(length: int, seed: int) -> list[torch.Tensor]:
 def test_tiled_attention_equals_attention_under_the_dense_mask(layout: Layout, seed: int) -> None:
     batch = _batch(layout)
     length = len(batch.input_ids)
-    inputs = _heads(length, seed)
+    query, key, value = inputs = _heads(length, seed)
     attention = attention_over(batch)
     assert isinstance(attention, TiledAttention)
-    ours = attention(*inputs, 0.4)
-    theirs = dense_attention(*inputs, visible(batch.row, batch.segment), 0.4)
+    ours = attention(query, key, value, 0.4)
+    theirs = dense_attention(query, key, value, visibility_mask(batch.row, batch.segment), 0.4)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(seed + 100))
     torch.testing.assert_close(
@@ -87,7 +87,7 @@ def test_the_compiled_kernels_mask_is_the_same(layout: Layout) -> None:
     length = len(batch.input_ids)
     mask_mod = FlexAttention(batch.row, batch.segment)._mask.mask_mod
     mask = create_mask(mask_mod, None, None, length, length, device="cpu")[0, 0]
-    assert torch.equal(mask, visible(batch.row, batch.segment))
+    assert torch.equal(mask, visibility_mask(batch.row, batch.segment))
 
 
 def _starts(spans: list[Span]) -> list[list[int]]:

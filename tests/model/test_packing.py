@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.oracles import visible
+from tests.support.oracles import visibility_mask
 from tests.support.tiny import IMAGE_PAD, PATCH_WIDTH, random_prompt, random_response
 from vlm_uec.model.attention_tiles import Span
 from vlm_uec.model.packing import PackedBatch, Row, pack
@@ -44,7 +44,7 @@ def test_rows_lie_side_by_side_in_the_order_given() -> None:
 def test_a_response_sees_the_prompt_and_itself_only() -> None:
     other = Row(_prompt([8]), (torch.tensor([40, 41]),))
     batch = pack([ROW, other])
-    seen = visible(batch.row, batch.segment).int().tolist()
+    seen = visibility_mask(batch.row, batch.segment).int().tolist()
     assert seen == [
         [1, 0, 0, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0, 0, 0],

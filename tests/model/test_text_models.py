@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from tests.support.launch import metrics
 from tests.support.tiny import random_prompt, random_response
 from tests.support.tiny_text import text_model_directory, tiny_text_model
-from tests.support.variants import variants
+from tests.support.variants import variant_runs
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.model.packing import Row, pack
 from vlm_uec.model.policy import Policy
@@ -67,6 +67,7 @@ def test_what_is_sampled_is_scored_alike() -> None:
 def test_a_prompt_is_text_in_the_models_own_template() -> None:
     prompt = _encoder()(Problem("a", "What is 2 + 3?", "5"))
     text = _encoder().tokenizer.decode(prompt.input_ids)
+    assert isinstance(text, str)
     assert text.startswith("<|im_start|>user\nWhat is 2 + 3?")
     assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
     assert prompt.position_ids.tolist() == [list(range(prompt.length))] * 3
@@ -88,7 +89,7 @@ def test_the_mark_of_a_picture_stays_text() -> None:
 @pytest.mark.slow
 def test_it_trains_and_its_export_loads() -> None:
     """Two ZeRO-3 ranks, with the switch for a tower that is not there."""
-    run = variants() / "text"
+    run = variant_runs() / "text"
     rows = metrics(run)
     assert sum(row.get("update/optimizer_steps", 0) for row in rows) > 0
     before = AutoModelForCausalLM.from_pretrained(text_model_directory()).state_dict()

@@ -1,4 +1,4 @@
-"""Failures that a rank finds in the heartbeats of the others, second by second."""
+"""Failures that a rank finds in the heartbeats of the other ranks, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _all_alive(heartbeat: Heartbeat) -> bool:
     return True
 
 
-class Scene:
+class HealthScenario:
     """Rank 0 of three; every second each rank that is not silent sends a heartbeat."""
 
     def __init__(self) -> None:
@@ -39,21 +39,21 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scenario() -> HealthScenario:
+    return HealthScenario()
 
 
-def test_a_healthy_run_continues(scene: Scene) -> None:
-    scene.advance(1000)
-    assert scene.failure() == ""
+def test_a_healthy_run_continues(scenario: HealthScenario) -> None:
+    scenario.advance(1000)
+    assert scenario.failure() == ""
 
 
-def test_a_silent_rank_is_named_with_its_phase(scene: Scene) -> None:
-    scene.advance(5)
-    scene.advance(10, silent=(2,))
-    assert scene.failure() == ""
-    scene.advance(1, silent=(2,))
-    assert scene.failure() == (
+def test_a_silent_rank_is_named_with_its_phase(scenario: HealthScenario) -> None:
+    scenario.advance(5)
+    scenario.advance(10, silent=(2,))
+    assert scenario.failure() == ""
+    scenario.advance(1, silent=(2,))
+    assert scenario.failure() == (
         "1 no heartbeat from rank 2 for 10 s (guard.rank_timeout); its last phase was step 3: rollout"
     )
 
@@ -66,49 +66,49 @@ def test_of_several_silent_ranks_the_host_of_the_store_is_named() -> None:
     assert failure is not None and failure.message.startswith("no heartbeat from rank 0")
 
 
-def test_a_rank_without_any_heartbeat_is_reported_in_start_up(scene: Scene) -> None:
-    scene.advance(11, silent=(1,))
-    assert scene.failure().endswith("its last phase was start-up")
+def test_a_rank_without_any_heartbeat_is_reported_in_start_up(scenario: HealthScenario) -> None:
+    scenario.advance(11, silent=(1,))
+    assert scenario.failure().endswith("its last phase was start-up")
 
 
-def test_a_dead_process_is_named_at_once(scene: Scene) -> None:
-    scene.advance(3)
-    assert scene.failure(alive={0, 2}).startswith(
+def test_a_dead_process_is_named_at_once(scenario: HealthScenario) -> None:
+    scenario.advance(3)
+    assert scenario.failure(alive={0, 2}).startswith(
         "1 rank 1 died (killed, or out of memory?) in step 3: rollout"
     )
 
 
-def test_a_failed_rank_is_named_with_its_error_and_exit_code(scene: Scene) -> None:
-    scene.advance(3)
-    scene.heartbeats[2] = replace(scene.heartbeats[2], error="the disk is full", exit_code=2)
-    scene.advance(1)
-    assert scene.failure(alive={0, 1}) == "2 rank 2 failed in step 3: rollout: the disk is full"
+def test_a_failed_rank_is_named_with_its_error_and_exit_code(scenario: HealthScenario) -> None:
+    scenario.advance(3)
+    scenario.heartbeats[2] = replace(scenario.heartbeats[2], error="the disk is full", exit_code=2)
+    scenario.advance(1)
+    assert scenario.failure(alive={0, 1}) == "2 rank 2 failed in step 3: rollout: the disk is full"
 
 
-def test_a_rank_that_succeeded_may_be_dead_and_silent(scene: Scene) -> None:
-    scene.advance(3)
-    scene.heartbeats[1] = replace(scene.heartbeats[1], error="")
-    scene.advance(1)
-    scene.advance(50, silent=(1,))
-    assert scene.failure(alive={0, 2}) == ""
+def test_a_rank_that_succeeded_may_be_dead_or_silent(scenario: HealthScenario) -> None:
+    scenario.advance(3)
+    scenario.heartbeats[1] = replace(scenario.heartbeats[1], error="")
+    scenario.advance(1)
+    scenario.advance(50, silent=(1,))
+    assert scenario.failure(alive={0, 2}) == ""
 
 
-def test_ranks_without_progress_are_all_named(scene: Scene) -> None:
-    scene.advance(1)
-    scene.advance(100, progressing=False)
-    assert scene.failure() == ""
-    scene.advance(1, progressing=False)
-    assert scene.failure() == (
+def test_ranks_without_progress_are_all_named(scenario: HealthScenario) -> None:
+    scenario.advance(1)
+    scenario.advance(100, progressing=False)
+    assert scenario.failure() == ""
+    scenario.advance(1, progressing=False)
+    assert scenario.failure() == (
         "1 no rank made progress for 100 s (guard.stall_timeout): rank 0 in step 3: rollout, "
         "rank 1 in step 3: rollout, rank 2 in step 3: rollout"
     )
 
 
-def test_a_suspended_rank_reports_no_failure(scene: Scene) -> None:
+def test_a_suspended_rank_reports_no_failure(scenario: HealthScenario) -> None:
     """After a suspended job resumes, the first rank to run must not end it."""
-    scene.advance(1)
-    scene.now += 500
-    scene.health.reset_clocks(scene.now)
-    assert scene.failure() == ""
-    scene.advance(11, silent=(2,))
-    assert scene.failure().startswith("1 no heartbeat from rank 2")
+    scenario.advance(1)
+    scenario.now += 500
+    scenario.health.reset_clocks(scenario.now)
+    assert scenario.failure() == ""
+    scenario.advance(11, silent=(2,))
+    assert scenario.failure().startswith("1 no heartbeat from rank 2")

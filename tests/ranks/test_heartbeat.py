@@ -23,11 +23,11 @@ from vlm_uec.ranks.heartbeat import HeartbeatMonitor, _machine
 from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.ranks.signals import StopRequest
 
-SOON_S = 8.0
+TIMEOUT_S = 8.0
 
 
-class Scene:
-    """Rank 0 with its monitor, and rank 1 as the store shows it."""
+class MonitorScenario:
+    """Rank 0 with its monitor; the test writes the heartbeats of rank 1 to the store."""
 
     def __init__(self) -> None:
         store = dist.TCPStore("127.0.0.1", 0, 2, True, timedelta(seconds=10), wait_for_workers=False)
@@ -38,7 +38,8 @@ class Scene:
         limits = Limits(rank_timeout=2, stall_timeout=100)
         self.monitor = HeartbeatMonitor(Rendezvous(store, 0, 2), limits, self.request, self.codes.append)
 
-    def other(self, **changed: Any) -> None:
+    def publish_other(self, **changed: Any) -> None:
+        """Writes a heartbeat of rank 1."""
         default = {
             "beat": 0,
             "progress": 0,
@@ -48,79 +49,81 @@ class Scene:
         }
         self.heartbeats.set("rank/1", json.dumps({**default, **changed}))
 
-    def becomes_true(self, condition: Callable[[], object]) -> bool:
-        deadline = time.monotonic() + SOON_S
+    def wait_until(self, condition: Callable[[], object]) -> bool:
+        deadline = time.monotonic() + TIMEOUT_S
         while not condition():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         return True
 
-    def own(self) -> Heartbeat:
+    def own_heartbeat(self) -> Heartbeat:
         return Heartbeat(**json.loads(self.heartbeats.get("rank/0")))
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    made = Scene()
+def scenario() -> Iterator[MonitorScenario]:
+    made = MonitorScenario()
     yield made
     made.monitor._close(None)
 
 
-def test_a_phase_is_published_when_it_begins(scene: Scene) -> None:
-    """Not a period later: a rank that dies at once would be reported in its earlier phase."""
-    scene.monitor.start_phase("step 1: rollout")
-    assert scene.becomes_true(
-        lambda: scene.heartbeats.check(["rank/0"]) and scene.own().phase == "step 1: rollout"
+def test_a_phase_is_published_when_it_begins(scenario: MonitorScenario) -> None:
+    """Not only with the next heartbeat: a rank that dies at once would be reported in its earlier phase."""
+    scenario.monitor.start_phase("step 1: rollout")
+    assert scenario.wait_until(
+        lambda: scenario.heartbeats.check(["rank/0"]) and scenario.own_heartbeat().phase == "step 1: rollout"
     )
 
 
-def test_another_ranks_request_to_stop_is_received(scene: Scene) -> None:
-    scene.other()
-    scene.heartbeats.set("stop", "15")
-    assert scene.becomes_true(lambda: scene.request.signum == 15)
+def test_another_ranks_request_to_stop_is_received(scenario: MonitorScenario) -> None:
+    scenario.publish_other()
+    scenario.heartbeats.set("stop", "15")
+    assert scenario.wait_until(lambda: scenario.request.signum == 15)
 
 
-def test_this_ranks_request_is_published(scene: Scene) -> None:
-    scene.request.receive(2)
-    assert scene.becomes_true(lambda: scene.heartbeats.check(["stop"]))
-    assert scene.heartbeats.get("stop") == b"2"
+def test_this_ranks_request_is_published(scenario: MonitorScenario) -> None:
+    scenario.request.receive(2)
+    assert scenario.wait_until(lambda: scenario.heartbeats.check(["stop"]))
+    assert scenario.heartbeats.get("stop") == b"2"
 
 
-def test_a_dead_process_ends_this_rank_with_a_line(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_process_ends_this_rank_with_a_line(
+    scenario: MonitorScenario, capfd: pytest.CaptureFixture[str]
+) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
-    scene.monitor.start_phase("step 3: update")
-    scene.other(pid=ended.pid)
-    assert scene.becomes_true(lambda: scene.codes)
+    scenario.monitor.start_phase("step 3: update")
+    scenario.publish_other(pid=ended.pid)
+    assert scenario.wait_until(lambda: scenario.codes)
     printed = capfd.readouterr().err
     assert printed.startswith(
         "error: rank 0 ends in step 3: update: rank 1 died (killed, or out of memory?) in step 3: rollout; "
     )
-    assert scene.codes[0] == 1
+    assert scenario.codes[0] == 1
 
 
-def test_a_dead_process_of_another_machine_is_only_silent(
-    scene: Scene, capfd: pytest.CaptureFixture[str]
+def test_a_dead_process_on_another_machine_is_reported_as_silent(
+    scenario: MonitorScenario, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its process id may belong to another process here."""
+    """Its process id may belong to another process on this machine."""
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
-    scene.other(pid=ended.pid, host="elsewhere")
-    assert scene.becomes_true(lambda: scene.codes)
+    scenario.publish_other(pid=ended.pid, host="elsewhere")
+    assert scenario.wait_until(lambda: scenario.codes)
     assert "no heartbeat from rank 1 for 2 s" in capfd.readouterr().err
 
 
 def test_a_closed_stderr_does_not_keep_a_rank_from_ending(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scenario: MonitorScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As behind `| tee`, when tee is gone."""
+    """As in `train.py | tee` after tee has ended."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as broken:
         monkeypatch.setattr(sys, "__stderr__", broken)
-        scene.other(error="a fault", exit_code=1)
-        assert scene.becomes_true(lambda: scene.codes)
+        scenario.publish_other(error="a fault", exit_code=1)
+        assert scenario.wait_until(lambda: scenario.codes)
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), writer)  # discards its buffer
 
@@ -133,33 +136,35 @@ def test_a_closed_stderr_does_not_keep_a_rank_from_ending(
         (ValueError("a fault"), "ValueError: a fault", 1),
     ],
 )
-def test_the_outcome_of_this_rank_is_published(scene: Scene, error: Exception, ended: str, code: int) -> None:
-    with pytest.raises(type(error)), scene.monitor.publish_outcome():
+def test_the_outcome_of_this_rank_is_published(
+    scenario: MonitorScenario, error: Exception, ended: str, code: int
+) -> None:
+    with pytest.raises(type(error)), scenario.monitor.publish_outcome():
         raise error
-    assert (scene.own().error, scene.own().exit_code) == (ended, code)
+    assert (scenario.own_heartbeat().error, scenario.own_heartbeat().exit_code) == (ended, code)
 
 
-def test_out_of_memory_names_the_settings_to_lower(scene: Scene) -> None:
-    """Outside of a collective call: in a load or an optimizer step."""
+def test_out_of_memory_names_the_settings_to_lower(scenario: MonitorScenario) -> None:
+    """Outside of a collective call, as in a load or an optimizer step."""
     with (
         pytest.raises(
             RunFailed, match=r"^rank 0 is out of memory \(CUDA out of memory\): lower rollout\.slots"
         ),
-        scene.monitor.publish_outcome(),
+        scenario.monitor.publish_outcome(),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
-    assert (scene.own().error or "").startswith("rank 0 is out of memory")
-    assert scene.own().exit_code == 1
+    assert (scenario.own_heartbeat().error or "").startswith("rank 0 is out of memory")
+    assert scenario.own_heartbeat().exit_code == 1
 
 
-def test_an_error_of_a_collective_waits_for_the_rank_that_caused_it(scene: Scene) -> None:
+def test_an_error_in_a_collective_waits_for_the_rank_that_caused_it(scenario: MonitorScenario) -> None:
     """Otherwise the other ranks would report this one, which is only affected."""
-    scene.other(error="a fault", exit_code=1)
+    scenario.publish_other(error="a fault", exit_code=1)
 
     def fail() -> None:
-        with pytest.raises(RuntimeError), scene.monitor.publish_outcome():
+        with pytest.raises(RuntimeError), scenario.monitor.publish_outcome():
             raise RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer")
 
     threading.Thread(target=fail, daemon=True).start()
-    assert scene.becomes_true(lambda: scene.codes)
-    assert scene.own().error is None
+    assert scenario.wait_until(lambda: scenario.codes)
+    assert scenario.own_heartbeat().error is None

@@ -1,4 +1,4 @@
-"""Ranks find each other, or say that one is missing."""
+"""Ranks join one store, or report that a rank is missing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vlm_uec.errors import RunFailed, UserError
 from vlm_uec.ranks.rendezvous import rendezvous
 
 
-def test_a_process_started_alone_is_one_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_a_launcher_is_rank_0_of_1(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.setenv(name, "")  # so that what `meet` sets is taken back
+        monkeypatch.setenv(name, "")  # so that monkeypatch undoes what `rendezvous` sets
         monkeypatch.delenv(name)
-    meeting = rendezvous(5)
-    assert (meeting.rank, meeting.ranks) == (0, 1)
+    joined = rendezvous(5)
+    assert (joined.rank, joined.ranks) == (0, 1)
 
 
 def test_an_incomplete_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,8 +33,8 @@ def test_an_incomplete_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 OTHER = """
 import time
 from vlm_uec.ranks.rendezvous import rendezvous
-meeting = rendezvous(20)
-meeting.store.set("said", "hello")
+joined = rendezvous(20)
+joined.store.set("greeting", "hello")
 time.sleep(60)
 """
 
@@ -47,8 +47,8 @@ def test_two_ranks_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OTHER], env={**environment, "RANK": "1", "PYTHONPATH": "."}
     ) as other:
-        meeting = rendezvous(20)
-        assert meeting.store.get("said") == b"hello"
+        joined = rendezvous(20)
+        assert joined.store.get("greeting") == b"hello"
         other.kill()
 
 

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tests.support.fakes import on_ranks
+from tests.support.fakes import run_on_ranks
 from vlm_uec.errors import Stopped
-from vlm_uec.ranks import signals as stopping
+from vlm_uec.ranks import signals
 from vlm_uec.ranks.signals import StopRequest, handle_signals
 
 
@@ -23,7 +23,7 @@ class Process:
         self.now, self.codes = 100.0, list[int]()
         self.request = StopRequest(lambda: self.now, self.codes.append)
 
-    def gets(self, signum: int, after: float = 0) -> list[int]:
+    def receive_signal(self, signum: int, after: float = 0) -> list[int]:
         self.now += after
         self.request.on_signal(signum)
         return self.codes
@@ -32,7 +32,7 @@ class Process:
 def test_the_first_signal_requests_a_stop() -> None:
     process = Process()
     process.request.check()
-    assert process.gets(signal.SIGTERM) == []
+    assert process.receive_signal(signal.SIGTERM) == []
     with pytest.raises(Stopped) as stop:
         process.request.check()
     assert stop.value.exit_code == 143
@@ -40,25 +40,25 @@ def test_the_first_signal_requests_a_stop() -> None:
 
 def test_repeats_within_five_seconds_are_the_same_signal() -> None:
     process = Process()
-    process.gets(signal.SIGINT)
-    assert process.gets(signal.SIGTERM, after=4.9) == []
+    process.receive_signal(signal.SIGINT)
+    assert process.receive_signal(signal.SIGTERM, after=4.9) == []
     assert process.request.signum == signal.SIGINT
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_later_one_ends_at_once(signum: int, code: int) -> None:
+def test_a_later_signal_ends_the_process_at_once(signum: int, code: int) -> None:
     process = Process()
-    process.gets(signal.SIGTERM)
-    assert process.gets(signum, after=5.1) == [code]
+    process.receive_signal(signal.SIGTERM)
+    assert process.receive_signal(signum, after=5.1) == [code]
 
 
 def test_a_received_request_does_not_count_as_the_first_signal() -> None:
-    """A scheduler may signal machine after machine: this rank's first is no second."""
+    """A scheduler may signal machine after machine: this rank's first signal is not a repeat."""
     process = Process()
     process.request.receive(signal.SIGTERM)
-    assert process.gets(signal.SIGTERM, after=30) == []
-    assert process.gets(signal.SIGTERM, after=1) == []
-    assert process.gets(signal.SIGTERM, after=30) == [143]
+    assert process.receive_signal(signal.SIGTERM, after=30) == []
+    assert process.receive_signal(signal.SIGTERM, after=1) == []
+    assert process.receive_signal(signal.SIGTERM, after=30) == [143]
 
 
 def test_all_ranks_stop_if_one_has_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,21 +72,21 @@ def test_all_ranks_stop_if_one_has_a_request(monkeypatch: pytest.MonkeyPatch) ->
             return stop.exit_code
         return 0
 
-    assert on_ranks(monkeypatch, 3, work, stopping) == [130, 130, 130]
+    assert run_on_ranks(monkeypatch, 3, work, signals) == [130, 130, 130]
 
 
 def test_no_rank_stops_without_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(rank: int) -> None:
         StopRequest().check_all_ranks()
 
-    assert on_ranks(monkeypatch, 2, work, stopping) == [None, None]
+    assert run_on_ranks(monkeypatch, 2, work, signals) == [None, None]
 
 
 def test_handlers_are_restored_without_a_signal() -> None:
-    before = [signal.getsignal(number) for number in stopping.SIGNALS]
+    before = [signal.getsignal(number) for number in signals.SIGNALS]
     with handle_signals(StopRequest()):
-        assert [signal.getsignal(number) for number in stopping.SIGNALS] != before
-    assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
+        assert [signal.getsignal(number) for number in signals.SIGNALS] != before
+    assert [signal.getsignal(number) for number in signals.SIGNALS] == before
     assert not [thread for thread in threading.enumerate() if thread.name == "signals"]
 
 
@@ -105,8 +105,8 @@ sys.exit(128 + request.signum)
 """
 
 
-@pytest.mark.parametrize("signum", stopping.SIGNALS)
-def test_a_repeat_while_the_interpreter_closes_changes_no_exit_code(signum: signal.Signals) -> None:
+@pytest.mark.parametrize("signum", signals.SIGNALS)
+def test_a_repeat_while_the_interpreter_exits_keeps_the_exit_code(signum: signal.Signals) -> None:
     process = subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in ("ready", "ending"):
@@ -115,14 +115,14 @@ def test_a_repeat_while_the_interpreter_closes_changes_no_exit_code(signum: sign
     assert process.wait(timeout=30) == 128 + signum
 
 
-DEAF = """
+BLOCKED = """
 import ctypes, sys
 from vlm_uec.ranks.signals import StopRequest, handle_signals
 import vlm_uec.ranks.signals
 vlm_uec.ranks.signals.REPEAT_S = 0.5
 with handle_signals(StopRequest()):
     print("ready", flush=True)
-    # A wait in C, as for a collective: interrupted by a signal it goes on, and no Python handler runs.
+    # A wait in C, like a collective's: it continues after a signal, and no Python handler runs.
     libc = ctypes.CDLL(None)
     while True:
         libc.sleep(100)
@@ -132,7 +132,9 @@ with handle_signals(StopRequest()):
 
 
 def test_a_second_signal_ends_a_rank_whose_main_thread_waits_in_a_library() -> None:
-    process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BLOCKED], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.report.test_report import report
 from tests.support.written_runs import sample, sample_bytes, write_problems, write_run, write_samples
+from vlm_uec.data.rows import RejectedRow
 from vlm_uec.report.page import write_report
 from vlm_uec.report.problem_lookup import find_problems
 from vlm_uec.report.runs import read_run
@@ -24,6 +26,7 @@ from vlm_uec.report.sample_groups import (
     evenly_spaced,
     select_samples,
 )
+from vlm_uec.types import Problem
 
 
 def cards(document: str) -> list[str]:
@@ -226,9 +229,12 @@ def test_runs_on_the_same_data_share_one_read(tmp_path: Path, monkeypatch: pytes
     data = write_problems(tmp_path / "data", ["a", "b"])
     read: list[str] = []
     stream = mixture.stream_problems
-    monkeypatch.setattr(
-        mixture, "stream_problems", lambda path, split: (read.append(path), stream(path, split))[1]
-    )
+
+    def recording_stream(path: str, split: str) -> Iterator[Problem | RejectedRow]:
+        read.append(path)
+        return stream(path, split)
+
+    monkeypatch.setattr(mixture, "stream_problems", recording_stream)
     runs = [write_run(tmp_path / name, [1], {1: [sample(name)]}, f"data.path={data}") for name in ("a", "b")]
     document = report(*runs, out=tmp_path / "p.html")
     assert read == [str(data)] and "What is a?" in document and "What is b?" in document

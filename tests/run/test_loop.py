@@ -201,10 +201,10 @@ def test_a_stop_after_the_last_step_leaves_the_export_to_the_next_start(
 ) -> None:
     stopped = Scene()
     parts = _parts(stopped, monkeypatch)
-    line = loop.Recorder  # the stand-in
+    stand_in: Callable[..., Any] = loop.Recorder
 
     def recorder(*arguments: Any, **options: Any) -> Any:
-        made = line(*arguments, **options)
+        made = stand_in(*arguments, **options)
         write = made.metrics
 
         def metrics(step: int, values: Any) -> None:

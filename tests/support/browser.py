@@ -1,4 +1,4 @@
-"""Drives a headless Chromium through its debugging pipe: standard library only, no port, no driver."""
+"""Controls a headless Chromium through its debugging pipe, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """One page of one browser; close it, or use it in a with statement."""
+    """One page of one browser, as a context manager."""
 
     def __init__(self, program: str, profile: Path) -> None:
-        (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
-        # Descriptors above those that the launcher writes over.
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (their_in, their_out)]
+        (browser_in, our_out), (our_in, browser_out) = os.pipe(), os.pipe()
+        # Descriptors above 3 and 4, which the launcher overwrites.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (browser_in, browser_out)]
         command = [program, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCHER, *map(str, ends), *command],
@@ -45,10 +45,11 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for end in (their_in, their_out, *ends):
+        for end in (browser_in, browser_out, *ends):
             os.close(end)
         self._out, self._in = os.fdopen(our_out, "wb", buffering=0), os.fdopen(our_in, "rb")
-        self._sent, self._buffer, self._events = 0, b"", []
+        self._sent, self._buffer = 0, b""
+        self._events: set[str | None] = set()
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -74,37 +75,37 @@ class Browser:
             message["sessionId"] = self._session
         self._out.write(json.dumps(message).encode() + b"\0")
         while (answer := self._read()).get("id") != self._sent:
-            self._events.append(answer.get("method"))
+            self._events.add(answer.get("method"))
         assert "error" not in answer, answer
         return answer["result"]
 
     def open(self, path: Path, *, scheme: str = "light", size: tuple[int, int] = (1400, 1000)) -> None:
-        """Loads a file and waits until it is there; `scheme` is what the reader's system prefers."""
+        """Loads a file and waits for its load event; `scheme`: the colour scheme that the system prefers."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         shape = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **shape)
         self._events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
         while "Page.loadEventFired" not in self._events:
-            self._events.append(self._read().get("method"))
+            self._events.add(self._read().get("method"))
 
     def evaluate(self, expression: str) -> Any:
-        """The value of JavaScript run by the debugger, which the page's content policy does not bind."""
+        """The value of a JavaScript expression; the page's content policy does not apply to the debugger."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def click(self, selector: str) -> None:
-        """A real click of the mouse in the middle of the element."""
+        """Clicks in the middle of the element."""
         element = f"document.querySelector({json.dumps(selector)})"
         self.evaluate(f"{element}.scrollIntoView({{block: 'center'}})")
         box = self.evaluate(f"{element}.getBoundingClientRect().toJSON()")
-        where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, **where, button="left", clickCount=1)
+            self.call("Input.dispatchMouseEvent", type=kind, **point, button="left", clickCount=1)
 
     def press(self, key: str, code: int) -> None:
-        """A key of the keyboard, by its name and its Windows code."""
+        """Presses a key, given by its name and its Windows code."""
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 

@@ -1,6 +1,6 @@
-"""Passes that go wrong in a real ZeRO-3 policy: numbers that are not finite, and too little memory.
+"""Failing passes of a real ZeRO-3 policy: non-finite numbers, and out of memory.
 
-Called by `tests/support/fixed_trajectories.py` on all of its ranks; the last rank is the one that is hurt.
+`tests/support/fixed_trajectories.py` calls these functions on all ranks; the pass of the last rank fails.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from vlm_uec.update.microbatches import PassBudget, plan_minibatch
 from vlm_uec.zero.engine import ZeroPolicy
 
 Report = dict[str, Any]
-Injury = AbstractContextManager[Any]
+Fault = AbstractContextManager[Any]
 
 
-def bad_numbers(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory]) -> Report:
-    """What updates did whose loss, or only whose gradient, was not finite in one pass of one rank."""
+def nonfinite_updates(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory]) -> Report:
+    """Reports of updates with a non-finite loss or gradient in one pass of one rank."""
     plans = plan_minibatch(batch, learner.prompts.tokens, world_size(), learner.budget.positions)
     return {
-        "hurt": sorted({row.problem_id for row in plans[-1][0].rows}),
+        "failed_pass": sorted({row.problem_id for row in plans[-1][0].rows}),
         "all": sorted({trajectory.response.problem_id for trajectory in batch}),
         "nan_loss": _update(policy, learner, batch, _forward(policy, _times_nan)),
         "nan_gradient": _update(policy, learner, batch, _forward(policy, _nan_gradient)),
-        "sound": _update(policy, learner, batch, nullcontext()),
+        "next_update": _update(policy, learner, batch, nullcontext()),
     }
 
 
-def too_little_memory(
+def out_of_memory_updates(
     policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory], directory: Path
 ) -> Report:
-    """What updates from the same weights did that ran out of memory at three places; of one rank only."""
+    """Reports of updates from the same weights that run out of memory in three places; one rank only."""
     policy.save(directory / "before")
-    whole = learner.budget.positions
-    injuries = {
+    full = learner.budget.positions
+    faults: dict[str, Fault] = {
         "half_budget": nullcontext(),
         "before_the_pass": _forward(policy, None),
         "in_forward": _in_layer(policy, backward=False),
         "in_backward": _in_layer(policy, backward=True),
     }
     reports = {}
-    for name, injury in injuries.items():
-        told: list[tuple[int, str]] = []
-        start = whole // 2 if name == "half_budget" else whole
-        learner.budget = PassBudget(start, lambda *halved, told=told: told.append(halved))
+    for name, fault in faults.items():
+        halvings: list[tuple[int, str]] = []
+        start = full // 2 if name == "half_budget" else full
+        learner.budget = PassBudget(start, lambda *halved, halvings=halvings: halvings.append(halved))
         policy.load(directory / "before", world_size(), directory / "scratch")
-        reports[name] = {**_update(policy, learner, batch, injury), "told": told}
+        reports[name] = {**_update(policy, learner, batch, fault), "halvings": halvings}
     return reports
 
 
-def _update(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory], injury: Injury) -> Report:
+def _update(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory], fault: Fault) -> Report:
     before = gather_objects(_digest(policy))
     reference = learner.reference_logprobs(batch)
-    with injury:
+    with fault:
         scored, (stats,) = learner.update(batch, [None] * len(batch), reference)
     after = gather_objects(_digest(policy))
     return {
@@ -75,16 +75,16 @@ def _update(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory], i
     }
 
 
-def _forward(policy: ZeroPolicy, hurt: Callable[[torch.Tensor], torch.Tensor] | None) -> Injury:
-    """The hurt rank's first pass gives log-probs that `hurt` changed; None: it is out of memory."""
-    whole, calls = policy.forward, iter(range(1000))
+def _forward(policy: ZeroPolicy, corrupt: Callable[[torch.Tensor], torch.Tensor] | None) -> Fault:
+    """The last rank's first pass returns log-probs changed by `corrupt`; None: it runs out of memory."""
+    original, calls = policy.forward, iter(range(1000))
 
     def forward(packed: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        hurting = next(calls) == 0 and rank() == world_size() - 1
-        if hurting and hurt is None:
-            raise _error()
-        logprobs, entropy = whole(packed)
-        return (hurt(logprobs) if hurting and hurt else logprobs), entropy
+        failing = next(calls) == 0 and rank() == world_size() - 1
+        if failing and corrupt is None:
+            raise _out_of_memory()
+        logprobs, entropy = original(packed)
+        return (corrupt(logprobs) if failing and corrupt else logprobs), entropy
 
     return patch.object(policy, "forward", forward)
 
@@ -100,13 +100,13 @@ def _nan_gradient(logprobs: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _in_layer(policy: ZeroPolicy, *, backward: bool) -> Iterator[None]:
-    """Out of memory once, in the middle of the text layers, with some weights gathered."""
+    """Runs out of memory once, between text layers, with some weights gathered."""
     calls = iter(range(1000))
 
     def hook(module: Any, inputs: Any, output: Any) -> None:
         if next(calls) == 0:
             if not backward:
-                raise _error()
+                raise _out_of_memory()
             (output[0] if isinstance(output, tuple) else output).register_hook(_raise)
 
     handle = policy.policy.model.model.language_model.layers[1].register_forward_hook(hook)
@@ -117,10 +117,10 @@ def _in_layer(policy: ZeroPolicy, *, backward: bool) -> Iterator[None]:
 
 
 def _raise(gradient: torch.Tensor) -> None:
-    raise _error()
+    raise _out_of_memory()
 
 
-def _error() -> torch.OutOfMemoryError:
+def _out_of_memory() -> torch.OutOfMemoryError:
     return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate more.")
 
 

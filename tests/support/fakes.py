@@ -1,14 +1,14 @@
-"""A trainer without a model: scripted responses, and a learner that notes what it was given.
+"""A trainer without a model: scripted responses, and a learner that records its calls.
 
-A script has one letter a response, regular ones before the bar and exploration's behind it:
-`v` right, `x` wrong, `f` wrong but well formed; a capital letter is a response that never ended.
+A script has one letter a response, regular ones before the bar and explored ones after it:
+`v` right, `x` wrong, `f` wrong but well formed; a capital letter is a truncated response.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -17,14 +17,16 @@ from typing import Any, TypeVar, cast
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase
 
-from vlm_uec import collector as experience
+from vlm_uec import collector as collector_module
 from vlm_uec.collector import Collector
 from vlm_uec.config import Config, load_config
+from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.data.schedule import MixturePart, ProblemSchedule
-from vlm_uec.ranks import collectives as distributed
-from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, StreamKey, nothing_more
+from vlm_uec.ranks import collectives
+from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, RolloutShape, StreamKey, nothing_more
 from vlm_uec.telemetry.display import Display
 from vlm_uec.timers import PhaseTimer
 from vlm_uec.trainer import Trainer
@@ -38,7 +40,8 @@ from vlm_uec.types import (
     Source,
     Trajectory,
 )
-from vlm_uec.update.learner import UpdateStats
+from vlm_uec.update.learner import Learner, UpdateStats
+from vlm_uec.zero.engine import ZeroPolicy
 
 T = TypeVar("T")
 Scripts = Mapping[str, str]
@@ -59,7 +62,7 @@ def make_response(
     text: str = "x",
     truncated: bool = False,
 ) -> Response:
-    """A response whose tokens spell `text` and whose every number differs from every other's."""
+    """A response whose tokens spell `text`; no two of its numbers are equal."""
     base = torch.arange(len(text), dtype=torch.float32) + 100 * index + 1
     return Response(
         problem_id=problem_id,
@@ -88,7 +91,7 @@ def make_prompt(problem_id: str) -> EncodedPrompt:
 
 
 class ScriptedEngine:
-    """Answers from the scripts; `calls` has the requests and sampling of each `generate`."""
+    """Responds by the scripts; `calls` has the requests and the key of each `generate`."""
 
     def __init__(self, scripts: Scripts, policy: FakePolicy) -> None:
         self.scripts = {name: script.replace("|", "") for name, script in scripts.items()}
@@ -102,15 +105,20 @@ class ScriptedEngine:
         on_progress: OnProgress,
         follow_up: FollowUp = nothing_more,
     ) -> list[Group]:
-        assert self.policy.whole, "sampling needs gathered weights"
+        assert self.policy.is_gathered, "sampling needs gathered weights"
         groups = [Group(request.prompt, tuple(self._responses(request))) for request in requests]
-        # Groups finish in any order: backwards is as good as another.
-        followers = [request for request in map(follow_up, reversed(groups)) if request is not None][::-1]
-        self.calls.append(([*requests, *followers], key))
-        explored = [Group(request.prompt, tuple(self._responses(request))) for request in followers]
+        # Groups may finish in any order; here they finish last to first.
+        follow_ups = [request for request in map(follow_up, reversed(groups)) if request is not None][::-1]
+        self.calls.append(([*requests, *follow_ups], key))
+        explored = [Group(request.prompt, tuple(self._responses(request))) for request in follow_ups]
         for group in explored:
             assert follow_up(group) is None
         return [*groups, *explored]
+
+    def stream(
+        self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
+    ) -> Iterator[Response]:
+        raise AssertionError("the trainer samples by `generate` only")
 
     def _responses(self, request: Request) -> Iterator[Response]:
         name = request.prompt.problem_id
@@ -127,22 +135,22 @@ class FakeTokenizer:
 
 
 class FakePolicy:
-    """Knows only whether its weights are gathered."""
+    """Records whether its weights are gathered."""
 
     def __init__(self) -> None:
-        self.whole = False
+        self.is_gathered = False
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        self.whole = True
+        self.is_gathered = True
         try:
             yield
         finally:
-            self.whole = False
+            self.is_gathered = False
 
 
-class NotingLearner:
-    """`calls` lists (what, trajectories); the log-probs it gives are the number of updates so far."""
+class RecordingLearner:
+    """`calls` lists (method, trajectories); its log-probs are the number of updates so far."""
 
     def __init__(self, policy: FakePolicy) -> None:
         self.policy = policy
@@ -150,7 +158,7 @@ class NotingLearner:
         self.updates = 0
 
     def old_logprobs(self, batch: Sequence[Trajectory]) -> list[torch.Tensor]:
-        assert not self.policy.whole, "scoring runs on shards"
+        assert not self.policy.is_gathered, "scoring runs on shards"
         self.calls.append(("old", list(batch)))
         return [torch.full_like(t.response.entropy, float(self.updates)) for t in batch]
 
@@ -172,14 +180,19 @@ class NotingLearner:
         self.updates += 1
         return [make_stats(trajectories=len(batch))]
 
-    def batches(self, what: str) -> list[list[Any]]:
-        return [batch for name, batch in self.calls if name == what]
+    def batches(self, method: str) -> list[list[Any]]:
+        return [batch for name, batch in self.calls if name == method]
 
 
 def make_stats(**values: Any) -> UpdateStats:
-    plain: dict[str, Any] = dict.fromkeys(UpdateStats.__dataclass_fields__, 0.0)
-    untold = {"covariance": {}, "suspects": (), "entropy_change": None, "entropy_predicted": None}
-    return UpdateStats(**{**plain, **untold, **values})
+    zeros: dict[str, Any] = dict.fromkeys(UpdateStats.__dataclass_fields__, 0.0)
+    absent: dict[str, Any] = {
+        "covariance": {},
+        "suspects": (),
+        "entropy_change": None,
+        "entropy_predicted": None,
+    }
+    return UpdateStats(**{**zeros, **absent, **values})
 
 
 def scripted_judge(text: str, problem: Problem) -> Reward:
@@ -190,11 +203,12 @@ def scripted_judge(text: str, problem: Problem) -> Reward:
 def make_collector(config: Config, scripts: Scripts, policy: FakePolicy) -> Collector:
     problems = {name: Problem(name, "question", "answer") for name in scripts}
     tokens = dict.fromkeys(scripts, 4)
-    prompts = PromptSet(problems, tokens, cast(Any, lambda problem: make_prompt(problem.id)), Counter())
+    encoder = cast(PromptEncoder, lambda problem: make_prompt(problem.id))
+    prompts = PromptSet(problems, tokens, encoder, Counter())
     return Collector(
         ScriptedEngine(scripts, policy),
         prompts,
-        cast(Any, FakeTokenizer()),
+        cast(PreTrainedTokenizerBase, FakeTokenizer()),
         scripted_judge,
         config.rollout,
         config.exploration,
@@ -202,18 +216,18 @@ def make_collector(config: Config, scripts: Scripts, policy: FakePolicy) -> Coll
     )
 
 
-def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLearner]:
-    """A trainer that asks every problem of `scripts` every step."""
+def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, RecordingLearner]:
+    """A trainer that samples every problem of `scripts` in every step."""
     config = make_config(f"rollout.prompts={len(scripts)}", *overrides)
     policy = FakePolicy()
-    collector, learner = make_collector(config, scripts, policy), NotingLearner(policy)
+    collector, learner = make_collector(config, scripts, policy), RecordingLearner(policy)
     display = Display(active=False, steps=1, stream=StringIO())
     schedule = ProblemSchedule([MixturePart("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
     trainer = Trainer(
         config,
-        cast(Any, policy),
+        cast(ZeroPolicy, policy),
         collector,
-        cast(Any, learner),
+        cast(Learner, learner),
         schedule,
         PhaseTimer(),
         announce=display.start_phase,
@@ -223,40 +237,41 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, NotingLear
     return trainer, learner
 
 
-def on_ranks(
+def run_on_ranks(
     monkeypatch: pytest.MonkeyPatch,
     ranks: int,
     body: Callable[[int], T],
     *modules: ModuleType,
     machines: int = 1,
 ) -> list[T]:
-    """`body(rank)` on so many ranks, each a thread, in turn on one of the machines; collectives that the
-    modules import (by default those of `vlm_uec.collector`) are real among them."""
-    here, meeting = threading.local(), threading.Barrier(ranks, timeout=10)
+    """Results of `body(rank)` on `ranks` threads, spread over the machines in turn. The threads stand in for
+    ranks in the collectives that `modules` (default: `vlm_uec.collector`) import."""
+    local, barrier = threading.local(), threading.Barrier(ranks, timeout=10)
     shares: list[Any] = [None] * ranks
     results: dict[int, T] = {}
 
     def gather_objects(value: Any) -> list[Any]:
-        shares[here.rank] = value
-        meeting.wait()
-        together = list(shares)
-        meeting.wait()
-        return together
+        shares[local.rank] = value
+        barrier.wait()
+        gathered = list(shares)
+        barrier.wait()
+        return gathered
 
     def run(rank: int) -> None:
-        here.rank = rank
+        local.rank = rank
         results[rank] = body(rank)
 
-    collectives = {
-        "rank": lambda: here.rank,
+    stand_ins = {
+        "rank": lambda: local.rank,
         "world_size": lambda: ranks,
-        "local_ranks": lambda: list(range(here.rank % machines, ranks, machines)),
-        "barrier": meeting.wait,
+        "local_ranks": lambda: list(range(local.rank % machines, ranks, machines)),
+        "barrier": barrier.wait,
         "gather_objects": gather_objects,
     }
-    for module in (*(modules or (experience,)), distributed):
-        for name in collectives.keys() & vars(module).keys():
-            monkeypatch.setattr(module, name, collectives[name])
+    assert stand_ins.keys() <= vars(collectives).keys()
+    for module in (*(modules or (collector_module,)), collectives):
+        for name in stand_ins.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, stand_ins[name])
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(ranks)]
     for thread in threads:
         thread.start()

@@ -1,8 +1,8 @@
-"""Mini-batches of fixed trajectories through the real policy, on however many ranks it is started on.
+"""Updates on mini-batches of fixed trajectories with the real policy, on any number of ranks.
 
-    deepspeed --num_accelerators 2 tests/support/fixed_trajectories.py DIRECTORY  (or plain python: one rank)
+    deepspeed --num_accelerators 2 tests/support/fixed_trajectories.py DIRECTORY  (or python: one rank)
 
-DIRECTORY holds `batch` (see `vlm_uec.checkpoint.storage`) and `model`; `results-RANKS.json` and
+DIRECTORY contains `batch` (see `vlm_uec.checkpoint.storage`) and `model`; `results-RANKS.json` and
 `export-RANKS` are written beside them.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from tests.support.failing_passes import bad_numbers, too_little_memory
+from tests.support.failing_passes import nonfinite_updates, out_of_memory_updates
 from tests.support.tiny import encoded, noise_picture
 from vlm_uec.checkpoint.storage import load_scored
 from vlm_uec.config import Config, load_config
@@ -30,7 +30,7 @@ from vlm_uec.zero.build import build_policy, build_reference
 from vlm_uec.zero.engine import ZeroPolicy, start_distributed, stop_distributed
 
 ROOT = Path(__file__).resolve().parents[2]
-MINIBATCH = 9  # of 16 trajectories: the second holds the rest
+MINIBATCH = 9  # of 16 trajectories: the second has the rest
 PICTURES = {
     "wide": [(112, 56)],
     "two": [(56, 56), (84, 56)],
@@ -50,7 +50,7 @@ PROBLEMS = {
 
 
 def fixed_config(directory: Path) -> Config:
-    """A budget of a few rows a pass, so that ranks have several passes, and not equally many."""
+    """The budget is a few rows a pass, so that ranks have several passes, in different numbers."""
     return load_config(
         ROOT / "configs" / "tiny_cpu.yaml",
         [
@@ -94,18 +94,18 @@ def main(directory: Path) -> None:
     stats = learner.replay(batch)
     learner.measure_entropy = False
     policy.export(directory / f"export-{world_size()}", config.lora, config.model.path)
-    # An update that finds its old log-probs itself, with the weights just exported.
+    # An update that computes its old log-probs itself, with the exported weights.
     updated, _ = learner.update(trajectories[:MINIBATCH], old[:MINIBATCH], reference_scores[:MINIBATCH])
     resharded = _resharded(policy, learner, batch[MINIBATCH:], directory)
-    numbers = bad_numbers(policy, learner, trajectories[:MINIBATCH])
-    memory = {}
+    nonfinite = nonfinite_updates(policy, learner, trajectories[:MINIBATCH])
+    out_of_memory = {}
     if world_size() == 1:
-        memory = too_little_memory(policy, learner, trajectories[:MINIBATCH], directory)
+        out_of_memory = out_of_memory_updates(policy, learner, trajectories[:MINIBATCH], directory)
     if rank() == 0:
         results = {
             "resharded": resharded,
-            "bad_numbers": numbers,
-            "too_little_memory": memory,
+            "nonfinite": nonfinite,
+            "out_of_memory": out_of_memory,
             "stats": [{**asdict(update), "covariance": dict(update.covariance)} for update in stats],
             "old": [None if piece is None else piece.tolist() for piece in old],
             "reference": [piece.tolist() for piece in reference_scores if piece is not None],
@@ -117,7 +117,7 @@ def main(directory: Path) -> None:
 def _resharded(
     policy: ZeroPolicy, learner: Learner, batch: Sequence[ScoredTrajectory], directory: Path
 ) -> dict[str, float]:
-    """Losses and norm of the update that follows the state as two ranks saved it; one rank loads it first."""
+    """Losses and norm of the update after the checkpoint of two ranks; a single rank loads it first."""
     if world_size() == 1:
         policy.load(directory / "zero-2", 2, directory / "scratch")
     policy.save(directory / f"zero-{world_size()}")

@@ -1,4 +1,4 @@
-"""Real runs of the tiny recipe in processes of their own, as a user starts them."""
+"""Real runs of the tiny recipe in subprocesses, started as a user starts them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def launch(script: str, *arguments: str, ranks: int = 2) -> str:
 
 
 def launch_on_two_nodes(script: str, *arguments: str) -> None:
-    """A launcher for each of two machines, as a cluster's scheduler starts them; here both are this one."""
+    """One launcher per node, as a cluster's scheduler starts them; both nodes are this machine."""
     hosts = workspace() / "hostfile"
     hosts.write_text("node-a slots=1\nnode-b slots=1\n", encoding="utf-8")
     deepspeed = str(Path(sys.executable).parent / "deepspeed")
@@ -51,17 +51,17 @@ def launch_on_two_nodes(script: str, *arguments: str) -> None:
         for node in range(2)
     ]
     with ThreadPoolExecutor(2) as waiting:
-        ended = list(waiting.map(_ended, nodes))
-    if any(done.returncode for done in ended):
-        pytest.fail("\n".join(f"node {node}: {done}" for node, done in enumerate(ended))[-12000:])
+        results = list(waiting.map(_wait, nodes))
+    if any(done.returncode for done in results):
+        pytest.fail("\n".join(f"node {node}: {done}" for node, done in enumerate(results))[-12000:])
 
 
 def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """A process on CPU with one thread a rank; a rank that hangs is ended with its launcher."""
-    return _ended(start(command))
+    """Runs `command` on the CPU with one thread a rank; after TIMEOUT_S its process group is killed."""
+    return _wait(start(command))
 
 
-def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+def _wait(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     try:
         out, errors = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
@@ -72,7 +72,7 @@ def _ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 
 
 def start(command: Sequence[str]) -> subprocess.Popen[str]:
-    """The same process, going on beside the test."""
+    """Starts `command` as `execute` does, and returns while it runs."""
     environment = {
         **{
             key: value for key, value in os.environ.items() if key not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")
@@ -96,31 +96,31 @@ def start(command: Sequence[str]) -> subprocess.Popen[str]:
 def train(run_dir: Path, data: Path, *overrides: str, nodes: int = 1) -> Path:
     """Trains the tiny recipe, shortened, on two ranks; later overrides win. Returns `run_dir`."""
     paths = (f"model.path={model_copy()}", f"data.path={data}", f"train.run_dir={run_dir}")
-    on = launch if nodes == 1 else launch_on_two_nodes
-    on("train.py", "--config", "configs/tiny_cpu.yaml", *SHORT, *paths, *overrides)
+    run = launch if nodes == 1 else launch_on_two_nodes
+    run("train.py", "--config", "configs/tiny_cpu.yaml", *SHORT, *paths, *overrides)
     return run_dir
 
 
 @functools.cache
 def _workspace() -> tempfile.TemporaryDirectory[str]:
-    # Held by the cache: it goes when the test process does.
+    # The cache keeps it until the test process ends.
     return tempfile.TemporaryDirectory(prefix="vlm_uec_tests_")
 
 
 def workspace() -> Path:
-    """A directory for what several test files share."""
+    """A directory for data, models and runs that several test files share."""
     return Path(_workspace().name)
 
 
 @functools.cache
 def model_copy() -> Path:
-    """The bundled model as it is now: a test must not see it change between two of its runs."""
+    """A copy of the bundled model, which may be rebuilt while tests run."""
     return Path(shutil.copytree(BUNDLED_MODEL, workspace() / "model"))
 
 
 @functools.cache
 def synthetic_data() -> Path:
-    """Enough problems for three steps an epoch, so that a short run also crosses into the second."""
+    """Enough problems for three steps an epoch, so that a short run also reaches the second epoch."""
     out = workspace() / "synthetic"
     assert (
         data_prep(["synthetic", "--out", str(out), "--train", "24", "--validation", "4", "--test", "4"]) == 0
@@ -130,7 +130,7 @@ def synthetic_data() -> Path:
 
 @functools.cache
 def synthetic_run() -> Path:
-    """Four steps on two simulated nodes that keep every checkpoint, with validation at the end."""
+    """Four steps on two simulated nodes, with every checkpoint kept and validation at the end."""
     validation = ("train.eval_every=4", "evaluation.n=2", "evaluation.temperature=0.5", "train.keep=9")
     run_dir = workspace() / "synthetic_run"
     return train(run_dir, synthetic_data(), "train.steps=4", *validation, nodes=2)
@@ -145,7 +145,7 @@ def geometry3k_run() -> Path:
 
 @functools.cache
 def geometry3k_data() -> Path:
-    """The first few problems of Geometry3K whose diagrams are here; skips the test where there are none."""
+    """The first few problems of Geometry3K whose diagrams exist; skips the test without the data set."""
     if not GEOMETRY3K.is_dir():
         pytest.skip("needs Geometry3K beside the repository")
     raw = workspace() / "geometry3k_raw"
@@ -168,8 +168,8 @@ def metrics(run_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def told(run_dir: Path) -> list[dict[str, Any]]:
-    """Metrics without those of the clock, and of the allocator's high-water mark."""
+def reproducible_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """Metrics that two runs have in common: without times, speed and peak memory."""
     measured = ("time/", "tokens_per_second", "memory/")
     return [
         {name: value for name, value in row.items() if not name.startswith(measured)}

@@ -1,8 +1,8 @@
-"""Short runs one after the other in the same ranks, since starting ranks takes longer than such a run.
+"""Several short runs in the same ranks, since starting ranks takes longer than a short run.
 
 deepspeed --num_accelerators 2 tests/support/many_runs.py RUNS.json
 
-RUNS.json holds, by name, each run's settings.
+RUNS.json maps the name of each run to its settings.
 """
 
 from __future__ import annotations

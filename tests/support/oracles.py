@@ -1,4 +1,4 @@
-"""What the code under test must equal, written the slow and plain way."""
+"""Slow and simple reference implementations that the code under test must equal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.support.tiny import BANNED, IMAGE_PAD
 from vlm_uec.types import EncodedPrompt
 
 
-def visible(row: torch.Tensor, segment: torch.Tensor) -> torch.Tensor:
-    """Attention mask [L, L] bool: position i sees j when j is not later, in the same row, and in the
+def visibility_mask(row: torch.Tensor, segment: torch.Tensor) -> torch.Tensor:
+    """Attention mask [L, L] bool: position i attends to j if j is not later, in the same row, and in the
     prompt or in i's own response."""
     index = torch.arange(len(row))
     same_row = row[:, None] == row[None, :]
@@ -22,7 +22,7 @@ def visible(row: torch.Tensor, segment: torch.Tensor) -> torch.Tensor:
 def dense_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
 ) -> torch.Tensor:
-    """Softmax written out: query [H, Q, D], key and value [KV heads, K, D], mask [Q, K] bool; [Q, H, D]."""
+    """Explicit softmax: query [H, Q, D], key and value [KV heads, K, D], mask [Q, K] bool; [Q, H, D]."""
     shared = query.shape[0] // key.shape[0]
     keys, values = key.repeat_interleave(shared, dim=0), value.repeat_interleave(shared, dim=0)
     scores = (query @ keys.transpose(1, 2) * scale).masked_fill(~mask, -torch.inf)
@@ -30,9 +30,9 @@ def dense_attention(
 
 
 def plain_logits(model: Any, prompt: EncodedPrompt, tokens: torch.Tensor) -> torch.Tensor:
-    """Teacher-forced logits [R, V] of one sequence from transformers' own forward; banned ids at -inf.
+    """Teacher-forced logits [R, V] of one sequence by transformers' forward pass; banned ids at -inf.
 
-    `model` as `tiny_model` makes it: `Policy` would switch its attention to our own.
+    `model` is one of `tiny_model` without a `Policy`, which would replace its attention.
     """
     assert model.config.text_config._attn_implementation == "sdpa"
     assert model.config.vision_config._attn_implementation == "sdpa"
@@ -52,7 +52,7 @@ def plain_logits(model: Any, prompt: EncodedPrompt, tokens: torch.Tensor) -> tor
 def plain_scores(
     model: Any, prompt: EncodedPrompt, tokens: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probs [R] and exact entropies [R] over the allowed ids, of the same forward."""
+    """Log-probs [R] and exact entropies [R] over the allowed ids, by the same forward pass."""
     allowed = [token for token in range(model.config.text_config.vocab_size) if token not in BANNED]
     logprobs = torch.log_softmax(plain_logits(model, prompt, tokens)[:, allowed], dim=-1)
     # Banned ids are the last ones, so an allowed id is its own column.

@@ -1,4 +1,4 @@
-"""Ranks as processes of this test, in a process group of their own: for signals, and for their exit codes."""
+"""Ranks as child processes in a process group of their own, to send signals to and read exit codes of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +21,8 @@ from benchmarks.lib.launching import ROOT, SHORT, free_port
 from tests.support.launch import TIMEOUT_S, model_copy
 
 
-class Ranks:
-    """The tiny recipe on so many ranks, as a cluster's scheduler would start them."""
+class RankProcesses:
+    """The tiny recipe on several ranks, started as a cluster's scheduler would start them."""
 
     def __init__(
         self,
@@ -79,25 +79,22 @@ class Ranks:
     def output(self) -> str:
         return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
 
-    def when(self, come: Callable[[], bool]) -> None:
-        """Returns as soon as that is so; fails the test where the ranks end before."""
+    def wait_for_output(self, text: str) -> None:
+        """Returns when a rank has printed `text`; fails the test if the ranks end first."""
         deadline = time.monotonic() + TIMEOUT_S
-        while not come():
+        while text not in self.output:
             if time.monotonic() > deadline or all(process.poll() is not None for process in self.processes):
-                pytest.fail(f"what the test waits for did not come:\n{self.output[-6000:]}")
+                pytest.fail(f"no {text!r} in the output:\n{self.output[-6000:]}")
             time.sleep(0.01)
-
-    def said(self, text: str) -> Callable[[], bool]:
-        return lambda: text in self.output
 
     def send_all(self, signum: signal.Signals) -> None:
         os.killpg(self.processes[0].pid, signum)
 
-    def codes(self, *ranks: int, within: float = TIMEOUT_S) -> Sequence[int]:
-        """Exit codes of these ranks (all if none are given), which must have ended in that many seconds."""
+    def exit_codes(self, *ranks: int, within: float = TIMEOUT_S) -> Sequence[int]:
+        """Exit codes of `ranks` (default: all), which must end within `within` seconds."""
         deadline = time.monotonic() + within
         try:
             chosen = [self.processes[rank] for rank in ranks] or self.processes
             return [process.wait(max(0.0, deadline - time.monotonic())) for process in chosen]
         except subprocess.TimeoutExpired:
-            pytest.fail(f"not ended after {within} s:\n{self.output[-6000:]}")
+            pytest.fail(f"still running after {within} s:\n{self.output[-6000:]}")

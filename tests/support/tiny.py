@@ -1,4 +1,4 @@
-"""A random Qwen2.5-VL of a few thousand parameters, and prompts for it: shared by many tests."""
+"""A random Qwen2.5-VL of a few thousand parameters, and random prompts, responses and pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.model.load import NOTHING_FROZEN, Frozen
 from vlm_uec.model.policy import Policy
-from vlm_uec.types import EncodedPrompt
+from vlm_uec.types import EncodedPrompt, Response
 
 VOCABULARY = 96
 END, IMAGE_PAD = 1, 90
@@ -23,9 +23,9 @@ PATCH_WIDTH = 3 * 2 * 14 * 14
 
 
 def tiny_config(*, tied: bool, head: int = 12) -> Qwen2_5_VLConfig:
-    """Two text layers and two vision layers, the first of those attending in 56-pixel windows.
+    """Two text layers and two vision layers, the first of which attends in 56-pixel windows.
 
-    `head`: numbers in a text head, a multiple of 6; a GPU's kernels want 16 at least.
+    `head`: size of a text head, a multiple of 6; GPU kernels need at least 16.
     """
     hidden, pairs = 4 * head, head // 6
     return Qwen2_5_VLConfig(
@@ -57,7 +57,7 @@ def tiny_config(*, tied: bool, head: int = 12) -> Qwen2_5_VLConfig:
 
 
 def tiny_model(*, tied: bool = True, seed: int = 0, head: int = 12) -> Qwen2_5_VLForConditionalGeneration:
-    """Weights drawn at std 1 / sqrt(fan_in): the stock 0.02 would give flat logits that hide errors."""
+    """Weights have std 1 / sqrt(fan_in): the usual 0.02 would give flat logits that hide errors."""
     torch.manual_seed(seed)
     config = tiny_config(tied=tied, head=head)
     config._attn_implementation = "sdpa"
@@ -108,6 +108,12 @@ def random_response(length: int, seed: int) -> torch.Tensor:
     return torch.randint(2, 80, (length,), generator=generator)
 
 
+def mismatch(response: Response) -> torch.Tensor:
+    """Size of each token's difference in log-prob between sampler and policy, of a vLLM response."""
+    assert response.mismatch is not None
+    return response.mismatch.abs()
+
+
 def encoded(image: Image.Image, form: str = "PNG") -> bytes:
     buffer = BytesIO()
     image.save(buffer, form)
@@ -115,7 +121,7 @@ def encoded(image: Image.Image, form: str = "PNG") -> bytes:
 
 
 def noise_picture(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Random pixels: every resize and crop shows."""
+    """Random pixels, so that every resize and crop changes them."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8)
     return Image.fromarray(pixels.numpy(), "RGB")

@@ -1,4 +1,4 @@
-"""A random text-only Qwen2.5 of a few thousand parameters, and its directory."""
+"""A random text-only Qwen2.5 of a few thousand parameters, and a data set without pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.launch import BUNDLED_MODEL, workspace
 from tests.support.tiny import draw_weights
 from vlm_uec.types import Problem
 
-# A text model's template, in the form of Qwen2.5's: content is text, not parts.
+# A chat template like Qwen2.5's, in which content is a text, not a list of parts.
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -31,8 +31,8 @@ def tiny_text_model(seed: int = 0, vocabulary: int = 512, hidden: int = 48) -> Q
         num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=True,
-        attn_implementation="sdpa",
     )
+    config._attn_implementation = "sdpa"
     model = Qwen2ForCausalLM(config).float()
     draw_weights(model)
     return model
@@ -44,7 +44,7 @@ def text_model_directory() -> Path:
 
 
 def write_text_model(directory: Path, hidden: int = 48) -> Path:
-    """With the bundled tokenizer under a text model's template; returns `directory`."""
+    """Writes a text model with the bundled tokenizer and a text chat template; returns `directory`."""
     tokenizer = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
     model = tiny_text_model(hidden=hidden)
     model.generation_config.eos_token_id = [tokenizer.eos_token_id]
@@ -55,8 +55,8 @@ def write_text_model(directory: Path, hidden: int = 48) -> Path:
 
 
 @functools.cache
-def sums() -> Path:
-    """A data set without pictures."""
+def addition_data() -> Path:
+    """A data set of additions, without pictures."""
     out = workspace() / "sums"
     problems = [Problem(f"{a}", f"What is {a} + {a + 1}?", str(2 * a + 1)) for a in range(24)]
     write_dataset(out, {"train": problems, "validation": problems[:4]}, {})

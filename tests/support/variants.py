@@ -1,4 +1,4 @@
-"""The tiny recipe with every algorithm, and with each way of training less than all, in one launch."""
+"""The tiny recipe with every algorithm and with every choice of trained parts, in one launch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from benchmarks.lib.launching import SHORT
 from tests.support.launch import launch, model_copy, synthetic_data, workspace
-from tests.support.tiny_text import sums, text_model_directory
+from tests.support.tiny_text import addition_data, text_model_directory
 from vlm_uec.algorithm.objectives import algorithm_names
 
-# Small, and the pending queue fills within two steps; one checkpoint is enough of each.
+# Small sizes with which the pending queue fills within two steps; one checkpoint each.
 SETTINGS = (
     *SHORT,
     "rollout.prompts=4",
@@ -22,13 +22,13 @@ SETTINGS = (
 )
 ALGORITHMS = algorithm_names()
 LORA = ("lora.rank=4", "optim.lr=0.01", "model.freeze_vision=false")
-PARTS: dict[str, tuple[str, ...]] = {
+TRAINED_PARTS: dict[str, tuple[str, ...]] = {
     "lora": (*LORA, "lora.vision=true"),
     "lora_adapter": (*LORA, "lora.export=adapter"),
     "projector": ("model.freeze_vision=true", "model.freeze_projector=false"),
     "tower": ("model.freeze_vision=false", "model.freeze_projector=true"),
-    "whole": (),
-    # Everything that the large recipes switch on, together; an update each step.
+    "all": (),
+    # All options of the large recipes together, with an update each step.
     "large": (
         "pending.enabled=false",
         "retention.regular=false",
@@ -46,16 +46,18 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 @functools.cache
-def variants() -> Path:
-    """The folder that holds each one's run directory."""
+def variant_runs() -> Path:
+    """The folder of the run directories, each named after its algorithm or trained parts."""
     folder = workspace() / "variants"
     paths = (f"model.path={model_copy()}", f"data.path={synthetic_data()}")
-    algorithms = {name: (f"algorithm={name}", "model.freeze_vision=true") for name in ALGORITHMS}
+    algorithms: dict[str, tuple[str, ...]] = {
+        name: (f"algorithm={name}", "model.freeze_vision=true") for name in ALGORITHMS
+    }
     algorithms["uec"] += ("train.measure_entropy=true",)
-    text = (f"model.path={text_model_directory()}", f"data.path={sums()}", "pending.enabled=false")
+    text = (f"model.path={text_model_directory()}", f"data.path={addition_data()}", "pending.enabled=false")
     runs = {
         name: [*SETTINGS, *paths, *settings, f"train.run_dir={folder / name}"]
-        for name, settings in (algorithms | PARTS | {"text": text}).items()
+        for name, settings in (algorithms | TRAINED_PARTS | {"text": text}).items()
     }
     listed = workspace() / "variants.json"
     listed.write_text(json.dumps(runs), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Run directories as a report finds them, written without training."""
+"""Run directories with made-up metrics and samples, written without training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PHASES = ("rollout", "exploration", "reward", "update", "replay", "other")
 
 
 def metrics_of(step: int, seed: int = 0) -> dict[str, float]:
-    """What a step of a UEC-RL run tells: a slow trend under noise."""
+    """Metrics of one step of a UEC-RL run: a slow trend with noise."""
     noise = random.Random(f"{seed} {step}").gauss
     trend = math.tanh(step / 200)
     values = {
@@ -54,7 +54,7 @@ def metrics_of(step: int, seed: int = 0) -> dict[str, float]:
     return {**values, "time/step": sum(values[f"time/{phase}"] for phase in PHASES)}
 
 
-def sample(problem_id: str, source: str = "regular", **fields: Any) -> dict[str, Any]:
+def sample(problem_id: str, source: str = "regular", /, **fields: Any) -> dict[str, Any]:
     row = {
         "problem_id": problem_id,
         "source": source,
@@ -77,9 +77,9 @@ def write_run(
     *overrides: str,
     seed: int = 0,
 ) -> Path:
-    """Metrics of the steps, samples by step, and the tiny recipe with overrides as its config.
+    """Writes metrics of the steps, samples by step, and the tiny recipe with overrides as config.
 
-    Its data is gone where no override names some.
+    Without an override of `data.path` the data set does not exist.
     """
     with RunWriter(run_dir, None) as writer:
         for step in steps:
@@ -93,7 +93,7 @@ def write_run(
 
 
 def write_problems(directory: Path, names: Sequence[str], picture: bytes | None = None) -> Path:
-    """A data set of that many problems with a picture each, red where none is given."""
+    """Writes a data set of problems with these ids and one picture each, by default a red one."""
     data = picture or encoded(Image.new("RGB", (90, 60), "red"))
     problems = [Problem(name, f"<image>What is {name}?", "5", (data,)) for name in names]
     write_dataset(directory, {"train": problems}, {})
@@ -101,7 +101,7 @@ def write_problems(directory: Path, names: Sequence[str], picture: bytes | None 
 
 
 def write_samples(run_dir: Path, contents: Mapping[int, bytes]) -> None:
-    """Sample files as bytes, without a writer's syncing: for many large ones."""
+    """Writes sample files from bytes without syncing them, for many large ones."""
     (run_dir / "samples").mkdir(exist_ok=True)
     for step, content in contents.items():
         (run_dir / "samples" / f"step_{step:06d}.jsonl").write_bytes(content)

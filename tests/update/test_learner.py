@@ -402,10 +402,12 @@ def test_gspo_weighs_a_response_by_its_own_mean_ratio() -> None:
     with torch.no_grad():
         stored = [
             ScoredTrajectory(t, _alone(policy.policy, t)[0] - gap, None)
-            for t, gap in zip(batch, (torch.tensor([0.0, 0.4, 0.2, 0.1, 0.3]), 0.4), strict=True)
+            for t, gap in zip(
+                batch, (torch.tensor([0.0, 0.4, 0.2, 0.1, 0.3]), torch.tensor(0.4)), strict=True
+            )
         ]
-    loss = {"name": "gspo", "clip_high": 0.3, "aggregation": "sequence_mean"}
-    (stats,) = _learner(policy, **loss).replay(stored)
+    learner = _learner(policy, name="gspo", clip_high=0.3, aggregation="sequence_mean")
+    (stats,) = learner.replay(stored)
     assert stats.ratio_mean == pytest.approx((5 * 1.221403 + 2 * 1.491825) / 7, abs=1e-4)
     assert stats.clipped_high == pytest.approx(2 / 7)
     assert stats.policy_loss == pytest.approx(-(1.221403 + 1.3) / 2, abs=1e-4)
@@ -415,7 +417,7 @@ def test_an_entropy_bonus_reads_everything_and_raises_entropy() -> None:
     policy, brute = PlainPolicy(tiny_policy()), tiny_policy()
     batch = [t for t in _batch() if not t.advantage]
     tokens = sum(len(t.response.tokens) for t in batch)
-    total = -sum(_alone(brute, t)[1].sum() for t in batch) * 0.5 / tokens
+    total = -torch.cat([_alone(brute, t)[1] for t in batch]).sum() * 0.5 / tokens
     total.backward()
     expected = {
         name: weight.detach() - LR * (0 if weight.grad is None else weight.grad)
@@ -477,7 +479,7 @@ def test_a_steps_change_of_entropy_is_measured_on_the_tokens_it_read() -> None:
     read = [t for t in batch if t.advantage]
     with torch.no_grad():
         entropies = [torch.cat([_alone(model, t)[1] for t in read]) for model in (before, policy.policy)]
-        force = torch.cat([(sum(_alone(before, t)) * t.advantage) for t in read]).mean()
+        force = torch.cat([torch.stack(_alone(before, t)).sum(dim=0) * t.advantage for t in read]).mean()
     assert stats.entropy_change == pytest.approx(float((entropies[1] - entropies[0]).mean()), abs=1e-5)
     assert stats.entropy_predicted == pytest.approx(-LR * float(force), abs=1e-6)
 

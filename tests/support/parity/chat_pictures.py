@@ -1,4 +1,4 @@
-"""Pictures named in chat messages against the same pictures given as bytes, in a process of its own."""
+"""Compares pictures named in chat messages with the same pictures given as bytes, in a subprocess."""
 
 from __future__ import annotations
 

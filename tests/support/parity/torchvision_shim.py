@@ -1,7 +1,7 @@
-"""Makes torchvision's import succeed where its binary operators do not load.
+"""Lets torchvision be imported if its binary operators do not load.
 
-There is no CPU build of torchvision. A CUDA build fails on a CPU machine while it registers fake versions
-of two operators that its binary would have declared; declared here, they are never called.
+No CPU build of torchvision is installed. On a CPU machine a CUDA build fails when it registers fake versions
+of two operators that its binary would have declared. They are declared here and never called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stands in for Weights & Biases: notes what it is told, and fails where a test says so."""
+"""Stands in for Weights & Biases: records calls, and fails in the function that a test names."""
 
 from __future__ import annotations
 

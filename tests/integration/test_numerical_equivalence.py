@@ -1,7 +1,7 @@
-"""Fixed trajectories on two ranks, on one, and in plain PyTorch: the same losses, norms and weights.
+"""Fixed trajectories on two ranks, on one, and in plain PyTorch give the same losses, norms and weights.
 
-The third is written without DeepSpeed, packing, the collator or our losses: one sequence at a time
-through transformers' own forward, the objective written out, autograd, and torch's clipping and AdamW.
+The PyTorch version uses neither DeepSpeed nor packing nor the package's losses: one sequence at a time in
+transformers' forward pass, an explicit objective, autograd, and torch's gradient clipping and AdamW.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ ADVANTAGES = [1.5, -0.5, -0.5, 2.0, 0.7, -0.7, 1.1, -1.1, 0.0, -2.0, 0.5, 0.5, 1
 Tensors = list[torch.Tensor]
 
 
-class Plain:
-    """The policy as transformers has it."""
+class TransformersPolicy:
+    """The policy by transformers alone."""
 
     def __init__(self, config: Config, encoder: PromptEncoder) -> None:
         self.model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(config.model.path).float()
@@ -68,7 +68,7 @@ class Plain:
 
 
 def _plain_loss(
-    plain: Plain, batch: Sequence[ScoredTrajectory], prompts: Mapping[str, EncodedPrompt]
+    plain: TransformersPolicy, batch: Sequence[ScoredTrajectory], prompts: Mapping[str, EncodedPrompt]
 ) -> Tensors:
     """Policy loss and KL loss of a mini-batch: token means over all of its tokens."""
     policy, divergence, count = torch.zeros(()), torch.zeros(()), 0
@@ -76,7 +76,7 @@ def _plain_loss(
         response, advantage = item.trajectory.response, item.trajectory.advantage
         new = plain.logprobs(prompts[response.problem_id], response.tokens)
         for logprob, old, reference in zip(
-            new, item.old_logprobs, _given(item.reference_logprobs), strict=True
+            new, item.old_logprobs, _not_none(item.reference_logprobs), strict=True
         ):
             ratio = (logprob - old).exp()
             clipped = ratio.clamp(1 - 0.1, 1 + 0.2)
@@ -89,13 +89,13 @@ def _plain_loss(
     return [policy / count, 0.05 * divergence / count]
 
 
-def _given(tensor: torch.Tensor | None) -> torch.Tensor:
+def _not_none(tensor: torch.Tensor | None) -> torch.Tensor:
     assert tensor is not None
     return tensor
 
 
-def _fixed_batch(plain: Plain, prompts: Mapping[str, EncodedPrompt]) -> list[ScoredTrajectory]:
-    """Old and reference log-probs lie beside the policy's, far enough that every branch clips somewhere."""
+def _fixed_batch(plain: TransformersPolicy, prompts: Mapping[str, EncodedPrompt]) -> list[ScoredTrajectory]:
+    """Old and reference log-probs differ enough from the policy's for every branch of the loss."""
     generator = torch.Generator().manual_seed(3)
     names = [(name, index) for name, lengths in LENGTHS.items() for index in range(len(lengths))]
     batch = []
@@ -120,10 +120,13 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(directory: Path) -> dict[str, Any]:
-    """Writes the batch; its losses, norms, scores and weights in plain PyTorch."""
+    """Writes the batch; returns its losses, norms, scores and weights in plain PyTorch."""
     config = fixed_config(directory)
     encoder = fixed_encoder(config)
-    policy, prompts = Plain(config, encoder), {name: encoder(problem) for name, problem in PROBLEMS.items()}
+    policy, prompts = (
+        TransformersPolicy(config, encoder),
+        {name: encoder(problem) for name, problem in PROBLEMS.items()},
+    )
     before = copy.deepcopy(policy.model.state_dict())
     batch = _fixed_batch(policy, prompts)
     save_scored(directory / "batch", batch)
@@ -165,7 +168,7 @@ def test_every_number_of_an_update_is_the_same_on_two_ranks(ranks: dict[int, dic
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_losses_and_norms_are_those_of_plain_pytorch(
+def test_losses_and_norms_equal_plain_pytorch(
     plain: dict[str, Any], ranks: dict[int, dict[str, Any]], count: int
 ) -> None:
     for ours, theirs in zip(ranks[count]["stats"], plain["stats"], strict=True):
@@ -178,23 +181,23 @@ def test_every_branch_of_the_loss_was_taken(ranks: dict[int, dict[str, Any]]) ->
         assert update["clipped_high"] > 0
         assert update["ratio_max"] > 2  # beyond the dual clip
         assert update["kl_loss"] > 0
-        assert update["grad_norm"] > 0.5  # so that the norm was clipped
+        assert update["grad_norm"] > 0.5  # the norm was clipped
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_scores_come_back_in_the_order_of_the_batch(
+def test_scores_are_in_the_order_of_the_batch(
     plain: dict[str, Any], ranks: dict[int, dict[str, Any]], count: int
 ) -> None:
-    """Up to fp32 rounding of either: transformers' own scores are up to 3.4e-5 from those in fp64."""
+    """Up to fp32 rounding of both: transformers' scores differ from fp64 by up to 3.4e-5."""
     _assert_close(ranks[count]["reference"], plain["scores"], atol=5e-5)
     _assert_close(ranks[count]["old"][MINIBATCH:], plain["scores"][MINIBATCH:], atol=5e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_first_mini_batch_gets_its_old_scores_from_its_update(
+def test_the_update_of_the_first_mini_batch_computes_its_old_scores(
     plain: dict[str, Any], ranks: dict[int, dict[str, Any]], count: int
 ) -> None:
-    """Those of the weights before it, in whose last digits Adam's division of tiny gradients shows."""
+    """By the weights before it. Adam divides tiny gradients by themselves, which amplifies rounding."""
     assert ranks[count]["old"][:MINIBATCH] == [None] * MINIBATCH
     _assert_close(ranks[count]["updated"], plain["scores after"], atol=1e-3)
     moved = torch.cat(plain["scores after"]) - torch.cat(plain["scores"][:MINIBATCH])
@@ -219,10 +222,10 @@ def test_tokens_are_counted_with_and_without_their_shared_prompts(
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_weights_end_where_plain_pytorch_puts_them(
+def test_final_weights_equal_plain_pytorch(
     plain: dict[str, Any], ranks: dict[int, dict[str, Any]], directory: Path, count: int
 ) -> None:
-    """To a hundredth of the step each weight took: Adam divides tiny gradients by themselves."""
+    """To a hundredth of each weight's change: Adam divides tiny gradients by themselves."""
     exported = Qwen2_5_VLForConditionalGeneration.from_pretrained(directory / f"export-{count}")
     for name, weight in exported.state_dict().items():
         step = (plain["after"][name] - plain["before"][name]).norm()
@@ -230,10 +233,10 @@ def test_weights_end_where_plain_pytorch_puts_them(
         assert step > 0, name
 
 
-def test_the_state_of_two_ranks_is_loaded_by_one_to_the_last_bit(
+def test_one_rank_loads_the_state_of_two_to_the_last_bit(
     ranks: object, directory: Path, tmp_path: Path
 ) -> None:
-    """Both are brought into DeepSpeed's universal form: fp32 weights, both moments and the step, by name."""
+    """Compared in DeepSpeed's universal format: fp32 weights, both moments and the step, by name."""
     for count in (1, 2):
         convert(directory / f"zero-{count}" / "zero", tmp_path / str(count))
     files = sorted(path.relative_to(tmp_path / "2") for path in (tmp_path / "2").rglob("*/fp32.pt"))
@@ -253,7 +256,7 @@ def _adam_step(converted: Path) -> float:
     return float(state["optimizer_state_dict"]["state"][0]["step"])
 
 
-def test_the_next_update_is_the_same_on_one_rank_as_it_would_be_on_two(
+def test_the_update_after_resharding_is_the_same_on_one_rank_and_on_two(
     ranks: dict[int, dict[str, Any]],
 ) -> None:
     assert ranks[1]["resharded"] == pytest.approx(ranks[2]["resharded"], rel=1e-4)
@@ -261,31 +264,31 @@ def test_the_next_update_is_the_same_on_one_rank_as_it_would_be_on_two(
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("fault", ["nan_loss", "nan_gradient"])
-def test_an_update_that_is_not_finite_changes_nothing_on_any_rank(
+def test_a_nonfinite_update_changes_nothing_on_any_rank(
     ranks: dict[int, dict[str, Any]], count: int, fault: str
 ) -> None:
-    """One pass of the last rank went bad: its problems are named, or all, where only the gradient tells."""
-    report = ranks[count]["bad_numbers"]
+    """A NaN loss in one pass names its problems; a NaN gradient names those of the whole batch."""
+    report = ranks[count]["nonfinite"]
     assert report[fault]["skipped"]
     assert report[fault]["after"] == report[fault]["before"]
     assert report[fault]["scored"] == 0
-    assert report[fault]["suspects"] == report["hurt" if fault == "nan_loss" else "all"]
-    assert report["hurt"] != report["all"]
+    assert report[fault]["suspects"] == report["failed_pass" if fault == "nan_loss" else "all"]
+    assert report["failed_pass"] != report["all"]
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_update_after_a_skipped_one_is_sound(ranks: dict[int, dict[str, Any]], count: int) -> None:
-    sound = ranks[count]["bad_numbers"]["sound"]
-    assert not sound["skipped"] and sound["scored"] == MINIBATCH
-    assert all(after != before for after, before in zip(sound["after"], sound["before"], strict=True))
+def test_the_update_after_a_skipped_one_succeeds(ranks: dict[int, dict[str, Any]], count: int) -> None:
+    update = ranks[count]["nonfinite"]["next_update"]
+    assert not update["skipped"] and update["scored"] == MINIBATCH
+    assert all(after != before for after, before in zip(update["after"], update["before"], strict=True))
 
 
 @pytest.mark.parametrize("place", ["before_the_pass", "in_forward", "in_backward"])
-def test_out_of_memory_anywhere_in_a_pass_is_an_update_with_half_the_budget(
+def test_after_out_of_memory_anywhere_in_a_pass_the_update_uses_half_the_budget(
     ranks: dict[int, dict[str, Any]], place: str
 ) -> None:
-    """To the last bit of weights and moments: nothing of the pass that was cut off is left."""
-    report = ranks[1]["too_little_memory"]
-    assert report[place].pop("told") == [[80, "rank 0 is out of memory (CUDA out of memory)"]]
-    assert {**report["half_budget"], "told": None} == {**report[place], "told": None}
+    """Weights and moments are equal to the last bit: the interrupted pass has no effect."""
+    report = ranks[1]["out_of_memory"]
+    assert report[place].pop("halvings") == [[80, "rank 0 is out of memory (CUDA out of memory)"]]
+    assert {**report["half_budget"], "halvings": None} == {**report[place], "halvings": None}
     assert report[place]["after"] != report[place]["before"]
