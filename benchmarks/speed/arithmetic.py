@@ -18,8 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.speed.random_model import SHAPES as MODELS
-from benchmarks.speed.step import SHAPES, Shape
+from benchmarks.lib.speed.architectures import ARCHITECTURES
+from benchmarks.lib.speed.step_shapes import STEP_SHAPES, StepShape
 
 PATCH, MERGED = 14, 4  # pixels a side; patches a token
 WINDOW = 64  # patches that see each other in most of the tower's layers
@@ -69,9 +69,9 @@ class Model:
         return float(2 * self.text["vocab_size"] * self.text["hidden_size"] * positions)
 
 
-def work_of(shape: Shape, *, shared: bool) -> Work:
+def work_of(shape: StepShape, *, shared: bool) -> Work:
     """A step's work where a prompt is read once for its G responses (`shared`), or with each of them."""
-    model = Model(MODELS[shape.model].text, MODELS[shape.model].vision)
+    model = Model(ARCHITECTURES[shape.model].text, ARCHITECTURES[shape.model].vision)
     patches = (shape.pixels // PATCH) ** 2
     prompt, read = patches // MERGED + TEXT_TOKENS, shape.max_tokens - 1
     responses = shape.prompts * shape.n
@@ -91,7 +91,7 @@ def work_of(shape: Shape, *, shared: bool) -> Work:
 
 
 def main() -> None:
-    for name, shape in SHAPES.items():
+    for name, shape in STEP_SHAPES.items():
         shared, separate = work_of(shape, shared=True), work_of(shape, shared=False)
         print(f"\n{name}: {shape.prompts} prompts x {shape.n} responses of {shape.max_tokens} tokens, GFLOP")
         print(f"{'':>16} {'groups':>10} {'sequences':>10}")

@@ -22,8 +22,10 @@ from typing import Any
 import torch
 import transformers
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+
+from benchmarks.lib.speed.worker_config import config_of
 from vlm_uec.collector import Collector
-from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
 from vlm_uec.data.schedule import Part, Schedule
@@ -46,43 +48,6 @@ PHASES = {
     "scoring": ("reward", "old", "reference"),
     "update": ("update", "replay", "other"),
 }
-
-
-def config_of(spec: Mapping[str, Any]) -> Config:
-    settings = {
-        "model.path": spec["model"],
-        "model.precision": spec["precision"],
-        "model.freeze_vision": False,
-        "model.activation_checkpointing": spec["checkpointing"],
-        "algorithm": "uec" if spec["difficult_share"] else "grpo",
-        # Forced lengths end at the limit, all of them.
-        "overlong_filter.enabled": False,
-        "data.min_pixels": spec["min_pixels"],
-        "data.max_pixels": spec["max_pixels"],
-        "data.max_prompt_tokens": 4096,
-        "prompt.template": '"{{ question }}"',
-        "rollout.prompts": spec["prompts"],
-        "rollout.n": spec["n"],
-        "rollout.temperature": spec["temperature"],
-        "rollout.top_p": spec["top_p"],
-        "rollout.max_tokens": spec["max_tokens"],
-        "rollout.slots": slots_of(spec),
-        "optim.minibatch": spec["prompts"],
-        "optim.microbatch_tokens": spec["budget"],
-        "optim.lr": spec["lr"],
-        "loss.kl_coef": spec["kl_coef"],
-        "train.steps": spec["steps"],
-        "deepspeed.config": "configs/zero3.json" if torch.cuda.is_available() else "configs/zero3_cpu.json",
-        **spec.get("overrides", {}),
-    }
-    return load_config("configs/tiny_cpu.yaml", [f"{key}={value}" for key, value in settings.items()])
-
-
-def slots_of(spec: Mapping[str, Any]) -> int | str:
-    """On a CPU no more than a rank has responses, as its products keep all slots."""
-    if torch.cuda.is_available():
-        return "null"
-    return min(64, max(8, spec["prompts"] * spec["n"] // world_size()))
 
 
 class ForcedRewards:

@@ -31,23 +31,19 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.speed.rollout import (
+from benchmarks.lib.machine import machine_info
+from benchmarks.lib.speed.sampling import (
+    SAMPLING_SHAPES,
     SEED,
-    SHAPES,
-    Drawn,
     Models,
-    Sampler,
-    Shape,
-    Turn,
-    ends_for_a_third,
-    library_inputs,
-    library_responses,
+    SamplingShape,
+    end_ids_for_a_third,
+    hf_inputs,
+    hf_responses,
+    ignore_progress,
     model_directory,
-    print_turns,
-    silent,
-    take_turns,
 )
-from benchmarks.speed.step import machine
+from benchmarks.lib.speed.timed_calls import SampleCount, Sampler, TimedCall, call_alternately, print_calls
 from eval.samples import Sample
 from eval.scorers import Scorer, score, scorers_for
 from eval.store import SampleStore, append
@@ -65,22 +61,22 @@ PROMPTS, BATCH = 24, 8
 class Task:
     """What both sides are to do."""
 
-    shape: Shape
+    shape: SamplingShape
     prompts: PromptSet
     scorers: Mapping[str, Scorer]
     ends: Sequence[int]  # ids that end a response; none forces the maximal length
 
 
-def task_of(models: Models, shape: Shape, *, forced: bool) -> Task:
+def task_of(models: Models, shape: SamplingShape, *, forced: bool) -> Task:
     encoder = PromptEncoder.from_pretrained(
         models.path, min_pixels=shape.pixels**2, max_pixels=shape.pixels**2, max_prompt_tokens=4096
     )
     problems = list(drawn_problems(shape))
-    ends = [] if forced else ends_for_a_third(models.banned, shape.max_tokens)
+    ends = [] if forced else end_ids_for_a_third(models.banned, shape.max_tokens)
     return Task(shape, prepare_prompts(problems, encoder), scorers_for(problems, None, None), ends)
 
 
-def drawn_problems(shape: Shape) -> Iterator[Problem]:
+def drawn_problems(shape: SamplingShape) -> Iterator[Problem]:
     """A picture of noise and a question each."""
     random = np.random.default_rng(SEED)
     for number in range(shape.prompts):
@@ -94,7 +90,7 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
     engine = NativeEngine(models.policy, frozenset(task.ends), slots)
     shape, problems = task.shape, task.prompts.problems
 
-    def draw(number: int) -> Drawn:
+    def draw(number: int) -> SampleCount:
         samples: list[Sample] = []
         with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).appending(0) as part:
             for answer in sample_answers(
@@ -105,39 +101,39 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
                 n=shape.n,
                 sampling=Sampling(1.0, 1.0, shape.max_tokens),
                 seed=number,
-                on_progress=silent,
+                on_progress=ignore_progress,
             ):
                 samples.append(Sample(**vars(answer), scores={}))
                 append(part, samples[-1])
         for sample in samples:
             score(task.scorers, sample.text, problems[sample.problem_id])
-        return Drawn(len(samples), sum(sample.tokens or 0 for sample in samples))
+        return SampleCount(len(samples), sum(sample.tokens or 0 for sample in samples))
 
     return draw
 
 
-def library_sampler(models: Models, task: Task) -> Sampler:
+def hf_sampler(models: Models, task: Task) -> Sampler:
     names = list(task.prompts.problems)
     batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
 
-    def sample(number: int) -> Drawn:
+    def sample(number: int) -> SampleCount:
         torch.manual_seed(number)
         lengths = []
         for batch in batches:
-            inputs = library_inputs([task.prompts.encode(name) for name in batch], models)
-            responses = library_responses(models, inputs, task.shape, task.ends)
+            inputs = hf_inputs([task.prompts.encode(name) for name in batch], models)
+            responses = hf_responses(models, inputs, task.shape, task.ends)
             texts = models.tokenizer.batch_decode(responses, skip_special_tokens=True)
             for place, text in enumerate(texts):
                 score(task.scorers, text, task.prompts.problems[batch[place // task.shape.n]])
             lengths += [len(response) for response in responses]
-        return Drawn(len(lengths), sum(lengths))
+        return SampleCount(len(lengths), sum(lengths))
 
     return sample
 
 
-def samples_ratio(turns: Mapping[str, Sequence[Turn]]) -> list[float]:
+def samples_ratio(calls: Mapping[str, Sequence[TimedCall]]) -> list[float]:
     """Ours to the library's samples a second, pair by pair."""
-    pairs = zip(turns["ours"], turns["generate"], strict=True)
+    pairs = zip(calls["ours"], calls["generate"], strict=True)
     return [one.samples / one.seconds / (other.samples / other.seconds) for one, other in pairs]
 
 
@@ -146,7 +142,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--case", nargs="+", choices=["forced", "free"], default=["forced", "free"])
-    parser.add_argument("--shape", nargs="+", choices=sorted(SHAPES), default=["geometry3k", "short"])
+    parser.add_argument(
+        "--shape", nargs="+", choices=sorted(SAMPLING_SHAPES), default=["geometry3k", "short"]
+    )
     parser.add_argument("--model", help="a model directory; random weights if not given")
     parser.add_argument("--random", default="2m", help="shape of the random weights (see random_model.py)")
     parser.add_argument("--rounds", type=int, default=5)
@@ -155,25 +153,25 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     gpu = torch.cuda.is_available()
-    record = {"machine": {**machine(), "transformers": transformers.__version__}, "cases": {}}
+    record = {"machine": {**machine_info(), "transformers": transformers.__version__}, "cases": {}}
     with model_directory(arguments.model, arguments.random) as path:
         models = Models(path, torch.device("cuda" if gpu else "cpu"), "bf16" if gpu else "fp32")
         for name in arguments.shape:
-            shape = replace(SHAPES[name], prompts=PROMPTS)
+            shape = replace(SAMPLING_SHAPES[name], prompts=PROMPTS)
             for case in arguments.case:
                 task = task_of(models, shape, forced=case == "forced")
                 sides = {
                     "ours": our_sampler(models, task, arguments.slots),
-                    "generate": library_sampler(models, task),
+                    "generate": hf_sampler(models, task),
                 }
-                turns = take_turns(sides, arguments.rounds, models.device)
-                ratios = samples_ratio(turns)
-                print_turns(f"{case}, {name}", turns)
+                calls = call_alternately(sides, arguments.rounds, models.device)
+                ratios = samples_ratio(calls)
+                print_calls(f"{case}, {name}", calls)
                 print(
                     f"samples/s, ours / generate: {median(ratios):.2f} "
                     f"({min(ratios):.2f} to {max(ratios):.2f} pair by pair)"
                 )
-                rows = {side: [asdict(turn) for turn in taken] for side, taken in turns.items()}
+                rows = {side: [asdict(turn) for turn in taken] for side, taken in calls.items()}
                 record["cases"][f"{case}, {name}"] = {
                     "shape": asdict(shape),
                     "turns": rows,

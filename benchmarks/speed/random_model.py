@@ -9,66 +9,22 @@ sampling and scoring, so the model trains like any other.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+
+from benchmarks.lib.speed.architectures import ARCHITECTURES, Architecture
 from vlm_uec.data.vision import load_image_processor
-from vlm_uec.forecast.shape import published_sizes
 
 BUNDLE = "assets/tiny-qwen2.5-vl"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What differs between the models; everything else is Qwen2.5-VL's own default."""
-
-    text: Mapping[str, Any]
-    vision: Mapping[str, Any]
-    mrope_section: tuple[int, int, int]  # rotary pairs of a head for time, height and width
-    dtype: torch.dtype
-
-
-def _published(size: str) -> Shape:
-    text, tower = published_sizes(size)
-    windows = {"window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31]}
-    return Shape(text, {**tower, **windows}, mrope_section=(16, 24, 24), dtype=torch.bfloat16)
-
-
-SHAPES = {
-    # Small enough to train on one CPU core, with every part of the large ones: windows, grouped heads, ties.
-    "2m": Shape(
-        text={
-            "vocab_size": 512,
-            "hidden_size": 128,
-            "intermediate_size": 344,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "tie_word_embeddings": True,
-        },
-        vision={
-            "depth": 4,
-            "hidden_size": 128,
-            "intermediate_size": 344,
-            "num_heads": 4,
-            "window_size": 112,
-            "fullatt_block_indexes": [1, 3],
-            "out_hidden_size": 128,
-        },
-        mrope_section=(4, 6, 6),
-        dtype=torch.float32,
-    ),
-    "3b": _published("3B"),
-    "7b": _published("7B"),
-}
-
-
-def configuration(shape: Shape) -> Qwen2_5_VLConfig:
+def configuration(shape: Architecture) -> Qwen2_5_VLConfig:
     """The shape with the bundled tokenizer's special tokens."""
     bundle: Any = Qwen2_5_VLConfig.from_pretrained(BUNDLE)
     rope = {
@@ -95,10 +51,10 @@ def configuration(shape: Shape) -> Qwen2_5_VLConfig:
 def build(shape: str, out: Path, seed: int) -> int:
     """Writes the model directory; returns the number of weights."""
     torch.manual_seed(seed)
-    torch.set_default_dtype(SHAPES[shape].dtype)
+    torch.set_default_dtype(ARCHITECTURES[shape].dtype)
     # Drawing billions of numbers takes one CPU core minutes.
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = Qwen2_5_VLForConditionalGeneration(configuration(SHAPES[shape]))
+        model = Qwen2_5_VLForConditionalGeneration(configuration(ARCHITECTURES[shape]))
     model.generation_config.eos_token_id = AutoTokenizer.from_pretrained(BUNDLE).eos_token_id
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(BUNDLE).save_pretrained(out)
@@ -110,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="3b")
+    parser.add_argument("--shape", choices=sorted(ARCHITECTURES), default="3b")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -23,20 +23,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.speed.step import (
-    PHASES,
-    SHAPES,
-    Steps,
-    machine,
-    make_model,
-    make_spec,
-    median_of,
-    steps_of,
-    take_turns,
-    worker,
-)
+from benchmarks.lib.machine import machine_info
+from benchmarks.lib.speed.step_shapes import STEP_SHAPES
+from benchmarks.lib.speed.turns import PHASES, Steps, median_seconds, take_turns, total_steps
+from benchmarks.lib.speed.workers import make_model, make_spec, worker
 
-BASE = SHAPES["geometry3k"]
+BASE = STEP_SHAPES["geometry3k"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def write_specs(points: Sequence[Point], directory: Path, arguments: argparse.Na
                 replace(BASE, pixels=point.pixels),
                 home / "model",
                 home,
-                steps=steps_of(arguments.steps),
+                steps=total_steps(arguments.steps),
                 kl=arguments.kl,
                 overrides=dict(pair.split("=", 1) for pair in arguments.overrides),
             )
@@ -89,7 +81,7 @@ def print_sweep(title: str, points: Sequence[Point], turns: Turns) -> None:
         f"{'G':>3} {'picture':>8} {'ranks':>6} " + " ".join(f"{phase:>11}" for phase in PHASES) + "    times"
     )
     for point in points:
-        values = [median_of(turns[point], phase) for phase in PHASES]
+        values = [median_seconds(turns[point], phase) for phase in PHASES]
         seconds = " ".join(f"{value:>11.3f}" for value in values)
         times = ratio(turns, point, points[0])
         print(f"{point.n:>3} {point.pixels:>8} {point.ranks:>6} {seconds} {times:>8.2f}")
@@ -98,7 +90,7 @@ def print_sweep(title: str, points: Sequence[Point], turns: Turns) -> None:
 def ratio(turns: Turns, point: Point, first: Point) -> float:
     """Median step to median step, of each turn; the median of those."""
     pairs = zip(turns[point], turns[first], strict=True)
-    return median(median_of([one], "step") / median_of([other], "step") for one, other in pairs)
+    return median(median_seconds([one], "step") / median_seconds([other], "step") for one, other in pairs)
 
 
 def main() -> None:
@@ -124,7 +116,7 @@ def main() -> None:
         name: {point.name: ratio(turns, point, SWEEPS[name][0]) for point in SWEEPS[name]}
         for name in arguments.sweep
     }
-    record = {"machine": machine(), "shape": asdict(BASE), "kl_coef": arguments.kl}
+    record = {"machine": machine_info(), "shape": asdict(BASE), "kl_coef": arguments.kl}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**record, "ratios": ratios, "points": taken}, indent=2)
     arguments.out.write_text(text + "\n", encoding="utf-8")

@@ -16,36 +16,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from hashlib import sha256
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
+from benchmarks.lib.machine import machine_info
+from benchmarks.lib.study.arms import ARMS, SETTINGS, Inputs, study_runs, training
 from benchmarks.lib.study.base import make_base, make_data
+from benchmarks.lib.study.comparisons import comparisons, on_the_way
 from benchmarks.lib.study.figures import draw
-from benchmarks.lib.study.results import (
-    PASSES,
-    K,
-    Outcome,
-    estimate,
-    of_arm,
-    outcome_of,
-    paired,
-    paired_at,
-    record,
-    relative_gain,
-)
-from benchmarks.lib.study.runs import ARMS, MATCHED, SETTINGS, Inputs, places, run_all, study_runs, training
-from benchmarks.speed.step import machine
-from benchmarks.study.finals import final_scores
-from benchmarks.study.probe import by_source, probe_all
-from benchmarks.study.tables import tables
+from benchmarks.lib.study.final_scores import final_scores
+from benchmarks.lib.study.job_pool import places, run_all
+from benchmarks.lib.study.probe_jobs import probe_all
+from benchmarks.lib.study.pushes import by_source
+from benchmarks.lib.study.results import K, outcome_of, record
+from benchmarks.lib.study.settings import keep_settings
+from benchmarks.lib.study.tables import tables
 from vlm_uec.cli import exit_code_of
-from vlm_uec.errors import UserError
+from vlm_uec.io.digest import file_sha256
 from vlm_uec.io.strict_json import to_json
 
 TOKENS = 1_000_000
@@ -74,58 +63,9 @@ def base_scores(model: Path, data: Path, out: Path) -> dict[str, float]:
     return {"pass_1": scores["pass@1"]["value"], "pass_k": scores[f"pass@{K}"]["value"]}
 
 
-def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
-    """Differences to GRPO, paired by seed; gains over the base model; what is left of the entropy."""
-    told: dict[str, Any] = {}
-    for arm, other in product(arms, arms):
-        if arm != other and other in ("GRPO", MATCHED.get(arm)):
-            told[f"{arm} - {other}"] = {
-                name: vars(paired(outcomes, arm, other, name)) for name in ("pass_1", "pass_k")
-            }
-            told[f"gain of {arm} / gain of {other}"] = relative_gain(outcomes, arm, other, base["pass_1"])
-    for arm in arms:
-        first, last = (of_arm(outcomes, arm, f"entropy_{end}") for end in ("first", "last"))
-        told[f"{arm}: entropy, last / first"] = vars(
-            estimate([last[seed] / first[seed] for seed in sorted(first)])
-        )
-        for what in PASSES:
-            found = [p for one in outcomes if one.arm == arm and (p := one.predictions[what]) is not None]
-            if found:
-                told[f"{arm}: predicted and measured entropy change, {what}s"] = {
-                    name: vars(estimate([getattr(one, name) for one in found]))
-                    for name in ("correlation", "size")
-                }
-    return told
-
-
-def on_the_way(outcomes: Sequence[Outcome], arm: str, tokens: int, base: dict[str, float]) -> dict[str, Any]:
-    """`arm` - GRPO, paired by seed: at equal sampled tokens, and at equal steps, as the paper counts."""
-    told: dict[str, Any] = {}
-    both = [one for one in outcomes if one.arm in ("GRPO", arm)]
-    if len({one.arm for one in both}) < 2:
-        return told
-    steps = min(one.steps for one in both)
-    places = [("tokens", tokens * share) for share in (0.25, 0.5, 0.75)] + [("step", steps)]
-    for axis, place in places:
-        found = paired_at(both, (arm, "GRPO"), axis, place, base)
-        name = f"{arm} - GRPO at {place:,.0f} {axis if axis == 'tokens' else 'steps'}"
-        told[name] = {number: vars(found[number]) for number in found}
-    return told
-
-
-def keep_settings(path: Path, settings: Sequence[str]) -> None:
-    """Writes them down; raises `UserError` where a study of other ones was begun there."""
-    told = to_json({"settings": list(settings)}) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != told:
-        raise UserError(f"{path}: a study of other settings; give --out another directory")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(told, encoding="utf-8")
-
-
-def ingredients(model: Path, data: Path) -> dict[str, str]:
-    """SHA-256 of what every run starts from, by name."""
-    files = [model / "model.safetensors", *sorted(data.glob("*.parquet"))]
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
+def starting_files(model: Path, data: Path) -> list[Path]:
+    """The files that every run starts from."""
+    return [model / "model.safetensors", *sorted(data.glob("*.parquet"))]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -168,8 +108,8 @@ def study(arguments: argparse.Namespace) -> None:
     for arm in FOLLOWED:
         told |= on_the_way(outcomes, arm, arguments.tokens, base)
     result = {
-        "machine": machine() | {name: version(name) for name in ("transformers", "deepspeed")},
-        "ingredients": ingredients(model, data),
+        "machine": machine_info() | {name: version(name) for name in ("transformers", "deepspeed")},
+        "ingredients": {path.name: file_sha256(path) for path in starting_files(model, data)},
         "settings": settings,
         "arms": {arm: ARMS[arm] for arm in arguments.arms},
         "tokens": arguments.tokens,

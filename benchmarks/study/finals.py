@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
@@ -21,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the reposit
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from benchmarks.lib.launching import TINY_CONFIG
+from benchmarks.lib.study.breakdowns import by_kind, entropy_by_token
+from benchmarks.lib.study.final_scores import SEED
 from benchmarks.lib.study.results import K
-from benchmarks.lib.study.runs import CONFIG, Inputs, Job, StudyRun, run_all
-from eval.estimators import mean_pass_at_k
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.data.encode import PromptEncoder
@@ -36,81 +33,6 @@ from vlm_uec.rollout.engine import Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import Group
 from vlm_uec.zero.engine import start_distributed, stop_distributed
-
-SEED = 1
-ARMS = ("GRPO", "UEC", "UEC, no retention")
-
-
-def final_scores(
-    runs: Sequence[StudyRun], inputs: Inputs, out: Path, at_a_time: int, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """The base model's kinds and entropy, and means over seeds of `ARMS`."""
-    wanted = [run for run in runs if run.arm in ARMS]
-    jobs = {
-        run: _job(out, f"{run.folder.name}_{inputs.tokens}", replace(inputs, model=run.folder / "export"))
-        for run in wanted
-    }
-    base = _job(out, "base", inputs)
-    run_all([base, *jobs.values()], at_a_time, say)
-    told = {"base": _read(base)}
-    for arm in dict.fromkeys(run.arm for run in wanted):
-        told[arm] = _mean([_read(job) for run, job in jobs.items() if run.arm == arm])
-    return told
-
-
-def _job(out: Path, name: str, inputs: Inputs) -> Job:
-    settings = inputs.overrides(out / "unused", SEED)
-    return Job(
-        name=f"kinds of problems, {name}",
-        done=out / f"{name}.done",
-        log=out / f"{name}.log",
-        script="benchmarks/study/finals.py",
-        arguments=(str(out / f"{name}.json"), *settings),
-    )
-
-
-def _read(job: Job) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(job.done.with_suffix(".json").read_text(encoding="utf-8"))
-    return told
-
-
-def _mean(trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Leaf by leaf."""
-    first = trees[0]
-    return {
-        name: _mean([tree[name] for tree in trees])
-        if isinstance(first[name], Mapping)
-        else fmean(tree[name] for tree in trees)
-        for name in first
-    }
-
-
-def by_kind(
-    groups: Iterable[Group], right: Callable[[Group], int], kinds: Mapping[str, str]
-) -> dict[str, Any]:
-    """Pass@1 and Pass@K of each kind; `kinds` by problem id, `right` counts a group's right responses."""
-    counts: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for group in groups:
-        counts[kinds[group.prompt.problem_id]].append((len(group.responses), right(group)))
-    return {
-        kind: {f"pass_{name}": mean_pass_at_k(of, k) for name, k in (("1", 1), ("k", K))}
-        for kind, of in sorted(counts.items())
-    }
-
-
-def entropy_by_token(groups: Iterable[Group], is_digit: torch.Tensor) -> dict[str, float]:
-    """Exact entropy of tokens that came out as digits, of the others, and the digits' share of the sum.
-
-    `is_digit` [V] bool.
-    """
-    tokens = torch.cat([response.tokens for group in groups for response in group.responses])
-    entropy = torch.cat([response.entropy for group in groups for response in group.responses]).double()
-    digits = is_digit[tokens]
-    return {
-        "digits": float(entropy[digits].mean()),
-        "others": float(entropy[~digits].mean()),
-        "digits_share": float(entropy[digits].sum() / entropy.sum()),
-    }
 
 
 def _prompts(config: Config) -> PromptSet:
@@ -143,7 +65,7 @@ def _digits(tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
 
 def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--local_rank")]
-    out, config = Path(arguments[0]), load_config(CONFIG, arguments[1:])
+    out, config = Path(arguments[0]), load_config(TINY_CONFIG, arguments[1:])
     start_distributed(rendezvous())
     torch.set_num_threads(1)
     prompts = _prompts(config)

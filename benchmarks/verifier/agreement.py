@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
 
-from benchmarks.verifier.peers import recorded_rows
+from benchmarks.lib.verifier.recorded import recorded_rows
 from vlm_uec.verifier import verify
 
 RULE_1 = "rule 1: the box stands inside the thinking and nothing follows it"

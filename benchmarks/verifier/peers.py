@@ -29,6 +29,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+
+from benchmarks.lib.verifier.recorded import json_lines, recorded_rows
 from vlm_uec.verifier import verify
 
 CALL_LIMIT = 2.0  # seconds
@@ -102,23 +105,8 @@ def geometry3k(data: Path) -> list[Call]:
     return calls
 
 
-def recorded_rows(data: Path) -> list[dict[str, Any]]:
-    """`row`, `answer`, `response` and `right`: 0.9 of the recorded score is the answer's."""
-    outputs = data / "geometry3k" / "model_outputs"
-    responses = {row["row"]: row for row in _json_lines(outputs / "qwen2.5-vl-7b_test_vllm.jsonl")}
-    return [
-        {
-            "row": known["row"],
-            "answer": known["answer"],
-            "response": responses[known["row"]]["response"],
-            "right": responses[known["row"]]["score"] > 0.5,
-        }
-        for known in _json_lines(outputs / "row_to_id.jsonl")
-    ]
-
-
 def mathvista(data: Path) -> list[Call]:
-    rows = _json_lines(data / "mathvista" / "results" / "qwen2.5-vl-7b_testmini.jsonl")
+    rows = json_lines(data / "mathvista" / "results" / "qwen2.5-vl-7b_testmini.jsonl")
     questions = json.loads((data / "mathvista" / "testmini.json").read_text(encoding="utf-8"))
     return [_mathvista_call(row["response"], questions[row["pid"]]) for row in rows]
 
@@ -137,10 +125,6 @@ def _mathvista_call(response: str | None, question: dict[str, Any]) -> Call:
         None if precision is None else int(precision),
         None,
     )
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _run_ours(calls: Sequence[Call]) -> Result:

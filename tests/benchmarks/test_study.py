@@ -11,6 +11,10 @@ from typing import Any, cast
 import pytest
 import torch
 
+from benchmarks.lib.study.arms import StudyRun
+from benchmarks.lib.study.breakdowns import by_kind, entropy_by_token
+from benchmarks.lib.study.comparisons import comparisons
+from benchmarks.lib.study.pushes import by_source, sign_test
 from benchmarks.lib.study.results import (
     PASSES,
     Outcome,
@@ -22,10 +26,6 @@ from benchmarks.lib.study.results import (
     prediction_of,
     relative_gain,
 )
-from benchmarks.lib.study.runs import StudyRun
-from benchmarks.study.entropy_study import comparisons
-from benchmarks.study.finals import by_kind, entropy_by_token
-from benchmarks.study.probe import by_source, sign_test
 from vlm_uec.config import dump_config, load_config
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.study.arms import StudyRun
 from benchmarks.lib.study.figures import average, draw
-from benchmarks.lib.study.runs import StudyRun
 
 STEPS = 30
 

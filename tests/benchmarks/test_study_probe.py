@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 import torch
 
+from benchmarks.lib.study.prober import LENGTH, Descent, Probe, Prober
 from benchmarks.lib.study.tasks import KIND
-from benchmarks.study.probe import LENGTH, Descent, Probe, Prober
 from data_prep.synthetic.problems import make_problem
 from tests.support.fakes import make_response
 from tests.support.launch import BUNDLED_MODEL

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lib.study import runs as pool
-from benchmarks.lib.study.runs import ARMS, MATCHED, Inputs, Job, run_all, training
-from benchmarks.lib.study.runs import study_runs as runs_of
-from benchmarks.study.entropy_study import keep_settings
+from benchmarks.lib.study import job_pool
+from benchmarks.lib.study.arms import ARMS, MATCHED, Inputs, study_runs, training
+from benchmarks.lib.study.job_pool import Job, run_all
+from benchmarks.lib.study.settings import keep_settings
 from vlm_uec.config import load_config
 from vlm_uec.errors import UserError
 
@@ -25,7 +25,7 @@ def _start(job: Job, device: int) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_start", _start)
+    monkeypatch.setattr(job_pool, "_start", _start)
 
 
 def _job(folder: Path, name: str, script: str = "") -> Job:
@@ -58,7 +58,7 @@ def test_a_job_that_fails_is_named_and_ends_the_others(tmp_path: Path) -> None:
 
 def test_every_arm_is_a_config_that_differs_from_the_others(tmp_path: Path) -> None:
     inputs = Inputs(tmp_path / "model", tmp_path / "data", 1000)
-    jobs = [training(run, inputs) for run in runs_of(tmp_path, list(ARMS), [1])]
+    jobs = [training(run, inputs) for run in study_runs(tmp_path, list(ARMS), [1])]
     configs = [load_config(job.arguments[1], job.arguments[2:]) for job in jobs]
     assert len({config.model_dump_json(exclude={"train"}) for config in configs}) == len(ARMS)
     assert {config.train.max_response_tokens for config in configs} == {1000}

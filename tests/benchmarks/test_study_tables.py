@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.lib.launching import ROOT
-from benchmarks.study.tables import arms, correlations, differences, kinds, pushes, tables
+from benchmarks.lib.study.tables import arms, correlations, differences, kinds, pushes, tables
 
 STUDIES = sorted((ROOT / "docs" / "study").glob("*.json"))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.lib.study.arms import StudyRun
 from benchmarks.lib.study.results import K, estimate
-from benchmarks.lib.study.runs import StudyRun
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 from vlm_uec.webpage.charts import Interval, Points, figure, lines
 

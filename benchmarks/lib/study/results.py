@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import correlation, fmean, stdev
 from typing import Any
 
-from benchmarks.lib.study.runs import StudyRun
+from benchmarks.lib.study.arms import StudyRun
 from vlm_uec.checkpoint.resume_rules import CONFIG
 from vlm_uec.config import Config, load_config
 from vlm_uec.telemetry.writers import METRICS, read_jsonl

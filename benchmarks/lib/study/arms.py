@@ -1,26 +1,14 @@
-"""The entropy study's runs: which arms there are, and a pool that trains what is not trained yet.
-
-A run is one process, so that as many go on at a time as there are cores, or GPUs. Whatever ends the study
-early, the same command goes on: runs from their newest checkpoints, by resume=auto.
-"""
+"""The entropy study's arms and the training run of each arm and seed."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
 
-import torch
+from benchmarks.lib.launching import TINY_CONFIG
+from benchmarks.lib.study.job_pool import Job
 
-from benchmarks.lib.launching import ROOT, free_port
-
-CONFIG = "configs/tiny_cpu.yaml"
 ARMS: dict[str, tuple[str, ...]] = {
     "GRPO": ("algorithm=grpo",),
     "DAPO": ("algorithm=dapo",),
@@ -90,17 +78,6 @@ class Inputs:
         ]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A program for one rank. `done`: the file that is left where it ended well."""
-
-    name: str
-    done: Path
-    log: Path
-    script: str
-    arguments: tuple[str, ...]
-
-
 def study_runs(out: Path, arms: Sequence[str], seeds: Sequence[int]) -> list[StudyRun]:
     """Seeds in turn, so that a study cut short has whole pairs."""
     return [StudyRun(arm, seed, out / "runs" / f"{_slug(arm)}_seed_{seed}") for seed in seeds for arm in arms]
@@ -113,62 +90,8 @@ def training(run: StudyRun, inputs: Inputs) -> Job:
         done=run.folder / f"{inputs.tokens}_tokens.done",
         log=run.folder.with_suffix(".log"),
         script="train.py",
-        arguments=("--config", CONFIG, *settings),
+        arguments=("--config", TINY_CONFIG, *settings),
     )
-
-
-def places() -> int:
-    """How many jobs go on at a time where nobody says."""
-    return torch.cuda.device_count() or os.cpu_count() or 1
-
-
-def run_all(jobs: Sequence[Job], at_a_time: int, say: Callable[[str], None]) -> None:
-    """Runs those that are not done; raises RuntimeError for the first that fails, and ends the others."""
-    devices: Queue[int] = Queue()
-    for number in range(at_a_time):
-        devices.put(number)
-    running: set[subprocess.Popen[bytes]] = set()
-
-    def run(job: Job) -> None:
-        device = devices.get()
-        say(f"{job.name}: starts")
-        process = _start(job, device)
-        running.add(process)
-        code = process.wait()
-        running.discard(process)
-        devices.put(device)
-        if code:
-            raise RuntimeError(f"{job.name}: exit code {code}; see {job.log}")
-        job.done.touch()
-        say(f"{job.name}: done")
-
-    with ThreadPoolExecutor(at_a_time) as pool:
-        tasks = [pool.submit(run, job) for job in jobs if not job.done.exists()]
-        try:
-            for task in wait(tasks, return_when=FIRST_EXCEPTION).done:
-                task.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(running):
-                os.killpg(process.pid, signal.SIGTERM)
-
-
-def _start(job: Job, device: int) -> subprocess.Popen[bytes]:
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    deepspeed = str(Path(sys.executable).with_name("deepspeed"))
-    gpu = torch.cuda.is_available()
-    place = ["--include", f"localhost:{device}"] if gpu else ["--num_accelerators", "1"]
-    command = [deepspeed, "--log_level", "error", "--master_port", str(free_port()), *place, job.script]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({} if gpu else {"DS_ACCELERATOR": "cpu"})}
-    with job.log.open("ab") as log:
-        return subprocess.Popen(
-            [*command, *job.arguments],
-            cwd=ROOT,
-            env={**environment, "PYTHONPATH": str(ROOT)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 def _slug(arm: str) -> str:
