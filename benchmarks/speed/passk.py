@@ -1,15 +1,16 @@
-"""The evaluator's samples a second beside those of Hugging Face `generate(num_return_sequences=n)`.
+"""Samples per second of the evaluator and of Hugging Face `generate(num_return_sequences=n)`.
 
     OMP_NUM_THREADS=1 python benchmarks/speed/passk.py                               # both cases, both shapes
     OMP_NUM_THREADS=1 python benchmarks/speed/passk.py --case free --shape geometry3k
-    python benchmarks/speed/passk.py --model DIR --shape gpu  # one GPU, a model of your own
+    python benchmarks/speed/passk.py --model DIR --shape gpu  # one GPU, a model directory
 
-forced: every response has the maximal length. free: responses end by chance, a third of the maximum long on
-average. Each side goes from problems to scored samples: ours by `sample_answers`, as eval/passk.py calls it,
-with every sample appended to a file; the other encodes the same prompts, generates for 8 of them at a time,
-decodes and scores. Same weights, problems, precision and allowed ids, in one process and taking turns.
+forced: every response has the maximal length. free: responses end at random, with a third of the maximal
+length on average. Each side turns problems into scored samples: ours with `sample_answers`, as eval/passk.py
+calls it, appending every sample to a file; the other encodes the same prompts, generates for 8 of them at a
+time, decodes and scores. Both have the same weights, problems, precision and allowed ids, run in one process
+and take turns.
 
-Prints medians and the pair-by-pair ratios of samples a second; writes JSON.
+Prints medians and the pair-by-pair ratios of samples per second; writes JSON.
 """
 
 from __future__ import annotations
@@ -18,23 +19,19 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.machine import machine_info
 from benchmarks.lib.speed.sampling import (
     SAMPLING_SHAPES,
-    SEED,
     Models,
     SamplingShape,
     end_ids_for_a_third,
@@ -42,6 +39,7 @@ from benchmarks.lib.speed.sampling import (
     hf_responses,
     ignore_progress,
     model_directory,
+    noise_problems,
 )
 from benchmarks.lib.speed.timed_calls import SampleCount, Sampler, TimedCall, call_alternately, print_calls
 from eval.samples import Sample
@@ -52,45 +50,34 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.rollout.engine import Sampling
 from vlm_uec.rollout.native import NativeEngine
-from vlm_uec.types import Problem
 
 PROMPTS, BATCH = 24, 8
 
 
 @dataclass(frozen=True)
 class Task:
-    """What both sides are to do."""
+    """The problems, scorers and lengths of both sides."""
 
     shape: SamplingShape
     prompts: PromptSet
     scorers: Mapping[str, Scorer]
-    ends: Sequence[int]  # ids that end a response; none forces the maximal length
+    ends: Sequence[int]  # ids that end a response; empty: the maximal length is forced
 
 
-def task_of(models: Models, shape: SamplingShape, *, forced: bool) -> Task:
+def make_task(models: Models, shape: SamplingShape, *, forced: bool) -> Task:
     encoder = PromptEncoder.from_pretrained(
         models.path, min_pixels=shape.pixels**2, max_pixels=shape.pixels**2, max_prompt_tokens=4096
     )
-    problems = list(drawn_problems(shape))
+    problems = list(noise_problems(shape))
     ends = [] if forced else end_ids_for_a_third(models.banned, shape.max_tokens)
     return Task(shape, prepare_prompts(problems, encoder), scorers_for(problems, None, None), ends)
-
-
-def drawn_problems(shape: SamplingShape) -> Iterator[Problem]:
-    """A picture of noise and a question each."""
-    random = np.random.default_rng(SEED)
-    for number in range(shape.prompts):
-        file = BytesIO()
-        pixels = random.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(file, format="PNG")
-        yield Problem(str(number), "<image>What is the value of x?", "1", images=(file.getvalue(),))
 
 
 def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
     engine = NativeEngine(models.policy, frozenset(task.ends), slots)
     shape, problems = task.shape, task.prompts.problems
 
-    def draw(number: int) -> SampleCount:
+    def sample(number: int) -> SampleCount:
         samples: list[Sample] = []
         with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).appending(0) as part:
             for answer in sample_answers(
@@ -105,11 +92,11 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
             ):
                 samples.append(Sample(**vars(answer), scores={}))
                 append(part, samples[-1])
-        for sample in samples:
-            score(task.scorers, sample.text, problems[sample.problem_id])
-        return SampleCount(len(samples), sum(sample.tokens or 0 for sample in samples))
+        for one in samples:
+            score(task.scorers, one.text, problems[one.problem_id])
+        return SampleCount(len(samples), sum(one.tokens or 0 for one in samples))
 
-    return draw
+    return sample
 
 
 def hf_sampler(models: Models, task: Task) -> Sampler:
@@ -123,16 +110,16 @@ def hf_sampler(models: Models, task: Task) -> Sampler:
             inputs = hf_inputs([task.prompts.encode(name) for name in batch], models)
             responses = hf_responses(models, inputs, task.shape, task.ends)
             texts = models.tokenizer.batch_decode(responses, skip_special_tokens=True)
-            for place, text in enumerate(texts):
-                score(task.scorers, text, task.prompts.problems[batch[place // task.shape.n]])
+            for index, text in enumerate(texts):
+                score(task.scorers, text, task.prompts.problems[batch[index // task.shape.n]])
             lengths += [len(response) for response in responses]
         return SampleCount(len(lengths), sum(lengths))
 
     return sample
 
 
-def samples_ratio(calls: Mapping[str, Sequence[TimedCall]]) -> list[float]:
-    """Ours to the library's samples a second, pair by pair."""
+def samples_per_second_ratios(calls: Mapping[str, Sequence[TimedCall]]) -> list[float]:
+    """Samples per second, ours / generate, pair by pair."""
     pairs = zip(calls["ours"], calls["generate"], strict=True)
     return [one.samples / one.seconds / (other.samples / other.seconds) for one, other in pairs]
 
@@ -159,19 +146,19 @@ def main() -> None:
         for name in arguments.shape:
             shape = replace(SAMPLING_SHAPES[name], prompts=PROMPTS)
             for case in arguments.case:
-                task = task_of(models, shape, forced=case == "forced")
+                task = make_task(models, shape, forced=case == "forced")
                 sides = {
                     "ours": our_sampler(models, task, arguments.slots),
                     "generate": hf_sampler(models, task),
                 }
                 calls = call_alternately(sides, arguments.rounds, models.device)
-                ratios = samples_ratio(calls)
+                ratios = samples_per_second_ratios(calls)
                 print_calls(f"{case}, {name}", calls)
                 print(
                     f"samples/s, ours / generate: {median(ratios):.2f} "
                     f"({min(ratios):.2f} to {max(ratios):.2f} pair by pair)"
                 )
-                rows = {side: [asdict(turn) for turn in taken] for side, taken in calls.items()}
+                rows = {side: [asdict(call) for call in taken] for side, taken in calls.items()}
                 record["cases"][f"{case}, {name}"] = {
                     "shape": asdict(shape),
                     "turns": rows,

@@ -1,9 +1,9 @@
-"""A Qwen2.5-VL with random weights, of a published shape or a tiny one: benchmarks without a download.
+"""Writes a Qwen2.5-VL with random weights, of a published or a tiny shape, for benchmarks without a download.
 
     python benchmarks/speed/random_model.py --shape 3b --out /tmp/random-3b
 
-The tokenizer and image processor are the bundled tiny model's; ids beyond its vocabulary are banned in
-sampling and scoring, so the model trains like any other.
+It has the tokenizer and image processor of the bundled tiny model. Ids outside their vocabulary are banned in
+sampling and scoring, so the model can be trained.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.speed.architectures import ARCHITECTURES, Architecture
 from vlm_uec.data.vision import load_image_processor
@@ -24,23 +24,23 @@ from vlm_uec.data.vision import load_image_processor
 BUNDLE = "assets/tiny-qwen2.5-vl"
 
 
-def configuration(shape: Architecture) -> Qwen2_5_VLConfig:
-    """The shape with the bundled tokenizer's special tokens."""
+def model_config(architecture: Architecture) -> Qwen2_5_VLConfig:
+    """The architecture with the special tokens of the bundled tokenizer."""
     bundle: Any = Qwen2_5_VLConfig.from_pretrained(BUNDLE)
     rope = {
         "rope_type": "default",
-        "mrope_section": list(shape.mrope_section),
+        "mrope_section": list(architecture.mrope_section),
         "rope_theta": 1_000_000.0,
     }
     return Qwen2_5_VLConfig(
         text_config={
-            **shape.text,
+            **architecture.text,
             "rope_parameters": rope,
             "bos_token_id": bundle.text_config.bos_token_id,
             "eos_token_id": bundle.text_config.eos_token_id,
         },
-        vision_config=dict(shape.vision),
-        tie_word_embeddings=shape.text["tie_word_embeddings"],
+        vision_config=dict(architecture.vision),
+        tie_word_embeddings=architecture.text["tie_word_embeddings"],
         image_token_id=bundle.image_token_id,
         video_token_id=bundle.video_token_id,
         vision_start_token_id=bundle.vision_start_token_id,
@@ -48,13 +48,13 @@ def configuration(shape: Architecture) -> Qwen2_5_VLConfig:
     )
 
 
-def build(shape: str, out: Path, seed: int) -> int:
+def build(name: str, out: Path, seed: int) -> int:
     """Writes the model directory; returns the number of weights."""
     torch.manual_seed(seed)
-    torch.set_default_dtype(ARCHITECTURES[shape].dtype)
-    # Drawing billions of numbers takes one CPU core minutes.
+    torch.set_default_dtype(ARCHITECTURES[name].dtype)
+    # One CPU core takes minutes to draw billions of random numbers.
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = Qwen2_5_VLForConditionalGeneration(configuration(ARCHITECTURES[shape]))
+        model = Qwen2_5_VLForConditionalGeneration(model_config(ARCHITECTURES[name]))
     model.generation_config.eos_token_id = AutoTokenizer.from_pretrained(BUNDLE).eos_token_id
     model.save_pretrained(out)
     AutoTokenizer.from_pretrained(BUNDLE).save_pretrained(out)

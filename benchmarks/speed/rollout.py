@@ -1,18 +1,18 @@
-"""The sampler by itself: against Hugging Face `generate`, against two phases of its own, and against memory.
+"""Speed of the sampler alone: against Hugging Face `generate`, two-phase exploration and memory bandwidth.
 
     OMP_NUM_THREADS=1 python benchmarks/speed/rollout.py  # every case, both shapes
     OMP_NUM_THREADS=1 python benchmarks/speed/rollout.py --case forced --shape geometry3k
     OMP_NUM_THREADS=1 python benchmarks/speed/rollout.py --case explore --rounds 9
-    python benchmarks/speed/rollout.py --model DIR --case ceiling  # a model of your own
+    python benchmarks/speed/rollout.py --model DIR --case ceiling  # a model directory
     python benchmarks/speed/rollout.py --random 3b --shape gpu --case forced ceiling      # one GPU
 
-forced: every response has the maximal length. free: responses end by chance, a third of the maximum long on
-average. explore: every third prompt is explored, in the same pool (in flight) or after it (two phases).
-ceiling: a decode step's seconds beside those that reading its weights and keys would take.
+forced: every response has the maximal length. free: responses end at random, with a third of the maximal
+length on average. explore: every third prompt is explored, during the rollout (in flight) or after it (two
+phases). ceiling: the time of a decode step, and the time of reading its weights, keys and values.
 
-Same weights, prompts, samples, precision and allowed ids on both sides, in one process and taking turns, so
-that a machine whose speed drifts is as slow for one as for the other. Prompts come encoded to both.
-Prints medians and the median of the pair-by-pair ratios; writes JSON.
+Both sides have the same weights, encoded prompts, samples, precision and allowed ids, run in one process and
+take turns, so that changes in the machine's speed affect both equally. Prints medians and the median of the
+pair-by-pair ratios; writes JSON.
 """
 
 from __future__ import annotations
@@ -23,17 +23,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.machine import machine_info
 from benchmarks.lib.speed.sampling import (
@@ -46,6 +43,7 @@ from benchmarks.lib.speed.sampling import (
     hf_responses,
     ignore_progress,
     model_directory,
+    noise_problems,
 )
 from benchmarks.lib.speed.timed_calls import (
     SampleCount,
@@ -60,17 +58,16 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.engine import Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
-from vlm_uec.types import EncodedPrompt, Group, Problem
+from vlm_uec.types import EncodedPrompt, Group
 
 COPY_BYTES = {"cpu": 1 << 28, "cuda": 1 << 32}
 
 
-# Every third prompt gets G' = 16 more, as a training step with exploration does.
+# Every third prompt gets G' = 16 more responses, as in a training step with exploration.
 EXPLORED_EVERY, EXPLORED_N, EXPLORED_TEMPERATURE = 3, 16, 1.2
 
 
 def encode_prompts(models: Models, shape: SamplingShape) -> list[EncodedPrompt]:
-    """A picture of noise and a question each."""
     encoder = PromptEncoder.from_pretrained(
         models.path,
         template="{{ question }}",
@@ -78,15 +75,7 @@ def encode_prompts(models: Models, shape: SamplingShape) -> list[EncodedPrompt]:
         max_pixels=shape.pixels**2,
         max_prompt_tokens=4096,
     )
-    random = np.random.default_rng(SEED)
-    prompts = []
-    for number in range(shape.prompts):
-        file = BytesIO()
-        pixels = random.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(file, format="PNG")
-        question = "<image>What is the value of x?"
-        prompts.append(encoder(Problem(str(number), question, "1", images=(file.getvalue(),))))
-    return prompts
+    return [encoder(problem) for problem in noise_problems(shape)]
 
 
 def count_samples(groups: Sequence[Group]) -> SampleCount:
@@ -125,12 +114,12 @@ def compare_with_hf(
 def compare_phases(
     models: Models, shape: SamplingShape, slots: int, rounds: int
 ) -> dict[str, list[TimedCall]]:
-    """Exploration in flight and after the regular responses: the same responses, in another time."""
+    """Exploration in flight and after the regular responses; the responses are the same."""
     prompts = encode_prompts(models, shape)
     ends = frozenset(end_ids_for_a_third(models.banned, shape.max_tokens))
     engine = NativeEngine(models.policy, ends, slots)
     regular = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
-    seen: dict[str, list[Group]] = {}
+    sampled: dict[str, list[Group]] = {}
 
     def exploration(prompt: EncodedPrompt) -> Request | None:
         if int(prompt.problem_id) % EXPLORED_EVERY:
@@ -142,26 +131,29 @@ def compare_phases(
         return None if group.responses[0].source == "exploration" else exploration(group.prompt)
 
     def in_flight(number: int) -> SampleCount:
-        seen["in flight"] = engine.generate(regular, StreamKey(SEED, number), ignore_progress, follow_up)
-        return count_samples(seen["in flight"])
+        sampled["in flight"] = engine.generate(regular, StreamKey(SEED, number), ignore_progress, follow_up)
+        return count_samples(sampled["in flight"])
 
     def two_phases(number: int) -> SampleCount:
         groups = engine.generate(regular, StreamKey(SEED, number), ignore_progress)
-        wanted = [request for group in groups if (request := follow_up(group)) is not None]
-        seen["two phases"] = [*groups, *engine.generate(wanted, StreamKey(SEED, number), ignore_progress)]
-        # On a GPU, a row's last bits follow its neighbours.
+        requests = [request for group in groups if (request := follow_up(group)) is not None]
+        sampled["two phases"] = [
+            *groups,
+            *engine.generate(requests, StreamKey(SEED, number), ignore_progress),
+        ]
+        # On a GPU, the last bits of a row depend on the other rows of the batch.
         if models.device.type == "cpu":
-            check_equal(seen["in flight"], seen["two phases"])
-        return count_samples(seen["two phases"])
+            check_equal(sampled["in flight"], sampled["two phases"])
+        return count_samples(sampled["two phases"])
 
     return call_alternately({"in flight": in_flight, "two phases": two_phases}, rounds, models.device)
 
 
 def check_equal(first: Sequence[Group], second: Sequence[Group]) -> None:
-    """Raises unless both hold the same responses."""
+    """Raises RuntimeError unless both have the same responses."""
     pairs = zip(responses_of(first), responses_of(second), strict=True)
     if not all(torch.equal(one, other) for one, other in pairs):
-        raise RuntimeError("the responses in flight are not those of two phases")
+        raise RuntimeError("in-flight exploration and two phases sampled different responses")
 
 
 def responses_of(groups: Sequence[Group]) -> list[torch.Tensor]:
@@ -170,12 +162,12 @@ def responses_of(groups: Sequence[Group]) -> list[torch.Tensor]:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """A decode step beside the reading that it cannot do without."""
+    """Time of a decode step, and the bytes that it must read."""
 
     weight_bytes: int
-    cache_bytes: int  # each prompt's keys and values once, and half of the responses' final ones
-    bandwidth: float  # bytes a second of a large copy, read and written
-    measured_s: float
+    cache_bytes: int  # keys and values of each prompt once, and half of those of complete responses
+    bandwidth: float  # bytes per second of a large copy, read and written
+    measured_s: float  # the decode step
 
     @property
     def floor_s(self) -> float:
@@ -186,16 +178,16 @@ class Ceiling:
         return self.floor_s / self.measured_s
 
 
-def find_ceiling(models: Models, shape: SamplingShape, rounds: int) -> Ceiling:
-    """One full pool of forced lengths, so that every step has the same rows."""
+def measure_ceiling(models: Models, shape: SamplingShape, rounds: int) -> Ceiling:
+    """With one full pool of forced lengths, so that every step has the same rows."""
     prompts = encode_prompts(models, shape)
-    weights, cache = bytes_a_step(models.policy, prompts, shape)
-    seconds = seconds_a_step(models, prompts, shape, rounds)
+    weights, cache = bytes_per_step(models.policy, prompts, shape)
+    seconds = seconds_per_step(models, prompts, shape, rounds)
     return Ceiling(weights, cache, copy_bandwidth(models.device), seconds)
 
 
-def bytes_a_step(policy: Policy, prompts: Sequence[EncodedPrompt], shape: SamplingShape) -> tuple[int, int]:
-    """Of weights and of keys and values, when each is read once a step and prompts are shared."""
+def bytes_per_step(policy: Policy, prompts: Sequence[EncodedPrompt], shape: SamplingShape) -> tuple[int, int]:
+    """Bytes of weights, and of keys and values, if each is read once per step and prompts are shared."""
     text: Any = policy.model.model.language_model
     layers = sum(weight.nbytes for weight in text.layers.parameters())
     config, head = text.config, policy.head.weight
@@ -205,12 +197,12 @@ def bytes_a_step(policy: Policy, prompts: Sequence[EncodedPrompt], shape: Sampli
     return layers + head.nbytes, positions * position
 
 
-def seconds_a_step(
+def seconds_per_step(
     models: Models, prompts: Sequence[EncodedPrompt], shape: SamplingShape, rounds: int
 ) -> float:
-    """What a token more costs: whole calls less calls that sample one token, which need no decode step.
+    """Seconds of a decode step: whole calls minus calls that sample one token, which need no decode step.
 
-    On a GPU the capture of graphs, which every call does anew, is in it.
+    On a GPU this includes the capture of graphs, which is repeated in every call.
     """
     engine = NativeEngine(models.policy, frozenset(), len(prompts) * shape.n)
 
@@ -224,7 +216,7 @@ def seconds_a_step(
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Bytes read and written a second by the fastest of a few large copies."""
+    """Bytes per second, read and written, of the fastest of a few large copies."""
     source = torch.ones(COPY_BYTES[device.type], dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     seconds = [timed_call(partial(target.copy_, source), device)[0] for _ in range(8)]
@@ -239,19 +231,21 @@ def print_ceiling(title: str, ceiling: Ceiling, device: torch.device) -> None:
     print(f"a step at {ceiling.bandwidth / 1e9:.1f} GB/s: {1e3 * ceiling.floor_s:.3f} ms;", end=" ")
     print(f"measured {1e3 * ceiling.measured_s:.3f} ms: {100 * ceiling.reached:.1f} % of the ceiling")
     if device.type == "cpu":
-        print("(on a CPU arithmetic comes before memory, and a small model stays in the processor's cache)")
+        print(
+            "(on a CPU the arithmetic is the bottleneck, and a small model fits into the processor's cache)"
+        )
 
 
 def run_cases(models: Models, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Prints every case asked for; returns what to write down."""
+    """Prints the requested cases; returns their record."""
     results: dict[str, Any] = {}
     for name in arguments.shape:
         shape = SAMPLING_SHAPES[name]
         for case in arguments.case:
             title = f"{case}, {name}"
             if case == "ceiling":
-                # One pool full: 64 rows are a CPU's default.
-                ceiling = find_ceiling(models, replace(shape, n=8), arguments.rounds)
+                # One full pool: a CPU has 64 rows by default.
+                ceiling = measure_ceiling(models, replace(shape, n=8), arguments.rounds)
                 print_ceiling(title, ceiling, models.device)
                 results[title] = {
                     **asdict(ceiling),
@@ -261,7 +255,7 @@ def run_cases(models: Models, arguments: argparse.Namespace) -> dict[str, Any]:
                 continue
             calls = compare(case, models, shape, arguments)
             print_calls(title, calls)
-            rows = {side: [asdict(turn) for turn in taken] for side, taken in calls.items()}
+            rows = {side: [asdict(call) for call in taken] for side, taken in calls.items()}
             results[title] = {"shape": asdict(shape), "turns": rows, "ratios": ratios_by_pair(calls)}
     return results
 
@@ -287,7 +281,7 @@ def main() -> None:
     parser.add_argument("--model", help="a model directory; random weights if not given")
     parser.add_argument("--random", default="2m", help="shape of the random weights (see random_model.py)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--slots", type=int, help="of our pool; by default what a training run would take")
+    parser.add_argument("--slots", type=int, help="of our pool; by default as in a training run")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/rollout.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""One GRPO step, this project's and TRL's GRPOTrainer (no vLLM), taking turns on one machine.
+"""Times one GRPO step of this project and of TRL's GRPOTrainer (no vLLM), in turns on one machine.
 
     pip install -r benchmarks/requirements.txt
     OMP_NUM_THREADS=1 python benchmarks/speed/step.py --shape geometry3k
@@ -7,10 +7,10 @@
     python benchmarks/speed/step.py --shape 3b                      # one GPU of 80 GB
     python benchmarks/speed/step.py --shape 3b --difficult 0.33     # a whole UEC step, ours only
 
-Same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that every advantage is
-nonzero. Each side is a process of its own. They take turns, so that a machine whose speed drifts is as slow
-for one as for the other: a step that is not counted, for what the other's turn has pushed out of memory, then
-two that are. On a GPU, where both do not fit side by side, they run one after the other. Prints
+Both sides have the same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that
+every advantage is nonzero. Each side is a separate process. They take turns, so that changes in the machine's
+speed affect both equally. A turn is one warm-up step, which refills the caches after the other side's turn,
+and two counted steps. On a GPU, whose memory is too small for both, they run one after the other. Prints
 medians by phase, their ratios, and the ratios turn by turn; writes JSON.
 """
 
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.machine import machine_info
 from benchmarks.lib.speed.step_shapes import STEP_SHAPES
@@ -53,26 +53,26 @@ def print_table(turns: Mapping[str, Sequence[Steps]]) -> None:
 
 
 def print_rates(turns: Sequence[Steps], rate: float, ranks: int) -> None:
-    """Ours by itself, over all counted steps: of an explored one the next may train on the leftovers."""
+    """Rates of our side over all counted steps, because a step may train on samples of the previous one."""
     steps = [step for turn in turns for step in turn]
     tokens = sum(step["tokens"] for step in steps) / sum(step["step"] for step in steps)
-    print(f"ours: {tokens:.0f} prompt and response tokens of every trajectory a second")
+    print(f"ours: {tokens:.0f} prompt and response tokens of every trajectory per second")
     flops = sum(step["update_flops"] for step in steps) / sum(step["update"] for step in steps) / ranks
     print(f"ours: update at {flops / rate:.0%} of {rate / 1e9:.0f} GFLOP/s, the rate of a large product here")
-    print("(6 FLOPs a text weight and unique token: tower and attention left out)")
+    print("(6 FLOPs per text weight and unique token; tower and attention are not counted)")
 
 
 def matrix_rate() -> float:
     """FLOP/s of the fastest of a few large products: bf16 on a GPU, fp32 and one thread on a CPU."""
     torch.set_num_threads(1)
     gpu = torch.cuda.is_available()
-    size, kind = (8192, torch.bfloat16) if gpu else (1024, torch.float32)
-    matrix = torch.randn(size, size, dtype=kind, device="cuda" if gpu else "cpu")
+    size, dtype = (8192, torch.bfloat16) if gpu else (1024, torch.float32)
+    matrix = torch.randn(size, size, dtype=dtype, device="cuda" if gpu else "cpu")
     seconds = []
     for _ in range(10):
         start = time.perf_counter()
         product = matrix @ matrix
-        float(product[0, 0])  # waits for a GPU
+        float(product[0, 0])  # synchronises with the GPU
         seconds.append(time.perf_counter() - start)
     return 2 * size**3 / min(seconds)
 
@@ -82,7 +82,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--shape", choices=sorted(STEP_SHAPES), default="geometry3k")
-    parser.add_argument("--n", type=int, help="G; the shape's if not given")
+    parser.add_argument("--n", type=int, help="G; by default the shape's")
     parser.add_argument("--kl", type=float, default=0.0)
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--steps", type=int, default=10)
@@ -91,7 +91,9 @@ def main() -> None:
         "--difficult", type=float, default=0.0, help="share of prompts that fail and are explored; ours only"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/step.json"))
-    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="dotted.key=value", help="settings of this project's config"
+    )
     arguments = parser.parse_intermixed_args()
     sides = ["our"] if arguments.ours_only or arguments.difficult else ["our", "trl"]
     with tempfile.TemporaryDirectory() as directory:

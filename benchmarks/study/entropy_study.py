@@ -19,7 +19,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.machine import machine_info
 from benchmarks.lib.study.arms import ARMS, SETTINGS, Inputs, study_runs, training

@@ -13,7 +13,7 @@ from vlm_uec.forecast.shape import published_sizes
 
 @dataclass(frozen=True)
 class Architecture:
-    """What differs between the models; everything else is Qwen2.5-VL's own default."""
+    """The settings that differ between the models; all others are Qwen2.5-VL's defaults."""
 
     text: Mapping[str, Any]
     vision: Mapping[str, Any]
@@ -28,7 +28,7 @@ def _published(size: str) -> Architecture:
 
 
 ARCHITECTURES = {
-    # Small enough to train on one CPU core, with every part of the large ones: windows, grouped heads, ties.
+    # Trains on one CPU core and has every part of the large models: windows, grouped heads, tied embeddings.
     "2m": Architecture(
         text={
             "vocab_size": 512,

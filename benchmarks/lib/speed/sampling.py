@@ -1,4 +1,4 @@
-"""Sampling with this project's policy and with Hugging Face's generate: shapes, models and inputs."""
+"""What the sampling benchmarks share: shapes, models, problems, and calls of Hugging Face `generate`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from PIL import Image
 from torch.nn.functional import pad
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from vlm_uec.model.load import DTYPES, banned_ids, load_model
 from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.engine import Progress
-from vlm_uec.types import EncodedPrompt
+from vlm_uec.types import EncodedPrompt, Problem
 
 SEED = 1
 
 
 @dataclass(frozen=True)
 class SamplingShape:
-    """A picture and a length."""
+    """Size of the pictures and of the responses."""
 
     pixels: int  # side of the square picture
     max_tokens: int
@@ -37,13 +40,13 @@ class SamplingShape:
 SAMPLING_SHAPES = {
     "short": SamplingShape(84, 64),
     "geometry3k": SamplingShape(392, 128),
-    "gpu": SamplingShape(532, 256, prompts=32),  # 256 rows at 8 samples a prompt
+    "gpu": SamplingShape(532, 256, prompts=32),  # 256 rows at 8 samples per prompt
 }
 
 
 @dataclass(frozen=True)
 class Models:
-    """One checkpoint twice, as this project's policy changes the modules that it is given."""
+    """One checkpoint, loaded twice, because this project's policy changes the modules of its model."""
 
     path: str
     device: torch.device
@@ -60,7 +63,7 @@ class Models:
 
     @cached_property
     def policy(self) -> Policy:
-        # Not frozen: a frozen tower's features would be kept from round to round.
+        # Not frozen: the features of a frozen tower would be cached between rounds.
         model = load_model(self.path, self.precision, checkpointing=False)
         return Policy(model, self.banned).to(self.device)
 
@@ -71,8 +74,18 @@ class Models:
         return model.to(self.device).eval()
 
 
+def noise_problems(shape: SamplingShape) -> Iterator[Problem]:
+    """Problems with a picture of noise each."""
+    rng = np.random.default_rng(SEED)
+    for number in range(shape.prompts):
+        file = BytesIO()
+        pixels = rng.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file, format="PNG")
+        yield Problem(str(number), "<image>What is the value of x?", "1", images=(file.getvalue(),))
+
+
 def hf_inputs(prompts: Sequence[EncodedPrompt], models: Models) -> dict[str, torch.Tensor]:
-    """The prompts as the library's processor would give them; that needs torchvision."""
+    """The inputs that the library's processor, which needs torchvision, would make of the prompts."""
     longest = max(prompt.length for prompt in prompts)
     padding = models.tokenizer.pad_token_id
 
@@ -93,15 +106,13 @@ def hf_inputs(prompts: Sequence[EncodedPrompt], models: Models) -> dict[str, tor
 
 
 def end_ids_for_a_third(banned: torch.Tensor, max_tokens: int) -> list[int]:
-    """As many of the allowed ids as make responses a third of the maximum long, were all ids as likely.
-
-    They are of a random model; a trained one ends where it likes, and its observed lengths say how often.
-    """
+    """End ids, drawn from the allowed ones: if all ids are equally likely, responses have a third of the
+    maximal length on average. This holds for random weights; a trained model has other lengths."""
     allowed = torch.nonzero(~banned).flatten()
 
     def distance(count: int) -> float:
-        chance = count / len(allowed)
-        return abs((1 - (1 - chance) ** max_tokens) / chance - max_tokens / 3)
+        probability = count / len(allowed)
+        return abs((1 - (1 - probability) ** max_tokens) / probability - max_tokens / 3)
 
     count = min(range(1, len(allowed)), key=distance)
     order = torch.randperm(len(allowed), generator=torch.Generator().manual_seed(SEED))
@@ -109,14 +120,14 @@ def end_ids_for_a_third(banned: torch.Tensor, max_tokens: int) -> list[int]:
 
 
 def ignore_progress(_: Progress) -> None:
-    """Nobody watches."""
+    """A callback that shows no progress."""
 
 
 def hf_responses(
     models: Models, inputs: Mapping[str, torch.Tensor], shape: SamplingShape, ends: Sequence[int]
 ) -> list[torch.Tensor]:
-    """`generate` with the ids that we never sample suppressed; `ends` empty forces the maximal length. Each
-    response with its end token and nothing after it."""
+    """Responses of `generate`, up to and including the end token; banned ids are suppressed. An empty `ends`
+    forces the maximal length."""
     settings: dict[str, Any] = {
         "do_sample": True,
         "temperature": 1.0,

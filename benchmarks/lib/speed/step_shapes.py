@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StepShape:
-    """A model, a picture and a length."""
+    """Size of the model, the pictures and the responses, and how each side computes."""
 
     model: str
     pixels: int  # side of the square picture
@@ -16,8 +16,8 @@ class StepShape:
     prompts: int = 8
     n: int = 8
     checkpointing: bool = False  # of activations, on both sides
-    budget: int = 20_000  # our packed positions a pass: all of a step's, as TRL's one batch has
-    trl_rows: int | None = None  # TRL's responses a pass; all at once if not given
+    budget: int = 20_000  # packed positions per pass of ours; by default one pass per step, as in TRL
+    trl_rows: int | None = None  # responses per pass of TRL; None: all in one pass
 
 
 STEP_SHAPES = {

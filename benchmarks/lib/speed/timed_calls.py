@@ -14,7 +14,7 @@ import torch
 
 @dataclass(frozen=True)
 class SampleCount:
-    """What one call sampled."""
+    """Number of samples and tokens of one call."""
 
     samples: int
     tokens: int
@@ -22,14 +22,14 @@ class SampleCount:
 
 @dataclass(frozen=True)
 class TimedCall:
-    """A call and its seconds."""
+    """Duration, samples and tokens of one call."""
 
     seconds: float
     samples: int
     tokens: int
 
 
-Sampler = Callable[[int], SampleCount]  # of a round's number, from which its random numbers follow
+Sampler = Callable[[int], SampleCount]  # argument: the number of the round, which seeds it
 CallsBySide = Mapping[str, Sequence[TimedCall]]
 Result = TypeVar("Result")
 
@@ -37,12 +37,12 @@ Result = TypeVar("Result")
 def call_alternately(
     samplers: Mapping[str, Sampler], rounds: int, device: torch.device
 ) -> dict[str, list[TimedCall]]:
-    """Every counted call, by side; the first of each side is warm-up."""
+    """The timed calls by side; the first call of each side is warm-up and not returned."""
     calls: dict[str, list[TimedCall]] = {side: [] for side in samplers}
     for number in range(rounds + 1):
         for side, sampler in samplers.items():
-            seconds, drawn = timed_call(partial(sampler, number), device)
-            calls[side].append(TimedCall(seconds, drawn.samples, drawn.tokens))
+            seconds, count = timed_call(partial(sampler, number), device)
+            calls[side].append(TimedCall(seconds, count.samples, count.tokens))
     return {side: taken[1:] for side, taken in calls.items()}
 
 
@@ -62,10 +62,10 @@ def print_calls(title: str, calls: CallsBySide) -> None:
     print(f"\n{title}")
     print(f"{'':>12} {'seconds':>9} {'samples/s':>10} {'tokens/s':>9} {'mean length':>12}")
     for side, taken in calls.items():
-        seconds = median(turn.seconds for turn in taken)
-        samples = median(turn.samples / turn.seconds for turn in taken)
-        tokens = median(turn.tokens / turn.seconds for turn in taken)
-        length = sum(turn.tokens for turn in taken) / sum(turn.samples for turn in taken)
+        seconds = median(call.seconds for call in taken)
+        samples = median(call.samples / call.seconds for call in taken)
+        tokens = median(call.tokens / call.seconds for call in taken)
+        length = sum(call.tokens for call in taken) / sum(call.samples for call in taken)
         print(f"{side:>12} {seconds:>9.3f} {samples:>10.1f} {tokens:>9.0f} {length:>12.1f}")
     first, second = calls
     for name, ratios in ratios_by_pair(calls).items():
@@ -74,7 +74,7 @@ def print_calls(title: str, calls: CallsBySide) -> None:
 
 
 def ratios_by_pair(calls: CallsBySide) -> dict[str, list[float]]:
-    """First side to second, pair by pair."""
+    """First side / second side, pair by pair."""
     pairs = list(zip(*calls.values(), strict=True))
     return {
         "time": [one.seconds / other.seconds for one, other in pairs],

@@ -1,4 +1,4 @@
-"""Steps of several trainers in turns, so that a drift of the machine's speed affects all of them."""
+"""Steps of several trainers in turns, so that changes in the machine's speed affect all of them equally."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ import torch
 from benchmarks.lib.speed.workers import take_step
 
 PHASES = ("generation", "scoring", "update", "step")
-WARMUP_STEPS, COUNTED_STEPS = 1, 2  # steps of a turn
+WARMUP_STEPS, COUNTED_STEPS = 1, 2  # per turn
 
 
 def counted_steps_by_turn(counted: int) -> list[int]:
-    """Counted steps of each turn."""
     return [min(COUNTED_STEPS, counted - start) for start in range(0, counted, COUNTED_STEPS)]
 
 
 def total_steps(counted: int) -> int:
-    """All steps that a worker takes."""
+    """Steps of a worker, warm-up included."""
     return counted + WARMUP_STEPS * len(counted_steps_by_turn(counted))
 
 
@@ -33,8 +32,8 @@ Name = TypeVar("Name")
 def take_turns(
     workers: Mapping[Name, AbstractContextManager[Connection]], counted: int
 ) -> dict[Name, list[Steps]]:
-    """Counted steps of every turn, by worker: all up together on a CPU, one after the other on a GPU."""
-    rows: dict[Name, list[Steps]] = {name: [] for name in workers}
+    """Counted steps of every turn, by worker. On a CPU the workers run side by side, on a GPU one by one."""
+    turns: dict[Name, list[Steps]] = {name: [] for name in workers}
     together = [[name] for name in workers] if torch.cuda.is_available() else [list(workers)]
     for names in together:
         with ExitStack() as stack:
@@ -43,8 +42,8 @@ def take_turns(
                 for name, connection in connections.items():
                     taken = [take_step(connection) for _ in range(WARMUP_STEPS + steps)]
                     print(f"{name}: " + ", ".join(f"{step['step']:.2f} s" for step in taken), flush=True)
-                    rows[name].append(taken[WARMUP_STEPS:])
-    return rows
+                    turns[name].append(taken[WARMUP_STEPS:])
+    return turns
 
 
 def median_seconds(turns: Sequence[Steps], phase: str) -> float:

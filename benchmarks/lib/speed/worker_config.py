@@ -1,4 +1,4 @@
-"""This project's config for a worker's SPEC.json."""
+"""This project's config for the settings in a worker's SPEC.json."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.lib.launching import TINY_CONFIG
 from vlm_uec.config import Config, load_config
 from vlm_uec.ranks.collectives import world_size
 
@@ -18,7 +19,7 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "model.freeze_vision": False,
         "model.activation_checkpointing": spec["checkpointing"],
         "algorithm": "uec" if spec["difficult_share"] else "grpo",
-        # Forced lengths end at the limit, all of them.
+        # All responses of forced length end at the limit.
         "overlong_filter.enabled": False,
         "data.min_pixels": spec["min_pixels"],
         "data.max_pixels": spec["max_pixels"],
@@ -29,7 +30,7 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "rollout.temperature": spec["temperature"],
         "rollout.top_p": spec["top_p"],
         "rollout.max_tokens": spec["max_tokens"],
-        "rollout.slots": slots_of(spec),
+        "rollout.slots": _slots(spec),
         "optim.minibatch": spec["prompts"],
         "optim.microbatch_tokens": spec["budget"],
         "optim.lr": spec["lr"],
@@ -38,11 +39,11 @@ def config_of(spec: Mapping[str, Any]) -> Config:
         "deepspeed.config": "configs/zero3.json" if torch.cuda.is_available() else "configs/zero3_cpu.json",
         **spec.get("overrides", {}),
     }
-    return load_config("configs/tiny_cpu.yaml", [f"{key}={value}" for key, value in settings.items()])
+    return load_config(TINY_CONFIG, [f"{key}={value}" for key, value in settings.items()])
 
 
-def slots_of(spec: Mapping[str, Any]) -> int | str:
-    """On a CPU no more than a rank has responses, as its products keep all slots."""
+def _slots(spec: Mapping[str, Any]) -> int | str:
+    """On a CPU at most the responses of a rank, because matrix products there compute every slot."""
     if torch.cuda.is_available():
         return "null"
     return min(64, max(8, spec["prompts"] * spec["n"] // world_size()))

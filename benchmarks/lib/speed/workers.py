@@ -36,11 +36,11 @@ def make_spec(
     difficult: float = 0.0,
     overrides: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What both sides are told; every step has prompts of its own, as TRL keeps no encoded prompt."""
-    random = np.random.default_rng(1)
+    """The settings of both sides. Every step has new prompts, because TRL does not keep encoded prompts."""
+    rng = np.random.default_rng(1)
     problems = []
     for number in range(shape.prompts * steps):
-        picture = random.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
+        picture = rng.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
         Image.fromarray(picture).save(directory / f"{number}.png")
         question = "<image>In the figure, what is the value of x?"
         problems.append({"id": str(number), "question": question, "image": str(directory / f"{number}.png")})
@@ -69,7 +69,7 @@ def make_spec(
     }
 
 
-def launcher(side: str, ranks: int) -> list[str]:
+def launch_command(side: str, ranks: int) -> list[str]:
     if ranks == 1:
         return [sys.executable]
     if side == "trl":
@@ -80,13 +80,13 @@ def launcher(side: str, ranks: int) -> list[str]:
 
 @contextmanager
 def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
-    """A trainer in a process of its own, ready to step."""
+    """A trainer in a separate process, ready for its first step; `side`: "our" or "trl"."""
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     if not torch.cuda.is_available():
         environment["DS_ACCELERATOR"] = "cpu"
     with Listener(("127.0.0.1", 0), authkey=b"benchmark") as listener:
         port = str(listener.address[1])
-        command = [*launcher(side, ranks), f"benchmarks/speed/{side}_worker.py", str(spec), port]
+        command = [*launch_command(side, ranks), f"benchmarks/speed/{side}_worker.py", str(spec), port]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
             Thread(target=report_early_exit, args=(process, listener.address), daemon=True).start()
             try:
@@ -100,7 +100,7 @@ def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
 
 
 def report_early_exit(process: subprocess.Popen[bytes], address: Any) -> None:
-    """Answers in a worker's place, in case it ended before it called: whoever waits for it then goes on."""
+    """Connects in place of a worker that ended before it connected, so that the benchmark stops waiting."""
     process.wait()
     with suppress(OSError), Client(address, authkey=b"benchmark") as connection:
         connection.send({"ready": f"ended with {process.returncode} before its first step"})
@@ -108,5 +108,5 @@ def report_early_exit(process: subprocess.Popen[bytes], address: Any) -> None:
 
 def take_step(connection: Connection) -> dict[str, float]:
     connection.send("step")
-    answer: dict[str, float] = connection.recv()
-    return answer
+    measured: dict[str, float] = connection.recv()
+    return measured

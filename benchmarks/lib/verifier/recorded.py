@@ -8,7 +8,7 @@ from typing import Any
 
 
 def recorded_rows(data: Path) -> list[dict[str, Any]]:
-    """`row`, `answer`, `response` and `right`: 0.9 of the recorded score is the answer's."""
+    """Rows with `row`, `answer`, `response` and `right`. The answer is worth 0.9 of the recorded score."""
     outputs = data / "geometry3k" / "model_outputs"
     responses = {row["row"]: row for row in json_lines(outputs / "qwen2.5-vl-7b_test_vllm.jsonl")}
     return [
