@@ -1,4 +1,4 @@
-"""Populations of problems by their solve probabilities, from mixtures of Beta distributions."""
+"""Populations of problems: solve probabilities from mixtures of Beta distributions."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class PictureProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **_: object,
     ) -> BatchFeature:
-        """The inputs of the model. `images`: the pictures of each text, which has one image pad per picture."""
+        """The model's inputs. `images`: the pictures of each text, which has one image pad per picture."""
         pictures = [picture for group in images for picture in group]
         features = self.image_processor(images=pictures, return_tensors="pt")
         merged = self.image_processor.merge_size**2

@@ -1,4 +1,4 @@
-"""What a policy of the entropy study does with held-out problems, by kind, and which tokens have its entropy.
+"""Scores of a policy of the entropy study on held-out problems by kind, and its entropy by kind of token.
 
     OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study/finals.py OUT.json model.path=DIR …
 
@@ -18,7 +18,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.lib.launching import TINY_CONFIG
-from benchmarks.lib.study.breakdowns import by_kind, entropy_by_token
+from benchmarks.lib.study.breakdowns import entropy_by_token, pass_by_kind
 from benchmarks.lib.study.final_scores import SEED
 from benchmarks.lib.study.results import K
 from vlm_uec.config import Config, load_config
@@ -47,7 +47,7 @@ def _prompts(config: Config) -> PromptSet:
     return prepare_prompts(load_problems(str(data.path), data.validation_split).problems, encoder)
 
 
-def _sampled(config: Config, prompts: PromptSet) -> list[Group]:
+def _sample(config: Config, prompts: PromptSet) -> list[Group]:
     model, tokenizer = config.model, prompts.encoder.tokenizer
     loaded: Any = load_model(model.path, model.precision, checkpointing=False)
     policy = Policy(loaded, banned_ids(loaded.lm_head.out_features, tokenizer))
@@ -58,7 +58,7 @@ def _sampled(config: Config, prompts: PromptSet) -> list[Group]:
     return engine.generate(requests, StreamKey(SEED, 0), lambda progress: None)
 
 
-def _digits(tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+def _is_digit(tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     pieces = [str(tokenizer.decode([number])).strip() for number in range(len(tokenizer))]
     return torch.tensor([piece.isdigit() for piece in pieces])
 
@@ -69,19 +69,19 @@ def main() -> None:
     start_distributed(rendezvous())
     torch.set_num_threads(1)
     prompts = _prompts(config)
-    groups, tokenizer = _sampled(config, prompts), prompts.encoder.tokenizer
+    groups, tokenizer = _sample(config, prompts), prompts.encoder.tokenizer
 
-    def right(group: Group) -> int:
+    def count_right(group: Group) -> int:
         problem = prompts.problems[group.prompt.problem_id]
-        texts = [str(tokenizer.decode(one.tokens, skip_special_tokens=True)) for one in group.responses]
+        texts = [str(tokenizer.decode(each.tokens, skip_special_tokens=True)) for each in group.responses]
         return sum(accuracy_reward(text, problem) == 1.0 for text in texts)
 
     kinds = {name: str(problem.metadata["kind"]) for name, problem in prompts.problems.items()}
-    told = {
-        "kinds": by_kind(groups, right, kinds),
-        "entropy": entropy_by_token(groups, _digits(tokenizer)),
+    scores = {
+        "kinds": pass_by_kind(groups, count_right, kinds),
+        "entropy": entropy_by_token(groups, _is_digit(tokenizer)),
     }
-    out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     stop_distributed()
 
 

@@ -1,13 +1,14 @@
-"""How often the evaluator's 95 % intervals hold the truth.
+"""Simulates how often the evaluator's 95 % intervals contain the true value.
 
     python benchmarks/study/interval_coverage.py
 
-A population is POOL problems with solve probabilities from a mixture of Beta distributions, each with a
-second run's probability near its own, and n = 16 responses of both runs: right, silent, or one of five wrong
-answers. An evaluation draws problems from it with replacement, so the population's mean of a metric is the
-exact truth, and an interval has to cover the choice of problems and the sampling of their responses. `+`
-marks the difference of the two runs on the same problems. A cell in brackets has fewer than ten problems, on
-average, whose value is not the most common one: too few for a sample to tell what it has not seen.
+A population is POOL problems with solve probabilities from a mixture of Beta distributions. A second run has
+a similar probability for each problem. Both runs have n = 16 responses: right, without an answer, or one of
+five wrong answers. An evaluation draws problems from the population with replacement, so the population's
+mean of a metric is the exact true value, and an interval must cover the choice of problems and the sampling
+of responses. `+` marks the difference of the two runs on the same problems. In a cell in brackets, on
+average fewer than ten problems have another value than the most common one: a sample with so few carries too
+little information.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from benchmarks.lib.interval_coverage import REPETITIONS, coverage, population
 from benchmarks.lib.populations import POPULATIONS
 
 SIZES = (200, 400, 601, 1000)  # problems; 601 are Geometry3K's test split, 1000 MathVista's testmini
-FEW = 10  # problems that differ from the rest
+FEW = 10  # problems that differ from the others
 
 
 @dataclass(frozen=True)
 class Cell:
-    covered: float
+    coverage: float
     differing: float  # problems
 
     @property
     def text(self) -> str:
-        covered = f"{100 * self.covered:.1f}"
-        return f"({covered})" if self.differing < FEW else covered
+        percent = f"{100 * self.coverage:.1f}"
+        return f"({percent})" if self.differing < FEW else percent
 
 
 def main() -> None:
@@ -43,9 +44,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     seed = parser.parse_args().seed
     started = time.monotonic()
-    sound: list[float] = []
+    unbracketed: list[float] = []
     print(
-        f"coverage in % of 95 % intervals, {REPETITIONS} evaluations a cell (standard error 0.5), seed {seed}"
+        f"coverage in % of 95 % intervals, {REPETITIONS} evaluations per cell (standard error 0.5), seed {seed}"
     )
     for name, draw in POPULATIONS.items():
         estimands = population(draw, seed)
@@ -57,10 +58,10 @@ def main() -> None:
                 Cell(1 - sum(coverage(each, problems, seed)), each.differing(problems)) for each in estimands
             ]
             print(f"{problems:>10}" + "".join(f"{cell.text:>11}" for cell in cells), flush=True)
-            sound += [cell.covered for cell in cells if cell.differing >= FEW]
-    within = sum(0.93 <= covered <= 0.97 for covered in sound)
-    extremes = f"{100 * min(sound):.1f} to {100 * max(sound):.1f}"
-    print(f"\nwithout brackets: {extremes}, {within} of {len(sound)} from 93 to 97")
+            unbracketed += [cell.coverage for cell in cells if cell.differing >= FEW]
+    within = sum(0.93 <= share <= 0.97 for share in unbracketed)
+    extremes = f"{100 * min(unbracketed):.1f} to {100 * max(unbracketed):.1f}"
+    print(f"\nwithout brackets: {extremes}, {within} of {len(unbracketed)} from 93 to 97")
     print(f"{time.monotonic() - started:.0f} s")
 
 

@@ -1,13 +1,13 @@
-"""Which way does each source push entropy? Probe updates from one source at a time, undone after each.
+"""Measures how training on each source changes entropy: probe updates from one source, undone after each.
 
     OMP_NUM_THREADS=1 deepspeed --num_accelerators 1 benchmarks/study/probe.py OUT.json key=value …
 
-Trains UEC (`key=value` as for train.py) and stops every few steps. At each stop the policy as it stands
-samples the next steps' prompts. Then a copy of it makes one normalised step of plain gradient descent on what
-one source alone would be trained on, through the trainer's own loss and passes, and the exact entropy is
-measured on the same states: those of all regular responses just sampled, and of those to difficult prompts
-apart. The copy is set back, and the next source has its turn. Plain descent, because Adam's moments are of
-all sources together; steps of one length, because a direction is asked for and not a force.
+Trains UEC (`key=value` as for train.py) and stops every few steps. At each stop the current policy samples
+the next steps' prompts. For each source, a copy of the policy makes one step of plain gradient descent,
+normalised to a fixed length, on the trajectories of this source alone, with the trainer's loss and passes.
+The exact entropy is measured on fixed states: those of all sampled regular responses, and separately those of
+responses to difficult prompts. Then the copy is reset. Plain descent, because Adam's moments mix all sources;
+a fixed length, because the direction is measured and not the magnitude.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The entropy study's tables in Markdown, made of the JSON that it writes.
+"""Prints the entropy study's tables in Markdown, from its JSON file.
 
     python benchmarks/study/tables.py docs/study/study.json
 
-Every interval is Student's, 95 %, over seeds.
+Intervals are Student's, 95 %, over seeds.
 """
 
 from __future__ import annotations

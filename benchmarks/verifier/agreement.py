@@ -2,10 +2,10 @@
 
     python benchmarks/verifier/agreement.py --data DATA [--all]
 
-`DATA/geometry3k/model_outputs` holds Qwen2.5-VL-7B's responses to the test split with scores from verl's reward
-(the last box anywhere, compared by mathruler). To explain a disagreement, the response is judged again with the
-boxes inside the thinking accepted, as the recorded scorer did. If the verdicts then agree, rule 1 is the cause;
-otherwise it is the rule of the verdict.
+`DATA/geometry3k/model_outputs` holds Qwen2.5-VL-7B's responses to the test split with scores from verl's
+reward (the last box anywhere, compared by mathruler). To explain a disagreement, the response is judged again
+with the boxes inside the thinking accepted, as the recorded scorer did. If the verdicts then agree, rule 1 is
+the cause; otherwise it is the rule of the verdict.
 """
 
 from __future__ import annotations

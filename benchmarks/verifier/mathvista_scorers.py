@@ -2,9 +2,9 @@
 
     python benchmarks/verifier/mathvista_scorers.py --data DATA/mathvista
 
-`--data` holds testmini.json and results/: a complete official result (Bard: extraction, prediction, verdict and
-scores), and 999 responses of Qwen2.5-VL-7B without scores. A table counts the latter by the rule that decided
-in each scorer; a list of the responses on which the two scorers differ follows.
+`--data` holds testmini.json and results/: a complete official result (Bard: extraction, prediction, verdict
+and scores), and 999 responses of Qwen2.5-VL-7B without scores. A table counts the latter by the rule that
+decided in each scorer; a list of the responses on which the two scorers differ follows.
 """
 
 from __future__ import annotations

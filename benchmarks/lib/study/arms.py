@@ -1,4 +1,4 @@
-"""The entropy study's arms and the training run of each arm and seed."""
+"""The entropy study's arms, and the training job of each arm and seed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from benchmarks.lib.study.job_pool import Job
 ARMS: dict[str, tuple[str, ...]] = {
     "GRPO": ("algorithm=grpo",),
     "DAPO": ("algorithm=dapo",),
-    # Ten times the preset's: at 1e-3 it is not to be told from GRPO here.
+    # Ten times the preset's coefficient; at 1e-3 the results here do not differ from GRPO's.
     "entropy bonus": ("algorithm=entropy_bonus", "loss.entropy_coef=0.01"),
     "UEC": ("algorithm=uec",),
     "UEC, no exploration": ("algorithm=uec", "exploration.enabled=false"),
     "UEC, no stabiliser": ("algorithm=uec", "stabilizer.enabled=false"),
     "UEC, no retention": ("algorithm=uec", "retention.regular=false", "retention.exploration=false"),
-    # Retention leaves half as many batches a token, and so half the optimizer steps: is it that?
+    # Retention halves the batches per token and thus the optimizer steps; these arms separate that effect.
     "GRPO, two steps a batch": ("algorithm=grpo", "optim.minibatch=8"),
     "UEC, two steps a batch": ("algorithm=uec", "optim.minibatch=8"),
 }
@@ -29,7 +29,7 @@ SETTINGS = (
     "rollout.max_tokens=64",
     "exploration.n=16",
     "exploration.temperature=1.2",
-    # One optimizer step a batch unless an arm says so, and no pull to a base model that is mostly wrong.
+    # One optimizer step per batch unless an arm has two; no KL term, because the base model is mostly wrong.
     "optim.minibatch=16",
     "loss.kl_coef=0",
     "optim.lr=1e-4",
@@ -42,9 +42,9 @@ SETTINGS = (
     "train.keep_best=0",
     "guard.rank_timeout=600",
 )
-# What an arm is compared with besides GRPO: the same with as many optimizer steps a batch.
+# Arms that are also compared with a GRPO arm of equal optimizer steps per batch.
 MATCHED = {"UEC, two steps a batch": "GRPO, two steps a batch"}
-MANY_STEPS = 100_000  # the bound of sampled tokens ends a run
+MAX_STEPS = 100_000  # never reached: the limit of sampled tokens ends a run
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What every run of a study has in common."""
+    """Settings that all runs of a study share."""
 
     model: Path
     data: Path
-    tokens: int  # sampled ones, after which a run ends
+    tokens: int  # sampled response tokens after which a run ends
     extra: tuple[str, ...] = ()
 
     def overrides(self, folder: Path, seed: int) -> list[str]:
@@ -71,7 +71,7 @@ class Inputs:
             f"data.path={self.data}",
             f"train.run_dir={folder}",
             f"train.seed={seed}",
-            f"train.steps={MANY_STEPS}",
+            f"train.steps={MAX_STEPS}",
             f"train.max_response_tokens={self.tokens}",
             *SETTINGS,
             *self.extra,
@@ -79,7 +79,7 @@ class Inputs:
 
 
 def study_runs(out: Path, arms: Sequence[str], seeds: Sequence[int]) -> list[StudyRun]:
-    """Seeds in turn, so that a study cut short has whole pairs."""
+    """All arms of one seed before the next seed, so that an interrupted study has complete pairs."""
     return [StudyRun(arm, seed, out / "runs" / f"{_slug(arm)}_seed_{seed}") for seed in seeds for arm in arms]
 
 

@@ -13,21 +13,21 @@ from eval.estimators import mean_pass_at_k
 from vlm_uec.types import Group
 
 
-def by_kind(
+def pass_by_kind(
     groups: Iterable[Group], right: Callable[[Group], int], kinds: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Pass@1 and Pass@K of each kind; `kinds` by problem id, `right` counts a group's right responses."""
+    """Pass@1 and Pass@K of each kind. `kinds`: by problem id; `right`: counts a group's right responses."""
     counts: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for group in groups:
         counts[kinds[group.prompt.problem_id]].append((len(group.responses), right(group)))
     return {
-        kind: {f"pass_{name}": mean_pass_at_k(of, k) for name, k in (("1", 1), ("k", K))}
-        for kind, of in sorted(counts.items())
+        kind: {f"pass_{name}": mean_pass_at_k(counted, k) for name, k in (("1", 1), ("k", K))}
+        for kind, counted in sorted(counts.items())
     }
 
 
 def entropy_by_token(groups: Iterable[Group], is_digit: torch.Tensor) -> dict[str, float]:
-    """Exact entropy of tokens that came out as digits, of the others, and the digits' share of the sum.
+    """Mean exact entropy of sampled digits and of other tokens, and the digits' share of the total entropy.
 
     `is_digit` [V] bool.
     """

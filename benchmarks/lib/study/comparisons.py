@@ -7,43 +7,53 @@ from itertools import product
 from typing import Any
 
 from benchmarks.lib.study.arms import MATCHED
-from benchmarks.lib.study.results import PASSES, Outcome, estimate, of_arm, paired, paired_at, relative_gain
+from benchmarks.lib.study.results import (
+    UPDATE_KINDS,
+    RunResult,
+    estimate,
+    gain_ratio,
+    paired_difference,
+    paired_differences_at,
+    values_by_seed,
+)
 
 
-def comparisons(outcomes: Sequence[Outcome], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
-    """Differences to GRPO, paired by seed; gains over the base model; what is left of the entropy."""
-    told: dict[str, Any] = {}
+def comparisons(results: Sequence[RunResult], arms: Sequence[str], base: dict[str, float]) -> dict[str, Any]:
+    """Differences from GRPO, paired by seed; ratios of gains over the base model; ratios of entropy."""
+    compared: dict[str, Any] = {}
     for arm, other in product(arms, arms):
         if arm != other and other in ("GRPO", MATCHED.get(arm)):
-            told[f"{arm} - {other}"] = {
-                name: vars(paired(outcomes, arm, other, name)) for name in ("pass_1", "pass_k")
+            compared[f"{arm} - {other}"] = {
+                name: vars(paired_difference(results, arm, other, name)) for name in ("pass_1", "pass_k")
             }
-            told[f"gain of {arm} / gain of {other}"] = relative_gain(outcomes, arm, other, base["pass_1"])
+            compared[f"gain of {arm} / gain of {other}"] = gain_ratio(results, arm, other, base["pass_1"])
     for arm in arms:
-        first, last = (of_arm(outcomes, arm, f"entropy_{end}") for end in ("first", "last"))
-        told[f"{arm}: entropy, last / first"] = vars(
+        first, last = (values_by_seed(results, arm, f"entropy_{end}") for end in ("first", "last"))
+        compared[f"{arm}: entropy, last / first"] = vars(
             estimate([last[seed] / first[seed] for seed in sorted(first)])
         )
-        for what in PASSES:
-            found = [p for one in outcomes if one.arm == arm and (p := one.predictions[what]) is not None]
+        for kind in UPDATE_KINDS:
+            found = [p for one in results if one.arm == arm and (p := one.predictions[kind]) is not None]
             if found:
-                told[f"{arm}: predicted and measured entropy change, {what}s"] = {
+                compared[f"{arm}: predicted and measured entropy change, {kind}s"] = {
                     name: vars(estimate([getattr(one, name) for one in found]))
                     for name in ("correlation", "size")
                 }
-    return told
+    return compared
 
 
-def on_the_way(outcomes: Sequence[Outcome], arm: str, tokens: int, base: dict[str, float]) -> dict[str, Any]:
-    """`arm` - GRPO, paired by seed: at equal sampled tokens, and at equal steps, as the paper counts."""
-    told: dict[str, Any] = {}
-    both = [one for one in outcomes if one.arm in ("GRPO", arm)]
+def comparisons_during_training(
+    results: Sequence[RunResult], arm: str, tokens: int, base: dict[str, float]
+) -> dict[str, Any]:
+    """`arm` minus GRPO, paired by seed, at equal sampled tokens and at equal steps (the paper's axis)."""
+    compared: dict[str, Any] = {}
+    both = [one for one in results if one.arm in ("GRPO", arm)]
     if len({one.arm for one in both}) < 2:
-        return told
+        return compared
     steps = min(one.steps for one in both)
-    places = [("tokens", tokens * share) for share in (0.25, 0.5, 0.75)] + [("step", steps)]
-    for axis, place in places:
-        found = paired_at(both, (arm, "GRPO"), axis, place, base)
-        name = f"{arm} - GRPO at {place:,.0f} {axis if axis == 'tokens' else 'steps'}"
-        told[name] = {number: vars(found[number]) for number in found}
-    return told
+    positions = [("tokens", tokens * share) for share in (0.25, 0.5, 0.75)] + [("step", steps)]
+    for axis, position in positions:
+        found = paired_differences_at(both, (arm, "GRPO"), axis, position, base)
+        name = f"{arm} - GRPO at {position:,.0f} {axis if axis == 'tokens' else 'steps'}"
+        compared[name] = {number: vars(found[number]) for number in found}
+    return compared

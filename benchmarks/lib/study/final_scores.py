@@ -17,20 +17,20 @@ ARMS = ("GRPO", "UEC", "UEC, no retention")
 
 
 def final_scores(
-    runs: Sequence[StudyRun], inputs: Inputs, out: Path, at_a_time: int, say: Callable[[str], None]
+    runs: Sequence[StudyRun], inputs: Inputs, out: Path, parallel: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The base model's kinds and entropy, and means over seeds of `ARMS`."""
-    wanted = [run for run in runs if run.arm in ARMS]
+    """Scores by kind and entropy by token: the base model's, and means over seeds for each of `ARMS`."""
+    selected = [run for run in runs if run.arm in ARMS]
     jobs = {
         run: _job(out, f"{run.folder.name}_{inputs.tokens}", replace(inputs, model=run.folder / "export"))
-        for run in wanted
+        for run in selected
     }
     base = _job(out, "base", inputs)
-    run_all([base, *jobs.values()], at_a_time, say)
-    told = {"base": _read(base)}
-    for arm in dict.fromkeys(run.arm for run in wanted):
-        told[arm] = _mean([_read(job) for run, job in jobs.items() if run.arm == arm])
-    return told
+    run_all([base, *jobs.values()], parallel, report)
+    scores = {"base": _read(base)}
+    for arm in dict.fromkeys(run.arm for run in selected):
+        scores[arm] = _mean_tree([_read(job) for run, job in jobs.items() if run.arm == arm])
+    return scores
 
 
 def _job(out: Path, name: str, inputs: Inputs) -> Job:
@@ -45,15 +45,15 @@ def _job(out: Path, name: str, inputs: Inputs) -> Job:
 
 
 def _read(job: Job) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(job.done.with_suffix(".json").read_text(encoding="utf-8"))
-    return told
+    scores: dict[str, Any] = json.loads(job.done.with_suffix(".json").read_text(encoding="utf-8"))
+    return scores
 
 
-def _mean(trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Leaf by leaf."""
+def _mean_tree(trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of each leaf."""
     first = trees[0]
     return {
-        name: _mean([tree[name] for tree in trees])
+        name: _mean_tree([tree[name] for tree in trees])
         if isinstance(first[name], Mapping)
         else fmean(tree[name] for tree in trees)
         for name in first

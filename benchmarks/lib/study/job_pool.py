@@ -1,4 +1,7 @@
-"""A pool of single-rank programs: each runs once, several at a time."""
+"""Runs single-rank programs, several in parallel and each once.
+
+After an interruption the same call skips finished jobs; unfinished training runs resume (resume=auto).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from benchmarks.lib.launching import ROOT, deepspeed_command, free_port
 
 @dataclass(frozen=True)
 class Job:
-    """A program for one rank. `done`: the file that is left where it ended well."""
+    """A program for one rank. `done`: the file that marks its success."""
 
     name: str
     done: Path
@@ -27,21 +30,21 @@ class Job:
     arguments: tuple[str, ...]
 
 
-def places() -> int:
-    """How many jobs go on at a time where nobody says."""
+def default_parallel_jobs() -> int:
+    """One job per GPU, or per core without GPUs."""
     return torch.cuda.device_count() or os.cpu_count() or 1
 
 
-def run_all(jobs: Sequence[Job], at_a_time: int, say: Callable[[str], None]) -> None:
-    """Runs those that are not done; raises RuntimeError for the first that fails, and ends the others."""
+def run_all(jobs: Sequence[Job], parallel: int, report: Callable[[str], None]) -> None:
+    """Runs jobs that are not done; on the first failure terminates the others and raises RuntimeError."""
     devices: Queue[int] = Queue()
-    for number in range(at_a_time):
+    for number in range(parallel):
         devices.put(number)
     running: set[subprocess.Popen[bytes]] = set()
 
     def run(job: Job) -> None:
         device = devices.get()
-        say(f"{job.name}: starts")
+        report(f"{job.name}: starts")
         process = _start(job, device)
         running.add(process)
         code = process.wait()
@@ -50,9 +53,9 @@ def run_all(jobs: Sequence[Job], at_a_time: int, say: Callable[[str], None]) -> 
         if code:
             raise RuntimeError(f"{job.name}: exit code {code}; see {job.log}")
         job.done.touch()
-        say(f"{job.name}: done")
+        report(f"{job.name}: done")
 
-    with ThreadPoolExecutor(at_a_time) as pool:
+    with ThreadPoolExecutor(parallel) as pool:
         tasks = [pool.submit(run, job) for job in jobs if not job.done.exists()]
         try:
             for task in wait(tasks, return_when=FIRST_EXCEPTION).done:
@@ -66,8 +69,8 @@ def run_all(jobs: Sequence[Job], at_a_time: int, say: Callable[[str], None]) -> 
 def _start(job: Job, device: int) -> subprocess.Popen[bytes]:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     gpu = torch.cuda.is_available()
-    place = ["--include", f"localhost:{device}"] if gpu else ["--num_accelerators", "1"]
-    command = deepspeed_command("--log_level", "error", "--master_port", str(free_port()), *place)
+    ranks = ["--include", f"localhost:{device}"] if gpu else ["--num_accelerators", "1"]
+    command = deepspeed_command("--log_level", "error", "--master_port", str(free_port()), *ranks)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **({} if gpu else {"DS_ACCELERATOR": "cpu"})}
     with job.log.open("ab") as log:
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Runs the entropy study's probes, one job per seed."""
+"""The entropy study's probes as jobs, one per seed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from benchmarks.lib.study.job_pool import Job, run_all
 
 
 def probe_all(
-    out: Path, inputs: Inputs, seeds: Sequence[int], at_a_time: int, say: Callable[[str], None]
+    out: Path, inputs: Inputs, seeds: Sequence[int], parallel: int, report: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Every seed's probes, as `Probe`'s fields and the seed."""
+    """Runs the probes of every seed; returns the fields of each `Probe` and its seed."""
     jobs = [
         Job(
             name=f"probes, seed {seed}",
@@ -25,7 +25,7 @@ def probe_all(
         )
         for seed in seeds
     ]
-    run_all(jobs, at_a_time, say)
+    run_all(jobs, parallel, report)
     return [
         {"seed": seed, **probe}
         for seed in seeds

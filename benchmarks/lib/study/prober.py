@@ -1,4 +1,4 @@
-"""Probe updates from one source at a time on a copy of the policy, undone after each."""
+"""Probe updates: one step from one source on a copy of the policy, measured and undone."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 from vlm_uec.update.learner import Learner, PromptTable
 from vlm_uec.update.microbatches import PassBudget
 
-BATCHES = 4  # steps' worth of prompts sampled for a probe
-LENGTH = 0.02  # of the step in weight space, whatever the gradient's
+BATCHES = 4  # sampled for the probes of a step
+STEP_LENGTH = 0.02  # in weight space, independent of the gradient's norm
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one step from one source did to the mean entropy of the fixed states, in nats."""
+    """Change of the fixed states' mean entropy by one step from one source, in nats."""
 
     step: int
     source: str
     trajectories: int
     before: float
     change: float
-    difficult_change: float | None  # on the states of difficult prompts; None where there were none
+    difficult_change: float | None  # on the states of difficult prompts; None without difficult prompts
 
 
 @dataclass(frozen=True)
-class Entropies:
-    """Means over the tokens of the fixed states, in nats."""
+class MeanEntropy:
+    """Mean entropy over the tokens of the fixed states, in nats."""
 
     all: float
     difficult: float | None
 
 
-class Descent:
-    """The part of a `ZeroPolicy` that the learner uses, with one step of fixed length instead of Adam's."""
+class FixedLengthDescent:
+    """The part of `ZeroPolicy` that the learner uses; its step has a fixed length instead of Adam's."""
 
     def __init__(self, policy: Policy, length: float) -> None:
         self.policy, self.length, self.lr = policy, length, length
@@ -83,7 +83,7 @@ class Descent:
 
 
 class Prober:
-    """A copy of the policy, and what it is asked."""
+    """Makes probe steps on a copy of the policy."""
 
     def __init__(self, config: Config, run: Components) -> None:
         self.config, self.run = config, run
@@ -91,7 +91,7 @@ class Prober:
         banned = banned_ids(model.model.language_model.vocab_size, run.encoder.tokenizer)
         self.copy = Policy(model, banned, frozen_parts(config))
         self.learner = Learner(
-            cast(Any, Descent(self.copy, LENGTH)),
+            cast(Any, FixedLengthDescent(self.copy, STEP_LENGTH)),
             None,
             PromptTable(run.prompts.tokens, run.prompts.encode),
             config.loss,
@@ -107,8 +107,8 @@ class Prober:
             "regular": retain_regular(regular, rules.threshold),
             "exploration": retain_exploration(explored, rules.retain, rules.magnitude),
         }
-        self._set_back()
-        before = self._entropies(regular)
+        self._reset_copy()
+        before = self._mean_entropy(regular)
         for source, batch in batches.items():
             if batch:
                 self.learner.update(batch, [None] * len(batch), [None] * len(batch))
@@ -118,17 +118,17 @@ class Prober:
             yield self._measured(step, "replay", len(replay), before, regular)
 
     def _measured(
-        self, step: int, source: str, count: int, before: Entropies, states: Sequence[Trajectory]
+        self, step: int, source: str, count: int, before: MeanEntropy, states: Sequence[Trajectory]
     ) -> Probe:
-        after = self._entropies(states)
-        self._set_back()
-        hard = None
+        after = self._mean_entropy(states)
+        self._reset_copy()
+        difficult_change = None
         if before.difficult is not None and after.difficult is not None:
-            hard = after.difficult - before.difficult
-        return Probe(step, source, count, before.all, after.all - before.all, hard)
+            difficult_change = after.difficult - before.difficult
+        return Probe(step, source, count, before.all, after.all - before.all, difficult_change)
 
     def _sample(self, step: int) -> tuple[list[Trajectory], list[Trajectory]]:
-        """Of prompts that training has not come to; under keys that it does not use."""
+        """Samples prompts of later training steps, with random keys that training does not use."""
         run = self.run
         regular: list[Trajectory] = []
         explored: list[Trajectory] = []
@@ -141,11 +141,11 @@ class Prober:
                 explored += experience.explored
         return regular, explored
 
-    def _set_back(self) -> None:
+    def _reset_copy(self) -> None:
         with self.run.policy.gathered() as policy:
             self.copy.load_state_dict(policy.state_dict())
 
-    def _entropies(self, states: Sequence[Trajectory]) -> Entropies:
+    def _mean_entropy(self, states: Sequence[Trajectory]) -> MeanEntropy:
         every: list[torch.Tensor] = []
         difficult: list[torch.Tensor] = []
         for name, group in groupby(states, lambda t: t.response.problem_id):
@@ -156,8 +156,8 @@ class Prober:
                 every.append(self.copy(pack([row], [self.copy.frozen_features(prompt)]))[1].double())
             if is_difficult([t.reward.accuracy for t in members]):
                 difficult.append(every[-1])
-        return Entropies(_mean(every), _mean(difficult) if difficult else None)
+        return MeanEntropy(_token_mean(every), _token_mean(difficult) if difficult else None)
 
 
-def _mean(parts: Sequence[torch.Tensor]) -> float:
+def _token_mean(parts: Sequence[torch.Tensor]) -> float:
     return float(torch.cat(list(parts)).mean())

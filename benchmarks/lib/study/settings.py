@@ -1,4 +1,4 @@
-"""The settings of a study, recorded in its directory."""
+"""The settings of a study, recorded in its directory, so that it cannot be resumed with others."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vlm_uec.errors import UserError
 from vlm_uec.io.strict_json import to_json
 
 
-def keep_settings(path: Path, settings: Sequence[str]) -> None:
-    """Writes them down; raises `UserError` where a study of other ones was begun there."""
-    told = to_json({"settings": list(settings)}) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != told:
-        raise UserError(f"{path}: a study of other settings; give --out another directory")
+def record_settings(path: Path, settings: Sequence[str]) -> None:
+    """Writes the settings file; raises `UserError` if it exists with other settings."""
+    text = to_json({"settings": list(settings)}) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise UserError(f"{path}: a study with other settings; choose another --out directory")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(told, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The entropy study's tables in Markdown, made from study.json. Intervals are Student's, 95 %, over seeds."""
+"""The entropy study's tables in Markdown, from study.json. Intervals are Student's, 95 %, over seeds."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from benchmarks.lib.study.results import PASSES, K, estimate
+from benchmarks.lib.study.results import UPDATE_KINDS, K, estimate
 
-Result = Mapping[str, Any]  # study.json
-
-
-def tables(result: Result) -> list[str]:
-    """Arms, differences, correlations, and pushes and kinds of problems where those were asked for."""
-    made = [arms(result), differences(result), correlations(result)]
-    return [*made, *([pushes(result)] if result["pushes"] else []), kinds(result)]
+Study = Mapping[str, Any]  # study.json
 
 
-def arms(result: Result) -> str:
-    """Where each arm ends, and the base model."""
-    base = result["base"]
+def tables(study: Study) -> list[str]:
+    """Arms, differences, correlations, effects of probes (if the study has probes), and kinds of problems."""
+    probes = [probe_table(study)] if study["pushes"] else []
+    return [arm_table(study), difference_table(study), correlation_table(study), *probes, kind_table(study)]
+
+
+def arm_table(study: Study) -> str:
+    """Final scores of each arm and of the base model."""
+    base = study["base"]
     rows = [["base model", f"{base['pass_1']:.3f}", f"{base['pass_k']:.3f}", "", "", "", ""]]
-    for arm in result["arms"]:
-        runs = [run for run in result["runs"] if run["arm"] == arm]
-        rescued, kept, steps = (
+    for arm in study["arms"]:
+        runs = [run for run in study["runs"] if run["arm"] == arm]
+        rescued, retained, steps = (
             fmean(run[name] for run in runs) for name in ("rescued", "retained", "optimizer_steps")
         )
         rows.append(
@@ -32,7 +32,7 @@ def arms(result: Result) -> str:
                 *(str(estimate([run[name] for run in runs])) for name in ("pass_1", "pass_k")),
                 str(estimate([run["entropy_last"] / run["entropy_first"] for run in runs])),
                 f"{rescued:.0f}" if rescued else "",
-                f"{kept:.0%}",
+                f"{retained:.0%}",
                 f"{steps:.0f}",
             ]
         )
@@ -41,9 +41,9 @@ def arms(result: Result) -> str:
     )
 
 
-def differences(result: Result) -> str:
-    """Paired by seed, with the ratio of gains over the base model where both arms ended."""
-    compared = result["comparisons"]
+def difference_table(study: Study) -> str:
+    """Differences paired by seed; for final scores also the ratio of gains over the base model."""
+    compared = study["comparisons"]
     rows = []
     for name, found in compared.items():
         if " - " in name:
@@ -54,20 +54,20 @@ def differences(result: Result) -> str:
     return _table(["difference", "Pass@1", f"Pass@{K}", "gains in Pass@1, ratio"], rows)
 
 
-def correlations(result: Result) -> str:
-    """Of predicted with measured changes of entropy, by arm."""
+def correlation_table(study: Study) -> str:
+    """Correlation of predicted with measured entropy changes, by arm."""
     rows = []
-    for arm in result["arms"]:
+    for arm in study["arms"]:
         found = [
-            result["comparisons"].get(f"{arm}: predicted and measured entropy change, {what}s")
-            for what in PASSES
+            study["comparisons"].get(f"{arm}: predicted and measured entropy change, {kind}s")
+            for kind in UPDATE_KINDS
         ]
         rows.append([arm, *("" if one is None else _signed(one["correlation"]) for one in found)])
-    return _table(["correlation of predicted with measured", *(f"{what}s" for what in PASSES)], rows)
+    return _table(["correlation of predicted with measured", *(f"{kind}s" for kind in UPDATE_KINDS)], rows)
 
 
-def pushes(result: Result) -> str:
-    """What probe steps from one source did to entropy."""
+def probe_table(study: Study) -> str:
+    """Entropy changes by probe steps, by source."""
     rows = [
         [
             source,
@@ -76,7 +76,7 @@ def pushes(result: Result) -> str:
             f"{one['seeds_up']} of {one['seeds']}",
             _signed({end: value * 1e4 for end, value in one["change"].items()}, digits=1),
         ]
-        for source, by_states in result["pushes"].items()
+        for source, by_states in study["pushes"].items()
         for states, one in by_states.items()
     ]
     return _table(
@@ -84,9 +84,9 @@ def pushes(result: Result) -> str:
     )
 
 
-def kinds(result: Result) -> str:
-    """What policies do by kind of problem: Pass@1 and Pass@K."""
-    finals = result["finals"]
+def kind_table(study: Study) -> str:
+    """Pass@1 and Pass@K by kind of problem."""
+    finals = study["finals"]
     rows = [
         [
             kind.replace("_", " "),

@@ -1,4 +1,4 @@
-"""The effect of probe updates on entropy, by source: means over seeds and sign tests."""
+"""The effect of probe updates on entropy by source: means over seeds, and sign tests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ STATES = {"all states": "change", "states of difficult prompts": "difficult_chan
 
 
 def sign_test(ups: int, downs: int) -> float:
-    """Chance of a split at least as uneven if up and down were equally likely; two-sided, exact."""
+    """Exact two-sided p-value of the split, if up and down are equally likely."""
     count, least = ups + downs, min(ups, downs)
     tail = sum(comb(count, k) for k in range(least + 1)) / 2**count
     return min(1.0, 2 * tail)
 
 
-def by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Of each source, on all states and on those of difficult prompts: what its probes did to entropy.
+def effects_by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Entropy changes of each source's probes, on all states and on those of difficult prompts.
 
-    Seeds are what is independent, probes of a seed are not: the interval and the sign test are over the
-    seeds' means.
+    Only seeds are independent, not the probes of one seed, so the interval and the sign test use the means of
+    the seeds.
     """
-    told: dict[str, dict[str, Any]] = {}
+    effects: dict[str, dict[str, Any]] = {}
     for source, states in product(("exploration", "regular", "replay"), STATES):
         changes: dict[int, list[float]] = {}
         for probe in probes:
@@ -35,7 +35,7 @@ def by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         if changes:
             means = [fmean(of_seed) for of_seed in changes.values()]
             ups = sum(mean > 0 for mean in means)
-            told.setdefault(source, {})[states] = {
+            effects.setdefault(source, {})[states] = {
                 "probes": sum(map(len, changes.values())),
                 "probes_up": sum(change > 0 for of_seed in changes.values() for change in of_seed),
                 "seeds": len(means),
@@ -43,4 +43,4 @@ def by_source(probes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
                 "change": vars(estimate(means)),
                 "p": sign_test(ups, len(means) - ups),
             }
-    return told
+    return effects
