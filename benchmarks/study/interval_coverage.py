@@ -45,9 +45,8 @@ def main() -> None:
     seed = parser.parse_args().seed
     started = time.monotonic()
     unbracketed: list[float] = []
-    print(
-        f"coverage in % of 95 % intervals, {REPETITIONS} evaluations per cell (standard error 0.5), seed {seed}"
-    )
+    settings = f"{REPETITIONS} evaluations per cell (standard error 0.5), seed {seed}"
+    print(f"coverage in % of 95 % intervals, {settings}")
     for name, draw in POPULATIONS.items():
         estimands = population(draw, seed)
         print(f"\n{name}: {draw.__doc__}")

@@ -169,7 +169,7 @@ def test_the_sign_test_is_exact() -> None:
     assert [sign_test(5, 0), sign_test(1, 4), sign_test(3, 3)] == [0.0625, 0.375, 1]
 
 
-def test_pushes_are_found_by_source() -> None:
+def test_probe_effects_are_means_over_seeds_by_source() -> None:
     """Means by seed -0.1, 0.1 and -0.3: mean -0.1, deviation 0.2, 4.303 x 0.2 / sqrt(3) to each side."""
     changes = {1: (-0.3, 0.1), 2: (0.1,), 3: (-0.3, -0.3)}
     probes = [

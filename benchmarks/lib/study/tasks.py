@@ -27,9 +27,8 @@ class WrongRule:
     kind: str
     mistaken_for: str
     right_share: float
-    values: Mapping[str, str] = field(
-        default_factory=dict
-    )  # this kind's value names by the other kind's, if they differ
+    # This kind's value names by the other kind's; empty if the names are equal.
+    values: Mapping[str, str] = field(default_factory=dict)
 
     def solve(self, values: Values) -> Solved:
         """The wrong answer with its reasoning."""
