@@ -171,7 +171,7 @@ class BenchmarkConnection:
         return str(command[0])
 
 
-class Stopped(Exception):
+class StopCommand(Exception):
     """The benchmark sent "stop"."""
 
 
@@ -234,7 +234,7 @@ class TurnTaking(TrainerCallback):
 
     def _wait(self) -> None:
         if self._connection.receive() == "stop":
-            raise Stopped
+            raise StopCommand
         self._started = now()
 
 
@@ -295,7 +295,7 @@ def main() -> None:
         trainer.add_callback(TurnTaking(trainer, spec, BenchmarkConnection(port)))
         try:
             trainer.train()
-        except Stopped:
+        except StopCommand:
             trainer.accelerator.end_training()
 
 

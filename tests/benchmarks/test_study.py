@@ -18,7 +18,7 @@ from benchmarks.lib.study.probe_effects import effects_by_source, sign_test
 from benchmarks.lib.study.results import (
     UPDATE_KINDS,
     RunResult,
-    Validation,
+    ValidationScores,
     entropy_prediction,
     estimate,
     gain_ratio,
@@ -31,7 +31,7 @@ from vlm_uec.config import dump_config, load_config
 
 def _result(arm: str, seed: int, *course: tuple[int, int, float]) -> RunResult:
     """`course`: steps, tokens and Pass@1 of every validation."""
-    validated = tuple(Validation(step, tokens, value, 2 * value) for step, tokens, value in course)
+    validated = tuple(ValidationScores(step, tokens, value, 2 * value) for step, tokens, value in course)
     last = validated[-1]
     return RunResult(
         arm,
@@ -141,7 +141,7 @@ def test_results_are_read_from_a_runs_metrics(tmp_path: Path) -> None:
     )
     assert (found.minutes, found.rescued, found.pass_1, found.pass_k) == (6.0, 24, 0.12, 0.24)
     assert (found.entropy_first, found.entropy_last, found.entropy_least) == (5.5, 7.5, 5.5)
-    assert found.course == (Validation(6, 600, 0.06, 0.12), Validation(12, 1200, 0.12, 0.24))
+    assert found.course == (ValidationScores(6, 600, 0.06, 0.12), ValidationScores(12, 1200, 0.12, 0.24))
     assert found.predictions == {"update": None, "replay": None}
     assert found.retained == 40 / (128 + 32)
 

@@ -54,7 +54,7 @@ class RunResult:
     rescued: int
     retained: float  # as a share of the sampled responses
     predictions: dict[str, EntropyPrediction | None]  # by kind of update
-    course: tuple[Validation, ...]  # in order of steps
+    course: tuple[ValidationScores, ...]  # in order of steps
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class EntropyPrediction:
 
 
 @dataclass(frozen=True)
-class Validation:
+class ValidationScores:
     """Scores of one validation during a run."""
 
     step: int
@@ -98,7 +98,7 @@ def read_result(run: StudyRun) -> RunResult:
         retained=_retained(rows, load_config(run.folder / CONFIG)),
         predictions={kind: entropy_prediction(rows, kind) for kind in UPDATE_KINDS},
         course=tuple(
-            Validation(
+            ValidationScores(
                 row["step"], int(row["response_tokens/total"]), row["eval/pass@1"], row[f"eval/pass@{K}"]
             )
             for row in rows
