@@ -17,7 +17,7 @@ hostfile=$PWD/.hostfile.$SLURM_JOB_ID
 printf "%s slots=$gpus\n" "${hosts[@]}" > "$hostfile"
 trap 'rm -f "$hostfile"' EXIT
 
-# Five minutes before the time limit. Only the ranks get SIGTERM: the launcher would kill them without waiting.
+# Five minutes before the time limit. Only the ranks get SIGTERM: the launcher would kill them 30 seconds later.
 stop_and_requeue() {
   srun --overlap --nodes="$SLURM_NNODES" --ntasks-per-node=1 pkill -TERM -f -- 'train.py --local_rank=' || true
   wait "$launchers" || true

@@ -1,4 +1,4 @@
-"""The command line of eval/passk.py, and what is refused before anything loads."""
+"""The command line of eval/passk.py, and checks that run before anything is loaded."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from eval.store import SampleStore
 from vlm_uec.errors import UserError
 from vlm_uec.io.disk_space import check_writable
 
-MAX_SAMPLES = 10_000  # a problem
+MAX_SAMPLES = 10_000  # per problem
 MAX_TOKENS = 1 << 17  # of a prompt or a response
 MAX_PIXELS = 1 << 26
 MAX_SLOTS = 1 << 14
-USUAL_K = (1, 4, 16, 64, 256)
-K_HELP = "1, 4, 16, 64 and 256 below --n, and --n itself, if not given"
+DEFAULT_KS = (1, 4, 16, 64, 256)
+K_HELP = "default: 1, 4, 16, 64 and 256, as far as below --n, and --n itself"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the samples, beside model and data: an evaluation is continued only under the same."""
+    """The settings that determine the samples, besides model and data; they must not change on resume."""
 
     split: str
-    problems: int | None  # the first so many; None is all
+    problems: int | None  # the first N problems; None: all
     n: int
     temperature: float
     top_p: float
@@ -41,38 +41,55 @@ class Settings:
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Pass@k of a model on a data set, or runs compared.")
-    parser.add_argument("--compare", type=Path, nargs="+", metavar="RUN", help="of two runs or more")
+    parser = argparse.ArgumentParser(
+        description="Computes Pass@k of a model on a data set, or compares evaluations."
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="two or more output directories, the baseline first",
+    )
     parser.add_argument("--model", help="Hugging Face directory or Hub id")
     parser.add_argument("--data", help="directory written by data_prep, or Hub id")
-    parser.add_argument("--split", default="test", help="%(default)s if not given")
-    parser.add_argument("--problems", type=int, help="the first so many; all if not given")
-    # The launcher's own parser takes a lone --n for one of its options: behind `deepspeed`, --samples.
+    parser.add_argument("--split", default="test", help="default: %(default)s")
+    parser.add_argument("--problems", type=int, help="only the first N problems; default: all")
+    # The `deepspeed` launcher parses --n as an abbreviation of its own options; with it, use --samples.
     parser.add_argument(
-        "--n", "--samples", dest="n", type=int, default=16, help="samples a problem: %(default)s"
+        "--n", "--samples", dest="n", type=int, default=16, help="samples per problem; default: %(default)s"
     )
     parser.add_argument("--k", type=int, nargs="+", help=K_HELP)
     parser.add_argument("--out", type=Path, help="directory for samples, summary, plots and page")
-    parser.add_argument("--resume", action="store_true", help="go on where a run in --out stopped")
-    parser.add_argument("--temperature", type=float, default=1.0, help="%(default)s; 0 is greedy, with --n 1")
-    parser.add_argument("--top-p", type=float, default=1.0, help="%(default)s: all tokens")
-    parser.add_argument("--max-tokens", type=int, default=2048, help="of a response: %(default)s")
+    parser.add_argument("--resume", action="store_true", help="continue the evaluation in --out")
     parser.add_argument(
-        "--max-prompt-tokens", type=int, default=4096, help="%(default)s; longer ones are left out"
+        "--temperature", type=float, default=1.0, help="default: %(default)s; 0 is greedy and needs --n 1"
     )
-    parser.add_argument("--min-pixels", type=int, help="of a picture; the model's own by default")
-    parser.add_argument("--max-pixels", type=int, help="of a picture; the model's own by default")
-    parser.add_argument("--template", help="format prompt, jinja text or a .jinja file; that of the recipes")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16 on a GPU, fp32 on a CPU")
-    parser.add_argument("--slots", type=int, help="responses decoded at a time, a rank; as memory allows")
-    parser.add_argument("--reward", help="a third scorer: path/to/file.py:function, right where it gives 1")
-    parser.add_argument("--seed", type=int, default=1, help="%(default)s")
+    parser.add_argument("--top-p", type=float, default=1.0, help="default: %(default)s, all tokens")
+    parser.add_argument("--max-tokens", type=int, default=2048, help="per response; default: %(default)s")
+    parser.add_argument(
+        "--max-prompt-tokens",
+        type=int,
+        default=4096,
+        help="default: %(default)s; longer prompts are left out",
+    )
+    parser.add_argument("--min-pixels", type=int, help="per picture; default: the model's")
+    parser.add_argument("--max-pixels", type=int, help="per picture; default: the model's")
+    parser.add_argument(
+        "--template", help="format prompt, jinja text or a .jinja file; default: the recipes'"
+    )
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="default: bf16 on a GPU, fp32 on a CPU")
+    parser.add_argument(
+        "--slots", type=int, help="responses decoded concurrently per rank; default: by memory"
+    )
+    parser.add_argument("--reward", help="a third scorer, path/to/file.py:function; correct if it returns 1")
+    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--local_rank", type=int, help="set by the launcher")
     return parser.parse_args(arguments)
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:
-    """Raises `UserError` on what no run could honour, before any model loads; fills `--k` in."""
+    """Raises `UserError` on invalid arguments before any model is loaded; sets the default of `--k`."""
     if missing := [name for name in ("model", "data", "out") if getattr(arguments, name) is None]:
         raise UserError(f"--{missing[0]} is missing: give --model, --data and --out, or --compare RUN RUN")
     _check_ranges(arguments)
@@ -80,25 +97,27 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise UserError(
             f"--temperature 0 is greedy: all {arguments.n} samples would be equal; give --n 1 --k 1"
         )
-    arguments.k = checked_ks(arguments.k, arguments.n)
-    if os.environ.get("RANK", "0") == "0":  # ranks that probe at a time take each other's folder away
+    arguments.k = resolve_ks(arguments.k, arguments.n)
+    if os.environ.get("RANK", "0") == "0":  # concurrent checks would delete each other's directory
         check_writable(arguments.out, "--out")
-    if SampleStore(arguments.out).taken and not arguments.resume:
-        raise UserError(f"--out {arguments.out}: holds an evaluation; --resume goes on, or choose another")
+    if SampleStore(arguments.out).exists and not arguments.resume:
+        raise UserError(
+            f"--out {arguments.out}: contains an evaluation; continue with --resume, or choose another"
+        )
 
 
-def checked_ks(ks: Sequence[int] | None, n: int) -> list[int]:
-    """In order; without any, the usual ones and n. Raises `UserError` on one that n samples do not allow."""
+def resolve_ks(ks: Sequence[int] | None, n: int) -> list[int]:
+    """Sorted values of k; default: `DEFAULT_KS` below n, and n. Raises `UserError` unless 1 <= k <= n."""
     if wrong := [k for k in ks or () if not 1 <= k <= n]:
         raise UserError(f"--k {wrong[0]}: must be from 1 to the {n} samples of a problem")
-    return sorted(set(ks or [*(k for k in USUAL_K if k < n), n]))
+    return sorted(set(ks or [*(k for k in DEFAULT_KS if k < n), n]))
 
 
 def check_comparison(arguments: argparse.Namespace) -> None:
-    """Raises `UserError` on options that a comparison would not heed."""
+    """Raises `UserError` on options that cannot be combined with `--compare`."""
     for name in ("model", "data", "out", "k"):
         if getattr(arguments, name) is not None:
-            raise UserError(f"--compare stands alone, without --{name}: each run has its own")
+            raise UserError(f"--compare cannot be combined with --{name}: each run has its own")
     check_seed(arguments.seed)
 
 
@@ -112,7 +131,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 def _check_ranges(arguments: argparse.Namespace) -> None:
-    for name, most in (
+    for name, maximum in (
         ("n", MAX_SAMPLES),
         ("max_tokens", MAX_TOKENS),
         ("max_prompt_tokens", MAX_TOKENS),
@@ -122,9 +141,9 @@ def _check_ranges(arguments: argparse.Namespace) -> None:
         ("slots", MAX_SLOTS),
     ):
         value = getattr(arguments, name)
-        if value is not None and not 1 <= value <= (most or value):
-            told = f"from 1 to {most}" if most else "at least 1"
-            raise UserError(f"--{name.replace('_', '-')} {value}: give a whole number, {told}")
+        if value is not None and not 1 <= value <= (maximum or value):
+            expected = f"from 1 to {maximum}" if maximum else "at least 1"
+            raise UserError(f"--{name.replace('_', '-')} {value}: give a whole number, {expected}")
     low, high = arguments.min_pixels, arguments.max_pixels
     if low is not None and high is not None and low > high:
         raise UserError(f"--min-pixels {low} is above --max-pixels {high}")

@@ -1,4 +1,4 @@
-"""An evaluation's problems in groups: by the form of the answer, and by what the data set says of them."""
+"""Groups of an evaluation's problems, by answer form and by the metadata of the data set."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 from vlm_uec.data.answer_form import answer_form
 from vlm_uec.types import Problem
 
-MAX_GROUPS = 40  # of one kind; what has more names problems, not kinds of problems
+MAX_GROUPS = 40  # per kind; a field with more values identifies problems instead of grouping them
 MAX_NAME = 80  # characters
-# What people look for, first; then the others, as the data set has them.
+# The kinds of most interest, in this order; the others follow in the order of the data set.
 FIRST_KINDS = ("answer form", "task", "skills", "source", "grade")
 
-Groups = Mapping[str, Mapping[str, list[str]]]  # kind ("task"), group ("geometry …"), problem ids
+Groups = Mapping[str, Mapping[str, list[str]]]  # problem ids by kind ("task") and group ("geometry …")
 
 
-def groups_of(problems: Iterable[Problem]) -> Groups:
-    """Kinds with two groups or more, and two problems a group on average; FIRST_KINDS first, groups by name.
+def group_problems(problems: Iterable[Problem]) -> Groups:
+    """Kinds with at least two groups and on average two problems per group.
 
-    Kinds are the answer's form, the question's and the answer's type, and every field of the metadata that
-    holds a text, a truth value, a whole number or a list of texts. A problem with several values is in more
-    than one group.
+    FIRST_KINDS come first; groups are sorted by name.
+
+    Kinds are the answer form, the question type, the answer type, and every metadata field that is a string,
+    a boolean, an integer or a list of these. A problem with several values is in several groups.
     """
     problems = list(problems)
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

@@ -1,4 +1,4 @@
-"""python eval/passk.py --compare A B …: finished evaluations of the same problems, each against the first."""
+"""`eval/passk.py --compare A B …`: compares finished evaluations of the same problems with the first one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
 
-# Of no effect on what is compared, or told where it is.
-_SAID_ELSEWHERE = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")
+# Settings without effect on the comparison, and settings reported elsewhere.
+_IGNORED_SETTINGS = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a comparison needs of an evaluation."""
+class EvaluationRun:
+    """A finished evaluation, as far as a comparison needs it."""
 
     path: Path
     fingerprint: str  # of the problems
@@ -31,12 +31,12 @@ class Run:
     n: int
     ks: tuple[int, ...]
     settings: Mapping[str, Any]
-    right: Mapping[str, Mapping[str, int]]  # by scorer and problem id: how many of n
+    correct_counts: Mapping[str, Mapping[str, int]]  # correct responses by scorer and problem id
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Pass@k of both, their difference (other minus baseline) and its 95 % interval, all in [-1, 1]."""
+    """Pass@k of both runs, in [0, 1], and the 95 % interval of their difference (other minus baseline)."""
 
     k: int
     baseline: float
@@ -49,12 +49,13 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """One run against the baseline, by one scorer. A problem is won where more of its responses are right."""
+class PairComparison:
+    """One run against the baseline by one scorer. A problem is won by the larger share of correct
+    responses."""
 
     name: str
     scorer: str
-    unlike: tuple[str, ...]  # what else the runs differ in, in words
+    differing_settings: tuple[str, ...]  # "name value, baseline value"
     won: int
     lost: int
     tied: int
@@ -66,64 +67,69 @@ class Comparison:
     baseline: str
     split: str
     problems: int
-    contests: tuple[Contest, ...]
+    pairs: tuple[PairComparison, ...]
 
 
 def compare(runs: Sequence[Path], seed: int) -> Comparison:
-    """Compares each evaluation with the first, by the scorers and for the k that both have.
+    """Compares each evaluation with the first, by the scorers that both have.
 
-    A k counts where either run was asked for it and both have as many samples.
-    Raises UserError where a directory is no finished evaluation, or of other problems than the first.
+    Each k is compared that either run requested and that is at most n of both.
+    Raises UserError if a directory is not a finished evaluation, or was evaluated on other problems.
     """
     if len(runs) < 2:
         raise UserError("--compare: give two evaluations or more, the baseline first")
-    names = _names(runs)
+    names = _distinct_names(runs)
     baseline, *others = [_read_run(path) for path in runs]
-    contests = []
+    pairs = []
     for name, other in zip(names[1:], others, strict=True):
         _check_same_problems(baseline, other)
-        contests += [
-            _contest(name, scorer, baseline, other, seed) for scorer in _common_scorers(baseline, other)
+        pairs += [
+            _compare_pair(name, scorer, baseline, other, seed) for scorer in _common_scorers(baseline, other)
         ]
-    problems = len(next(iter(baseline.right.values())))
-    return Comparison(names[0], baseline.split, problems, tuple(contests))
+    problems = len(next(iter(baseline.correct_counts.values())))
+    return Comparison(names[0], baseline.split, problems, tuple(pairs))
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """For the console, in percent and percentage points."""
+    """The comparison as console text, in per cent and percentage points."""
     names = escape(comparison.split), escape(comparison.baseline)
     head = "{} problems of {}; baseline: {}".format(comparison.problems, *names)
-    return "\n".join([head, *(line for contest in comparison.contests for line in _contest_lines(contest))])
+    return "\n".join([head, *(line for pair in comparison.pairs for line in _pair_lines(pair))])
 
 
-def _contest_lines(contest: Contest) -> Iterable[str]:
+def _pair_lines(pair: PairComparison) -> Iterable[str]:
     yield ""
-    yield f"{escape(contest.name)}, scored by {escape(contest.scorer)}"
-    if contest.unlike:
-        yield f"  unlike the baseline: {'; '.join(contest.unlike)}"
+    yield f"{escape(pair.name)}, scored by {escape(pair.scorer)}"
+    if pair.differing_settings:
+        yield f"  settings that differ: {'; '.join(pair.differing_settings)}"
     yield f"  {'%':<10}{'baseline':>10}{'this run':>10}{'difference':>12}   95 % interval"
-    for row in contest.differences:
+    for row in pair.differences:
         low, high = row.interval
         verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
         values = f"{100 * row.baseline:>10.2f}{100 * row.other:>10.2f}{100 * row.value:>+12.2f}"
         yield f"  {f'pass@{row.k}':<10}{values}   {100 * low:+.2f} to {100 * high:+.2f}  {verdict}"
-    record = f"{contest.won} won, {contest.lost} lost, {contest.tied} tied"
-    yield f"  problems: {record}, by the share of right responses"
+    record = f"{pair.won} won, {pair.lost} lost, {pair.tied} tied"
+    yield f"  problems: {record}, by the share of correct responses"
 
 
-def _contest(name: str, scorer: str, baseline: Run, other: Run, seed: int) -> Contest:
-    # Sorted, so that a run's order of problems does not move the interval.
-    counts = [(c, other.right[scorer][problem]) for problem, c in sorted(baseline.right[scorer].items())]
+def _compare_pair(
+    name: str, scorer: str, baseline: EvaluationRun, other: EvaluationRun, seed: int
+) -> PairComparison:
+    # Sorted, so that the interval does not depend on the order of problems.
+    counts = [
+        (c, other.correct_counts[scorer][problem])
+        for problem, c in sorted(baseline.correct_counts[scorer].items())
+    ]
     leads = [after * baseline.n - before * other.n for before, after in counts]
     ks = sorted(k for k in {*baseline.ks, *other.ks} if k <= min(baseline.n, other.n))
     before = np.array([[pass_at_k(baseline.n, c, k) for k in ks] for c, _ in counts])
     after = np.array([[pass_at_k(other.n, c, k) for k in ks] for _, c in counts])
     means = zip(ks, before.mean(axis=0).tolist(), after.mean(axis=0).tolist(), strict=True)
     intervals = paired_intervals(after - before, seed)
-    return Contest(
+    return PairComparison(
         name,
         scorer,
-        _unlike(baseline, other),
+        _differing_settings(baseline, other),
         won=sum(lead > 0 for lead in leads),
         lost=sum(lead < 0 for lead in leads),
         tied=leads.count(0),
@@ -131,59 +137,67 @@ def _contest(name: str, scorer: str, baseline: Run, other: Run, seed: int) -> Co
     )
 
 
-def _unlike(baseline: Run, other: Run) -> tuple[str, ...]:
-    settings = [name for name in {**baseline.settings, **other.settings} if name not in _SAID_ELSEWHERE]
+def _differing_settings(baseline: EvaluationRun, other: EvaluationRun) -> tuple[str, ...]:
+    settings = [name for name in {**baseline.settings, **other.settings} if name not in _IGNORED_SETTINGS]
     pairs = {name: (baseline.settings.get(name), other.settings.get(name)) for name in settings}
-    told = [
-        f"{escape(name)} {escape(str(before))}, here {escape(str(now))}"
-        for name, (before, now) in pairs.items()
-        if before != now
+    differences = [
+        f"{escape(name)} {escape(str(value))}, baseline {escape(str(reference))}"
+        for name, (reference, value) in pairs.items()
+        if reference != value
     ]
-    if REWARD in baseline.right and REWARD in other.right and not _same_reward(baseline, other):
-        told.append("their rewards are two functions, and not compared")
-    return tuple(told)
+    if (
+        REWARD in baseline.correct_counts
+        and REWARD in other.correct_counts
+        and not _same_reward(baseline, other)
+    ):
+        differences.append("the reward functions differ and are not compared")
+    return tuple(differences)
 
 
-def _check_same_problems(baseline: Run, other: Run) -> None:
+def _check_same_problems(baseline: EvaluationRun, other: EvaluationRun) -> None:
     if baseline.fingerprint != other.fingerprint:
         raise UserError(
-            f"--compare: {other.path} is of other data ({_data(other)}) than {baseline.path} "
-            f"({_data(baseline)}); evaluate both on the same"
+            f"--compare: {other.path} was evaluated on other data ({_describe_data(other)}) than "
+            f"{baseline.path} ({_describe_data(baseline)}); evaluate both on the same data"
         )
     scorers = _common_scorers(baseline, other)
     if not scorers:
         raise UserError(
-            f"--compare: {other.path} was scored by {escape(', '.join(other.right))} and {baseline.path} by "
-            f"{escape(', '.join(baseline.right))}; evaluate both with the same scorer"
+            f"--compare: {other.path} was scored by {escape(', '.join(other.correct_counts))} and "
+            f"{baseline.path} by {escape(', '.join(baseline.correct_counts))}; "
+            "evaluate both with the same scorer"
         )
-    odd = baseline.right[scorers[0]].keys() ^ other.right[scorers[0]].keys()
-    if odd:
+    mismatched = baseline.correct_counts[scorers[0]].keys() ^ other.correct_counts[scorers[0]].keys()
+    if mismatched:
         raise UserError(
-            f"--compare: {len(odd)} problem{'s' * (len(odd) > 1)}, such as {escape(min(odd))}, in only "
-            f"one of {baseline.path} and {other.path}; give runs with responses to the same ones"
+            f"--compare: {len(mismatched)} problem{'s' * (len(mismatched) > 1)}, such as "
+            f"{escape(min(mismatched))}, in only one of {baseline.path} "
+            f"and {other.path}; give runs on the same problems"
         )
 
 
-def _data(run: Run) -> str:
-    problems = len(next(iter(run.right.values())))
+def _describe_data(run: EvaluationRun) -> str:
+    problems = len(next(iter(run.correct_counts.values())))
     return f"{escape(run.split)}, {problems} problems, {escape(run.fingerprint[:12])}"
 
 
-def _common_scorers(baseline: Run, other: Run) -> list[str]:
-    """Those of both; two rewards are one scorer only where they are one function."""
+def _common_scorers(baseline: EvaluationRun, other: EvaluationRun) -> list[str]:
+    """The scorers of both runs; `reward` only if both used the same function."""
     same = _same_reward(baseline, other)
-    return [name for name in baseline.right if name in other.right and (same or name != REWARD)]
+    return [
+        name for name in baseline.correct_counts if name in other.correct_counts and (same or name != REWARD)
+    ]
 
 
-def _same_reward(baseline: Run, other: Run) -> bool:
+def _same_reward(baseline: EvaluationRun, other: EvaluationRun) -> bool:
     return baseline.settings.get("reward_fingerprint") == other.settings.get("reward_fingerprint")
 
 
-def _names(runs: Sequence[Path]) -> list[str]:
-    """Directory names, with as many parents as tell them apart."""
+def _distinct_names(runs: Sequence[Path]) -> list[str]:
+    """Directory names with as many parents as needed to make them distinct."""
     parts = [path.resolve().parts for path in runs]
-    if twice := [path for path, count in Counter(parts).items() if count > 1]:
-        raise UserError(f"--compare: {Path(*twice[0])} is given twice; give each evaluation once")
+    if duplicates := [path for path, count in Counter(parts).items() if count > 1]:
+        raise UserError(f"--compare: {Path(*duplicates[0])} is given twice; give each evaluation once")
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):
@@ -191,48 +205,52 @@ def _names(runs: Sequence[Path]) -> list[str]:
     return names
 
 
-def _read_run(path: Path) -> Run:
+def _read_run(path: Path) -> EvaluationRun:
     if missing := [name for name in (SUMMARY, SAMPLES) if not (path / name).is_file()]:
         raise UserError(
-            f"--compare: {path} is no finished evaluation (no {missing[0]}); finish with --resume"
+            f"--compare: {path} is not a finished evaluation (no {missing[0]}); finish it with --resume"
         )
     data, settings, scorers = _read_summary(path / SUMMARY)
     n, ks = settings["n"], tuple(settings["k"])
     samples = read_samples(path / SAMPLES)
-    right = {name: _right(path, samples, name, n) for name in scorers}
-    return Run(path, data["fingerprint"], data["split"], n, ks, settings, right)
+    correct_counts = {name: _count_correct(path, samples, name, n) for name in scorers}
+    return EvaluationRun(path, data["fingerprint"], data["split"], n, ks, settings, correct_counts)
 
 
 def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """About the data, the settings, and the scorers."""
+    """The data section, the settings, and the names of the scorers."""
     try:
         summary: Any = read_json(path)
         data, settings, scores = summary["data"], summary["settings"], summary["scores"]
         texts, n, ks = (data["fingerprint"], data["split"]), settings["n"], tuple(settings["k"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{path}: no summary ({escape(str(error), 120)}); evaluate again") from error
-    maps = all(isinstance(part, dict) for part in (data, settings, scores))
-    sound = all(isinstance(part, str) for part in texts) and all(type(number) is int for number in (n, *ks))
-    if not (maps and sound and scores and ks and min(ks) >= 1 and max(ks) <= n):
-        raise UserError(f"{path}: no summary (data, settings or scores are not its own); evaluate again")
+        raise UserError(f"{path}: not a valid summary ({escape(str(error), 120)}); evaluate again") from error
+    are_mappings = all(isinstance(part, dict) for part in (data, settings, scores))
+    well_typed = all(isinstance(part, str) for part in texts) and all(
+        type(number) is int for number in (n, *ks)
+    )
+    if not (are_mappings and well_typed and scores and ks and min(ks) >= 1 and max(ks) <= n):
+        raise UserError(f"{path}: not a valid summary (data, settings or scores malformed); evaluate again")
     return data, settings, list(scores)
 
 
-def _right(path: Path, samples: Sequence[Sample], scorer: str, n: int) -> dict[str, int]:
-    """Right responses by problem, of exactly n."""
+def _count_correct(path: Path, samples: Sequence[Sample], scorer: str, n: int) -> dict[str, int]:
+    """Correct responses by problem id. Raises UserError unless every problem has exactly n responses."""
     total: Counter[str] = Counter()
-    right: Counter[str] = Counter()
+    correct: Counter[str] = Counter()
     for sample in samples:
         score = sample.scores.get(scorer)
         if score is None:
             raise UserError(f"{path / SAMPLES}: a sample has no verdict by {escape(scorer)}; evaluate again")
         total[sample.problem_id] += 1
-        right[sample.problem_id] += score.correct
+        correct[sample.problem_id] += score.correct
     if unfinished := [name for name, count in total.items() if count != n]:
-        told = f"problem {escape(unfinished[0])} has {total[unfinished[0]]} samples, not {n}"
-        raise UserError(f"--compare: {path} is no finished evaluation ({told}); finish with --resume")
+        detail = f"problem {escape(unfinished[0])} has {total[unfinished[0]]} samples, not {n}"
+        raise UserError(f"--compare: {path} is not a finished evaluation ({detail}); finish it with --resume")
     if len({sample.key for sample in samples}) < len(samples):
-        raise UserError(f"{path / SAMPLES}: a sample is there twice; evaluate again")
+        raise UserError(f"{path / SAMPLES}: duplicate sample; evaluate again")
     if not total:
-        raise UserError(f"--compare: {path} is no finished evaluation (no samples); finish with --resume")
-    return dict(right)
+        raise UserError(
+            f"--compare: {path} is not a finished evaluation (no samples); finish it with --resume"
+        )
+    return dict(correct)

@@ -1,4 +1,4 @@
-"""A summary as the console shows it."""
+"""The summary of an evaluation as console text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from vlm_uec.escape import escape
 
-MAX_ROWS = 12  # of a kind
+MAX_ROWS = 12  # per kind
 MAX_KINDS = 5
 
 
 def console_text(summary: Mapping[str, Any]) -> str:
-    """The main table, then what the responses were like, then the breakdown by the first scorer."""
+    """The table of scores, statistics of the responses, problems left out, and the breakdown."""
     left_out = _left_out(summary.get("data", {}))
     return "\n".join([*_scores(summary), "", _responses(summary), *left_out, *_breakdown(summary)])
 
@@ -39,23 +39,23 @@ def _with_interval(metric: Mapping[str, Any] | None) -> str:
 
 
 def _responses(summary: Mapping[str, Any]) -> str:
-    told = summary["responses"]
+    responses = summary["responses"]
     parts = [f"  {summary['problems']} problems, {summary['samples']} responses"]
-    if "tokens_mean" in told:
-        parts.append(f"{told['tokens_mean']:.1f} tokens on average, {told['tokens_max']} at most")
-    if "truncated" in told:
-        parts.append(f"{100 * told['truncated']:.2f} % truncated")
+    if "tokens_mean" in responses:
+        parts.append(f"{responses['tokens_mean']:.1f} tokens on average, {responses['tokens_max']} at most")
+    if "truncated" in responses:
+        parts.append(f"{100 * responses['truncated']:.2f} % truncated")
     return ", ".join(parts)
 
 
 def _left_out(data: Mapping[str, Any]) -> list[str]:
-    """What the numbers are not of: a part must not be taken for the whole."""
+    """Problems left out, by reason: the scores are of a part of the data set only."""
     prepared = data.get("prepared", {}).get("left_out", {})
     lines = []
-    for by, left in (("data_prep", prepared), ("this evaluation", data.get("left_out", {}))):
-        if left:
-            told = ", ".join(f"{count} ({escape(str(reason))})" for reason, count in left.items())
-            lines.append(f"  left out by {by}: {told}")
+    for source, left_out in (("data_prep", prepared), ("this evaluation", data.get("left_out", {}))):
+        if left_out:
+            reasons = ", ".join(f"{count} ({escape(str(reason))})" for reason, count in left_out.items())
+            lines.append(f"  left out by {source}: {reasons}")
     return lines
 
 
@@ -63,14 +63,14 @@ def _breakdown(summary: Mapping[str, Any]) -> list[str]:
     kinds = list(summary["breakdown"].items())
     lines = [line for kind, groups in kinds[:MAX_KINDS] for line in _kind(kind, groups, summary)]
     if more := [escape(kind, 34) for kind, _ in kinds[MAX_KINDS:]]:
-        lines += ["", f"  in summary.json also by {', '.join(more)}"]
+        lines += ["", f"  further groups in summary.json: by {', '.join(more)}"]
     return lines
 
 
 def _kind(kind: str, groups: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     scorers = list(summary["scores"])
     ks = summary["settings"]["k"]
-    # Several scorers have room for one column each.
+    # With several scorers the table fits one column each.
     shown = dict.fromkeys(ks[:1] if len(scorers) > 1 else (ks[0], ks[-1]))
     columns = [(scorer, f"pass@{k}") for scorer in scorers for k in shown]
     heads = [f"{metric} {scorer}" if len(scorers) > 1 else metric for scorer, metric in columns]
@@ -81,5 +81,5 @@ def _kind(kind: str, groups: Mapping[str, Any], summary: Mapping[str, Any]) -> l
         cells = "".join(f"{value:>17.2f}" for value in values)
         lines.append(f"  {escape(name, 33):<35}{group['problems']:>9}{cells}")
     if len(largest) > MAX_ROWS:
-        lines.append(f"  … and {len(largest) - MAX_ROWS} smaller ones in summary.json")
+        lines.append(f"  … and {len(largest) - MAX_ROWS} smaller groups in summary.json")
     return lines

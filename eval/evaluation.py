@@ -1,4 +1,4 @@
-"""An evaluation from arguments to results: reads, samples what is missing, scores, and writes."""
+"""An evaluation: loads the data, samples missing responses, scores them, and writes the results."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from eval.arguments import settings_of
-from eval.outcome import write_outcome
-from eval.provenance import prepared
+from eval.provenance import read_preparation
+from eval.results import write_results
 from eval.samples import Sample
-from eval.scorers import reward_fingerprint, score, scorers_for
-from eval.store import Identity, SampleStore, append
+from eval.scorers import make_scorers, reward_fingerprint, score_response
+from eval.store import Identity, SampleStore, append_sample
 from vlm_uec.answers import sample_answers
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.data.encode import PromptEncoder
@@ -39,15 +39,15 @@ from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
 
 PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
-# Moved files are what they were, scoring is done anew, keys know nothing of slots, and the data's fingerprint
-# says which problems there are.
-MAY_CHANGE = ("path", "prepared", "reward", "reward_fingerprint", "slots", "problems")
+# Settings that may change on resume. Paths do not affect contents, scoring is always repeated, samples do not
+# depend on slots, and the data fingerprint identifies the problems.
+CHANGEABLE = ("path", "prepared", "reward", "reward_fingerprint", "slots", "problems")
 
-Wanted = dict[str, list[int]]  # sample indices by problem id
+IndicesByProblem = dict[str, list[int]]  # sample indices by problem id
 
 
 class Evaluation:
-    """Everything an evaluation holds on one rank, before the model loads."""
+    """An evaluation on one rank. The constructor loads everything except the model."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
@@ -61,7 +61,7 @@ class Evaluation:
             min_pixels=arguments.min_pixels,
             max_pixels=arguments.max_pixels,
             max_prompt_tokens=arguments.max_prompt_tokens,
-            cache_bytes=0,  # each prompt is read once
+            cache_bytes=0,  # each prompt is encoded once
         )
         self._check_budget()
         problems = loaded.problems[: arguments.problems]
@@ -71,37 +71,37 @@ class Evaluation:
         if rest := len(loaded.problems) - len(problems):
             self.left_out[f"beyond the first {len(problems)}"] = rest
         self.fingerprint = data_fingerprint(problems)
-        whole = data_fingerprint(loaded.problems) if rest else self.fingerprint
-        self.prepared = prepared(arguments.data, arguments.split, whole)
-        self.scorers = scorers_for(self.problems.values(), self.encoder.format_prompt, arguments.reward)
+        full_fingerprint = data_fingerprint(loaded.problems) if rest else self.fingerprint
+        self.preparation = read_preparation(arguments.data, arguments.split, full_fingerprint)
+        self.scorers = make_scorers(self.problems.values(), self.encoder.format_prompt, arguments.reward)
         self.store = SampleStore(arguments.out)
         self.engine: RolloutEngine | None = None
 
     def _check_budget(self) -> None:
         budget = self.encoder.image_processor.size
         low, high = budget["shortest_edge"], budget["longest_edge"]
-        if low > high:  # of the two that the command line and the model give together
+        if low > high:  # one from the command line, the other from the model
             raise UserError(f"--min-pixels {low} is above --max-pixels {high}: give both")
 
     def execute(self) -> None:
-        """Samples what the folder lacks; rank 0 writes and prints the results."""
-        (about,) = gather_lists(lambda: [self._about()] if rank() == 0 else [])
-        on_first_rank(lambda: self.store.check(_identity(about)))
-        known, wanted = self._dealt()
-        on_all_ranks(lambda: self._load() if wanted else None)
-        on_first_rank(lambda: self.store.begin(_identity(about)))
+        """Samples the missing responses; rank 0 writes and prints the results."""
+        (metadata,) = gather_lists(lambda: [self._metadata()] if rank() == 0 else [])
+        on_first_rank(lambda: self.store.check(_identity(metadata)))
+        stored, missing = self._assign()
+        on_all_ranks(lambda: self._load() if missing else None)
+        on_first_rank(lambda: self.store.begin(_identity(metadata)))
         started = time.monotonic()
-        drawn = gather_lists(lambda: self._sample(wanted))
-        if drawn:
-            self._tell_speed(len(drawn), time.monotonic() - started)
-        mine = [*known, *drawn][rank() :: world_size()]
-        samples = gather_lists(lambda: [self._scored(sample) for sample in mine])
-        place = {name: number for number, name in enumerate(self.problems)}
-        samples.sort(key=lambda sample: (place[sample.problem_id], sample.index))
-        on_first_rank(lambda: self._finish(about, samples))
+        new = gather_lists(lambda: self._sample(missing))
+        if new:
+            self._log_speed(len(new), time.monotonic() - started)
+        mine = [*stored, *new][rank() :: world_size()]
+        samples = gather_lists(lambda: [self._rescore(sample) for sample in mine])
+        position = {name: number for number, name in enumerate(self.problems)}
+        samples.sort(key=lambda sample: (position[sample.problem_id], sample.index))
+        on_first_rank(lambda: self._finish(metadata, samples))
 
-    def _about(self) -> dict[str, dict[str, Any]]:
-        """What the samples are of: everything that could change them, and where it came from."""
+    def _metadata(self) -> dict[str, dict[str, Any]]:
+        """Everything that affects the samples, and its origin: settings, model, data and versions."""
         budget = self.encoder.image_processor.size
         resolved = {
             "min_pixels": budget["shortest_edge"],
@@ -122,7 +122,7 @@ class Evaluation:
                 "split": self.settings.split,
                 "fingerprint": self.fingerprint,
                 "left_out": self.left_out,
-                "prepared": self.prepared,
+                "prepared": self.preparation,
             },
             "versions": {**packages, "device": "cuda" if torch.cuda.is_available() else "cpu"},
         }
@@ -130,25 +130,26 @@ class Evaluation:
     def _precision(self) -> str:
         return self.settings.precision or ("bf16" if torch.cuda.is_available() else "fp32")
 
-    def _dealt(self) -> tuple[list[Sample], Wanted]:
-        """What earlier runs left, on every rank alike, and what this rank has to draw."""
+    def _assign(self) -> tuple[list[Sample], IndicesByProblem]:
+        """The stored responses (the same on every rank), and the indices that this rank has to sample."""
         n = self.settings.n
-        reads = rank() == local_ranks()[0]  # one rank a machine: they may share no disk
-        found = gather_lists(lambda: self.store.known() if reads else [])
-        left = {sample.key: sample for sample in found}
-        if strange := [name for name, index in left if name not in self.problems or index >= n]:
+        is_reader = rank() == local_ranks()[0]  # one rank per machine, as machines may not share a disk
+        found = gather_lists(lambda: self.store.load_samples() if is_reader else [])
+        stored = {sample.key: sample for sample in found}
+        if unexpected := [name for name, index in stored if name not in self.problems or index >= n]:
             raise UserError(
-                f"--resume {self.store.out}: problem {escape(strange[0])} has a response too many"
+                f"--resume {self.store.out}: problem {escape(unexpected[0])} has a response "
+                "that was not requested"
             )
-        if left:
-            self.display.line(f"found {len(left)} of {len(self.problems) * n} responses")
-        missing = {name: [i for i in range(n) if (name, i) not in left] for name in self.problems}
-        # Of those with something to draw, so that ranks have alike much to do after a kill as well.
+        if stored:
+            self.display.line(f"found {len(stored)} of {len(self.problems) * n} responses")
+        missing = {name: [i for i in range(n) if (name, i) not in stored] for name in self.problems}
+        # Only unfinished problems are distributed, so that the load is balanced after a kill, too.
         mine = [name for name, indices in missing.items() if indices][rank() :: world_size()]
-        return list(left.values()), {name: missing[name] for name in mine}
+        return list(stored.values()), {name: missing[name] for name in mine}
 
-    def _sample(self, wanted: Wanted) -> list[Sample]:
-        """Draws, and keeps each response as it ends; scoring waits, so that a scorer's fault costs none."""
+    def _sample(self, missing: IndicesByProblem) -> list[Sample]:
+        """Samples, and stores each response when it ends. A later scoring error loses no response."""
         samples: list[Sample] = []
         if self.engine is None:
             return samples
@@ -159,49 +160,51 @@ class Evaluation:
             self.engine,
             self.prompts,
             self.encoder.tokenizer,
-            wanted,
+            missing,
             n=settings.n,
             sampling=Sampling(settings.temperature, settings.top_p, settings.max_tokens),
             seed=settings.seed,
             on_progress=self.display.progress,
         )
-        with self.store.appending(rank()) as part:
+        with self.store.open_part(rank()) as part:
             for answer in answers:
                 samples.append(Sample(**vars(answer), scores={}))
-                append(part, samples[-1])
+                append_sample(part, samples[-1])
         return samples
 
-    def _tell_speed(self, responses: int, seconds: float) -> None:
+    def _log_speed(self, responses: int, seconds: float) -> None:
         ranks = f" on {world_size()} ranks" if world_size() > 1 else ""
         self.display.line(f"{responses} responses in {seconds:.1f} s, {responses / seconds:.1f}/s{ranks}")
 
-    def _scored(self, sample: Sample) -> Sample:
-        """Also what an earlier run scored: verdicts are those of the code that writes the summary."""
-        return replace(sample, scores=score(self.scorers, sample.text, self.problems[sample.problem_id]))
+    def _rescore(self, sample: Sample) -> Sample:
+        """Scores a sample, also one that has scores: verdicts and summary must come from the same code."""
+        return replace(
+            sample, scores=score_response(self.scorers, sample.text, self.problems[sample.problem_id])
+        )
 
     def _load(self) -> None:
         self.display.start_phase("loading the model")
         model = load_model(self.arguments.model, self._precision(), checkpointing=False)
         banned = banned_ids(text_model(model).vocab_size, self.encoder.tokenizer)
-        # Each prompt is read once: nothing to gain from a frozen tower's cache.
+        # Each prompt is encoded once, so a feature cache of the vision tower would not help.
         policy = Policy(model, banned)
         if torch.cuda.is_available():
             policy.to(torch.device("cuda", torch.cuda.current_device()))
         ends = end_ids(self.arguments.model, self.encoder.tokenizer)
         self.engine = NativeEngine(policy, ends, self.settings.slots)
 
-    def _finish(self, about: dict[str, Any], samples: list[Sample]) -> None:
-        out, shown = self.store.out, self.encoder.format_prompt
-        about["settings"]["k"] = self.arguments.k
+    def _finish(self, metadata: dict[str, Any], samples: list[Sample]) -> None:
+        out, prompt_text = self.store.out, self.encoder.format_prompt
+        metadata["settings"]["k"] = self.arguments.k
         with writing_to(out, "--out", "--resume"):
             self.store.finish(samples)
-            told = write_outcome(out, about, self.problems, samples, shown)
-        self.display.line(told)
+            report = write_results(out, metadata, self.problems, samples, prompt_text)
+        self.display.line(report)
 
 
-def _identity(about: dict[str, dict[str, Any]]) -> Identity:
-    """Of these, what a resumed evaluation must have in common."""
+def _identity(metadata: dict[str, dict[str, Any]]) -> Identity:
+    """The metadata that must not change on resume."""
     return {
-        part: {name: value for name, value in values.items() if name not in MAY_CHANGE}
-        for part, values in about.items()
+        part: {name: value for name, value in values.items() if name not in CHANGEABLE}
+        for part, values in metadata.items()
     }

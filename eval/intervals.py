@@ -1,4 +1,4 @@
-"""95 % intervals over problems: of one run's means, and of the difference of two runs."""
+"""95 % bootstrap intervals over problems, for means of one run and for differences of two runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 _NORMAL = NormalDist()
-_CHUNK = 1 << 22  # problems x resamples drawn at a time: 32 MiB a table
+_CHUNK = 1 << 22  # problems x resamples per chunk: 32 MiB per table
 
 Interval = tuple[float, float]
 
@@ -32,17 +32,19 @@ def bootstrap_intervals(
 ) -> list[Interval]:
     """An interval for the mean of each column of `table` [problems, metrics], values in [0, 1].
 
-    Problems are drawn with replacement, the same for all columns. That covers the choice of problems and, as
-    each brings its own responses, the sampling. The ends are BCa's: plain percentiles of a skewed mean, such
-    as that of few solved problems, end too low. A column of equal values shows no spread; its interval allows
-    for the share of problems at 0 or 1 that could have gone unseen. As measured by
-    benchmarks/study/interval_coverage.py, it takes some ten problems whose value is not the most common one.
+    Problems are drawn with replacement, the same draws for all columns. This covers the choice of problems
+    and, because each problem has its own responses, the sampling. Intervals are BCa: plain percentiles are
+    too low for a skewed mean, such as with few solved problems. A column of equal values has no spread; its
+    interval allows for an unobserved share of problems at 0 or 1. According to
+    benchmarks/study/interval_coverage.py, coverage needs about ten problems whose value differs from the most
+    common one.
+
     Raises ValueError for no values, values out of range, no resamples or a level outside (0, 0.999].
     """
     _check(table, 0.0, resamples, level)
     means = _resampled_means(table, seed, resamples)
     return [
-        _bca(values, resampled, level) if np.ptp(values) else _unseen(values, 0.0, level)
+        _bca(values, resampled, level) if np.ptp(values) else _constant_interval(values, 0.0, level)
         for values, resampled in zip(table.T, means.T, strict=True)
     ]
 
@@ -52,9 +54,9 @@ def paired_intervals(
 ) -> list[Interval]:
     """An interval for the mean of each column of `table` [problems, metrics]: differences in [-1, 1].
 
-    A drawn problem counts for both runs, so what makes it hard for both cancels. Symmetric bootstrap-t (Hall
-    1988, J. R. Stat. Soc. B 50): most differences are small or 0 and few are large on either side, which BCa
-    takes for skewness and then covers too little. Everything else as for `bootstrap_intervals`.
+    A drawn problem counts for both runs, so the shared difficulty of a problem cancels. Symmetric bootstrap-t
+    (Hall 1988, J. R. Stat. Soc. B 50): most differences are small or 0 and a few are large on either side.
+    BCa would treat this as skewness, with too low coverage. Everything else as in `bootstrap_intervals`.
     """
     _check(table, -1.0, resamples, level)
     centred = table - table.mean(axis=0)
@@ -63,29 +65,29 @@ def paired_intervals(
     return [
         _symmetric(values, shift, square - shift**2, level)
         if np.ptp(values)
-        else _unseen(values, -1.0, level)
+        else _constant_interval(values, -1.0, level)
         for values, shift, square in zip(table.T, means.T, squares.T, strict=True)
     ]
 
 
-def _check(table: np.ndarray, least: float, resamples: int, level: float) -> None:
+def _check(table: np.ndarray, minimum: float, resamples: int, level: float) -> None:
     if not table.size or resamples < 1 or not 0 < level <= 0.999:
         raise ValueError(f"{len(table)} values, {resamples} resamples, level {level}: no interval")
-    if not ((table >= least) & (table <= 1)).all():
-        raise ValueError(f"no interval: a value is not within [{least:g}, 1]")
+    if not ((table >= minimum) & (table <= 1)).all():
+        raise ValueError(f"no interval: a value is not within [{minimum:g}, 1]")
 
 
 def _resampled_means(table: np.ndarray, seed: int, resamples: int) -> np.ndarray:
-    """[resamples, columns]: how often each problem was drawn, times its values. Draws in chunks."""
+    """Means of the resamples, [resamples, columns]; drawn in chunks to bound memory."""
     generator = np.random.default_rng(seed)
     problems = len(table)
     rows = max(1, _CHUNK // problems)
     means = []
     for start in range(0, resamples, rows):
         count = min(rows, resamples - start)
-        drawn = generator.integers(problems, size=(count, problems)) + problems * np.arange(count)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=count * problems).reshape(count, problems)
-        means.append(times.astype(np.float64) @ table / problems)
+        draws = generator.integers(problems, size=(count, problems)) + problems * np.arange(count)[:, None]
+        counts = np.bincount(draws.ravel(), minlength=count * problems).reshape(count, problems)
+        means.append(counts.astype(np.float64) @ table / problems)
     return np.concatenate(means)
 
 
@@ -105,20 +107,21 @@ def _bca(values: np.ndarray, resampled: np.ndarray, level: float) -> Interval:
 
 
 def _symmetric(values: np.ndarray, shifts: np.ndarray, variances: np.ndarray, level: float) -> Interval:
-    """Around the mean, as far in its spreads as resampled means lie off in theirs."""
+    """Symmetric bootstrap-t interval, from the studentised deviations of the resampled means."""
     variance = values.var()
-    # A resample may hold equal values only; it then has the spread of the sample.
+    # A resample with equal values only gets the variance of the sample.
     spreads = np.sqrt(np.where(variances > variance * 1e-9, variances, variance))
-    off = float(np.quantile(np.abs(shifts) / spreads, level) * np.sqrt(variance))
+    margin = float(np.quantile(np.abs(shifts) / spreads, level) * np.sqrt(variance))
     mean = float(values.mean())
-    return max(mean - off, -1.0), min(mean + off, 1.0)
+    return max(mean - margin, -1.0), min(mean + margin, 1.0)
 
 
-def _unseen(values: np.ndarray, least: float, level: float) -> Interval:
-    """Around the value that all problems have: a share s of others goes unseen with chance (1 - s)^problems.
+def _constant_interval(values: np.ndarray, minimum: float, level: float) -> Interval:
+    """Interval around the value that all problems have.
 
-    For a value of 0 or 1 this is the interval of Clopper and Pearson 1934 (Biometrika 26) for no event.
+    A share s of problems with other values is not observed with probability (1 - s)^problems. For a value of
+    0 or 1 this is the interval of Clopper and Pearson 1934 (Biometrika 26) for an event that never occurs.
     """
     value = float(values[0])
     share = 1 - ((1 - level) / 2) ** (1 / len(values))
-    return value - share * (value - least), value + share * (1 - value)
+    return value - share * (value - minimum), value + share * (1 - value)

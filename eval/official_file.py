@@ -1,4 +1,4 @@
-"""MathVista's own form of a result, for its scripts: a JSON object of pid to record."""
+"""MathVista's result format, for its scripts: a JSON object that maps pid to record."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vlm_uec.data.validation import IMAGE_MARK
 from vlm_uec.types import Problem
 
 OFFICIAL_FILE = "mathvista_output.json"
-_OURS = ("pid", "unit", "picture")  # what data_prep adds to the published metadata
+_ADDED = ("pid", "unit", "picture")  # metadata fields that data_prep adds to the published ones
 
 
 def official_records(problems: Mapping[str, Problem], samples: Iterable[Sample]) -> dict[str, dict[str, Any]]:
-    """The first response to each problem and the official verdict; {} where the data is not MathVista."""
+    """The first response to each problem with the official verdict; empty if the data is not MathVista."""
     return {
         str(problems[sample.problem_id].metadata["pid"]): _record(problems[sample.problem_id], sample)
         for sample in samples
@@ -35,7 +35,7 @@ def _record(problem: Problem, sample: Sample) -> dict[str, Any]:
         "answer": problem.answer,
         "question_type": problem.question_type,
         "answer_type": problem.answer_type,
-        "metadata": {name: value for name, value in problem.metadata.items() if name not in _OURS},
+        "metadata": {name: value for name, value in problem.metadata.items() if name not in _ADDED},
         "response": sample.text,
         "extraction": extraction,
         "prediction": normalise(extraction, problem),

@@ -1,7 +1,7 @@
 """python eval/passk.py --model DIR --data DIR --split test --n 16 --k 1 4 16 --out DIR: unbiased Pass@k.
 
-Samples with the training rollout (a prompt is encoded once for all n responses) and judges with the
-training verifier. Under `deepspeed eval/passk.py …` the problems are dealt out over the ranks.
+Samples with the training rollout engine (a prompt is encoded once for all n responses) and scores with the
+training verifier. `deepspeed eval/passk.py …` distributes the problems over the ranks.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path does not include the repository root
 
 from eval.arguments import check_arguments, check_comparison, parse_arguments
 from vlm_uec.cli import exit_code_of
 
-# One rank waits this long for another: shares of a large evaluation end at very different times.
+# Timeout of collectives: the shares of a large evaluation end at very different times.
 MAX_WAIT = timedelta(days=2)
 
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(comparison_table(compare(arguments.compare, arguments.seed)))
         return
     check_arguments(arguments)
-    # Heavy imports only now: a mistyped number should not take ten seconds to be told.
+    # Imported here because it takes seconds; errors in the arguments are reported before.
     from eval.evaluation import Evaluation
     from vlm_uec.ranks.rendezvous import rendezvous
     from vlm_uec.zero.engine import start_distributed, stop_distributed

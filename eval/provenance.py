@@ -1,4 +1,4 @@
-"""Where a data set comes from, as its manifest tells: what was prepared, and what was left out then."""
+"""The origin of a data set, from its manifest: preparation settings and rows left out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from vlm_uec.io.bounded_json import read_json
 MAX_BYTES = 64 << 20
 
 
-def prepared(data: str, split: str, fingerprint: str) -> dict[str, Any]:
-    """What data_prep says of a split of the directory `data`: settings, problems, rows left out by reason.
+def read_preparation(data: str, split: str, fingerprint: str) -> dict[str, Any]:
+    """The manifest's record of a split of `data`: settings, number of problems, rows left out by reason.
 
-    Nothing where there is no manifest, or it is not of these problems, whose `data_fingerprint` is given.
+    `fingerprint`: `data_fingerprint` of the split. Empty without a manifest of these problems.
     """
     path = Path(data) / MANIFEST
     try:

@@ -1,7 +1,8 @@
-"""Responses that others sampled, read for scoring: MathVista's official JSON, or a JSON object a line.
+"""Reads responses sampled by another program: MathVista's official JSON, or JSON lines.
 
-A file named `*.json` is one object of pid to record, as MathVista's evaluation writes it. Any other holds an
-object a line: `pid`, `problem_id` or `id`, and `response` or `text`; our own samples.jsonl is one such file.
+A `*.json` file is one object that maps pid to record, as written by MathVista's evaluation. Any other file
+has one object per line with `pid`, `problem_id` or `id`, and `response` or `text`, such as our own
+samples.jsonl.
 """
 
 from __future__ import annotations
@@ -21,72 +22,72 @@ from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Problem
 
 MAX_BYTES = 2**30
-MAX_COUNT = 10**9  # of an index, or of tokens
+MAX_COUNT = 10**9  # maximum of an index or a number of tokens
 
 
 @dataclass(frozen=True)
 class GivenResponse:
-    """One response to a problem. (problem_id, index) comes once in a file."""
+    """One response to a problem. (problem_id, index) is unique within a file."""
 
-    problem_id: str  # as our data sets name it: "mathvista-<pid>" where the file gives a pid
+    problem_id: str  # as in our data sets: "mathvista-<pid>" if the file has a pid
     index: int  # from 0
     text: str
-    extraction: str | None  # the final answer, where the file gives one
-    truncated: bool | None  # None where the file does not say
+    extraction: str | None  # the final answer, if the file has one
+    truncated: bool | None  # None if not in the file
     tokens: int | None
 
 
 @dataclass(frozen=True)
 class GivenExtraction:
-    """A final answer that somebody took out of a response."""
+    """A final answer extracted from a response by another program."""
 
     text: str
-    response: str | None  # None where the file does not hold it
+    response: str | None  # None if not in the file
 
 
 class _BadRow(ValueError):
-    """What is wrong with a row, and the way out."""
+    """What is wrong with a row, and how to fix it."""
 
 
 def read_responses(path: Path) -> list[GivenResponse]:
-    """A file's responses, in its order; one without an index gets the next of its problem.
+    """The responses of a file, in file order; one without an index gets the next index of its problem.
 
-    Raises UserError, which names the file and the line or pid, where it cannot be read or holds no response,
-    one has no problem or no text, or two have the same problem and index.
+    Raises UserError, which names the file and the line or pid, if the file cannot be read or has no response,
+    a response has no problem or no text, or two responses have the same problem and index.
     """
     counts: Counter[str] = Counter()
     found: dict[tuple[str, int], GivenResponse] = {}
-    for where, row in _rows(path):
+    for location, row in _rows(path):
         try:
             given = _response(row, counts)
             key = given.problem_id, given.index
             if key in found:
                 raise _BadRow(
-                    f"a second response {given.index} to problem {escape(key[0])}; number them apart"
+                    f"duplicate response {given.index} to problem {escape(key[0])}; use distinct indices"
                 )
         except _BadRow as error:
-            raise UserError(f"{path}, {where}: {error}") from error
+            raise UserError(f"{path}, {location}: {error}") from error
         counts[given.problem_id] += 1
         found[key] = given
     if not found:
-        raise UserError(f"{path}: no response in it; give a file of a model's responses")
+        raise UserError(f"{path}: contains no response; give a file with a model's responses")
     return list(found.values())
 
 
 def read_extractions(path: Path) -> dict[str, GivenExtraction]:
-    """Of each problem id, from a file of either form; records without an `extraction` are left out.
+    """Extractions by problem id, from a file of either format; records without an `extraction` are skipped.
 
-    Raises UserError where the file cannot be read, gives none, or gives two for one problem.
+    Raises UserError if the file cannot be read, has no extraction, or has two for one problem.
     """
     found: dict[str, GivenExtraction] = {}
-    for where, row in _rows(path):
+    for location, row in _rows(path):
         try:
             extraction, name = _extraction(row), _problem_id(row)
             response = row.get("response")
             if extraction is not None and name in found:
-                raise _BadRow(f"a second extraction for problem {escape(name)}; keep one")
+                raise _BadRow(f"duplicate extraction for problem {escape(name)}; keep one")
         except _BadRow as error:
-            raise UserError(f"{path}, {where}: {error}") from error
+            raise UserError(f"{path}, {location}: {error}") from error
         if extraction is not None:
             found[name] = GivenExtraction(extraction, response if isinstance(response, str) else None)
     if not found:
@@ -95,53 +96,53 @@ def read_extractions(path: Path) -> dict[str, GivenExtraction]:
 
 
 def read_testmini(path: Path) -> list[Problem]:
-    """MathVista's testmini.json as problems without pictures, for scoring; `<image>` marks are left out.
+    """MathVista's testmini.json as problems without pictures and `<image>` marks, for scoring.
 
-    Raises UserError where it cannot be read or a record is no problem with an answer.
+    Raises UserError if the file cannot be read or a record is not a valid problem with an answer.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; give MathVista's testmini.json")
     problems: list[Problem] = []
     for item in read_problems(raw_rows(path), bare_problem, lambda row: str(row["pid"])[:200]):
         if isinstance(item, RejectedRow):
-            what = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
-            raise UserError(f"{path}, pid {escape(item.id)}: {what}; download it again")
+            defect = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
+            raise UserError(f"{path}, pid {escape(item.id)}: {defect}; download it again")
         problems.append(item)
     if not problems:
-        raise UserError(f"{path}: no problem in it; download it again")
+        raise UserError(f"{path}: contains no problem; download it again")
     return problems
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each record of a file with its place in words. Raises UserError."""
-    way_out = "give a .json of MathVista's evaluation or a JSON object a line"
+    """The records of a file, each with its position ("line 2", "pid 7"). Raises UserError."""
+    advice = "give a .json of MathVista's evaluation, or one JSON object per line"
     try:
         if not path.is_file():
-            raise UserError(f"{path}: no such file; {way_out}")
+            raise UserError(f"{path}: no such file; {advice}")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: over {MAX_BYTES} bytes; split it")
         yield from _records(path) if path.suffix == ".json" else _lines(path)
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({escape(str(error), 120)}); {way_out}") from error
+        raise UserError(f"{path}: cannot be read ({escape(str(error), 120)}); {advice}") from error
 
 
 def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     table = read_json(path, MAX_BYTES, _object)
     if not isinstance(table, dict):
-        raise ValueError("not an object of pid to record")
+        raise ValueError("not an object that maps pid to record")
     for pid, record in table.items():
         if not isinstance(record, dict):
             raise UserError(
-                f"{path}, pid {escape(pid)}: no record but {type(record).__name__}; give an object"
+                f"{path}, pid {escape(pid)}: {type(record).__name__}, not a record; write an object"
             )
         yield f"pid {escape(pid)}", {**record, "pid": pid}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
-    if len(fields) < len(pairs):  # a dict would drop the first of the two in silence
+    if len(fields) < len(pairs):  # json would silently drop all but the last
         counts = Counter(key for key, _ in pairs)
-        raise ValueError(f"the key {counts.most_common(1)[0][0]!r} comes twice")
+        raise ValueError(f"duplicate key {counts.most_common(1)[0][0]!r}")
     return fields
 
 
@@ -153,11 +154,11 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             try:
                 row = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
-                message = f"no JSON ({escape(str(error), 120)}); write an object a line"
+                message = f"not JSON ({escape(str(error), 120)}); write one object per line"
                 raise UserError(f"{path}, line {number}: {message}") from error
             if not isinstance(row, dict):
                 raise UserError(
-                    f"{path}, line {number}: {type(row).__name__}, no object; write an object a line"
+                    f"{path}, line {number}: {type(row).__name__}, not an object; write one object per line"
                 )
             yield f"line {number}", row
 
@@ -167,7 +168,7 @@ def _response(row: Mapping[str, Any], counts: Mapping[str, int]) -> GivenRespons
     field = "response" if "response" in row else "text"
     text = row.get(field)
     if not isinstance(text, str):
-        raise _BadRow(f"no text under 'response' or 'text' but {type(text).__name__}; write \"\" for none")
+        raise _BadRow(f"'response' or 'text' is {type(text).__name__}; write a string, \"\" for no response")
     index = _count(row, "index")
     return GivenResponse(
         problem_id=name,
@@ -185,18 +186,20 @@ def _problem_id(row: Mapping[str, Any]) -> str:
         if isinstance(value, str | int) and not isinstance(value, bool):
             return f"{prefix}{value}"
         if value is not None:
-            raise _BadRow(f"'{field}' is {type(value).__name__}; write a text or a whole number")
-    raise _BadRow("names no problem; give it a pid, a problem_id or an id")
+            raise _BadRow(f"'{field}' is {type(value).__name__}; write a string or an integer")
+    raise _BadRow("no problem id; write a pid, a problem_id or an id")
 
 
 def _extraction(row: Mapping[str, Any]) -> str | None:
-    """As the official scorer takes it: a number, or a list of numbers, as Python writes it."""
+    """The extraction as the official scorer reads it: numbers and lists as formatted by Python."""
     value = row.get("extraction")
     if value is None:
         return None
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str | int | float) for item in items):
-        raise _BadRow(f"'extraction' is no text, number or list of these but {type(value).__name__}; mend it")
+        raise _BadRow(
+            f"'extraction' is {type(value).__name__}; write a string, a number or a flat list of these"
+        )
     return str(value)
 
 
@@ -217,5 +220,5 @@ def _count(row: Mapping[str, Any], field: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise _BadRow(f"'{field}' is no whole number from 0 to {MAX_COUNT}; write one, or leave it out")
+        raise _BadRow(f"'{field}' is not an integer from 0 to {MAX_COUNT}; correct or omit it")
     return value

@@ -1,4 +1,4 @@
-"""Scored samples: what an evaluation is made of, and how a line of samples.jsonl holds one."""
+"""Scored samples, and their format as lines of samples.jsonl."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Score:
     """One scorer's verdict on one response."""
 
     correct: bool
-    extracted: str | None  # the final answer it judged; None where it found none
-    reason: str  # in the scorer's words
+    extracted: str | None  # the final answer judged; None if none was found
+    reason: str  # explanation of the verdict
     rule: str  # which of the scorer's rules decided
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A response to a held-out problem, and what scorers say of it. Its key is (problem id, index)."""
+    """A response to a held-out problem with its scores. Its key is (problem id, index)."""
 
     problem_id: str
     index: int
     text: str
-    tokens: int | None  # None where others sampled and did not say
+    tokens: int | None  # None if sampled elsewhere and not recorded
     truncated: bool | None  # no end token before the length limit; None as above
     scores: Mapping[str, Score]  # by the scorer's name: "verify", "official", "reward"
 
@@ -42,28 +42,28 @@ class Sample:
 
 
 def sample_line(sample: Sample) -> bytes:
-    """One line of JSON in UTF-8, with its line end."""
+    """One line of JSON in UTF-8, including the newline."""
     scores = {name: vars(score) for name, score in sample.scores.items()}
     line = json.dumps({**vars(sample), "scores": scores}, ensure_ascii=False) + "\n"
-    return line.encode("utf-8", "backslashreplace")  # of a lone surrogate it makes JSON's own escape
+    return line.encode("utf-8", "backslashreplace")  # writes lone surrogates as JSON escapes
 
 
-def read_samples(path: Path, *, torn: bool = False) -> list[Sample]:
-    """A file's samples, in its order; `torn`: a last line without an end was being written, and is left out.
+def read_samples(path: Path, *, allow_torn: bool = False) -> list[Sample]:
+    """The samples of a file, in file order. `allow_torn`: skips an incomplete last line.
 
-    Raises UserError where the file cannot be read or a line holds no sample.
+    Raises UserError if the file cannot be read or a line is not a sample.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        told = error.strerror or type(error).__name__
-        raise UserError(f"{path}: cannot be read ({told}); give a run of eval/passk.py") from error
-    lines = data[: whole_lines(data)] if torn else data
+        reason = error.strerror or type(error).__name__
+        raise UserError(f"{path}: cannot be read ({reason}); give a run of eval/passk.py") from error
+    lines = data[: complete_lines_size(data)] if allow_torn else data
     return [_read_sample(path, number, line) for number, line in enumerate(lines.splitlines(), 1)]
 
 
-def whole_lines(data: bytes) -> int:
-    """Length of what lies before the end of the last line that has one."""
+def complete_lines_size(data: bytes) -> int:
+    """Size in bytes up to and including the last newline."""
     return data.rfind(b"\n") + 1
 
 
@@ -71,23 +71,23 @@ def _read_sample(path: Path, number: int, line: bytes) -> Sample:
     try:
         row: dict[str, Any] = json.loads(line)
         scores = {str(name): Score(**score) for name, score in row.pop("scores").items()}
-        return _checked(Sample(**row, scores=scores))
+        return _check_types(Sample(**row, scores=scores))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        told = f"{path}, line {number}: no sample ({escape(str(error), 120)})"
-        raise UserError(f"{told}; remove the line, then --resume samples it again") from error
+        message = f"{path}, line {number}: not a sample ({escape(str(error), 120)})"
+        raise UserError(f"{message}; remove the line, and --resume samples it again") from error
 
 
-def _checked(sample: Sample) -> Sample:
-    """The sample, where its fields are of their types: JSON knows nothing of them. Raises TypeError."""
+def _check_types(sample: Sample) -> Sample:
+    """Returns the sample. Raises TypeError if a field does not have its declared type."""
     counts = [sample.index] if sample.tokens is None else [sample.index, sample.tokens]
     if not all(type(count) is int and count >= 0 for count in counts):
-        raise TypeError("index and tokens are whole numbers")
+        raise TypeError("index and tokens must be integers of at least 0")
     if not (isinstance(sample.problem_id, str) and isinstance(sample.text, str)):
-        raise TypeError("problem_id and text are texts")
+        raise TypeError("problem_id and text must be strings")
     if sample.truncated not in (None, True, False) or type(sample.truncated) is int:
-        raise TypeError("truncated is true, false or null")
+        raise TypeError("truncated must be true, false or null")
     for score in sample.scores.values():
         words = [score.reason, score.rule, *([] if score.extracted is None else [score.extracted])]
         if type(score.correct) is not bool or not all(isinstance(word, str) for word in words):
-            raise TypeError("a score is not of its types")
+            raise TypeError("a score has a field of the wrong type")
     return sample

@@ -1,7 +1,7 @@
-"""python eval/score.py --responses FILE --data DIR --out DIR: scores responses that others sampled.
+"""python eval/score.py --responses FILE --data DIR --out DIR: scores responses sampled by another program.
 
-FILE is MathVista's official output, a JSON object a line, or a run's own samples.jsonl; DIR is a data set, or
-MathVista's testmini.json, which serves without pictures. What it leaves is what eval/passk.py leaves.
+FILE is MathVista's official output, JSON lines, or the samples.jsonl of an evaluation. DIR is a data set, or
+MathVista's testmini.json (without pictures). The output files are those of eval/passk.py.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path does not include the repository root
 
-from eval.arguments import K_HELP, check_seed, checked_ks
+from eval.arguments import K_HELP, check_seed, resolve_ks
 from eval.mathvista import official_score
-from eval.outcome import write_outcome
-from eval.provenance import prepared
+from eval.provenance import read_preparation
 from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
+from eval.results import write_results
 from eval.samples import OFFICIAL, Sample
-from eval.scorers import Scorer, reward_fingerprint, score, scorers_for
+from eval.scorers import Scorer, make_scorers, reward_fingerprint, score_response
 from eval.store import SampleStore
 from vlm_uec.cli import exit_code_of
 from vlm_uec.data.chat import FormatPrompt
@@ -38,42 +38,42 @@ Extractions = Mapping[tuple[str, int], str]  # by problem id and index
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Scores responses that others sampled.")
+    parser = argparse.ArgumentParser(description="Scores responses sampled by another program.")
     parser.add_argument("--responses", type=Path, required=True, help="official JSON, or JSON lines")
     parser.add_argument("--data", required=True, help="data set directory or Hub id, or testmini.json")
     parser.add_argument("--split", default="test")
     parser.add_argument("--extractions", type=Path, help="MathVista's official extractions, by pid")
     parser.add_argument("--out", type=Path, required=True, help="directory for samples, summary and page")
-    parser.add_argument("--k", type=int, nargs="+", help=K_HELP.replace("--n", "their number"))
-    parser.add_argument("--template", help="format prompt they were sampled with, should it list choices")
-    parser.add_argument("--reward", help="a third scorer: path/to/file.py:function, right where it gives 1")
-    parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
+    parser.add_argument("--k", type=int, nargs="+", help=K_HELP.replace("--n", "the number of samples"))
+    parser.add_argument("--template", help="format prompt used for sampling, if it lists choices")
+    parser.add_argument("--reward", help="a third scorer, path/to/file.py:function; correct if it returns 1")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the bootstrap")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if SampleStore(arguments.out).taken:
-        raise UserError(f"--out {arguments.out}: holds an evaluation; choose another")
+    if SampleStore(arguments.out).exists:
+        raise UserError(f"--out {arguments.out}: contains an evaluation; choose another")
     check_seed(arguments.seed)
     check_writable(arguments.out, "--out")
-    shown = FormatPrompt(arguments.template) if arguments.template else None
+    prompt_text = FormatPrompt(arguments.template) if arguments.template else None
     given = read_responses(arguments.responses)
     known = {problem.id: problem for problem in _problems(arguments)}
-    n = _each(given, known)
-    ks = checked_ks(arguments.k, n)
+    n = _samples_per_problem(given, known)
+    ks = resolve_ks(arguments.k, n)
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
     extractions = _extractions(arguments, given)
-    scorers = scorers_for(problems.values(), shown, arguments.reward)
-    samples = _scored(given, problems, scorers, extractions)
-    about = _about(arguments, known, len(known) - len(problems), n, ks)
+    scorers = make_scorers(problems.values(), prompt_text, arguments.reward)
+    samples = _score_all(given, problems, scorers, extractions)
+    metadata = _metadata(arguments, known, len(known) - len(problems), n, ks)
     if OFFICIAL in scorers:
-        about["settings"]["extractions"] = _told(arguments, extractions, len(samples))
+        metadata["settings"]["extractions"] = _extraction_source(arguments, extractions, len(samples))
     with writing_to(arguments.out, "--out", "run it again"):
         arguments.out.mkdir(parents=True, exist_ok=True)
         SampleStore(arguments.out).finish(samples)
-        told = write_outcome(arguments.out, about, problems, samples, shown)
-    print(told)
+        report = write_results(arguments.out, metadata, problems, samples, prompt_text)
+    print(report)
 
 
 def _problems(arguments: argparse.Namespace) -> Sequence[Problem]:
@@ -82,39 +82,45 @@ def _problems(arguments: argparse.Namespace) -> Sequence[Problem]:
     return load_problems(arguments.data, arguments.split).problems
 
 
-def _each(given: Sequence[GivenResponse], problems: Mapping[str, Problem]) -> int:
-    """How many responses each problem has, which must be one number."""
+def _samples_per_problem(given: Sequence[GivenResponse], problems: Mapping[str, Problem]) -> int:
+    """The number of responses per problem. Raises UserError if it differs between problems."""
     counts = Counter(response.problem_id for response in given)
-    if strange := [name for name in counts if name not in problems]:
+    if unknown := [name for name in counts if name not in problems]:
         raise UserError(
-            f"--responses: {len(strange)} problems are not in --data, first {escape(strange[0])}; give theirs"
+            f"--responses: {len(unknown)} problems are not in --data, "
+            f"first {escape(unknown[0])}; give their data set"
         )
     (first, n), *others = counts.items()
     for name, count in others:
         if count != n:
             raise UserError(
-                f"--responses: {escape(first)} has {n} of them and {escape(name)} {count}; give each as many"
+                f"--responses: {escape(first)} has {n} of them and {escape(name)} {count}; "
+                "give the same number for each"
             )
     return n
 
 
 def _extractions(arguments: argparse.Namespace, given: Sequence[GivenResponse]) -> Extractions:
-    """Of the file named, else those that come with the responses: `official` judges them instead of ours.
+    """Extractions for `official` to use instead of ours: from --extractions, else from --responses.
 
-    Raises UserError where they are not of these responses.
+    Raises UserError if they belong to other responses.
     """
     if arguments.extractions is None:
         return {_key(response): response.extraction for response in given if response.extraction is not None}
     found = read_extractions(arguments.extractions)
     if len(given) > len({response.problem_id for response in given}):
-        raise UserError("--extractions: they are by problem, and each has several responses; give one each")
+        raise UserError(
+            "--extractions: one per problem, but problems have several responses; give one response each"
+        )
     used = {}
     for response in given:
         if (extraction := found.get(response.problem_id)) is None:
             continue
         if extraction.response not in (None, response.text):
             name = escape(response.problem_id)
-            raise UserError(f"--extractions: {name} has another response there; give those of --responses")
+            raise UserError(
+                f"--extractions: {name} has another response there; give the extractions of --responses"
+            )
         used[_key(response)] = extraction.text
     return used
 
@@ -123,8 +129,10 @@ def _key(response: GivenResponse) -> tuple[str, int]:
     return response.problem_id, response.index
 
 
-def _told(arguments: argparse.Namespace, extractions: Extractions, responses: int) -> dict[str, Any]:
-    """Which extractions `official` judged, for whom the number is to be traced to them."""
+def _extraction_source(
+    arguments: argparse.Namespace, extractions: Extractions, responses: int
+) -> dict[str, Any]:
+    """The source and number of the extractions that `official` used, so that the result can be traced."""
     source = arguments.extractions or arguments.responses
     return {
         "path": str(source) if extractions else None,
@@ -134,31 +142,31 @@ def _told(arguments: argparse.Namespace, extractions: Extractions, responses: in
     }
 
 
-def _scored(
+def _score_all(
     given: Sequence[GivenResponse],
     problems: Mapping[str, Problem],
     scorers: Mapping[str, Scorer],
     extractions: Extractions,
 ) -> list[Sample]:
-    """In order of problem and index."""
-    place = {name: number for number, name in enumerate(problems)}
+    """The scored samples, in order of problem and index."""
+    position = {name: number for number, name in enumerate(problems)}
     return [
         _sample(response, problems[response.problem_id], scorers, extractions)
-        for response in sorted(given, key=lambda response: (place[response.problem_id], response.index))
+        for response in sorted(given, key=lambda response: (position[response.problem_id], response.index))
     ]
 
 
 def _sample(
     response: GivenResponse, problem: Problem, scorers: Mapping[str, Scorer], extractions: Extractions
 ) -> Sample:
-    scores = score(scorers, response.text, problem)
+    scores = score_response(scorers, response.text, problem)
     extraction = extractions.get(_key(response))
     if OFFICIAL in scores and extraction is not None:
         scores[OFFICIAL] = official_score(problem, response.text, extraction)
     return Sample(problem.id, response.index, response.text, response.tokens, response.truncated, scores)
 
 
-def _about(
+def _metadata(
     arguments: argparse.Namespace, known: Mapping[str, Problem], unanswered: int, n: int, ks: Sequence[int]
 ) -> dict[str, Any]:
     fingerprint = data_fingerprint(known.values())
@@ -179,7 +187,7 @@ def _about(
             "split": arguments.split,
             "fingerprint": fingerprint,
             "left_out": {"no response": unanswered} if unanswered else {},
-            "prepared": prepared(arguments.data, arguments.split, fingerprint),
+            "prepared": read_preparation(arguments.data, arguments.split, fingerprint),
         },
         "versions": {name: version(name) for name in ("numpy", "vlm-uec")},
     }

@@ -1,4 +1,4 @@
-"""The scorers of an evaluation: each looks at a response and a problem, and none at another's verdict."""
+"""The scorers of an evaluation: functions of a response and a problem, independent of each other."""
 
 from __future__ import annotations
 
@@ -12,49 +12,52 @@ from vlm_uec.rewards import RewardFunction, judge, load_reward_function, try_out
 from vlm_uec.types import Problem
 
 Scorer = Callable[[str, Problem], Score]
-Shown = Callable[[Problem], str]  # the prompt's text, which may list choices that the question does not
+# The text of a problem's prompt; it may list choices that the question does not.
+PromptText = Callable[[Problem], str]
 
 
-def scorers_for(problems: Iterable[Problem], shown: Shown | None, reward: str | None) -> Mapping[str, Scorer]:
-    """`verify` always, MathVista's `official` where all problems are its own, a plug-in's `reward` if given.
+def make_scorers(
+    problems: Iterable[Problem], prompt_text: PromptText | None, reward: str | None
+) -> Mapping[str, Scorer]:
+    """`verify` always; `official` if all problems are MathVista's; `reward` if a plug-in is given.
 
-    The first is the one that summaries go by. Raises UserError where the plug-in does not work.
+    The first scorer is the primary one in summaries. Raises UserError if the plug-in does not work.
     """
     problems = list(problems)
-    scorers: dict[str, Scorer] = {VERIFY: _verifier(shown)}
+    scorers: dict[str, Scorer] = {VERIFY: _verify_scorer(prompt_text)}
     if all(problem.source == "mathvista" for problem in problems):
         scorers[OFFICIAL] = lambda response, problem: official_score(problem, response)
     if reward is not None:
         function = load_reward_function(reward)
         try_out(function, problems[0])
-        scorers[REWARD] = _plug_in(function)
+        scorers[REWARD] = _reward_scorer(function)
     return scorers
 
 
 def reward_fingerprint(reward: str | None) -> str | None:
-    """Which function `scorers_for` was given: its name and the SHA-256 of its file, wherever that lies."""
+    """The reward function's name and the SHA-256 of its file, independent of the path."""
     if reward is None or reward == "accuracy":
         return reward
     file, _, name = reward.rpartition(":")
     return f"{name} of {file_sha256(Path(file))}"
 
 
-def score(scorers: Mapping[str, Scorer], response: str, problem: Problem) -> dict[str, Score]:
+def score_response(scorers: Mapping[str, Scorer], response: str, problem: Problem) -> dict[str, Score]:
     return {name: scorer(response, problem) for name, scorer in scorers.items()}
 
 
-def _verifier(shown: Shown | None) -> Scorer:
-    def scored(response: str, problem: Problem) -> Score:
-        verdict = verdict_on(response, problem, shown)
+def _verify_scorer(prompt_text: PromptText | None) -> Scorer:
+    def scorer(response: str, problem: Problem) -> Score:
+        verdict = verdict_on(response, problem, prompt_text)
         return Score(verdict.correct, verdict.extracted, verdict.reason, verdict.rule)
 
-    return scored
+    return scorer
 
 
-def _plug_in(function: RewardFunction) -> Scorer:
-    def scored(response: str, problem: Problem) -> Score:
+def _reward_scorer(function: RewardFunction) -> Scorer:
+    def scorer(response: str, problem: Problem) -> Score:
         reward = judge(response, problem, function, 0.0)
-        # It gives no answer to vote with.
+        # A reward extracts no answer, so it has no votes.
         return Score(reward.accuracy == 1.0, None, f"gave {reward.accuracy:g}", "")
 
-    return scored
+    return scorer

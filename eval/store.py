@@ -1,7 +1,8 @@
-"""An evaluation's folder: responses appended as they come, kept through a kill, scored and whole at the end.
+"""The output directory of an evaluation. Stored responses survive a kill.
 
-Each rank appends to a file of its own under `partial/`; once all are there, rank 0 writes `samples.jsonl` in
-order of problem and index, and the parts go. `evaluation.json` says what the samples are of.
+Each rank appends its responses to a file under `partial/`. When all are complete, rank 0 writes
+`samples.jsonl` in order of problem and index and deletes the partial files. `evaluation.json` identifies the
+evaluation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eval.samples import SAMPLES, Sample, read_samples, sample_line, whole_lines
+from eval.samples import SAMPLES, Sample, complete_lines_size, read_samples, sample_line
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
@@ -24,83 +25,83 @@ from vlm_uec.io.lock import acquire_lock
 IDENTITY = "evaluation.json"
 PARTIAL = "partial"
 
-Identity = Mapping[str, Any]  # settings, model, data and versions: JSON, nested one level
+Identity = Mapping[str, Any]  # JSON objects by section: settings, model, data, versions
 
 
 class SampleStore:
-    """The folder `out`, as one rank sees it."""
+    """The output directory `out`, on one rank."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self._lock: BinaryIO | None = None  # held until this process ends
 
     @property
-    def taken(self) -> bool:
-        """Whether there is an evaluation here, finished or not."""
+    def exists(self) -> bool:
+        """Whether the directory contains an evaluation, finished or not."""
         return (self.out / IDENTITY).exists() or (self.out / SAMPLES).exists()
 
     def check(self, identity: Identity) -> None:
-        """Raises UserError where the evaluation that is here is another."""
-        if self.taken:
-            _refuse_another(self.out / IDENTITY, identity)
+        """Raises UserError if the directory contains an evaluation with another identity."""
+        if self.exists:
+            _check_identity(self.out / IDENTITY, identity)
 
     def begin(self, identity: Identity) -> None:
-        """Makes the folder this evaluation's. Raises UserError where one runs in it, or began meanwhile."""
+        """Creates and locks the directory. Raises UserError if another evaluation uses it."""
         path = self.out / IDENTITY
         with writing_to(self.out, "--out", "--resume"):
             self.out.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                write_whole(path, [json_bytes(identity)])
+                write_whole(path, [indented_json(identity)])
             self._lock = acquire_lock(
-                path, f"--out {self.out}: an evaluation is running in it; choose another"
+                path, f"--out {self.out}: another evaluation is using it; choose another"
             )
         self.check(identity)
 
-    def known(self) -> list[Sample]:
-        """The responses that earlier runs left here, each once; those of parts have no scores."""
-        whole = self.out / SAMPLES
-        found = read_samples(whole) if whole.exists() else []
+    def load_samples(self) -> list[Sample]:
+        """The stored responses, without duplicates; those of partial files have no scores."""
+        complete = self.out / SAMPLES
+        found = read_samples(complete) if complete.exists() else []
         for part in sorted((self.out / PARTIAL).glob("*.jsonl")):
-            found += read_samples(part, torn=True)
+            found += read_samples(part, allow_torn=True)
         return list({sample.key: sample for sample in found}.values())
 
     @contextmanager
-    def appending(self, rank: int) -> Iterator[BinaryIO]:
-        """This rank's part, open at its end."""
+    def open_part(self, rank: int) -> Iterator[BinaryIO]:
+        """Opens this rank's partial file for appending, after removing an incomplete last line."""
         path = self.out / PARTIAL / f"rank_{rank}.jsonl"
         with writing_to(self.out, "--out", "--resume"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab+") as file:
-                file.truncate(whole_lines(path.read_bytes()))
+                file.truncate(complete_lines_size(path.read_bytes()))
                 yield file
 
     def finish(self, samples: Sequence[Sample]) -> None:
-        """All samples, in their final order, in the place of the parts."""
+        """Writes all samples in their final order and deletes the partial files."""
         write_whole(self.out / SAMPLES, map(sample_line, samples))
         shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
 
 
-def append(file: BinaryIO, sample: Sample) -> None:
-    """At once in the hands of the system: a kill takes at most the line being written."""
+def append_sample(file: BinaryIO, sample: Sample) -> None:
+    """Writes and flushes one line; a kill loses at most the line being written."""
     file.write(sample_line(sample))
     file.flush()
 
 
-def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """Indented, for people to read."""
+def indented_json(value: Mapping[str, Any]) -> bytes:
+    """Indented UTF-8 JSON."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _refuse_another(path: Path, identity: Identity) -> None:
+def _check_identity(path: Path, identity: Identity) -> None:
     try:
-        known = read_json(path)
-        pairs = [(part, name) for part, values in identity.items() for name in {**values, **known[part]}]
+        stored = read_json(path)
+        pairs = [(part, name) for part, values in identity.items() for name in {**values, **stored[part]}]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(
             f"{path}: cannot be read ({escape(str(error), 120)}); choose another --out"
         ) from error
     for part, name in pairs:
-        was, now = known[part].get(name), identity[part].get(name)
+        was, now = stored[part].get(name), identity[part].get(name)
         if was != now:
-            told = f"{part} {name} was {escape(str(was))} and is {escape(str(now))}"
-            raise UserError(f"--resume {path.parent}: {told}; choose another --out")
+            difference = f"{part} {name} was {escape(str(was))} and is {escape(str(now))}"
+            raise UserError(f"--resume {path.parent}: {difference}; choose another --out")

@@ -1,24 +1,23 @@
-"""From scored samples to `summary.json`: what they say, with intervals, and nothing of when or how fast."""
+"""The content of `summary.json`: estimates with intervals, without times or speeds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
-from eval.breakdown import groups_of
+from eval.breakdown import group_problems
 from eval.estimators import maj_at_k, mean_at_n, pass_at_k
 from eval.intervals import bootstrap_interval
 from eval.samples import REWARD, Sample
-from eval.scorers import Shown
-from eval.votes import votes_of
+from eval.scorers import PromptText
+from eval.votes import count_votes
 from vlm_uec.types import Problem
 
-MAX_VOTERS = 256  # samples a problem: the exact majority of more takes seconds a problem
+MAX_MAJORITY_SAMPLES = 256  # per problem; the exact majority of more takes seconds per problem
 
 Samples = Mapping[str, Sequence[Sample]]  # by problem id, each with at least one
-Value = Callable[[str], float]  # of a problem id
 
 
 def by_problem(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
@@ -33,15 +32,15 @@ def summarise(
     samples: Sequence[Sample],
     ks: Sequence[int],
     seed: int,
-    shown: Shown | None = None,
+    prompt_text: PromptText | None = None,
 ) -> dict[str, Any]:
-    """All that follows from the samples, of which every problem has as many. `shown`: see `votes_of`.
+    """The summary of samples, with the same number for every problem. `prompt_text`: see `count_votes`.
 
-    `scores[scorer][metric]` has `value` and `interval` (95 %, bootstrap over problems); `breakdown` has the
-    values alone, by kind and group.
+    `scores[scorer][metric]` has `value` and `interval` (95 %, bootstrap over problems); `breakdown` has
+    values without intervals, by kind and group.
     """
     groups = by_problem(samples)
-    estimates = {name: _estimates(name, problems, groups, ks, shown) for name in samples[0].scores}
+    estimates = {name: _estimates(name, problems, groups, ks, prompt_text) for name in samples[0].scores}
     return {
         "problems": len(groups),
         "samples": len(samples),
@@ -53,23 +52,29 @@ def summarise(
         "responses": _responses(samples),
         "breakdown": {
             kind: {group: _group(estimates, groups, ids) for group, ids in members.items()}
-            for kind, members in groups_of(problems[name] for name in groups).items()
+            for kind, members in group_problems(problems[name] for name in groups).items()
         },
     }
 
 
 def _estimates(
-    scorer: str, problems: Mapping[str, Problem], groups: Samples, ks: Sequence[int], shown: Shown | None
+    scorer: str,
+    problems: Mapping[str, Problem],
+    groups: Samples,
+    ks: Sequence[int],
+    prompt_text: PromptText | None,
 ) -> dict[str, dict[str, float]]:
-    """By metric, one value a problem."""
+    """For each metric, one value per problem."""
     n = len(next(iter(groups.values())))
     right = {name: sum(sample.scores[scorer].correct for sample in group) for name, group in groups.items()}
     found = {f"pass@{k}": {name: pass_at_k(n, right[name], k) for name in groups} for k in ks}
     found[f"mean@{n}"] = {name: mean_at_n(n, right[name]) for name in groups}
-    if n <= MAX_VOTERS and any(
+    if n <= MAX_MAJORITY_SAMPLES and any(
         sample.scores[scorer].extracted for group in groups.values() for sample in group
     ):
-        votes = {name: votes_of(group, problems[name], scorer, shown) for name, group in groups.items()}
+        votes = {
+            name: count_votes(group, problems[name], scorer, prompt_text) for name, group in groups.items()
+        }
         found |= {f"maj@{k}": {name: maj_at_k(votes[name], k) for name in groups} for k in ks if k > 1}
     return found
 
@@ -102,19 +107,23 @@ def _group(
 
 
 def _unextracted(scorer: str, samples: Sequence[Sample]) -> dict[str, float]:
-    """The share; of a plug-in, which extracts nothing, none."""
+    """The share of responses without an extracted answer; not for `reward`, which extracts nothing."""
     if scorer == REWARD:
         return {}
     return {"unextracted": mean(not sample.scores[scorer].extracted for sample in samples)}
 
 
 def _responses(samples: Sequence[Sample]) -> dict[str, float]:
-    """Of truncation and lengths, what is known of all."""
-    told: dict[str, float] = {}
+    """Truncation and lengths, each only if recorded for all samples."""
+    statistics: dict[str, float] = {}
     truncated = [sample.truncated for sample in samples if sample.truncated is not None]
     if len(truncated) == len(samples):
-        told["truncated"] = mean(truncated)
+        statistics["truncated"] = mean(truncated)
     tokens = [sample.tokens for sample in samples if sample.tokens is not None]
     if len(tokens) == len(samples):
-        told |= {"tokens_mean": mean(tokens), "tokens_median": median(tokens), "tokens_max": max(tokens)}
-    return told
+        statistics |= {
+            "tokens_mean": mean(tokens),
+            "tokens_median": median(tokens),
+            "tokens_max": max(tokens),
+        }
+    return statistics

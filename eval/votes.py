@@ -1,4 +1,4 @@
-"""A problem's responses as votes: which of them give the same answer."""
+"""Votes of a problem's responses: groups of responses that give the same answer."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from vlm_uec.types import Problem
 from vlm_uec.verifier import verify
 from vlm_uec.verifier.normalise import MAX_TEXT, as_text
 
-MAX_COMPARED = 32  # answers that another is compared with, the most frequent ones
+MAX_COMPARED = 32  # most frequent answers that each other answer is compared with
 
-Same = Callable[[str, str], bool]
+SameAnswer = Callable[[str, str], bool]
 
 
-def votes_of(
+def count_votes(
     samples: Sequence[Sample],
     problem: Problem,
     scorer: str,
     prompt: Callable[[Problem], str] | None = None,
 ) -> Votes:
-    """The votes of one problem's samples, as `scorer` scored them.
+    """The votes of one problem's samples by `scorer`.
 
-    All right responses are one answer, whatever they look like. Wrong ones give the same answer where they
-    extracted the same text; for `verify` also where the verifier, with one as the truth, calls the other
-    right. Nothing extracted is no vote. `prompt`: the text shown for a problem, which may list choices that
-    the question does not; a choice and its letter are then the same answer.
+    All correct responses count as one answer. Wrong responses give the same answer if their extracted texts
+    are equal; for `verify` also if the verifier accepts one with the other as the truth. A response without
+    an extracted answer does not vote. `prompt`: the prompt text of a problem, which may list choices that the
+    question does not; a choice and its letter are then the same answer.
     """
     scores = [sample.scores[scorer] for sample in samples]
     wrong = [(score.extracted or "").strip() for score in scores if not score.correct]
@@ -45,53 +45,55 @@ def _counts(
     texts: Mapping[str, int], problem: Problem, scorer: str, prompt: Callable[[Problem], str] | None
 ) -> Iterable[int]:
     if scorer == VERIFY:
-        return _verified(texts, problem, prompt)
+        return _verified_counts(texts, problem, prompt)
     if scorer != OFFICIAL:
         return texts.values()
-    # Its own normal form, the prediction: `A` and the text of choice A are one.
+    # The prediction is the normal form: `A` and the text of choice A are the same answer.
     predictions: Counter[str] = Counter()
     for text, count in texts.items():
         predictions[normalise(text, problem) or text] += count
     return predictions.values()
 
 
-def _verified(
+def _verified_counts(
     texts: Mapping[str, int], problem: Problem, prompt: Callable[[Problem], str] | None
 ) -> Iterable[int]:
-    """Responses of each answer: texts of one normal form together, then forms that verify as each other."""
+    """Responses per answer: equal normal forms are merged first, then forms that verify as equal."""
     forms: dict[str, list[str]] = defaultdict(list)
     for text in texts:
         forms[as_text(text[:MAX_TEXT]) or text].append(text)
     sizes = {min(form): sum(texts[text] for text in form) for form in forms.values()}
     shown = replace(problem, question=prompt(problem)) if prompt else problem
     choices = problem.choices if lists_choices(shown) else None
-    return merged(sizes, partial(_same, choices=choices, precision=problem.precision)).values()
+    return merge_answers(
+        sizes, partial(_is_same_answer, choices=choices, precision=problem.precision)
+    ).values()
 
 
-def merged(sizes: Mapping[str, int], same: Same) -> dict[str, int]:
-    """Sizes of the classes of answers that are the same, by the most frequent member of each.
+def merge_answers(sizes: Mapping[str, int], same: SameAnswer) -> dict[str, int]:
+    """Sizes of the classes of equal answers, keyed by the most frequent answer of each class.
 
-    `same` need not be transitive (8.7 is 8.66 rounded, and 8.74 too), so the frequent ones decide: from the
-    most frequent on, ties in order of the text, an answer joins the first class whose founder is the same. It
-    is compared with the first MAX_COMPARED founders; what is the same as none of them stays apart. So the
-    classes do not depend on the order of the samples, and d answers take at most MAX_COMPARED * d
+    `same` need not be transitive (8.66 and 8.74 both round to 8.7). Answers are therefore processed by
+    descending frequency, ties in order of their text. An answer joins the first class whose founder is the
+    same; it is compared with the first MAX_COMPARED founders and otherwise forms a class of its own. The
+    classes do not depend on the order of the samples, and d answers need at most MAX_COMPARED * d
     comparisons.
     """
     classes: dict[str, int] = {}
     founders: list[str] = []
     for text in sorted(sizes, key=lambda text: (-sizes[text], text)):
-        home = next((founder for founder in founders if same(text, founder)), text)
-        if home == text and len(founders) < MAX_COMPARED:
+        founder = next((other for other in founders if same(text, other)), text)
+        if founder == text and len(founders) < MAX_COMPARED:
             founders.append(text)
-        classes[home] = classes.get(home, 0) + sizes[text]
+        classes[founder] = classes.get(founder, 0) + sizes[text]
     return classes
 
 
-def _same(one: str, other: str, choices: Sequence[str] | None, precision: int | None) -> bool:
-    return _implies(one, other, choices, precision) or _implies(other, one, choices, precision)
+def _is_same_answer(one: str, other: str, choices: Sequence[str] | None, precision: int | None) -> bool:
+    return _accepts(one, other, choices, precision) or _accepts(other, one, choices, precision)
 
 
-def _implies(given: str, truth: str, choices: Sequence[str] | None, precision: int | None) -> bool:
-    verdict = verify(f"\\boxed{{{given}}}", truth, choices=choices, precision=precision)
-    # A text with marks or braces of its own may have made the verifier read another one.
-    return verdict.correct and verdict.extracted == given
+def _accepts(answer: str, truth: str, choices: Sequence[str] | None, precision: int | None) -> bool:
+    verdict = verify(f"\\boxed{{{answer}}}", truth, choices=choices, precision=precision)
+    # The verifier may have extracted something else from a text with tags or braces.
+    return verdict.correct and verdict.extracted == answer

@@ -1,4 +1,4 @@
-"""What can be told to fail before anything heavy is loaded: no run should end minutes in over a slip."""
+"""Checks that need no model, so that a wrong setting fails a run at once and not after minutes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from vlm_uec.telemetry.trackers import check_trackers
 from vlm_uec.zero.config import read_deepspeed_config
 
 
-def preflight(config: Config, ranks: int, *, room: bool = True) -> None:
-    """Raises `UserError` where a file or library that the config names is of no use, or the run cannot write.
+def preflight(config: Config, ranks: int, *, check_disk: bool = True) -> None:
+    """Raises `UserError` if a file or library that the config names is unusable, or the run cannot write.
 
-    `room`: for a checkpoint, too. Every rank calls it, after what a dead run left was cleared away.
+    `check_disk`: also requires space for a checkpoint. Every rank calls it, after the remains of an
+    interrupted run were removed.
     """
     read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     FormatPrompt(config.prompt.template)
@@ -26,9 +27,9 @@ def preflight(config: Config, ranks: int, *, room: bool = True) -> None:
     shape = model_shape(config.model.path)
     if config.rollout.prompts < ranks:
         raise UserError(
-            f"rollout.prompts {config.rollout.prompts} is below the number of ranks {ranks}; start fewer, or "
-            "raise it"
+            f"rollout.prompts {config.rollout.prompts} is below the number of ranks {ranks}; start fewer "
+            "ranks or raise it"
         )
-    barrier()  # what follows is in the run directory for a moment, which makes it look used
-    needed = checkpoint_bytes(config, shape) if shape and room else 0
+    barrier()  # the write check creates a file in the run directory, which makes it look used
+    needed = checkpoint_bytes(config, shape) if shape and check_disk else 0
     on_first_rank(lambda: check_writable(Path(config.train.run_dir), "train.run_dir", needed))

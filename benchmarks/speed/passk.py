@@ -43,8 +43,8 @@ from benchmarks.lib.speed.sampling import (
 )
 from benchmarks.lib.speed.timed_calls import SampleCount, Sampler, TimedCall, call_alternately, print_calls
 from eval.samples import Sample
-from eval.scorers import Scorer, score, scorers_for
-from eval.store import SampleStore, append
+from eval.scorers import Scorer, make_scorers, score_response
+from eval.store import SampleStore, append_sample
 from vlm_uec.answers import sample_answers
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
@@ -70,7 +70,7 @@ def make_task(models: Models, shape: SamplingShape, *, forced: bool) -> Task:
     )
     problems = list(noise_problems(shape))
     ends = [] if forced else end_ids_for_a_third(models.banned, shape.max_tokens)
-    return Task(shape, prepare_prompts(problems, encoder), scorers_for(problems, None, None), ends)
+    return Task(shape, prepare_prompts(problems, encoder), make_scorers(problems, None, None), ends)
 
 
 def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
@@ -79,7 +79,7 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
 
     def sample(number: int) -> SampleCount:
         samples: list[Sample] = []
-        with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).appending(0) as part:
+        with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).open_part(0) as part:
             for answer in sample_answers(
                 engine,
                 task.prompts,
@@ -91,9 +91,9 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
                 on_progress=ignore_progress,
             ):
                 samples.append(Sample(**vars(answer), scores={}))
-                append(part, samples[-1])
+                append_sample(part, samples[-1])
         for one in samples:
-            score(task.scorers, one.text, problems[one.problem_id])
+            score_response(task.scorers, one.text, problems[one.problem_id])
         return SampleCount(len(samples), sum(one.tokens or 0 for one in samples))
 
     return sample
@@ -111,7 +111,7 @@ def hf_sampler(models: Models, task: Task) -> Sampler:
             responses = hf_responses(models, inputs, task.shape, task.ends)
             texts = models.tokenizer.batch_decode(responses, skip_special_tokens=True)
             for index, text in enumerate(texts):
-                score(task.scorers, text, task.prompts.problems[batch[index // task.shape.n]])
+                score_response(task.scorers, text, task.prompts.problems[batch[index // task.shape.n]])
             lengths += [len(response) for response in responses]
         return SampleCount(len(lengths), sum(lengths))
 

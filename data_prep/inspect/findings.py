@@ -10,7 +10,7 @@ from data_prep.inspect.budget import PixelBudget
 from data_prep.inspect.survey import ProblemFacts, SplitFacts
 from data_prep.inspect.wording import shortened
 from vlm_uec.data.answer_form import ANSWER_FORMS
-from vlm_uec.webpage.distribution import Histogram, histogram, summarise
+from vlm_uec.webpage.distribution import Histogram, describe, histogram
 
 MAX_ROWS = 15  # of a table of counts: a data set may name its types as it likes
 MAX_LABEL = 60  # characters
@@ -125,8 +125,8 @@ def _sizes(values: Mapping[str, Mapping[str, Sequence[int]]]) -> Table:
     rows = []
     for name, by_split in values.items():
         for split, numbers in by_split.items():
-            if summary := summarise(numbers):
-                cells = (summary.least, summary.mean, summary.median, summary.p95, summary.most)
+            if summary := describe(numbers):
+                cells = (summary.minimum, summary.mean, summary.median, summary.p95, summary.maximum)
                 rows.append((name, shortened(split, MAX_LABEL), *map(_number, cells)))
     return Table("Sizes and tokens", ("", "split", *_SUMMARY_HEADERS), tuple(rows))
 

@@ -36,9 +36,9 @@ def _card(problem: Problem, facts: ProblemFacts) -> Html:
         chips.append(f"{facts.prompt_tokens} prompt tokens")
     parts = [
         element("p", text(shortened(problem.id, 120)), kind="name"),
-        element("p", text(shortened(_question(problem), 500)), kind="said"),
+        element("p", text(shortened(_question(problem), 500)), kind="body-text"),
         *_choices(problem.choices),
-        element("p", element("b", text(shortened(problem.answer, 200))), kind="said"),
+        element("p", element("b", text(shortened(problem.answer, 200))), kind="body-text"),
         element("div", *(element("span", text(chip)) for chip in chips), kind="chips"),
     ]
     shown = [element("div", *pictures, kind="pictures")] if pictures else []

@@ -1,4 +1,4 @@
-"""What a page's problems can be narrowed down to: by how responses did, and by the breakdown's groups."""
+"""Filters of the problems on a page: by outcome of the responses, and by the groups of the breakdown."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from vlm_uec.webpage.filters import Filter
 MAX_KINDS = 8  # of the breakdown
 
 ALL_WRONG, MIXED, ALL_RIGHT = "all wrong", "mixed", "all right"
-DISAGREE, TRUNCATED, NOTHING = "scorers disagree", "truncated", "nothing extracted"
+DISAGREE, TRUNCATED, NOTHING_EXTRACTED = "scorers disagree", "truncated", "nothing extracted"
 
 
 @dataclass(frozen=True)
 class ProblemFilters:
-    """The filters, and the classes of a problem's card by problem id."""
+    """The filters, and the CSS classes of each card by problem id."""
 
     filters: Sequence[Filter]
     classes: Mapping[str, str]
 
 
-def disagree(sample: Sample) -> bool:
+def scorers_disagree(sample: Sample) -> bool:
     return len({score.correct for score in sample.scores.values()}) > 1
 
 
 def outcomes(samples: Sequence[Sample], primary: str) -> set[str]:
-    """What is so of a problem: right and wrong by the scorer `primary`, the rest of one response at least."""
+    """The outcomes of a problem by the scorer `primary`; see the filter names above."""
     verdicts = {sample.scores[primary].correct for sample in samples}
     found = {MIXED if len(verdicts) > 1 else ALL_RIGHT if True in verdicts else ALL_WRONG}
-    found |= {DISAGREE} if any(map(disagree, samples)) else set()
+    found |= {DISAGREE} if any(map(scorers_disagree, samples)) else set()
     found |= {TRUNCATED} if any(sample.truncated for sample in samples) else set()
-    found |= {NOTHING} if any(not sample.scores[primary].extracted for sample in samples) else set()
+    found |= {NOTHING_EXTRACTED} if any(not sample.scores[primary].extracted for sample in samples) else set()
     return found
 
 
@@ -42,14 +42,14 @@ def problem_filters(groups: Mapping[str, Sequence[Sample]], primary: str, kinds:
     """`groups`: a problem's samples by its id; `kinds`: the breakdown's groups of the same problems."""
     found = {name: outcomes(samples, primary) for name, samples in groups.items()}
     several = any(len(sample.scores) > 1 for samples in groups.values() for sample in samples)
-    names = [ALL_WRONG, MIXED, ALL_RIGHT, *([DISAGREE] if several else []), TRUNCATED, NOTHING]
-    by_outcome = {name: [problem for problem, those in found.items() if name in those] for name in names}
+    names = [ALL_WRONG, MIXED, ALL_RIGHT, *([DISAGREE] if several else []), TRUNCATED, NOTHING_EXTRACTED]
+    by_outcome = {name: [problem for problem, outcome in found.items() if name in outcome] for name in names}
     tables = {"responses": by_outcome, **dict(list(kinds.items())[:MAX_KINDS])}
     filters, classes = [], defaultdict(list)
-    for place, (kind, members) in enumerate(tables.items()):
+    for index, (kind, members) in enumerate(tables.items()):
         options = [("all", len(groups)), *((name, len(ids)) for name, ids in members.items())]
-        filters.append(Filter(f"filter{place}", kind, options))
+        filters.append(Filter(f"filter{index}", kind, options))
         for number, ids in enumerate(members.values(), 1):
             for problem in ids:
-                classes[problem].append(filters[-1].kept_by(number))
+                classes[problem].append(filters[-1].option_class(number))
     return ProblemFilters(filters, {name: " ".join(classes[name]) for name in groups})

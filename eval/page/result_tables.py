@@ -1,4 +1,4 @@
-"""A summary's numbers as tables, and the numbers a reader looks for first as tiles."""
+"""The numbers of a summary as tables, and the most important ones as tiles."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from vlm_uec.webpage.html import Html, element, table, text, tile
 from vlm_uec.webpage.text_budget import cut
 
 ABOUT = ("model", "data", "settings", "versions")
-MAX_GROUPS = 40  # rows of a breakdown
+MAX_GROUPS = 40  # rows per breakdown table
 
 Summary = Mapping[str, Any]
 
 
-def per_cent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
-def numbers_of(summary: Summary, kind: str) -> list[int]:
-    """Every k of which there is a `kind@k`, in order."""
+def ks_of(summary: Summary, kind: str) -> list[int]:
+    """Every k with a metric `kind@k`, sorted."""
     metrics = {metric for scores in summary["scores"].values() for metric in scores}
     return sorted(int(metric.removeprefix(f"{kind}@")) for metric in metrics if metric.startswith(f"{kind}@"))
 
 
 def tiles(summary: Summary) -> Html:
-    ks = numbers_of(summary, "pass")
+    ks = ks_of(summary, "pass")
     shown = [
-        tile(f"{per_cent(scores[f'pass@{k}']['value'])} %", f"Pass@{k}, {scorer}")
+        tile(f"{format_percent(scores[f'pass@{k}']['value'])} %", f"Pass@{k}, {scorer}")
         for scorer, scores in summary["scores"].items()
         for k in dict.fromkeys((ks[0], ks[-1]))
     ]
     responses, problems = summary["responses"], summary["problems"]
     if "truncated" in responses:
-        shown.append(tile(f"{per_cent(responses['truncated'])} %", "truncated"))
+        shown.append(tile(f"{format_percent(responses['truncated'])} %", "truncated"))
     if "tokens_mean" in responses:
-        shown.append(tile(f"{responses['tokens_mean']:.0f}", "tokens a response, mean"))
+        shown.append(tile(f"{responses['tokens_mean']:.0f}", "tokens per response, mean"))
     shown.append(tile(f"{problems} × {summary['samples'] // max(1, problems)}", "problems × samples"))
     return element("div", *shown, kind="tiles")
 
@@ -49,13 +49,13 @@ def main_table(summary: Summary) -> Html:
         for metric in metrics
     ]
     rows.append(
-        [text("nothing extracted"), *(text(per_cent(s.get("unextracted"))) for s in scorers.values())]
+        [text("nothing extracted"), *(text(format_percent(s.get("unextracted"))) for s in scorers.values())]
     )
     return _card("%, with 95 % interval over problems", table(["", *scorers], rows), "card numbers")
 
 
 def about_tables(summary: Summary) -> list[Html]:
-    """What was evaluated, and how."""
+    """Model, data, settings and versions."""
     return [_about(name, summary[name]) for name in ABOUT if summary.get(name)]
 
 
@@ -67,22 +67,22 @@ def _with_interval(metric: Mapping[str, Any] | None) -> str:
     if metric is None:
         return "–"
     low, high = metric["interval"]
-    return f"{per_cent(metric['value'])}  ({per_cent(low)} to {per_cent(high)})"
+    return f"{format_percent(metric['value'])}  ({format_percent(low)} to {format_percent(high)})"
 
 
 def _about(name: str, values: Mapping[str, Any]) -> Html:
-    rows = [[text(cut(key, 80)), text(cut(_told(value), 2000))] for key, value in values.items()]
+    rows = [[text(cut(key, 80)), text(cut(_format_value(value), 2000))] for key, value in values.items()]
     return _card(name, table(("name", "value"), rows), "card about")
 
 
-def _told(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _breakdown(kind: str, groups: Mapping[str, Mapping[str, Any]], summary: Summary) -> Html:
-    columns = [(scorer, f"pass@{k}") for scorer in summary["scores"] for k in numbers_of(summary, "pass")]
+    columns = [(scorer, f"pass@{k}") for scorer in summary["scores"] for k in ks_of(summary, "pass")]
     heads = [f"{metric} {scorer}" if len(summary["scores"]) > 1 else metric for scorer, metric in columns]
     ranked = sorted(groups.items(), key=lambda item: -item[1]["problems"])
     rows = [_group(name, group, columns) for name, group in ranked[:MAX_GROUPS]]
@@ -95,7 +95,7 @@ def _group(name: str, group: Mapping[str, Any], columns: Sequence[tuple[str, str
     values = [group["scores"].get(scorer, {}).get(metric) for scorer, metric in columns]
     shares = [*values, group.get("truncated"), group.get("unextracted")]
     tokens = group.get("tokens_mean")
-    cells = [*map(per_cent, shares), "–" if tokens is None else f"{tokens:.0f}"]
+    cells = [*map(format_percent, shares), "–" if tokens is None else f"{tokens:.0f}"]
     return [text(cut(name, 80)), text(group["problems"]), *map(text, cells)]
 
 

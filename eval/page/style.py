@@ -1,4 +1,4 @@
-"""How an evaluation's page looks, beyond what all pages share."""
+"""CSS of the evaluation page, in addition to that of all pages."""
 
 STYLE = """
 .results { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; margin-bottom: 16px; }

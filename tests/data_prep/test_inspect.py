@@ -27,7 +27,7 @@ from tests.support.tiny import encoded, noise_picture
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.types import Problem
-from vlm_uec.webpage.distribution import histogram, summarise
+from vlm_uec.webpage.distribution import describe, histogram
 
 SQUARE, WIDE, TALL = noise_picture(56, 56), noise_picture(112, 84, seed=1), noise_picture(30, 300, seed=2)
 
@@ -143,10 +143,10 @@ def test_budget_is_the_image_processor_s(width: int, height: int, low: int, more
 
 
 def test_summary_is_by_nearest_rank() -> None:
-    summary = summarise([*range(20, 0, -1)])
-    assert summary and (summary.least, summary.mean, summary.median) == (1, 10.5, 10)
-    assert (summary.p95, summary.most) == (19, 20)
-    assert summarise([]) is None
+    summary = describe([*range(20, 0, -1)])
+    assert summary and (summary.minimum, summary.mean, summary.median) == (1, 10.5, 10)
+    assert (summary.p95, summary.maximum) == (19, 20)
+    assert describe([]) is None
 
 
 def test_histograms_share_round_bins() -> None:
@@ -335,9 +335,9 @@ def test_a_hostile_dataset_is_shown_as_text(
     assert all(char.isprintable() for char in told.replace("\n", "")) and r"\x1b[2Jcleared\n" in told
 
     tags = Tags(page)
-    assert {tag for tag, _ in tags.seen}.isdisjoint({"script", "link", "iframe", "a"})
-    assert all(not name.startswith("on") and name != "href" for _, named in tags.seen for name in named)
-    sources = [str(named["src"]) for _, named in tags.seen if "src" in named]
+    assert {tag for tag, _ in tags.elements}.isdisjoint({"script", "link", "iframe", "a"})
+    assert all(not name.startswith("on") and name != "href" for _, named in tags.elements for name in named)
+    sources = [str(named["src"]) for _, named in tags.elements if "src" in named]
     assert sources and all(source.startswith(("data:image/png;", "data:image/jpeg;")) for source in sources)
     for source in sources:
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).load()

@@ -1,4 +1,4 @@
-"""Intervals over problems: their bounds, and how often they hold the truth."""
+"""Bootstrap intervals over problems: bounds and coverage."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_bootstrap_interval() -> None:
     assert low < narrow[0] < narrow[1] < high
 
 
-def test_few_solved_problems_have_more_room_above_than_below() -> None:
+def test_interval_of_few_solved_problems_is_skewed_upwards() -> None:
     low, high = bootstrap_interval([1.0] * 10 + [0.0] * 190, seed=1)
     # Wilson's interval for 10 of 200 is 0.0274 to 0.0896; a symmetric one would be 0.020 to 0.080.
     assert low == pytest.approx(0.0274, abs=0.004) and high == pytest.approx(0.0896, abs=0.006)
 
 
-def test_equal_values_leave_room_for_unseen_problems() -> None:
+def test_interval_of_equal_values_allows_for_unobserved_problems() -> None:
     share = 1 - 0.025 ** (1 / 200)  # (1 - share)^200 is 2.5 %
     assert bootstrap_interval([1.0] * 200, seed=1) == pytest.approx((1 - share, 1.0))
     assert bootstrap_interval([0.0] * 200, seed=1) == pytest.approx((0.0, share))
@@ -50,7 +50,7 @@ def test_paired_interval() -> None:
     assert paired_interval([-each for each in differences], seed=1) == pytest.approx((-high, -low))
 
 
-def test_columns_together_have_the_intervals_they_have_alone() -> None:
+def test_intervals_of_a_table_equal_those_of_its_columns() -> None:
     table = np.random.default_rng(0).random((3000, 2))  # more than one chunk of problems x resamples
     alone = [bootstrap_interval(column.tolist(), seed=4) for column in table.T]
     assert np.allclose(bootstrap_intervals(table, seed=4), alone, rtol=0, atol=1e-12)
@@ -60,7 +60,7 @@ def test_columns_together_have_the_intervals_they_have_alone() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1, max_size=40), st.integers(0, 3))
-def test_intervals_stay_in_range_and_hold_the_mean(values: list[float], seed: int) -> None:
+def test_intervals_stay_in_range_and_contain_the_mean(values: list[float], seed: int) -> None:
     mean = float(np.mean(values))
     low, high = bootstrap_interval(values, seed, resamples=400)
     assert -1e-12 <= low <= mean + 1e-12 and mean - 1e-12 <= high <= 1 + 1e-12
@@ -69,14 +69,14 @@ def test_intervals_stay_in_range_and_hold_the_mean(values: list[float], seed: in
 
 
 @pytest.mark.parametrize(("values", "resamples", "level"), [([], 10, 0.9), ([1.0], 0, 0.9), ([1.0], 10, 1.0)])
-def test_bootstrap_refuses_what_has_no_interval(values: list[float], resamples: int, level: float) -> None:
+def test_invalid_arguments_are_refused(values: list[float], resamples: int, level: float) -> None:
     for interval in (bootstrap_interval, paired_interval):
         with pytest.raises(ValueError, match="no interval"):
             interval(values, 0, resamples, level)
 
 
 @pytest.mark.parametrize("value", [-0.5, 1.5, float("nan")])
-def test_bootstrap_refuses_values_out_of_range(value: float) -> None:
+def test_values_out_of_range_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"within \[0, 1\]"):
         bootstrap_interval([0.5, value], 0)
     with pytest.raises(ValueError, match=r"within \[-1, 1\]"):
@@ -91,7 +91,7 @@ def test_intervals_of_200_problems_cover_the_truth(name: str) -> None:
             assert 0.93 - 0.014 <= covered <= 0.97 + 0.011, estimand.name  # two standard errors of 1000
 
 
-def test_estimates_of_a_population_are_right_on_average() -> None:
+def test_estimates_of_a_population_are_unbiased() -> None:
     chances = POPULATIONS["hard"](np.random.default_rng(3), 20_000)  # what population() draws first
     found: dict[str, Estimand] = {each.name: each for each in population(POPULATIONS["hard"], 3, 20_000)}
     for k in (1, 4, N):

@@ -8,7 +8,7 @@ import pytest
 from eval.official_file import official_records
 from eval.responses import read_extractions, read_responses
 from eval.samples import Sample
-from eval.scorers import score, scorers_for
+from eval.scorers import make_scorers, score_response
 from vlm_uec.types import Problem
 
 COLOUR = Problem(
@@ -24,16 +24,16 @@ PROBLEMS = {problem.id: problem for problem in (COLOUR, LENGTH)}
 
 
 def _samples() -> list[Sample]:
-    scorers = scorers_for(PROBLEMS.values(), None, None)
+    scorers = make_scorers(PROBLEMS.values(), None, None)
     texts = {"mathvista-7": ["\\boxed{B}", "\\boxed{A}"], "mathvista-8": ["\\boxed{1.26}", "\\boxed{1.2}"]}
     return [
-        Sample(name, index, text, 5, False, score(scorers, text, PROBLEMS[name]))
+        Sample(name, index, text, 5, False, score_response(scorers, text, PROBLEMS[name]))
         for name, row in texts.items()
         for index, text in enumerate(row)
     ]
 
 
-def test_the_first_response_in_the_official_fields() -> None:
+def test_first_response_in_the_official_format() -> None:
     records = official_records(PROBLEMS, _samples())
     assert records["7"] == {
         "pid": "7", "query": "Hint: …\nChoices:\n(A) red\n(B) blue", "choices": ["red", "blue"], "unit": None,
@@ -45,13 +45,16 @@ def test_the_first_response_in_the_official_fields() -> None:
     assert (records["8"]["unit"], records["8"]["choices"]) == ("cm", None)
 
 
-def test_other_data_has_no_such_file() -> None:
+def test_no_records_for_other_data() -> None:
     problem = Problem("g", "?", "1", source="geometry3k")
-    scorers = scorers_for([problem], None, None)
-    assert official_records({"g": problem}, [Sample("g", 0, "", 1, False, score(scorers, "", problem))]) == {}
+    scorers = make_scorers([problem], None, None)
+    assert (
+        official_records({"g": problem}, [Sample("g", 0, "", 1, False, score_response(scorers, "", problem))])
+        == {}
+    )
 
 
-def test_it_is_read_back_by_our_own_reader(tmp_path: Path) -> None:
+def test_records_can_be_read_back(tmp_path: Path) -> None:
     path = tmp_path / "mathvista_output.json"
     path.write_text(json.dumps(official_records(PROBLEMS, _samples())), encoding="utf-8")
     assert [(given.problem_id, given.text) for given in read_responses(path)] == [
@@ -65,11 +68,11 @@ def test_it_is_read_back_by_our_own_reader(tmp_path: Path) -> None:
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "mathvista" / "results"
 
 
-def test_it_has_the_fields_of_a_published_result() -> None:
+def test_records_have_the_fields_of_a_published_result() -> None:
     if not SHARED.is_dir():
         pytest.skip("needs MathVista's results beside the repository")
     published = json.loads((SHARED / "output_bard.json").read_text(encoding="utf-8"))
     ours = official_records(PROBLEMS, _samples())["7"]
-    # Of the rest, the scripts read nothing: `query` holds the question, and `error` is of an API.
+    # The scripts do not read the other fields: `query` contains the question, and `error` is an API error.
     assert set(published["1"]) - set(ours) == {"question", "image", "error"}
     assert set(ours) <= set(published["1"])

@@ -1,4 +1,4 @@
-"""The page of an evaluation: each filter keeps the right problems, and no text of a model is obeyed."""
+"""The page of an evaluation: contents, filters, size, and safety against model output."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.report.test_report import Tags
 from tests.support.browser import Browser, find_browser
 from tests.support.tiny import encoded, noise_picture
 from vlm_uec.types import Problem
-from vlm_uec.webpage.text_budget import cut, fair_share, written
+from vlm_uec.webpage.text_budget import cut, escaped_size, fair_share
 
 ATTACK = "</style></pre><script>window.hit=1</script>\"'<img src=x onerror=window.hit=1>"
 
 
 def sample(name: str, index: int, verdicts: str, text: str = "so \\boxed{5}", **fields: Any) -> Sample:
-    """`verdicts`: a letter a scorer, r right, w wrong, n nothing extracted."""
+    """`verdicts`: one letter per scorer: r right, w wrong, n nothing extracted."""
     scores = {
         scorer: Score(letter == "r", None if letter == "n" else "5", f"because {letter}", "3")
         for scorer, letter in zip(("verify", "official"), verdicts, strict=False)
@@ -42,25 +42,25 @@ def problem(name: str, **fields: Any) -> Problem:
     )
 
 
-# Which problem is what, by hand.
+# Problems named after their outcome.
 PROBLEMS = {
     "wrong": problem("wrong", answer="7"),
     "mixed": problem("mixed", answer="8", choices=("<i>6</i>", "8")),
     "right": problem("right", answer="1.5"),
-    "quarrel": problem("quarrel", answer="2.5"),
+    "disputed": problem("disputed", answer="2.5"),
 }
 SAMPLES = [
     sample("wrong", 0, "ww"), sample("wrong", 1, "nn", ATTACK),
     sample("mixed", 0, "rr"), sample("mixed", 1, "ww", truncated=True),
     sample("right", 0, "rr"), sample("right", 1, "rr"),
-    sample("quarrel", 0, "wr"), sample("quarrel", 1, "ww"),
+    sample("disputed", 0, "wr"), sample("disputed", 1, "ww"),
 ]  # fmt: skip
 KEPT = {
-    "all": {"wrong", "mixed", "right", "quarrel"},
-    "all wrong": {"wrong", "quarrel"},
+    "all": {"wrong", "mixed", "right", "disputed"},
+    "all wrong": {"wrong", "disputed"},
     "mixed": {"mixed"},
     "all right": {"right"},
-    "scorers disagree": {"quarrel"},
+    "scorers disagree": {"disputed"},
     "truncated": {"mixed"},
     "nothing extracted": {"wrong"},
 }
@@ -93,18 +93,18 @@ def written_page(
     return (folder / "index.html").read_text(encoding="utf-8")
 
 
-# --- what is on it -----------------------------------------------------------------------------------------
+# --- contents ----------------------------------------------------------------------------------------------
 
 
-def test_numbers_come_with_their_intervals(tmp_path: Path) -> None:
+def test_numbers_are_shown_with_intervals(tmp_path: Path) -> None:
     page = written_page(tmp_path)
     assert "<td>pass@2</td><td>50.00  (25.00 to 75.00)</td>" in page
     assert "12.34" in page and "no picture: 3" in page and "4 × 2" in page
 
 
-def test_a_card_tells_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None:
+def test_card_shows_question_responses_and_verdicts(tmp_path: Path) -> None:
     card = re.findall("<li.*?</li>", written_page(tmp_path), re.DOTALL)[1]
-    for told in (
+    for expected in (
         "Find x.",
         "(A) &lt;i&gt;6&lt;/i&gt;\u2003(B) 8",
         "<b>8</b>",
@@ -112,39 +112,39 @@ def test_a_card_tells_what_was_asked_and_what_came_of_it(tmp_path: Path) -> None
         "●○",
         "2 responses",
     ):
-        assert told in card
-    for told in ("response 1", "7 tokens", "truncated", "✗ official", "because w (rule 3)", "✓ verify"):
-        assert told in card
+        assert expected in card
+    for expected in ("response 1", "7 tokens", "truncated", "✗ official", "because w (rule 3)", "✓ verify"):
+        assert expected in card
 
 
-def test_without_a_picture_a_card_keeps_no_room_for_one(tmp_path: Path) -> None:
+def test_card_without_picture_has_no_picture_column(tmp_path: Path) -> None:
     page = written_page(tmp_path, {"wrong": problem("wrong", images=())}, SAMPLES[:2])
     assert 'class="pictures"' not in page
     assert 'class="card problem"' in page
 
 
-def test_choices_are_told_where_the_question_does_not(tmp_path: Path) -> None:
-    """MathVista's questions list theirs."""
+def test_choices_are_shown_unless_the_question_lists_them(tmp_path: Path) -> None:
+    """MathVista's questions list their choices."""
     listed = Problem("wrong", "Which? (A) 6 (B) 8", "8", choices=("6", "8"))
     page = written_page(tmp_path, {"wrong": listed}, SAMPLES[:2])
     assert page.count("(B) 8") == 1
 
 
-def test_a_curve_needs_two_points(tmp_path: Path) -> None:
-    told = summary(SAMPLES)
-    told["scores"] = {"verify": {"pass@1": {"value": 0.5, "interval": [0.25, 0.75]}}}
-    write_plots(tmp_path, told, SAMPLES)
+def test_curve_needs_two_points(tmp_path: Path) -> None:
+    expected = summary(SAMPLES)
+    expected["scores"] = {"verify": {"pass@1": {"value": 0.5, "interval": [0.25, 0.75]}}}
+    write_plots(tmp_path, expected, SAMPLES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["response_tokens.svg"]
 
 
-def test_filters_tell_how_many_they_keep(tmp_path: Path) -> None:
+def test_filters_show_the_number_of_problems_they_keep(tmp_path: Path) -> None:
     first = re.search("<fieldset>.*?</fieldset>", written_page(tmp_path))
     assert first is not None
     counts = dict(re.findall(r"/>([\w ]+)<b>(\d+)</b>", first[0]))
     assert counts == {name: str(len(kept)) for name, kept in KEPT.items()}
 
 
-def test_one_scorer_cannot_disagree(tmp_path: Path) -> None:
+def test_no_disagreement_filter_with_one_scorer(tmp_path: Path) -> None:
     page = written_page(tmp_path, samples=[sample(name, 0, "r") for name in PROBLEMS])
     assert "all right<b>4</b>" in page and "scorers disagree<b>" not in page
 
@@ -158,21 +158,21 @@ def test_one_scorer_cannot_disagree(tmp_path: Path) -> None:
         (["rn"], {"all right", "scorers disagree"}),
     ],
 )
-def test_outcomes_are_the_first_scorer_s(verdicts: list[str], found: set[str]) -> None:
+def test_outcomes_are_by_the_first_scorer(verdicts: list[str], found: set[str]) -> None:
     assert outcomes([sample("a", i, letters) for i, letters in enumerate(verdicts)], "verify") == found
 
 
-def test_lengths_that_nobody_told_are_no_lengths(tmp_path: Path) -> None:
+def test_unknown_lengths_are_omitted(tmp_path: Path) -> None:
     samples = [sample(name, 0, "rr", tokens=None) for name in PROBLEMS]
     assert "None tokens" not in written_page(tmp_path, samples=samples)
     write_plots(tmp_path, summary(samples), samples)
     assert (tmp_path / "pass_at_k.svg").is_file() and not (tmp_path / "response_tokens.svg").exists()
 
 
-# --- what it does not obey ---------------------------------------------------------------------------------
+# --- untrusted input ---------------------------------------------------------------------------------------
 
 
-def test_nothing_that_others_wrote_is_markup(tmp_path: Path) -> None:
+def test_untrusted_text_is_never_markup(tmp_path: Path) -> None:
     hostile = {
         name: Problem(
             name,
@@ -189,21 +189,25 @@ def test_nothing_that_others_wrote_is_markup(tmp_path: Path) -> None:
     samples = [Sample(name, 0, odd, 1, False, {ATTACK: score}) for name in hostile]
     page = written_page(tmp_path, hostile, samples)
     tags = Tags(page)
-    assert {tag for tag, _ in tags.seen}.isdisjoint({"script", "link", "iframe", "a", "object", "form"})
-    assert all(not name.startswith("on") and name != "href" for _, named in tags.seen for name in named)
-    assert all(str(named["src"]).startswith("data:image/png;") for _, named in tags.seen if "src" in named)
+    assert {tag for tag, _ in tags.elements}.isdisjoint({"script", "link", "iframe", "a", "object", "form"})
+    assert all(not name.startswith("on") and name != "href" for _, named in tags.elements for name in named)
+    assert all(
+        str(named["src"]).startswith("data:image/png;") for _, named in tags.elements if "src" in named
+    )
     assert page.count("<style>") == page.count("</style>") == 1
     assert "\\u0000 turned \\u202e half \\ud800 none \\uffff" in page and "\x00" not in page
     assert (
-        "picture 1: not a readable picture" in page and "7 pictures, 4 shown" in page and "99 in all" in page
+        "picture 1: not a readable picture" in page
+        and "7 pictures, 4 shown" in page
+        and "99 in total" in page
     )
 
 
-def test_plots_are_files_of_their_own(tmp_path: Path) -> None:
+def test_plots_are_valid_svg_files(tmp_path: Path) -> None:
     samples = [sample("wrong", 0, "rr", tokens=3), sample("wrong", 1, "ww", tokens=4, truncated=True)]
-    told = summary(samples)
-    told["scores"] = {ATTACK + "\x01\ud800": told["scores"]["verify"]}
-    write_plots(tmp_path, told, samples)
+    expected = summary(samples)
+    expected["scores"] = {ATTACK + "\x01\ud800": expected["scores"]["verify"]}
+    write_plots(tmp_path, expected, samples)
     for name, labels in {
         "pass_at_k.svg": {"k, samples drawn", "problems solved, %", "1", "2", ATTACK + r"\u0001\ud800"},
         "response_tokens.svg": {"tokens of a response", "responses", "ended", "truncated", "3", "4"},
@@ -213,32 +217,32 @@ def test_plots_are_files_of_their_own(tmp_path: Path) -> None:
         assert labels <= {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
 
 
-# --- how large it gets -------------------------------------------------------------------------------------
+# --- size --------------------------------------------------------------------------------------------------
 
 
-def test_a_cut_text_keeps_both_ends_and_counts() -> None:
+def test_cut_keeps_both_ends_and_counts_omitted_characters() -> None:
     assert cut("abcdefghij", 10) == "abcdefghij"
-    assert cut("abcdefghijk", 4) == "ab [… 7 characters left out …] jk"
-    assert cut("<" * 9, 8) == "< [… 7 characters left out …] <"  # each is written as &lt;
+    assert cut("abcdefghijk", 4) == "ab [… 7 characters omitted …] jk"
+    assert cut("<" * 9, 8) == "< [… 7 characters omitted …] <"  # each is escaped as &lt;
 
 
 @given(st.text(), st.integers(0, 60))
-def test_a_cut_text_is_no_longer_than_asked_but_for_its_note(whole: str, most: int) -> None:
-    short = cut(whole, most)
+def test_cut_text_without_its_note_is_within_the_limit(whole: str, limit: int) -> None:
+    short = cut(whole, limit)
     if short != whole:
-        note = re.search(r" \[… ([\d,]+) characters left out …\] ", short)
+        note = re.search(r" \[… ([\d,]+) characters omitted …\] ", short)
         assert note is not None
         kept = short[: note.start()] + short[note.end() :]
-        assert written(kept) <= most and len(kept) == len(whole) - int(note[1].replace(",", ""))
+        assert escaped_size(kept) <= limit and len(kept) == len(whole) - int(note[1].replace(",", ""))
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 400), st.integers(0, 60))
-def test_shares_are_the_largest_that_fit(sizes: list[int], total: int, most: int) -> None:
-    fits = [share for share in range(most + 1) if sum(min(size, share) for size in sizes) <= total]
-    assert fair_share(sizes, total, most) == max(fits)
+def test_fair_share_is_the_largest_that_fits(sizes: list[int], total: int, limit: int) -> None:
+    fits = [share for share in range(limit + 1) if sum(min(size, share) for size in sizes) <= total]
+    assert fair_share(sizes, total, limit) == max(fits)
 
 
-def test_a_card_of_many_responses_shows_one_of_each_kind(tmp_path: Path) -> None:
+def test_card_of_many_responses_shows_one_of_each_kind(tmp_path: Path) -> None:
     samples = [sample("wrong", i, "ww") for i in range(200)]
     samples[150] = sample("wrong", 150, "wr")
     samples[199] = sample("wrong", 199, "ww", truncated=True)
@@ -248,7 +252,7 @@ def test_a_card_of_many_responses_shows_one_of_each_kind(tmp_path: Path) -> None
     assert f"{MAX_RESPONSES_EACH} of 200 responses" in page
 
 
-def test_more_problems_than_a_page_holds_are_told(tmp_path: Path) -> None:
+def test_limit_on_the_number_of_problems_is_stated(tmp_path: Path) -> None:
     names = [f"p{number}" for number in range(MAX_PROBLEMS + 5)]
     problems = {name: problem(name, images=()) for name in names}
     page = written_page(tmp_path, problems, [sample(name, 0, "rr") for name in names])
@@ -256,15 +260,15 @@ def test_more_problems_than_a_page_holds_are_told(tmp_path: Path) -> None:
     assert f"The first {MAX_PROBLEMS} of {MAX_PROBLEMS + 5} problems." in page
 
 
-def test_a_large_evaluation_makes_a_page_that_opens(tmp_path: Path) -> None:
-    """601 problems with a busy picture, 16 responses each of ten kilobytes and one of a megabyte."""
+def test_page_of_a_large_evaluation_is_bounded_in_size(tmp_path: Path) -> None:
+    """601 problems with a noise picture and 16 responses of 10 kB each; one response has 1 MB."""
     noise = encoded(noise_picture(120, 120))
     problems = {str(i): problem(str(i), images=(noise,)) for i in range(601)}
     long = {True: "<b>" * 350_000, False: "so x < y & z\n" * 800}
     samples = [sample(name, i, "rw", long[(name, i) == ("7", 3)]) for name in problems for i in range(16)]
     written_page(tmp_path, problems, samples)
     assert (tmp_path / "index.html").stat().st_size < 25e6
-    assert "characters left out" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "characters omitted" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 # --- in a browser ------------------------------------------------------------------------------------------
@@ -285,7 +289,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 @needs_browser
-def test_a_click_on_a_filter_leaves_its_problems(tmp_path: Path, browser: Browser) -> None:
+def test_clicking_a_filter_shows_its_problems(tmp_path: Path, browser: Browser) -> None:
     written_page(tmp_path)
     browser.open(tmp_path / "index.html")
     for number, (name, kept) in reversed(list(enumerate(KEPT.items()))):
@@ -296,7 +300,7 @@ def test_a_click_on_a_filter_leaves_its_problems(tmp_path: Path, browser: Browse
 
 @needs_browser
 def test_filters_combine(tmp_path: Path, browser: Browser) -> None:
-    """Whole numbers: wrong and mixed. All wrong: wrong and quarrel."""
+    """`whole number` keeps `wrong` and `mixed`; `all wrong` keeps `wrong` and `disputed`."""
     page = written_page(tmp_path)
     whole = re.search(r'id="(filter1-\d)"/>whole number', page)
     assert whole is not None
@@ -317,7 +321,7 @@ def test_filters_work_by_keyboard(tmp_path: Path, browser: Browser) -> None:
 
 
 @needs_browser
-def test_what_a_model_wrote_is_text_and_a_picture_is_seen(tmp_path: Path, browser: Browser) -> None:
+def test_model_output_is_text_and_pictures_are_displayed(tmp_path: Path, browser: Browser) -> None:
     written_page(tmp_path)
     browser.open(tmp_path / "index.html")
     browser.click(".filtered summary")
@@ -333,14 +337,14 @@ def test_what_a_model_wrote_is_text_and_a_picture_is_seen(tmp_path: Path, browse
 
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_in_either_scheme(tmp_path: Path, browser: Browser, scheme: str) -> None:
-    """Contrast of 4.5 (WCAG 2.2, 1.4.3) for what is read."""
+def test_text_contrast_in_both_colour_schemes(tmp_path: Path, browser: Browser, scheme: str) -> None:
+    """Contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
     written_page(tmp_path)
     browser.open(tmp_path / "index.html", scheme=scheme)
-    ground = browser.evaluate("getComputedStyle(document.querySelector('.problem')).backgroundColor")
-    for part in (".said", ".truth", ".wrong", ".right", "pre", ".counts i"):
+    background = browser.evaluate("getComputedStyle(document.querySelector('.problem')).backgroundColor")
+    for part in (".body-text", ".truth", ".wrong", ".right", "pre", ".counts i"):
         ink = browser.evaluate(f"getComputedStyle(document.querySelector('.filtered {part}')).color")
-        assert contrast(ink, ground) >= 4.5, part
+        assert contrast(ink, background) >= 4.5, part
 
 
 def contrast(one: str, other: str) -> float:

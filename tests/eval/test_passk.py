@@ -1,4 +1,4 @@
-"""Bad input to the evaluator is one line on stderr, exit code 2, and nothing left on disk."""
+"""Invalid input to eval/passk.py gives one line on stderr, exit code 2, and leaves no files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Fails = Callable[..., str]
 
 @pytest.fixture
 def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fails:
-    """The one line that the command ends with; the last of an option given twice wins."""
+    """Runs the command and returns its error line; of a repeated option the last one is used."""
 
     def failing(*options: str) -> str:
         out = tmp_path / "out"
         paths = ["--model", str(model_copy()), "--data", str(synthetic_data()), "--out", str(out)]
         monkeypatch.setattr(sys, "argv", ["eval/passk.py", *paths, *options])
-        # Its default stream is that of the import, which a test before this one may have closed.
+        # The default stream was captured at import; an earlier test may have closed it.
         monkeypatch.setattr(evaluation, "Display", partial(Display, stream=StringIO()))
         capsys.readouterr()
         assert passk.main() == 2
@@ -44,7 +44,7 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--n", "0"], "--n 0: give a whole number, from 1 to"),
         (["--n", "4", "--k", "1", "5"], "--k 5: must be from 1 to the 4 samples"),
@@ -65,14 +65,14 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["--max-prompt-tokens", "5"], "prompt over 5 tokens: 4"),
         (["--template", "{{ question"], "does not parse"),
         (["--reward", "no_such.py:f"], "there is no file no_such.py"),
-        (["--compare", "a", "b"], "--compare stands alone, without --model"),
+        (["--compare", "a", "b"], "--compare cannot be combined with --model"),
     ],
 )
-def test_one_line_says_what_is_wrong(fails: Fails, options: list[str], told: str) -> None:
-    assert told in fails(*options)
+def test_invalid_option_is_one_line(fails: Fails, options: list[str], message: str) -> None:
+    assert message in fails(*options)
 
 
-def test_a_missing_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="--data is missing"):
         check_arguments(parse_arguments(["--model", "m", "--out", "o"]))
 
@@ -105,7 +105,7 @@ def test_a_text_only_model(fails: Fails, tmp_path: Path) -> None:
 
 
 def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
-    """A copy of the model with one file replaced, or missing."""
+    """A copy of the model with one file replaced or removed."""
     shutil.copytree(model_copy(), directory)
     (directory / name).unlink(missing_ok=True)
     if content is not None:
@@ -114,7 +114,7 @@ def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}", "its weights cannot be read"),
         ("model.safetensors", None, "its weights cannot be read"),
@@ -124,33 +124,35 @@ def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
         ("chat_template.jinja", b"{% if %}", "no tokenizer and image processor"),
     ],
 )
-def test_a_damaged_model(fails: Fails, tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
-    assert told in fails("--model", str(_damaged(tmp_path / "model", name, content)))
+def test_a_damaged_model(
+    fails: Fails, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    assert message in fails("--model", str(_damaged(tmp_path / "model", name, content)))
 
 
-def test_a_comparison_of_what_is_no_run(
+def test_comparison_of_invalid_directories_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for options, told in ((["no/such", "no/other"], "no/such"), (["a", "b", "--seed", "-1"], "--seed -1")):
+    for options, message in ((["no/such", "no/other"], "no/such"), (["a", "b", "--seed", "-1"], "--seed -1")):
         monkeypatch.setattr(sys, "argv", ["eval/passk.py", "--compare", *options])
         assert passk.main() == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert told in line
+        assert message in line
 
 
-def test_a_scorers_fault_costs_no_response(
+def test_scoring_error_loses_no_response(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Scored once all are drawn: with the plug-in mended, nothing is sampled again."""
+    """Scoring runs after sampling, so a repaired plug-in needs no new samples."""
     (tmp_path / "mine.py").write_text(
         "def reward(response, problem):\n    return 1 / (len(response) in (0, 2 + len(problem.answer) + 6))\n"
     )
-    begun = _evaluation(tmp_path, monkeypatch)
+    evaluation_run = _evaluation(tmp_path, monkeypatch)
     options = ["--n", "2", "--max-tokens", "4", "--reward", f"{tmp_path}/mine.py:reward"]
     monkeypatch.setattr(sys, "argv", [*sys.argv, *options])
     assert passk.main() == 2
     assert "it raised ZeroDivisionError" in capsys.readouterr().err
-    assert len(begun.store.known()) == 2 * len(begun.problems)
+    assert len(evaluation_run.store.load_samples()) == 2 * len(evaluation_run.problems)
 
 
 def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
@@ -159,14 +161,14 @@ def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
     assert "weights missing or misshapen, first model.visual." in line
 
 
-def test_a_pixel_budget_that_the_models_own_contradicts(fails: Fails) -> None:
+def test_pixel_budget_that_conflicts_with_the_models(fails: Fails) -> None:
     assert "--max-pixels 100: give both" in fails("--max-pixels", "100")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ([], "holds an evaluation; --resume goes on"),
+        ([], "contains an evaluation; continue with --resume"),
         (["--resume", "--seed", "2"], "settings seed was 1 and is 2"),
         (["--resume", "--temperature", "0.5"], "settings temperature was 1.0 and is 0.5"),
         (["--resume", "--n", "4"], "settings n was 16 and is 4"),
@@ -176,20 +178,20 @@ def test_a_pixel_budget_that_the_models_own_contradicts(fails: Fails) -> None:
         (["--resume", "--split", "train"], "settings split was test and is train"),
     ],
 )
-def test_another_evaluations_folder_is_refused(
+def test_directory_of_another_evaluation_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     options: list[str],
-    told: str,
+    message: str,
 ) -> None:
-    begun = _evaluation(tmp_path, monkeypatch)
-    begun.store.begin(evaluation._identity(begun._about()))
+    evaluation_run = _evaluation(tmp_path, monkeypatch)
+    evaluation_run.store.begin(evaluation._identity(evaluation_run._metadata()))
     left = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(sys, "argv", [*sys.argv, *options])
     assert passk.main() == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
     assert sorted(tmp_path.rglob("*")) == left
 
 
@@ -197,17 +199,19 @@ def test_another_evaluations_folder_is_refused(
 def test_another_model_or_other_data_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changed: str
 ) -> None:
-    """Whatever the path: contents count."""
-    begun = _evaluation(tmp_path, monkeypatch)
-    about = begun._about()
-    begun.store.begin(evaluation._identity({**about, changed: {**about[changed], "fingerprint": "00"}}))
+    """Contents are compared, not paths."""
+    evaluation_run = _evaluation(tmp_path, monkeypatch)
+    metadata = evaluation_run._metadata()
+    evaluation_run.store.begin(
+        evaluation._identity({**metadata, changed: {**metadata[changed], "fingerprint": "00"}})
+    )
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--resume"])
     assert passk.main() == 2
     assert f"{changed} fingerprint was 00 and is " in capsys.readouterr().err
 
 
 def _evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> evaluation.Evaluation:
-    """One of the synthetic test problems, before anything is sampled; its command line in `sys.argv`."""
+    """An evaluation of the synthetic test problems before sampling; sets `sys.argv` to its command line."""
     paths = ["--model", str(model_copy()), "--data", str(synthetic_data()), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", ["eval/passk.py", *paths])
     monkeypatch.setattr(evaluation, "Display", partial(Display, stream=StringIO()))
@@ -217,7 +221,7 @@ def _evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> evaluation.E
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path) -> Path:
+def unwritable(tmp_path: Path) -> Path:
     (tmp_path / "file").write_text("in the way")
     return tmp_path / "file" / "out"
 
@@ -226,23 +230,23 @@ def _check(out: Path, *options: str) -> None:
     check_arguments(parse_arguments(["--model", "m", "--data", "d", "--out", str(out), *options]))
 
 
-def test_an_output_folder_that_cannot_be_is_told_before_any_model_loads(nowhere: Path) -> None:
+def test_unwritable_output_is_refused_before_the_model_loads(unwritable: Path) -> None:
     with pytest.raises(UserError, match=r"--out .* cannot be written"):
-        _check(nowhere)
+        _check(unwritable)
 
 
-def test_only_the_first_rank_looks(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranks that make and remove one folder at a time would find it gone."""
-    looked: list[Path] = []
-    monkeypatch.setattr(arguments_module, "check_writable", lambda out, _: looked.append(out))
+def test_only_rank_0_checks_the_output_directory(unwritable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Concurrent checks would delete each other's directory."""
+    checked: list[Path] = []
+    monkeypatch.setattr(arguments_module, "check_writable", lambda out, _: checked.append(out))
     for rank in ("1", "0"):
         monkeypatch.setenv("RANK", rank)
-        _check(nowhere)
-        assert looked == ([nowhere] if rank == "0" else [])
+        _check(unwritable)
+        assert checked == ([unwritable] if rank == "0" else [])
 
 
 @pytest.mark.parametrize("option", ["--n", "--samples"])
-def test_the_number_of_samples_has_a_name_that_the_launcher_leaves_alone(tmp_path: Path, option: str) -> None:
+def test_samples_is_an_alias_of_n(tmp_path: Path, option: str) -> None:
     with pytest.raises(UserError, match="--k 4: must be from 1 to the 2 samples"):
         _check(tmp_path / "out", option, "2", "--k", "4")
 
@@ -250,7 +254,7 @@ def test_the_number_of_samples_has_a_name_that_the_launcher_leaves_alone(tmp_pat
 @pytest.mark.parametrize(
     ("n", "ks"), [(1, [1]), (8, [1, 4, 8]), (16, [1, 4, 16]), (300, [1, 4, 16, 64, 256, 300])]
 )
-def test_without_k_it_is_what_n_allows(tmp_path: Path, n: int, ks: list[int]) -> None:
+def test_default_k_depends_on_n(tmp_path: Path, n: int, ks: list[int]) -> None:
     arguments = parse_arguments(
         ["--model", "m", "--data", "d", "--out", str(tmp_path / "out"), "--n", str(n)]
     )

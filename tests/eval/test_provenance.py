@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eval.provenance import prepared
+from eval.provenance import read_preparation
 
 MANIFEST = {
     "settings": {"dataset": "mathvista", "source_split": "testmini"},
@@ -21,8 +21,8 @@ def _folder(path: Path, manifest: Any) -> str:
     return str(path)
 
 
-def test_what_was_prepared_and_what_was_left_out(tmp_path: Path) -> None:
-    assert prepared(_folder(tmp_path, MANIFEST), "test", "aa") == {
+def test_settings_and_counts_are_read_from_the_manifest(tmp_path: Path) -> None:
+    assert read_preparation(_folder(tmp_path, MANIFEST), "test", "aa") == {
         "dataset": "mathvista",
         "source_split": "testmini",
         "problems": 126,
@@ -30,18 +30,18 @@ def test_what_was_prepared_and_what_was_left_out(tmp_path: Path) -> None:
     }
 
 
-def test_a_manifest_of_other_problems_says_nothing(tmp_path: Path) -> None:
-    """A file was replaced by hand."""
-    assert prepared(_folder(tmp_path, MANIFEST), "test", "bb") == {}
-    assert prepared(_folder(tmp_path, MANIFEST), "train", "aa") == {}
+def test_manifest_of_other_problems_is_ignored(tmp_path: Path) -> None:
+    """For example, if a data file was replaced by hand."""
+    assert read_preparation(_folder(tmp_path, MANIFEST), "test", "bb") == {}
+    assert read_preparation(_folder(tmp_path, MANIFEST), "train", "aa") == {}
 
 
 @pytest.mark.parametrize("manifest", [[], {}, 7, {**MANIFEST, "settings": 3}, {**MANIFEST, "sha256": []}])
-def test_what_is_no_manifest_says_nothing(tmp_path: Path, manifest: Any) -> None:
-    assert prepared(_folder(tmp_path, manifest), "test", "aa") == {}
+def test_invalid_manifest_is_ignored(tmp_path: Path, manifest: Any) -> None:
+    assert read_preparation(_folder(tmp_path, manifest), "test", "aa") == {}
 
 
-def test_a_hub_id_or_a_file_has_none(tmp_path: Path) -> None:
-    assert prepared("owner/name", "test", "aa") == {}
+def test_hub_id_and_file_have_no_manifest(tmp_path: Path) -> None:
+    assert read_preparation("owner/name", "test", "aa") == {}
     (tmp_path / "testmini.json").write_text("{}")
-    assert prepared(str(tmp_path / "testmini.json"), "test", "aa") == {}
+    assert read_preparation(str(tmp_path / "testmini.json"), "test", "aa") == {}

@@ -1,4 +1,4 @@
-"""Responses that others sampled: the formats, and one line for every fault."""
+"""Responses sampled by another program: formats, and one-line errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "mathvista"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="shared MathVista is not here")
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="shared MathVista data is not available")
 
 RECORD = {
     "question": "How many?",
@@ -48,7 +48,7 @@ def _given(problem_id: str, index: int, text: str, **fields: Any) -> GivenRespon
     )
 
 
-def test_official_output_is_named_by_its_pids(tmp_path: Path) -> None:
+def test_official_output_uses_pids_as_problem_ids(tmp_path: Path) -> None:
     table = {
         "7": {**RECORD, "pid": "7", "response": "Four.", "extraction": "4", "true_false": True},
         "3": {"response": "", "unfinished": True},
@@ -59,7 +59,7 @@ def test_official_output_is_named_by_its_pids(tmp_path: Path) -> None:
     ]
 
 
-def test_lines_of_any_naming_are_numbered_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_lines_are_numbered_per_problem_in_file_order(tmp_path: Path) -> None:
     rows = (
         {"pid": 7, "response": "a"},
         {"problem_id": "geometry3k-2", "text": "b"},
@@ -74,13 +74,13 @@ def test_lines_of_any_naming_are_numbered_in_the_order_of_the_file(tmp_path: Pat
     ]
 
 
-def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> None:
+def test_blank_lines_and_a_byte_order_mark_are_skipped(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"id": "a", "text": "x"}\r\n\r\n{"id": "b", "text": "y"}')
     assert [given.problem_id for given in read_responses(file)] == ["a", "b"]
 
 
-def test_our_own_samples_are_read_back(tmp_path: Path) -> None:
+def test_our_own_samples_can_be_read(tmp_path: Path) -> None:
     score = {"verify": Score(True, "4", "equal", "3")}
     samples = [Sample("p", 1, "é\u2028x", 9, True, score), Sample("p", 0, "\ud800", 4, False, score)]
     file = tmp_path / "samples.jsonl"
@@ -94,13 +94,13 @@ def test_our_own_samples_are_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [("4", "4"), (4, "4"), (4.5, "4.5"), ([1, 2], "[1, 2]"), ("", "")]
 )
-def test_extraction_is_taken_as_python_writes_it(tmp_path: Path, value: Any, text: str) -> None:
+def test_extraction_is_formatted_by_python(tmp_path: Path, value: Any, text: str) -> None:
     file = _object(tmp_path, {"1": {"response": "x", "extraction": value}})
     assert read_responses(file)[0].extraction == text
     assert read_extractions(file) == {"mathvista-1": GivenExtraction(text, "x")}
 
 
-def test_records_without_extraction_are_left_out(tmp_path: Path) -> None:
+def test_records_without_extraction_are_skipped(tmp_path: Path) -> None:
     rows = {"1": {"response": "x"}, "2": {"extraction": "B"}, "3": {"extraction": None}}
     found = read_extractions(_object(tmp_path, rows))
     assert {name: given.text for name, given in found.items()} == {"mathvista-2": "B"}
@@ -109,25 +109,25 @@ def test_records_without_extraction_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"response": "x"}, "line 2: names no problem"),
+        ({"response": "x"}, "line 2: no problem id"),
         ({"pid": None, "problem_id": True, "text": "x"}, "line 2: 'problem_id' is bool"),
         ({"pid": [1], "response": "x"}, "line 2: 'pid' is list"),
-        ({"pid": 2}, "line 2: no text under 'response' or 'text'"),
-        ({"pid": 2, "response": None}, "line 2: no text under 'response' or 'text' but NoneType"),
-        ({"pid": 2, "response": ["x"]}, "but list"),
-        ({"pid": 2, "response": "x", "index": -1}, "line 2: 'index' is no whole number"),
-        ({"pid": 2, "response": "x", "index": True}, "'index' is no whole number"),
-        ({"pid": 2, "response": "x", "tokens": "many"}, "'tokens' is no whole number"),
+        ({"pid": 2}, "line 2: 'response' or 'text' is NoneType"),
+        ({"pid": 2, "response": None}, "line 2: 'response' or 'text' is NoneType"),
+        ({"pid": 2, "response": ["x"]}, "is list"),
+        ({"pid": 2, "response": "x", "index": -1}, "line 2: 'index' is not an integer"),
+        ({"pid": 2, "response": "x", "index": True}, "'index' is not an integer"),
+        ({"pid": 2, "response": "x", "tokens": "many"}, "'tokens' is not an integer"),
         ({"pid": 2, "response": "x", "truncated": "no"}, "'truncated' is str"),
         ({"pid": 2, "response": "x", "unfinished": 1}, "'unfinished' is int"),
-        ({"pid": 2, "response": "x", "extraction": {"a": 1}}, "'extraction' is no text"),
-        ({"pid": 2, "response": "x", "extraction": [[1]]}, "'extraction' is no text"),
-        ({"pid": 1, "response": "y", "index": 0}, "line 2: a second response 0 to problem mathvista-1"),
-        ("text", "line 2: str, no object"),
-        ([1], "line 2: list, no object"),
+        ({"pid": 2, "response": "x", "extraction": {"a": 1}}, "'extraction' is dict"),
+        ({"pid": 2, "response": "x", "extraction": [[1]]}, "'extraction' is list"),
+        ({"pid": 1, "response": "y", "index": 0}, "line 2: duplicate response 0 to problem mathvista-1"),
+        ("text", "line 2: str, not an object"),
+        ([1], "line 2: list, not an object"),
     ],
 )
-def test_faulty_row_is_named_by_its_line(tmp_path: Path, row: Any, message: str) -> None:
+def test_invalid_row_is_reported_by_line(tmp_path: Path, row: Any, message: str) -> None:
     file = _lines(tmp_path, {"pid": 1, "response": "x"}, row)
     with pytest.raises(UserError) as error:
         read_responses(file)
@@ -136,9 +136,10 @@ def test_faulty_row_is_named_by_its_line(tmp_path: Path, row: Any, message: str)
 
 
 @pytest.mark.parametrize(
-    ("record", "message"), [(None, "pid 2: no record but NoneType"), ({"error": "busy"}, "pid 2: no text")]
+    ("record", "message"),
+    [(None, "pid 2: NoneType, not a record"), ({"error": "busy"}, "pid 2: 'response' or 'text' is NoneType")],
 )
-def test_faulty_record_is_named_by_its_pid(tmp_path: Path, record: Any, message: str) -> None:
+def test_invalid_record_is_reported_by_pid(tmp_path: Path, record: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_responses(_object(tmp_path, {"1": {"response": "x"}, "2": record}))
 
@@ -149,19 +150,19 @@ def test_faulty_record_is_named_by_its_pid(tmp_path: Path, record: Any, message:
         ("a.jsonl", None, "no such file"),
         ("a.json", b"{", "cannot be read"),
         ("a.json", b"[" * 200_000, "cannot be read"),
-        ("a.json", b"[1]", "not an object of pid to record"),
+        ("a.json", b"[1]", "not an object that maps pid to record"),
         ("a.json", b"\xff\xfe\xff", "cannot be read"),
-        ("a.json", b'{"1": {}, "1": {}}', "the key '1' comes twice"),
-        ("a.json", b"{}", "no response in it"),
-        ("a.jsonl", b"", "no response in it"),
-        ("a.jsonl", b'{"pid": 1, "response": "x"}\n{"pid"', "line 2: no JSON"),
-        ("a.jsonl", b"[" * 200_000, "line 1: no JSON"),
-        ("a.jsonl", b"\xff", "line 1: no JSON"),
-        ("a.jsonl", b'{"pid": 1, "pid": 2, "response": "x"}', "line 1: no JSON (the key 'pid' comes twice)"),
-        ("a.jsonl", b'{"pid": ' + b"9" * 5_000 + b', "response": "x"}', "line 1: no JSON"),
+        ("a.json", b'{"1": {}, "1": {}}', "duplicate key '1'"),
+        ("a.json", b"{}", "contains no response"),
+        ("a.jsonl", b"", "contains no response"),
+        ("a.jsonl", b'{"pid": 1, "response": "x"}\n{"pid"', "line 2: not JSON"),
+        ("a.jsonl", b"[" * 200_000, "line 1: not JSON"),
+        ("a.jsonl", b"\xff", "line 1: not JSON"),
+        ("a.jsonl", b'{"pid": 1, "pid": 2, "response": "x"}', "line 1: not JSON (duplicate key 'pid')"),
+        ("a.jsonl", b'{"pid": ' + b"9" * 5_000 + b', "response": "x"}', "line 1: not JSON"),
     ],
 )
-def test_structural_fault_is_one_line(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_malformed_file_is_one_line(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as error:
@@ -169,22 +170,22 @@ def test_structural_fault_is_one_line(tmp_path: Path, name: str, content: bytes 
     assert message in str(error.value)
 
 
-def test_file_over_the_limit_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_over_the_size_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.responses.MAX_BYTES", 10)
     with pytest.raises(UserError, match="over 10 bytes"):
         read_responses(_lines(tmp_path, {"pid": 1, "response": "x"}))
 
 
-def test_directory_is_no_file(tmp_path: Path) -> None:
+def test_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_responses(tmp_path)
 
 
-def test_extractions_must_be_there_and_one_a_problem(tmp_path: Path) -> None:
+def test_missing_and_duplicate_extractions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no record has an 'extraction'"):
         read_extractions(_object(tmp_path, {"1": {"response": "x"}}))
     twice = _lines(tmp_path, {"pid": 1, "extraction": "A"}, {"pid": "1", "extraction": "A"})
-    with pytest.raises(UserError, match="line 2: a second extraction for problem mathvista-1"):
+    with pytest.raises(UserError, match="line 2: duplicate extraction for problem mathvista-1"):
         read_extractions(twice)
 
 
@@ -209,16 +210,16 @@ def test_testmini_becomes_problems_without_pictures(tmp_path: Path) -> None:
         ({"1": {**RECORD, "answer_type": "essay"}}, "pid 1: no official wording"),
         ({"1": RECORD, "2": RECORD}, "pid 1: duplicate id"),
         ({"7": 3}, "pid 7: wrong type"),
-        ({}, "no problem in it"),
+        ({}, "contains no problem"),
         ([], "not an object"),
     ],
 )
-def test_faulty_testmini_is_refused(tmp_path: Path, table: Any, message: str) -> None:
+def test_invalid_testmini_is_refused(tmp_path: Path, table: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_testmini(_object(tmp_path, table))
 
 
-def test_absent_testmini_is_refused(tmp_path: Path) -> None:
+def test_missing_testmini_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file; give MathVista's testmini"):
         read_testmini(tmp_path / "testmini.json")
 

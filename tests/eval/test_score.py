@@ -1,4 +1,4 @@
-"""Responses that others sampled: scored, shown, and refused where they cannot be."""
+"""Scoring of responses sampled by another program, and refused input."""
 
 from __future__ import annotations
 
@@ -48,15 +48,19 @@ def _problems() -> list[Problem]:
 
 
 def _two_each(right: int) -> Rows:
-    """Two responses to each problem: the first is right to the first `right` of them, the other is empty."""
+    """Two responses to each problem. The first one is correct for the first `right` problems; all others are
+    empty."""
     return [
-        {"id": problem.id, "response": f"\\boxed{{{problem.answer}}}" if index == 0 and place < right else ""}
-        for place, problem in enumerate(_problems())
+        {
+            "id": problem.id,
+            "response": f"\\boxed{{{problem.answer}}}" if index == 0 and position < right else "",
+        }
+        for position, problem in enumerate(_problems())
         for index in range(2)
     ]
 
 
-def test_scored_in_the_form_of_an_evaluation(run: Run, tmp_path: Path) -> None:
+def test_output_is_that_of_an_evaluation(run: Run, tmp_path: Path) -> None:
     assert run(_responses(tmp_path / "r.jsonl", _two_each(right=3)), "--k", "1", "2") == 0
     out = tmp_path / "out"
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
@@ -72,14 +76,14 @@ def test_scored_in_the_form_of_an_evaluation(run: Run, tmp_path: Path) -> None:
     assert "truncated" not in summary["responses"]
 
 
-def test_two_of_them_compare(run: Run, tmp_path: Path) -> None:
+def test_outputs_can_be_compared(run: Run, tmp_path: Path) -> None:
     run(_responses(tmp_path / "a.jsonl", _two_each(right=1)), out="a")
     run(_responses(tmp_path / "b.jsonl", _two_each(right=3)), out="b")
-    (contest,) = compare([tmp_path / "a", tmp_path / "b"], seed=1).contests
-    assert (contest.won, contest.lost, contest.tied) == (2, 0, 2)
+    (pair,) = compare([tmp_path / "a", tmp_path / "b"], seed=1).pairs
+    assert (pair.won, pair.lost, pair.tied) == (2, 0, 2)
 
 
-def test_the_samples_of_an_evaluation_are_scored_again_alike(run: Run, tmp_path: Path) -> None:
+def test_rescoring_gives_the_same_samples(run: Run, tmp_path: Path) -> None:
     run(_responses(tmp_path / "r.jsonl", _two_each(right=2)), out="first")
     assert run(tmp_path / "first" / "samples.jsonl", out="second") == 0
     assert read_samples(tmp_path / "second" / "samples.jsonl") == read_samples(
@@ -88,49 +92,49 @@ def test_the_samples_of_an_evaluation_are_scored_again_alike(run: Run, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("rows", "options", "told"),
+    ("rows", "options", "message"),
     [
         (lambda: [{"id": "x", "response": ""}], [], "1 problems are not in --data, first x"),
-        (lambda: _two_each(1)[:-1], [], " 1; give each as many"),
+        (lambda: _two_each(1)[:-1], [], " 1; give the same number for each"),
         (lambda: _two_each(1), ["--k", "3"], "--k 3: must be from 1 to the 2 samples"),
-        (lambda: [{"id": "x", "response": 7}], [], "line 1: no text under 'response'"),
-        (lambda: [], [], "no response in it"),
+        (lambda: [{"id": "x", "response": 7}], [], "line 1: 'response' or 'text' is int"),
+        (lambda: [], [], "contains no response"),
         (lambda: _two_each(1), ["--reward", "no_such.py:f"], "there is no file no_such.py"),
         (lambda: _two_each(1), ["--split", "tset"], "no split 'tset' here"),
     ],
 )
-def test_bad_input_is_one_line(
+def test_invalid_input_is_one_line(
     run: Run,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     rows: Callable[[], Rows],
     options: list[str],
-    told: str,
+    message: str,
 ) -> None:
     assert run(_responses(tmp_path / "r.jsonl", rows()), *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
-    assert told in line
+    assert message in line
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_holds_an_evaluation_is_left_alone(
+def test_directory_with_an_evaluation_is_refused(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     responses = _responses(tmp_path / "r.jsonl", _two_each(1))
     assert run(responses) == 0
     assert run(responses) == 2
-    assert "holds an evaluation; choose another" in capsys.readouterr().err
+    assert "contains an evaluation; choose another" in capsys.readouterr().err
 
 
-def test_an_unfinished_evaluation_is_left_alone_too(run: Run, tmp_path: Path) -> None:
-    """Its parts would go, and --resume would take the responses for its own."""
+def test_directory_with_an_unfinished_evaluation_is_refused(run: Run, tmp_path: Path) -> None:
+    """Its partial files would be deleted, and --resume would use the wrong responses."""
     SampleStore(tmp_path / "out").begin({"settings": {}})
     assert run(_responses(tmp_path / "r.jsonl", _two_each(1))) == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["evaluation.json"]
 
 
-def test_choices_count_where_the_template_lists_them(run: Run, tmp_path: Path) -> None:
+def test_letters_count_if_the_template_lists_the_choices(run: Run, tmp_path: Path) -> None:
     (row,) = pq.read_table(synthetic_data() / "test.parquet").slice(0, 1).to_pylist()
     listed = pa.Table.from_pylist([{**row, "choices": ["0.5", row["answer"]]}])
     (tmp_path / "data").mkdir()
@@ -152,8 +156,8 @@ def results() -> Path:
     return MATHVISTA / "results"
 
 
-def test_bards_published_accuracy_comes_out_again(run: Run, results: Path, tmp_path: Path) -> None:
-    """By its own extractions, which are in the file; without pictures."""
+def test_published_accuracy_of_bard_is_reproduced(run: Run, results: Path, tmp_path: Path) -> None:
+    """Uses the extractions in the file, without pictures."""
     assert run(results / "output_bard.json", data=MATHVISTA / "testmini.json") == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     published = json.loads((results / "scores_bard.json").read_text(encoding="utf-8"))
@@ -166,7 +170,7 @@ def test_bards_published_accuracy_comes_out_again(run: Run, results: Path, tmp_p
 
 
 def test_extractions_from_another_file(run: Run, results: Path, tmp_path: Path) -> None:
-    """With the responses alone, official verdicts are by our extraction; with the file, by theirs."""
+    """Without --extractions, `official` uses our extractions; with it, those of the file."""
     records = json.loads((results / "output_bard.json").read_text(encoding="utf-8"))
     bare = {pid: {"response": record["response"]} for pid, record in records.items()}
     (tmp_path / "bare.json").write_text(json.dumps(bare), encoding="utf-8")
@@ -181,20 +185,20 @@ def test_extractions_from_another_file(run: Run, results: Path, tmp_path: Path) 
     assert ours < theirs
 
 
-def test_extractions_are_told_in_the_summary(run: Run, results: Path, tmp_path: Path) -> None:
-    """Ten of a thousand: the number is nearly that of our own extraction, and says so."""
+def test_summary_states_the_source_of_extractions(run: Run, results: Path, tmp_path: Path) -> None:
+    """Only ten of a thousand extractions are given; the summary states this."""
     records = json.loads((results / "output_bard.json").read_text(encoding="utf-8"))
     bare = {pid: {"response": record["response"]} for pid, record in records.items()}
     ten = {pid: {"extraction": record["extraction"]} for pid, record in list(records.items())[:10]}
     for name, table in (("bare", bare), ("ten", ten)):
         (tmp_path / f"{name}.json").write_text(json.dumps(table), encoding="utf-8")
-    told = []
+    sources = []
     for number, extra in enumerate([(), ("--extractions", str(tmp_path / "ten.json"))]):
         assert run(tmp_path / "bare.json", *extra, data=MATHVISTA / "testmini.json", out=str(number)) == 0
         summary = json.loads((tmp_path / str(number) / "summary.json").read_text(encoding="utf-8"))
-        told.append(summary["settings"]["extractions"])
+        sources.append(summary["settings"]["extractions"])
     digest = hashlib.sha256((tmp_path / "ten.json").read_bytes()).hexdigest()
-    assert told == [
+    assert sources == [
         {"path": None, "fingerprint": None, "used": 0, "own": 1000},
         {"path": str(tmp_path / "ten.json"), "fingerprint": digest, "used": 10, "own": 990},
     ]
@@ -203,11 +207,14 @@ def test_extractions_are_told_in_the_summary(run: Run, results: Path, tmp_path: 
 def test_extractions_of_other_responses_are_refused(
     run: Run, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bard's, for Qwen's answers."""
+    """Bard's extractions with Qwen's responses."""
     options = ("--extractions", str(results / "output_bard.json"))
     qwen = results / "qwen2.5-vl-7b_testmini.jsonl"
     assert run(qwen, *options, data=MATHVISTA / "testmini.json") == 2
-    assert "mathvista-1 has another response there; give those of --responses" in capsys.readouterr().err
+    assert (
+        "mathvista-1 has another response there; give the extractions of --responses"
+        in capsys.readouterr().err
+    )
 
 
 def test_extractions_for_several_responses_are_refused(
@@ -216,4 +223,4 @@ def test_extractions_for_several_responses_are_refused(
     rows = [{"pid": "1", "response": "1.2"}, {"pid": "1", "response": "1.3"}]
     options = ("--extractions", str(results / "output_bard.json"))
     assert run(_responses(tmp_path / "r.jsonl", rows), *options, data=MATHVISTA / "testmini.json") == 2
-    assert "--extractions: they are by problem" in capsys.readouterr().err
+    assert "--extractions: one per problem" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.samples import Sample, Score, read_samples, sample_line
-from eval.store import SampleStore, append
+from eval.store import SampleStore, append_sample
 from vlm_uec.errors import UserError
 
 IDENTITY = {"settings": {"n": 2, "seed": 1}, "model": {"fingerprint": "aa"}}
@@ -22,49 +22,51 @@ FIRST, SECOND, THIRD = _sample("a", 0), _sample("a", 1), _sample("b", 0)
 
 
 def _write(store: SampleStore, rank: int, *samples: Sample) -> Path:
-    with store.appending(rank) as part:
+    with store.open_part(rank) as part:
         for sample in samples:
-            append(part, sample)
+            append_sample(part, sample)
     return store.out / "partial" / f"rank_{rank}.jsonl"
 
 
 @given(text=st.text(), name=st.text(min_size=1))
-def test_a_line_gives_back_any_sample(text: str, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Also lone surrogates and line ends of every kind, which UTF-8 or a reader of lines would trip over."""
+def test_any_sample_survives_a_round_trip(
+    text: str, name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Includes lone surrogates, which UTF-8 cannot encode, and all kinds of line ends."""
     samples = [_sample(name, 0, text), _sample(name, 1, "\ud800\u2028\r\n\x00" + text)]
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_bytes(b"".join(map(sample_line, samples)))
     assert read_samples(path) == samples
 
 
-def test_what_ranks_appended_is_known_afterwards(tmp_path: Path) -> None:
+def test_samples_of_all_ranks_are_loaded(tmp_path: Path) -> None:
     _write(SampleStore(tmp_path), 0, FIRST, THIRD)
     _write(SampleStore(tmp_path), 1, SECOND)
-    assert SampleStore(tmp_path).known() == [FIRST, THIRD, SECOND]
+    assert SampleStore(tmp_path).load_samples() == [FIRST, THIRD, SECOND]
 
 
-def test_it_is_on_disk_before_the_part_is_closed(tmp_path: Path) -> None:
+def test_sample_is_stored_before_the_partial_file_is_closed(tmp_path: Path) -> None:
     store = SampleStore(tmp_path)
-    with store.appending(0) as part:
-        append(part, FIRST)
-        assert SampleStore(tmp_path).known() == [FIRST]
+    with store.open_part(0) as part:
+        append_sample(part, FIRST)
+        assert SampleStore(tmp_path).load_samples() == [FIRST]
 
 
 @pytest.mark.parametrize("kept", [1, 20, -1])
-def test_a_torn_line_is_left_out_and_written_over(tmp_path: Path, kept: int) -> None:
+def test_incomplete_last_line_is_skipped_and_overwritten(tmp_path: Path, kept: int) -> None:
     part = _write(SampleStore(tmp_path), 0, FIRST)
     with part.open("ab") as file:
         file.write(sample_line(SECOND)[:kept])
-    assert SampleStore(tmp_path).known() == [FIRST]
+    assert SampleStore(tmp_path).load_samples() == [FIRST]
     _write(SampleStore(tmp_path), 0, THIRD)
     assert part.read_bytes() == sample_line(FIRST) + sample_line(THIRD)
 
 
-def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+def test_damaged_line_is_reported(tmp_path: Path) -> None:
     part = _write(SampleStore(tmp_path), 3, FIRST, SECOND)
     part.write_bytes(part.read_bytes().replace(b'"index": 1', b'"index" 1'))
-    with pytest.raises(UserError, match=r"rank_3\.jsonl, line 2: no sample .* remove the line"):
-        SampleStore(tmp_path).known()
+    with pytest.raises(UserError, match=r"rank_3\.jsonl, line 2: not a sample .* remove the line"):
+        SampleStore(tmp_path).load_samples()
 
 
 @pytest.mark.parametrize(
@@ -75,21 +77,21 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         ("scores", {"verify": {"correct": True, "extracted": 5, "reason": "", "rule": ""}}),
     ],
 )  # fmt: skip
-def test_a_field_of_another_type_is_refused(tmp_path: Path, field: str, value: object) -> None:
+def test_field_of_the_wrong_type_is_refused(tmp_path: Path, field: str, value: object) -> None:
     row = {**json.loads(sample_line(FIRST)), field: value}
     (tmp_path / "s.jsonl").write_text(json.dumps(row) + "\n")
-    with pytest.raises(UserError, match="line 1: no sample"):
+    with pytest.raises(UserError, match="line 1: not a sample"):
         read_samples(tmp_path / "s.jsonl")
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b"{}", b'{"scores": 3}', b'{"scores": {"verify": {"x": 1}}}'])
-def test_a_line_that_is_no_sample_is_refused(tmp_path: Path, line: bytes) -> None:
+def test_invalid_line_is_refused(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "s.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(UserError, match="line 1: no sample"):
+    with pytest.raises(UserError, match="line 1: not a sample"):
         read_samples(tmp_path / "s.jsonl")
 
 
-def test_at_the_end_there_is_one_file_in_order(tmp_path: Path) -> None:
+def test_finish_leaves_one_sorted_file(tmp_path: Path) -> None:
     store = SampleStore(tmp_path)
     _write(store, 0, SECOND)
     store.finish([FIRST, SECOND, THIRD])
@@ -97,36 +99,36 @@ def test_at_the_end_there_is_one_file_in_order(tmp_path: Path) -> None:
     assert read_samples(tmp_path / "samples.jsonl") == [FIRST, SECOND, THIRD]
 
 
-def test_killed_between_the_file_and_its_parts_nothing_counts_twice(tmp_path: Path) -> None:
+def test_kill_before_partial_files_are_deleted_duplicates_nothing(tmp_path: Path) -> None:
     store = SampleStore(tmp_path)
     part = _write(store, 0, FIRST)
-    left = part.read_bytes()
+    content = part.read_bytes()
     store.finish([FIRST, SECOND])
     part.parent.mkdir()
-    part.write_bytes(left)
-    assert store.known() == [FIRST, SECOND]
+    part.write_bytes(content)
+    assert store.load_samples() == [FIRST, SECOND]
 
 
-def test_an_evaluation_of_ones_own_goes_on(tmp_path: Path) -> None:
+def test_evaluation_with_the_same_identity_continues(tmp_path: Path) -> None:
     store = SampleStore(tmp_path / "out")
-    assert not store.taken
-    store.check(IDENTITY)  # nothing there yet: it starts
+    assert not store.exists
+    store.check(IDENTITY)  # an empty directory is accepted
     store.begin(IDENTITY)
-    assert store.taken
+    assert store.exists
     store.check(IDENTITY)
 
 
-def test_two_at_a_time_do_not_share_a_folder(tmp_path: Path) -> None:
+def test_directory_is_locked(tmp_path: Path) -> None:
     running, late = SampleStore(tmp_path), SampleStore(tmp_path)
     running.begin(IDENTITY)
-    with pytest.raises(UserError, match="an evaluation is running in it"):
+    with pytest.raises(UserError, match="another evaluation is using it"):
         late.begin(IDENTITY)
     del running
     late.begin(IDENTITY)
 
 
-def test_what_began_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
-    """Minutes lie between the check and the start of sampling: a model loads."""
+def test_evaluation_started_between_check_and_begin_is_refused(tmp_path: Path) -> None:
+    """Loading the model, between the check and the start of sampling, can take minutes."""
     late = SampleStore(tmp_path)
     late.check(IDENTITY)
     SampleStore(tmp_path).begin({**IDENTITY, "model": {"fingerprint": "bb"}})
@@ -135,7 +137,7 @@ def test_what_began_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("identity", "message"),
     [
         ({**IDENTITY, "settings": {"n": 4, "seed": 1}}, "settings n was 2 and is 4"),
         ({**IDENTITY, "model": {"fingerprint": "bb"}}, "model fingerprint was aa and is bb"),
@@ -143,26 +145,28 @@ def test_what_began_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
         ({**IDENTITY, "settings": {"n": 2}}, "settings seed was 1 and is None"),
     ],
 )
-def test_another_is_refused_with_what_differs(tmp_path: Path, now: dict[str, object], told: str) -> None:
+def test_other_identity_is_refused_with_the_difference(
+    tmp_path: Path, identity: dict[str, object], message: str
+) -> None:
     store = SampleStore(tmp_path)
     store.begin(IDENTITY)
-    with pytest.raises(UserError, match=told):
-        store.check(now)
+    with pytest.raises(UserError, match=message):
+        store.check(identity)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": 3, "model": {}}'])
-def test_a_damaged_identity_is_refused(tmp_path: Path, content: str) -> None:
+def test_damaged_identity_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "evaluation.json").write_text(content)
     with pytest.raises(UserError, match="cannot be read"):
         SampleStore(tmp_path).check(IDENTITY)
 
 
-def test_samples_without_an_identity_are_not_taken_over(tmp_path: Path) -> None:
+def test_samples_without_identity_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "samples.jsonl").write_bytes(sample_line(FIRST))
     with pytest.raises(UserError, match="cannot be read"):
         SampleStore(tmp_path).check(IDENTITY)
 
 
-def test_an_identity_is_readable(tmp_path: Path) -> None:
+def test_identity_file_is_json(tmp_path: Path) -> None:
     SampleStore(tmp_path).begin(IDENTITY)
     assert json.loads((tmp_path / "evaluation.json").read_text()) == IDENTITY

@@ -24,14 +24,15 @@ def _sample(
 
 
 def _samples() -> list[Sample]:
-    """Right: 4, 2, 1 and 0 of four; of d, nothing was extracted and all were cut off."""
+    """4, 2, 1 and 0 correct responses of four; those to d are truncated and have no extracted answer."""
     answers = {"a": ["12"] * 4, "b": ["12", "12", "5", "7"], "c": ["12", "5", "5", "7"]}
     found = [_sample(name, i, answer) for name, row in answers.items() for i, answer in enumerate(row)]
     return found + [_sample("d", i, None, tokens=30, truncated=True) for i in range(4)]
 
 
-def test_the_numbers_by_hand() -> None:
-    """Pass@2: 1, 1 - 1/6, 1 - 3/6, 0. The majority of all four: right of a and b, wrong of c, none of d."""
+def test_estimates_against_values_by_hand() -> None:
+    """Pass@2 is 1, 1 - 1/6, 1 - 3/6 and 0. The majority of four is correct for a and b, wrong for c, empty
+    for d."""
     summary = summarise(PROBLEMS, _samples(), [1, 2, 4], seed=1)
     scores = {name: metric["value"] for name, metric in summary["scores"]["verify"].items() if "@" in name}
     assert scores == pytest.approx(
@@ -39,7 +40,7 @@ def test_the_numbers_by_hand() -> None:
             "pass@1": 7 / 16,
             "pass@2": (1 + 5 / 6 + 1 / 2) / 4,
             "pass@4": 3 / 4,
-            # Two of b: both right 1/6, one right and one wrong 4/6 (half each). Of c: one right in 3/6.
+            # Two responses to b: both correct 1/6, one correct 4/6 (ties count half). To c: one correct 3/6.
             "maj@2": (1 + 1 / 6 + 1 / 3 + 1 / 4) / 4,
             "maj@4": 2 / 4,
             "mean@4": 7 / 16,
@@ -62,10 +63,10 @@ def test_every_estimate_has_an_interval_around_it() -> None:
             if "@" in name:
                 low, high = metric["interval"]
                 assert 0 <= low <= metric["value"] <= high <= 1
-                assert high - low > 0.1  # four problems say little
+                assert high - low > 0.1  # few problems, wide intervals
 
 
-def test_by_group() -> None:
+def test_breakdown_by_group() -> None:
     groups = summarise(PROBLEMS, _samples(), [1, 4], seed=1)["breakdown"]["level"]
     assert list(groups) == ["1", "2"]
     assert groups["1"]["problems"] == groups["2"]["problems"] == 2
@@ -80,14 +81,14 @@ def test_by_group() -> None:
     )
 
 
-def test_lengths_that_nobody_knows_are_not_told() -> None:
+def test_unknown_lengths_are_not_reported() -> None:
     samples = [_sample(name, 0, "12", tokens=None) for name in PROBLEMS]
     summary = summarise(PROBLEMS, samples, [1], seed=1)
     assert summary["responses"] == {"truncated": 0}
     assert "tokens_mean" not in summary["breakdown"]["level"]["1"]
 
 
-def test_truncation_that_nobody_recorded_is_not_told() -> None:
+def test_unknown_truncation_is_not_reported() -> None:
     samples = [replace(_sample(name, 0, "12"), truncated=None) for name in PROBLEMS]
     summary = {"settings": {"k": [1]}, **summarise(PROBLEMS, samples, [1], seed=1)}
     assert "truncated" not in summary["responses"]
@@ -95,7 +96,7 @@ def test_truncation_that_nobody_recorded_is_not_told() -> None:
     assert "truncated" not in console_text(summary)
 
 
-def test_a_part_is_not_taken_for_the_whole() -> None:
+def test_console_lists_problems_left_out() -> None:
     data = {"left_out": {"no response": 1}, "prepared": {"left_out": {"missing picture": 874}}}
     summary = {"settings": {"k": [1, 4]}, "data": data, **summarise(PROBLEMS, _samples(), [1, 4], seed=1)}
     text = console_text(summary)
@@ -103,7 +104,7 @@ def test_a_part_is_not_taken_for_the_whole() -> None:
     assert "left out by this evaluation: 1 (no response)" in text
 
 
-def test_a_scorer_without_answers_has_no_majority() -> None:
+def test_no_majority_for_a_scorer_without_extracted_answers() -> None:
     scores = {"verify": Score(True, "12", "", ""), "reward": Score(True, None, "", "")}
     samples = [Sample(name, index, "", 5, False, scores) for name in PROBLEMS for index in range(2)]
     found = summarise(PROBLEMS, samples, [1, 2], seed=1)["scores"]
@@ -113,7 +114,7 @@ def test_a_scorer_without_answers_has_no_majority() -> None:
     assert "unextracted" not in found["reward"]
 
 
-def test_the_console_shows_all_of_it() -> None:
+def test_console_text() -> None:
     summary = {"settings": {"k": [1, 4]}, **summarise(PROBLEMS, _samples(), [1, 4], seed=1)}
     text = console_text(summary)
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
@@ -122,7 +123,7 @@ def test_the_console_shows_all_of_it() -> None:
     assert lines["nothing"].split() == ["nothing", "extracted", "25.00", "25.00"]
     assert "4 problems, 16 responses, 15.0 tokens on average, 30 at most, 25.00 % truncated" in text
     (level_two,) = [line.split() for line in text.splitlines() if line.startswith("  2 ")]
-    assert level_two == ["2", "2", "12.50", "0.00"]  # two scorers have room for Pass@1 each
+    assert level_two == ["2", "2", "12.50", "0.00"]  # with two scorers the table shows only Pass@1
     alone = [replace(sample, scores={"verify": sample.scores["verify"]}) for sample in _samples()]
     text = console_text({"settings": {"k": [1, 2, 4]}, **summarise(PROBLEMS, alone, [1, 2, 4], seed=1)})
     (level_two,) = [line.split() for line in text.splitlines() if line.startswith("  2 ")]
@@ -130,7 +131,7 @@ def test_the_console_shows_all_of_it() -> None:
     assert max(map(len, text.partition("  level")[2].splitlines())) <= 80
 
 
-def test_the_console_shows_the_kinds_people_look_for_first() -> None:
+def test_console_shows_important_kinds_first() -> None:
     labels = {"zoo": "a", "grade": "1", "task": "x", "b": "b", "c": "c", "d": "d", "source": "s"}
     problems = {
         name: Problem(
@@ -146,10 +147,10 @@ def test_the_console_shows_the_kinds_people_look_for_first() -> None:
     assert [line.split()[0] for line in text.splitlines() if "problems  " in line] == [
         "task", "source", "grade", "zoo", "b",
     ]  # fmt: skip
-    assert text.endswith("in summary.json also by c, d")
+    assert text.endswith("further groups in summary.json: by c, d")
 
 
-def test_the_console_is_safe_from_the_data_sets_words() -> None:
+def test_console_escapes_metadata() -> None:
     problems = {
         name: Problem(name, "?", "12", metadata={"task": f"\x1b[2J{name in 'ab'}"}) for name in "abcd"
     }

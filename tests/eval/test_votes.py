@@ -1,4 +1,4 @@
-"""Which responses vote for the same answer."""
+"""Responses that vote for the same answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eval.estimators import Votes
 from eval.samples import Sample, Score
-from eval.votes import MAX_COMPARED, merged, votes_of
+from eval.votes import MAX_COMPARED, count_votes, merge_answers
 from vlm_uec.types import Problem
 
 PROBLEM = Problem("p", "How long is AB? <image>", "99")
@@ -19,14 +19,14 @@ LISTED = Problem("p", "How long? (A) 5 (B) 12 (C) 13", "A", choices=("5", "12", 
 
 
 def _samples(*answers: str | None, right: int = 0, scorer: str = "verify") -> list[Sample]:
-    """Wrong responses with these answers, after `right` right ones of different wording."""
+    """Wrong responses with these answers, after `right` correct ones with different texts."""
     scores = [Score(True, f"99.{'0' * number}", "", "") for number in range(right)]
     scores += [Score(False, answer, "", "") for answer in answers]
     return [Sample("p", number, "", 1, False, {scorer: score}) for number, score in enumerate(scores)]
 
 
-def test_right_responses_are_one_answer_and_what_extracts_nothing_is_silent() -> None:
-    assert votes_of(_samples("7", None, "", " ", right=3), PROBLEM, "verify") == Votes(3, (1,), 3)
+def test_correct_responses_are_one_answer_and_empty_ones_do_not_vote() -> None:
+    assert count_votes(_samples("7", None, "", " ", right=3), PROBLEM, "verify") == Votes(3, (1,), 3)
 
 
 @pytest.mark.parametrize(
@@ -40,50 +40,50 @@ def test_right_responses_are_one_answer_and_what_extracts_nothing_is_silent() ->
         ("Yes", "yes"),
     ],
 )
-def test_the_verifier_decides_what_is_the_same_answer(answers: tuple[str, ...]) -> None:
-    assert votes_of(_samples(*answers), PROBLEM, "verify") == Votes(0, (len(answers),), 0)
+def test_verifier_decides_which_answers_are_the_same(answers: tuple[str, ...]) -> None:
+    assert count_votes(_samples(*answers), PROBLEM, "verify") == Votes(0, (len(answers),), 0)
 
 
 def test_different_answers_stay_apart() -> None:
-    assert votes_of(_samples("12", "13", "12.5", "12"), PROBLEM, "verify") == Votes(0, (1, 1, 2), 0)
+    assert count_votes(_samples("12", "13", "12.5", "12"), PROBLEM, "verify") == Votes(0, (1, 1, 2), 0)
 
 
-def test_a_rounded_value_is_the_same_answer_unless_the_problem_asks_for_more_decimals() -> None:
+def test_rounded_value_is_the_same_answer_unless_precision_is_higher() -> None:
     answers = _samples("8.66", "8.7")
-    assert votes_of(answers, PROBLEM, "verify").wrong == (2,)
-    assert votes_of(answers, replace(PROBLEM, precision=2), "verify").wrong == (1, 1)
+    assert count_votes(answers, PROBLEM, "verify").wrong == (2,)
+    assert count_votes(answers, replace(PROBLEM, precision=2), "verify").wrong == (1, 1)
 
 
 def test_letter_and_text_of_a_listed_choice_are_the_same_answer() -> None:
     answers = _samples("B", "12", "(B)", "C. 13", "13", right=1)
-    assert votes_of(answers, LISTED, "verify") == Votes(1, (2, 3), 0)
+    assert count_votes(answers, LISTED, "verify") == Votes(1, (2, 3), 0)
 
 
 def test_choices_that_only_the_prompt_lists_count() -> None:
     unlisted = replace(LISTED, question="How long?")
     answers = _samples("B", "12")
-    assert votes_of(answers, unlisted, "verify").wrong == (1, 1)
-    assert votes_of(answers, unlisted, "verify", lambda problem: LISTED.question).wrong == (2,)
+    assert count_votes(answers, unlisted, "verify").wrong == (1, 1)
+    assert count_votes(answers, unlisted, "verify", lambda problem: LISTED.question).wrong == (2,)
 
 
-def test_other_scorers_votes_go_by_the_extracted_text() -> None:
+def test_other_scorers_vote_by_extracted_text() -> None:
     answers = _samples("12", "12.0", "12", None, right=2, scorer="reward")
-    assert votes_of(answers, PROBLEM, "reward") == Votes(2, (1, 2), 1)
+    assert count_votes(answers, PROBLEM, "reward") == Votes(2, (1, 2), 1)
 
 
-def test_official_votes_go_by_the_prediction() -> None:
-    """What the official rules make of an answer: a choice by letter or likeness, a whole number cut off."""
+def test_official_votes_by_prediction() -> None:
+    """The official prediction: a choice by letter or similarity, or a truncated integer."""
     choice = Problem("p", "Which?", "cat", choices=("cat", "dog"), question_type="multi_choice")
     animals = _samples("B", "(B) dog", "dogs", right=2, scorer="official")
-    assert votes_of(animals, choice, "official") == Votes(2, (3,), 0)
+    assert count_votes(animals, choice, "official") == Votes(2, (3,), 0)
     whole = Problem("p", "How many?", "3", answer_type="integer")
     numbers = _samples("5", "5.0", "5.2", "five", None, right=2, scorer="official")
-    assert votes_of(numbers, whole, "official") == Votes(2, (1, 3), 1)
+    assert count_votes(numbers, whole, "official") == Votes(2, (1, 3), 1)
 
 
 @pytest.mark.parametrize("hostile", ["5} \\boxed{7", "</think> 7", "}" * 50, "{", "\\", "x" * 5000])
-def test_a_text_with_marks_of_its_own_is_not_taken_for_another_answer(hostile: str) -> None:
-    assert votes_of(_samples("7", hostile), PROBLEM, "verify").wrong == (1, 1)
+def test_text_with_tags_is_not_mistaken_for_another_answer(hostile: str) -> None:
+    assert count_votes(_samples("7", hostile), PROBLEM, "verify").wrong == (1, 1)
 
 
 ANSWERS = [
@@ -108,19 +108,19 @@ def test_the_order_of_the_samples_does_not_matter(answers: list[str | None], ran
     problem = replace(PROBLEM, precision=1)
     shuffled = list(answers)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    votes = votes_of(_samples(*answers, right=1), problem, "verify")
-    assert votes == votes_of(_samples(*shuffled, right=1), problem, "verify")
+    votes = count_votes(_samples(*answers, right=1), problem, "verify")
+    assert votes == count_votes(_samples(*shuffled, right=1), problem, "verify")
     assert votes.n == len(answers) + 1
 
 
-def test_frequent_answers_draw_the_others_to_them() -> None:
+def test_frequent_answers_found_classes() -> None:
     def within_one(one: str, other: str) -> bool:
         return abs(int(one) - int(other)) <= 1
 
-    # 3 is near to 2 and to 4, which are not the same: 4 is more frequent.
-    assert merged({"2": 2, "3": 1, "4": 5}, within_one) == {"4": 6, "2": 2}
-    # Of equals the first in order of their text.
-    assert merged({"4": 2, "3": 1, "2": 2}, within_one) == {"2": 3, "4": 2}
+    # 3 is close to 2 and to 4, which are not close to each other; 4 is more frequent.
+    assert merge_answers({"2": 2, "3": 1, "4": 5}, within_one) == {"4": 6, "2": 2}
+    # Ties go to the first in order of text.
+    assert merge_answers({"4": 2, "3": 1, "2": 2}, within_one) == {"2": 3, "4": 2}
 
 
 def test_comparisons_are_bounded() -> None:
@@ -131,5 +131,5 @@ def test_comparisons_are_bounded() -> None:
         return False
 
     sizes = {f"{number:03}": 1 for number in range(300)}
-    assert merged(sizes, never) == sizes
+    assert merge_answers(sizes, never) == sizes
     assert max(calls.values()) == MAX_COMPARED

@@ -61,19 +61,19 @@ def _config(*overrides: str) -> Config:
     ("size", "weights"),
     [("3B", 3_754_622_976), ("7B", 8_292_166_656), ("32B", 33_452_718_336), ("72B", 73_410_777_344)],
 )
-def test_published_models_have_as_many_weights_as_the_hub_says(size: str, weights: int) -> None:
+def test_published_models_have_the_number_of_weights_on_the_hub(size: str, weights: int) -> None:
     assert model_shape(f"Qwen/Qwen2.5-VL-{size}-Instruct").weights == weights
 
 
 @pytest.mark.parametrize("name", ["Qwen2.5-7B", "Qwen2.5-7B-Instruct", "Qwen2.5-Math-7B"])
-def test_published_text_models_too(name: str) -> None:
-    """7,615,616,512 on the Hub: those of the VL model without its tower's 676,550,144."""
+def test_published_text_models_have_the_number_of_weights_on_the_hub(name: str) -> None:
+    """7,615,616,512 on the Hub: the VL model's weights without the 676,550,144 of its tower."""
     shape = model_shape(f"Qwen/{name}")
     assert shape is not None
     assert (shape.weights, shape.tower_weights) == (8_292_166_656 - 676_550_144, 0)
 
 
-def test_a_directory_is_read() -> None:
+def test_the_shape_of_a_model_directory() -> None:
     config = json.loads((BUNDLED_MODEL / "config.json").read_text())
     shape = model_shape(str(BUNDLED_MODEL))
     assert shape.layers == config["text_config"]["num_hidden_layers"]
@@ -84,26 +84,26 @@ def test_a_directory_is_read() -> None:
 # --- tokens -----------------------------------------------------------------------------------------------
 
 
-def test_the_arithmetic_of_a_step() -> None:
-    """4 prompts of 20 tokens, 2 responses of 10 each, of which the last token is never read: a group is a row
-    of 20 + 2 x 9 = 38 positions. 80 positions hold two rows, which is a mini-batch."""
+def test_token_counts_of_a_step() -> None:
+    """4 prompts of 20 tokens, 2 responses of 10 each, whose last token is not an input: a group is a row of
+    20 + 2 x 9 = 38 positions. 80 positions hold two rows, which is a mini-batch."""
     config = _config(*SMALL, "optim.microbatch_tokens=80")
     tokens = step_tokens(config, PromptLengths(20, 25), ranks=1)
     assert (tokens.sampled, tokens.explored, tokens.decoded) == (8, 12, 80)
-    assert (tokens.grouped, tokens.separate) == (4 * 20 + 8 * 9, 8 * 29)
+    assert (tokens.grouped_positions, tokens.ungrouped_positions) == (4 * 20 + 8 * 9, 8 * 29)
     assert (tokens.optimizer_steps, tokens.passes) == (2, 2)
     assert (tokens.pass_positions, tokens.pass_prompts) == (76, 2)
     assert tokens.replayed == 16  # capacity 2.0
 
 
-def test_a_budget_for_one_row_takes_a_pass_a_prompt_and_ranks_share_them() -> None:
+def test_a_budget_for_one_row_needs_one_pass_per_prompt() -> None:
     config = _config(*SMALL, "optim.microbatch_tokens=50")
     lengths = PromptLengths(20, 25)
     assert [step_tokens(config, lengths, ranks).passes for ranks in (1, 2)] == [4, 2]
     assert step_tokens(config, lengths, 1).pass_positions == 38
 
 
-def test_what_is_off_is_not_counted() -> None:
+def test_disabled_features_are_not_counted() -> None:
     tokens = step_tokens(_config(*SMALL, "algorithm=grpo"), PromptLengths(20, 25), ranks=1)
     assert (tokens.explored, tokens.replayed) == (0, 0)
 
@@ -119,21 +119,21 @@ def _memory(*overrides: str, ranks: int = 2, zero: dict[str, Any] | None = None)
 
 
 def test_shards_in_fp32() -> None:
-    """1000 weights over 2 ranks: 4 bytes each, the reference the same, 12 for fp32 weights and two moments, 4
-    for gradients; a rollout holds all 1000."""
+    """1000 weights over 2 ranks: 4 bytes each, also for the reference; 12 for fp32 weights and two moments, 4
+    for gradients. A rollout gathers all 1000."""
     memory = _memory()
     assert (memory.weights, memory.reference, memory.optimizer, memory.gradients) == (2000, 2000, 6000, 2000)
     assert memory.gathered == 4000
-    assert memory.lasting == 12_000
+    assert memory.permanent == 12_000
 
 
 def test_shards_in_bf16_without_kl_and_with_a_frozen_tower() -> None:
-    """2 bytes a weight; 800 of 1000 are trained."""
+    """2 bytes per weight; 800 of 1000 are trained."""
     memory = _memory("model.precision=bf16", "loss.kl_coef=0", "model.freeze_vision=true", ranks=4)
     assert (memory.weights, memory.reference, memory.optimizer, memory.gradients) == (500, 0, 2400, 800)
 
 
-def test_a_projector_that_is_trained_counts_apart_from_its_tower() -> None:
+def test_projector_and_tower_are_frozen_independently() -> None:
     """1000 - (200 - 50) and 1000 - 50."""
     tower = _config(*SMALL, "model.freeze_vision=true", "model.freeze_projector=false")
     projector = _config(*SMALL, "model.freeze_vision=false", "model.freeze_projector=true")
@@ -143,18 +143,18 @@ def test_a_projector_that_is_trained_counts_apart_from_its_tower() -> None:
 @pytest.mark.parametrize(
     "settings", [["lora.rank=3"], ["lora.rank=8", "lora.targets=[k_proj, down_proj]"], ["lora.vision=true"]]
 )
-def test_adapters_are_as_many_as_peft_makes(settings: list[str]) -> None:
+def test_the_number_of_adapter_weights_equals_pefts(settings: list[str]) -> None:
     config = _config("model.freeze_vision=false", "lora.rank=2", *settings)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(BUNDLED_MODEL)
     add_adapters(model, config.lora, "base", seed=1)
-    made = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    added = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     shape = model_shape(str(BUNDLED_MODEL))
     assert shape is not None
-    assert trained_weights(config, shape) == adapter_weights(config, shape) == made
+    assert trained_weights(config, shape) == adapter_weights(config, shape) == added
 
 
-def test_with_adapters_there_is_no_second_copy_and_little_to_train() -> None:
-    """q: 3 layers x (8 + 8) = 48 weights a rank, 96 in all, of 1096; the tower does nothing in an update."""
+def test_adapters_need_no_reference_copy_and_few_optimizer_states() -> None:
+    """q: 3 layers x (8 + 8) = 48 weights per LoRA rank, 96 of 1096 in all; the tower has no activations."""
     memory = _memory("lora.rank=2", "lora.targets=[q_proj]", ranks=1)
     assert (memory.weights, memory.reference) == (4 * 1096, 0)
     assert (memory.optimizer, memory.gradients) == (12 * 96, 4 * 96)
@@ -164,47 +164,48 @@ def test_with_adapters_there_is_no_second_copy_and_little_to_train() -> None:
     assert checkpoint_bytes(config, SHAPE) == 96 * 12 + 1000 * 4
 
 
-def test_keys_and_values() -> None:
-    """8 slots of 10 positions and 8 lanes of 25 (groups of two: a lane a slot); 2 x 3 layers x 4 floats."""
+def test_memory_of_keys_and_values() -> None:
+    """8 slots of 10 positions and 8 prefix groups of 25 (one per slot); 2 x 3 layers x 4 floats."""
     assert _memory().cache == (8 * 10 + 8 * 25) * 2 * 3 * 4 * 4
 
 
-def test_a_gpus_cache_takes_what_is_left() -> None:
+def test_a_gpus_cache_uses_the_remaining_memory() -> None:
     assert _memory("model.precision=bf16", "rollout.slots=null").cache == 0
 
 
-def test_vllms_cache_is_another_processs() -> None:
-    sampler = ("rollout.engine=vllm", "vllm.python=python")
-    assert _memory(*sampler).cache == 0
-    assert "in vLLM's process" in forecast(_config(*sampler))
+def test_vllms_cache_is_not_counted() -> None:
+    settings = ("rollout.engine=vllm", "vllm.python=python")
+    assert _memory(*settings).cache == 0
+    assert "in vLLM's process" in forecast(_config(*settings))
 
 
-def test_offloaded_states_are_host_memory() -> None:
-    """6000 bytes of states and 2000 of gradients, which DeepSpeed then keeps twice."""
+def test_offloaded_states_use_host_memory() -> None:
+    """6000 bytes of states and 2000 of gradients, which DeepSpeed then stores twice."""
     memory = _memory(zero={"stage": 3, "offload_optimizer": {"device": "cpu"}})
     assert (memory.optimizer, memory.gradients, memory.host) == (0, 0, 10_000)
     both = {"stage": 3, "offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "cpu"}}
     memory = _memory(zero=both)
-    assert (memory.lasting, memory.host) == (0, 14_000)
+    assert (memory.permanent, memory.host) == (0, 14_000)
 
 
-def test_one_rank_reads_its_weights_where_they_lie() -> None:
-    """Two buckets of 1000 weights and nothing gathered, unless the weights are in host memory."""
+def test_one_rank_gathers_no_weights() -> None:
+    """Two buckets of 1000 weights; weights are gathered only if they are in host memory."""
     memory = _memory(ranks=1)
     assert (memory.gathered, memory.live) == (0, 2 * 4000)
     memory = _memory(ranks=1, zero={"stage": 3, "offload_param": {"device": "cpu"}})
     assert (memory.gathered, memory.live) == (4000, 3 * 4000)
 
 
-def test_parked_moments_leave_the_device_for_a_rollout() -> None:
-    """8 bytes of each of 500 weights a rank; where the optimizer is offloaded they are not there anyway."""
-    plain, parked = _memory(), _memory("rollout.offload_states=true")
-    assert (plain.rollout - parked.rollout, parked.host, plain.update) == (4000, 4000, parked.update)
-    offloaded = {"stage": 3, "offload_optimizer": {"device": "cpu"}}
-    assert _memory("rollout.offload_states=true", zero=offloaded) == _memory(zero=offloaded)
+def test_offload_states_moves_the_moments_to_the_host_during_a_rollout() -> None:
+    """8 bytes for each of 500 weights per rank; no effect if the optimizer is offloaded."""
+    plain, offloaded = _memory(), _memory("rollout.offload_states=true")
+    assert plain.rollout - offloaded.rollout == offloaded.host == 4000
+    assert plain.update == offloaded.update
+    zero = {"stage": 3, "offload_optimizer": {"device": "cpu"}}
+    assert _memory("rollout.offload_states=true", zero=zero) == _memory(zero=zero)
 
 
-def test_recomputation_keeps_a_hidden_state_a_layer() -> None:
+def test_memory_of_activations() -> None:
     """76 positions: text 3 x 8 floats and one layer of 8 x 8 + 4 x 4 + 5 x 20 = 180; 2 prompts x 20 tokens x
     4 patches: tower 2 x 6 floats and one layer of 8 x 6 + 5 x 10 = 98."""
     memory = _memory("model.activation_checkpointing=true", ranks=1)
@@ -213,30 +214,30 @@ def test_recomputation_keeps_a_hidden_state_a_layer() -> None:
     assert memory.activations == 4 * (76 * 3 * 180 + 160 * 2 * 98)
 
 
-def test_the_head() -> None:
-    """76 positions x 50 ids, three times in fp32, and a gradient of 50 x 8; in bf16 a second one."""
+def test_memory_of_the_head() -> None:
+    """76 positions x 50 ids, three times in fp32, and a gradient of 50 x 8; with bf16 two of them."""
     assert _memory(ranks=1).head == 4 * (3 * 76 * 50 + 50 * 8)
     assert _memory("model.precision=bf16", ranks=1).head == 4 * (3 * 76 * 50 + 2 * 50 * 8)
 
 
-def test_validation_takes_a_prefix_group_a_response() -> None:
-    """64 slots: groups of 8 share 32 lanes, groups of 1 have 64."""
+def test_validation_needs_one_prefix_group_per_response() -> None:
+    """64 slots: 32 prefix groups for groups of 8, and 64 for groups of 1."""
     sizes = ("rollout.n=8", "rollout.slots=64", "evaluation.n=1")
     position = 2 * 3 * 4 * 4
     assert _memory(*sizes, "train.eval_every=0").cache == (64 * 10 + 32 * 25) * position
     assert _memory(*sizes, "train.eval_every=5").cache == (64 * 10 + 64 * 25) * position
 
 
-def test_a_rollout_and_an_update_are_not_there_together() -> None:
-    """Lasting 12,000; whole weights 4000 and a cache of 26,880, or 4000 gathered and two such buckets."""
+def test_the_peak_is_the_larger_of_rollout_and_update() -> None:
+    """Permanent 12,000; rollout: weights 4000, cache 26,880; update: live weights 4000, two buckets of it."""
     memory = _memory()
     assert memory.rollout == 12_000 + 4000 + 26_880
     assert memory.update == 12_000 + 12_000 + memory.activations + memory.head
     assert memory.peak == memory.update
 
 
-def test_a_checkpoint_holds_what_training_needs() -> None:
-    """12 bytes a trained weight; a frozen tower's as they are."""
+def test_the_size_of_a_checkpoint() -> None:
+    """12 bytes per trained weight; frozen weights in the model's precision."""
     assert checkpoint_bytes(_config("model.freeze_vision=false"), SHAPE) == 12_000
     assert checkpoint_bytes(_config("model.freeze_vision=true"), SHAPE) == 800 * 12 + 200 * 4
 
@@ -244,8 +245,8 @@ def test_a_checkpoint_holds_what_training_needs() -> None:
 # --- the text ---------------------------------------------------------------------------------------------
 
 
-def test_prompts_of_a_mixture_count_by_weight(tmp_path: Path) -> None:
-    """40 short prompts and 4 long ones that each give half of a step: the mean lies in the middle."""
+def test_prompt_lengths_of_a_mixture_are_weighted(tmp_path: Path) -> None:
+    """40 short prompts and 4 long ones, each half of a step: the mean is in the middle."""
     lengths = {}
     settings = ("data.path=null", "train.eval_every=0", *SMALL)
     for name, count, words in (("short", 40, 1), ("long", 4, 60)):
@@ -260,35 +261,37 @@ def test_prompts_of_a_mixture_count_by_weight(tmp_path: Path) -> None:
 
 
 def test_a_large_minibatch_is_planned_in_part() -> None:
-    """30,000 rows of 38 positions, two to a pass: 15,000 passes, counted on the first 10,000."""
+    """30,000 rows of 38 positions, two per pass: 15,000 passes, extrapolated from the first 10,000."""
     sizes = ("rollout.prompts=30000", "optim.minibatch=30000", "optim.microbatch_tokens=80")
     assert step_tokens(_config(*SMALL, *sizes), PromptLengths(20, 25), ranks=1).passes == 15_000
 
 
-def test_a_hub_model_that_is_not_here_has_no_memory_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_model_that_is_not_on_this_machine_has_no_memory_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    text = forecast(_config("model.path=somebody/some-qwen"))
-    assert "Memory: somebody/some-qwen is not on this machine" in text
+    text = forecast(_config("model.path=owner/some-qwen"))
+    assert "Memory: owner/some-qwen is not on this machine" in text
     assert "no tokenizer on this machine" in text
 
 
-def test_a_fetched_model_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched = SimpleNamespace(model_type="llama")
-    monkeypatch.setattr(load.AutoConfig, "from_pretrained", lambda _: fetched)
-    with pytest.raises(UserError, match="somebody/some-llama: a llama model"):
-        model_shape("somebody/some-llama")
+def test_a_cached_model_of_another_type_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = SimpleNamespace(model_type="llama")
+    monkeypatch.setattr(load.AutoConfig, "from_pretrained", lambda _: cached)
+    with pytest.raises(UserError, match="owner/some-llama: a llama model"):
+        model_shape("owner/some-llama")
 
 
-def test_a_plug_in_is_tried_out(tmp_path: Path) -> None:
+def test_a_custom_reward_function_is_tested(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def score(response, problem):\n    return 2\n")
     with pytest.raises(UserError, match="it returned 2; return a number from 0 to 1"):
         forecast(_config(f"reward.function={tmp_path}/mine.py:score"))
 
 
-def test_it_says_what_is_measured() -> None:
+def test_the_forecast_reports_the_measured_prompts() -> None:
     text = forecast(_config())
     assert all(line.startswith("#") for line in text.splitlines())
-    assert "problems 24, of them a step 16; steps an epoch 1, epochs 80.0" in text
+    assert "24 problems, 16 per step; steps per epoch: 1, epochs: 80.0" in text
     assert "(24 measured); limit 128" in text
     assert "On disk:" in text
 
@@ -300,19 +303,19 @@ def test_every_recipe_has_a_forecast_without_data_or_network(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     text = forecast(load_config(recipe, ["data.path=no/such/data"]))
     assert "no/such/data is not on this machine" in text
-    assert "Memory a rank" in text
+    assert "Memory per rank" in text
 
 
-def test_a_mixture_is_told_part_by_part() -> None:
+def test_the_parts_of_a_mixture_are_listed() -> None:
     data = synthetic_data()
     mixture = f"{{{data}: 3, {data}/: 1}}"
     text = forecast(_config("data.path=null", f"data.mixture={mixture}", f"data.validation_path={data}"))
-    assert f"{data}: problems 24, of them a step 12" in text
-    assert f"{data}/: problems 24, of them a step 4" in text
+    assert f"{data}: 24 problems, 12 per step" in text
+    assert f"{data}/: 24 problems, 4 per step" in text
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("rollout.prompts=32", "32, but there are 24 problems"),
         ("data.train_split=practice", "no split 'practice'"),
@@ -321,8 +324,8 @@ def test_a_mixture_is_told_part_by_part() -> None:
         ("model.path=/no/model", "model.path /no/model"),
     ],
 )
-def test_it_refuses_what_the_run_would_refuse(override: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_the_forecast_rejects_what_the_run_would_reject(override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         forecast(_config(override))
 
 

@@ -296,5 +296,5 @@ def test_a_dry_run_prints_the_config_and_writes_nothing(
     done = execute(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"run_dir: {run_dir}" in done.stdout
-    assert "# Memory a rank" in done.stdout
+    assert "# Memory per rank" in done.stdout
     assert list(tmp_path.iterdir()) == []

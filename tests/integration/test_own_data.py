@@ -45,6 +45,6 @@ def test_the_page_from_data_to_a_model_that_transformers_loads(tmp_path: Path) -
     _, inspected, plan, log, loaded = told.values()
     assert "problems      3" in inspected
     assert (tmp_path / "mine" / "data" / "inspect.html").is_file()
-    assert "problems 3, of them a step 3" in plan
+    assert "3 problems, 3 per step" in plan
     assert "step 2/2" in log
     assert re.search(r"\d weights, \d+ tokens", loaded)

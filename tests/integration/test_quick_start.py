@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.lib.launching import ROOT
-from eval.arguments import check_comparison, checked_ks, parse_arguments
+from eval.arguments import check_comparison, parse_arguments, resolve_ks
 from vlm_uec.config import load_config
 
 PAGE = (ROOT / "docs" / "quick_start.md").read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_what_is_compared_was_evaluated_and_what_is_evaluated_was_trained(comman
             check_comparison(parsed)
             compared |= set(parsed.compare)
         else:
-            checked_ks(parsed.k, parsed.n)
+            resolve_ks(parsed.k, parsed.n)
             assert parsed.model.startswith("Qwen/") or str(Path(parsed.model).parent) in trained
             evaluated.add(parsed.out)
     assert len(evaluated) == 2 + 3 and compared == evaluated

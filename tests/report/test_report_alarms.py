@@ -1,4 +1,4 @@
-"""The alarm band of a run as its page draws it: bounds worked out by hand from the run's own settings."""
+"""The alarm band of a run as drawn on its page; bounds computed by hand from the run's settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GUARD = ("guard.entropy_low=0.5", "guard.entropy_high=4", "guard.entropy_window=
 
 
 def run_of(path: Path, entropies: Sequence[float | None], *settings: str) -> Path:
-    """A run that tells nothing but these entropies, with these settings or those of the tiny recipe."""
+    """A run whose only metric is entropy, with the tiny recipe's settings and these overrides."""
     write_run(path, (), None, *settings)
     rows = [{"step": step, "entropy/exact": value} for step, value in enumerate(entropies, 1)]
     (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -28,7 +28,7 @@ def run_of(path: Path, entropies: Sequence[float | None], *settings: str) -> Pat
 
 
 def entropy_chart(document: str) -> str:
-    """Over steps, with its legend."""
+    """The entropy chart over steps, with its legend."""
     card = document.partition("<h3>Entropy in nats")[2].partition('<div class="card">')[0]
     return card.partition('class="axis axis-1"')[0]
 
@@ -38,17 +38,18 @@ def levels(chart: str) -> list[tuple[float, str]]:
     return [(float(y), colour) for y, colour in found]
 
 
-# --- which band ---------------------------------------------------------------------------------------------
+# --- bounds of the band ------------------------------------------------------------------------------------
 
 
-def test_the_band_is_the_run_s_own_shares_of_its_first_window_s_mean(tmp_path: Path) -> None:
-    """The mean of 1 and 3, without the step that has none: 2, of which a half and four times."""
+def test_band_limits_are_fractions_of_the_first_window_s_mean(tmp_path: Path) -> None:
+    """The mean of 1 and 3 (the step without a value is skipped) is 2; the limits are half and four times
+    this."""
     run = read_run(run_of(tmp_path / "run", [1.0, None, 3.0, 50.0], *GUARD), "run")
     assert band_of(run) == (1.0, 8.0)
 
 
-def test_without_a_guard_section_the_band_is_the_default_s(tmp_path: Path) -> None:
-    """A fifth and three times the mean of ten steps."""
+def test_default_band_without_a_guard_section(tmp_path: Path) -> None:
+    """One fifth and three times the mean of ten steps."""
     rows = [{"entropy/exact": 5.0}] * 10
     low, high = band_of(RunData("run", tmp_path, rows, {"algorithm": "uec"}, (), ())) or (0, 0)
     assert (low, high) == pytest.approx((1.0, 15.0))
@@ -63,7 +64,7 @@ def test_without_a_guard_section_the_band_is_the_default_s(tmp_path: Path) -> No
         {"guard": {"entropy_window": 2, "of_another_version": 1}},
     ],
 )
-def test_there_is_no_band_of_an_unknown_guard_or_before_the_first_window(
+def test_no_band_with_an_invalid_guard_or_before_the_first_window(
     tmp_path: Path, settings: dict[str, object]
 ) -> None:
     rows = [{"entropy/exact": 1.0}] * 2
@@ -72,23 +73,23 @@ def test_there_is_no_band_of_an_unknown_guard_or_before_the_first_window(
     assert band_of(known) is not None
 
 
-# --- how it is drawn ----------------------------------------------------------------------------------------
+# --- drawing -----------------------------------------------------------------------------------------------
 
 
-def test_a_run_s_band_is_drawn_and_what_lies_beyond_it_is_shaded(tmp_path: Path) -> None:
-    """From 1 to 8, as the first two steps' mean is 2. Over values from 0.6 to 9 the logarithmic axis ends at
-    0.5 and 10, which are log10(20) = 1.301 apart on 182 of height: 1 stands log10(2) = 0.301 above its foot
-    at 194, at 151.9, and 8 stands log10(16) = 1.204 above it, at 25.6."""
+def test_band_is_drawn_and_the_area_outside_is_shaded(tmp_path: Path) -> None:
+    """The band is 1 to 8, because the mean of the first two steps is 2. Over values from 0.6 to 9 the
+    logarithmic axis ends at 0.5 and 10, which are log10(20) = 1.301 apart over a height of 182. The foot is
+    at y = 194: 1 is log10(2) = 0.301 above it, at 151.9, and 8 is log10(16) = 1.204 above it, at 25.6."""
     chart = entropy_chart(report(run_of(tmp_path / "run", [1.0, 3.0, 0.6, 9.0], *GUARD)))
     assert levels(chart) == [(151.9, ALARM), (25.6, ALARM)]
     zones = re.findall(r'class="zone".*?y="([\d.]+)".*?height="([\d.]+)"', chart)
     assert [(float(y), float(height)) for y, height in zones] == [(12, 13.6), (151.9, 42.1)]
-    assert "alarm beyond</span>" in chart
+    assert "alarm limits</span>" in chart
 
 
-def test_each_of_several_runs_has_its_band_in_its_colour(tmp_path: Path) -> None:
-    """The first from 1 to 8; the second, of the same entropies, from 0.5 * 2 to 5 * 2, the axis' end. A third
-    has had one step, fewer than its window."""
+def test_bands_of_several_runs_have_the_runs_colours(tmp_path: Path) -> None:
+    """Band of the first run: 1 to 8; of the second, with the same entropies: 0.5 * 2 to 5 * 2, the end of the
+    axis. The third run has one step, fewer than its window, and no band."""
     wider = (*GUARD[:1], "guard.entropy_high=5", *GUARD[2:])
     runs = [
         run_of(tmp_path / "one", [1.0, 3.0, 0.6, 9.0], *GUARD),
@@ -102,16 +103,16 @@ def test_each_of_several_runs_has_its_band_in_its_colour(tmp_path: Path) -> None
         (151.9, colour_of(1)),
         (12, colour_of(1)),
     ]
-    assert 'class="zone"' not in chart and chart.count("alarm beyond</span>") == 1
+    assert 'class="zone"' not in chart and chart.count("alarm limits</span>") == 1
 
 
-def test_a_run_without_a_band_has_none_on_its_page(tmp_path: Path) -> None:
+def test_page_of_a_run_without_a_band(tmp_path: Path) -> None:
     document = report(run_of(tmp_path / "run", [1.0, 3.0, 2.0], *GUARD[:2], "guard.entropy_window=9"))
     assert "<polyline" in entropy_chart(document)
-    assert not levels(document) and "alarm beyond" not in document
+    assert not levels(document) and "alarm limits" not in document
 
 
-def test_the_band_is_on_the_chart_of_entropy_alone(tmp_path: Path) -> None:
+def test_only_the_entropy_chart_has_a_band(tmp_path: Path) -> None:
     document = report(write_run(tmp_path / "run", range(1, 6), None, *GUARD))
-    assert document.count("alarm beyond") == 1
-    assert len(levels(document)) == 2 * 3  # two edges over each of three axes
+    assert document.count("alarm limits") == 1
+    assert len(levels(document)) == 2 * 3  # two limits on each of three axes

@@ -1,4 +1,4 @@
-"""The report of a long run in a browser: small, soon there, filtered by clicks, deaf to what models wrote."""
+"""The report of a long run in a browser: size, load time, filters, and safety against model output."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ PROBLEMS = [f"problem {number}" for number in range(80)]
 needs_browser = pytest.mark.skipif(
     find_browser() is None, reason="no Chromium: put one on PATH or in $CHROME"
 )
-SHOWN = """[...document.querySelectorAll(".filtered")].filter(e => e.getBoundingClientRect().height > 0)"""
-SEEN = f"{SHOWN}.map(e => e.querySelector('.name').textContent)"
-TOLD = f"{SHOWN}.flatMap(e => [...e.querySelectorAll('.response')]).filter(e => e.offsetHeight > 0).length"
+VISIBLE_CARDS = (
+    """[...document.querySelectorAll(".filtered")].filter(e => e.getBoundingClientRect().height > 0)"""
+)
+VISIBLE_NAMES = f"{VISIBLE_CARDS}.map(e => e.querySelector('.name').textContent)"
+VISIBLE_RESPONSES = f"{VISIBLE_CARDS}.flatMap(e => [...e.querySelectorAll('.response')])"
+VISIBLE_RESPONSE_COUNT = f"{VISIBLE_RESPONSES}.filter(e => e.offsetHeight > 0).length"
 
 
 @pytest.fixture(scope="module")
 def long_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """500 steps as full as they get: 192 responses of 8 kB each, all different, beside busy pictures."""
+    """500 steps of maximal size: 192 distinct responses of 8 kB each, with noise pictures."""
     folder = tmp_path_factory.mktemp("long")
     data = write_problems(folder / "data", PROBLEMS, encoded(noise_picture(240, 240)))
     run = write_run(folder / "run", range(1, STEPS + 1), None, f"data.path={data}")
@@ -60,7 +63,7 @@ def long_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_of_a_long_run_is_small(long_report: Path) -> None:
     assert long_report.stat().st_size < MAX_BYTES
     document = long_report.read_text(encoding="utf-8")
-    assert document.count("<img ") > 100 and "characters left out" in document
+    assert document.count("<img ") > 100 and "characters omitted" in document
 
 
 @pytest.fixture
@@ -72,8 +75,8 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 @needs_browser
-def test_the_page_of_a_long_run_is_soon_there(long_report: Path, browser: Browser) -> None:
-    """The best of three: other processes are not the page's."""
+def test_the_page_of_a_long_run_loads_fast(long_report: Path, browser: Browser) -> None:
+    """The best of three, to exclude the load of other processes."""
     seconds = []
     for _ in range(3):
         browser.open(long_report)
@@ -83,7 +86,7 @@ def test_the_page_of_a_long_run_is_soon_there(long_report: Path, browser: Browse
 
 
 @needs_browser
-def test_the_main_view_shows_curves_in_their_colours(
+def test_first_screen_shows_curves_in_their_colours(
     long_report: Path, browser: Browser, tmp_path: Path
 ) -> None:
     browser.open(long_report)
@@ -105,32 +108,32 @@ def test_nothing_is_wider_than_the_window(long_report: Path, browser: Browser, w
 
 
 @needs_browser
-def test_long_names_of_many_runs_are_read_whole(tmp_path: Path, browser: Browser) -> None:
+def test_long_names_of_many_runs_are_fully_visible(tmp_path: Path, browser: Browser) -> None:
     names = [f"{number:02d}_" + "a_long_name_" * 6 for number in range(9)]
     runs = [write_run(tmp_path / name, range(1, 4), seed=seed) for seed, name in enumerate(names)]
     browser.open(write_report(*runs, out=tmp_path / "p.html").path, size=(1400, 900))
-    card = "[...document.querySelectorAll('.card')].find(e => e.querySelector('.spent'))"
-    told = f"[...{card}.querySelectorAll('.spent span')].filter(e => e.offsetHeight > 0)"
-    assert browser.evaluate(f"{told}.map(e => e.textContent)") == names
+    card = "[...document.querySelectorAll('.card')].find(e => e.querySelector('.time-bar'))"
+    visible = f"[...{card}.querySelectorAll('.time-bar span')].filter(e => e.offsetHeight > 0)"
+    assert browser.evaluate(f"{visible}.map(e => e.textContent)") == names
     wider = "[...document.querySelectorAll('.grid .card')].filter(e => e.scrollWidth > e.clientWidth).length"
-    assert browser.evaluate(wider) == 0  # none is to be scrolled to the end of a name
+    assert browser.evaluate(wider) == 0  # no card scrolls horizontally
     right = "getBoundingClientRect().right"
     missing = f"[...document.querySelectorAll('.phases')].map(e => e.{right} - e.lastChild.{right})"
     assert browser.evaluate(f"Math.min(...{missing})") == pytest.approx(0, abs=1)  # the longest bar
 
 
 @needs_browser
-def test_a_click_changes_what_the_x_axis_counts(long_report: Path, browser: Browser) -> None:
+def test_click_changes_the_x_axis(long_report: Path, browser: Browser) -> None:
     browser.open(long_report)
     last = """[...document.querySelectorAll('.axis')].filter(e => e.offsetHeight > 0)
         .map(e => e.querySelector('svg text[text-anchor=middle]').textContent)[0]"""
-    assert browser.evaluate(last) == "400"  # every 200
+    assert browser.evaluate(last) == "400"  # ticks every 200 steps
     browser.click("label:has(#axis-1)")
     assert browser.evaluate(last) == "20M"
 
 
 @needs_browser
-def test_clicks_leave_the_samples_asked_for(tmp_path: Path, browser: Browser) -> None:
+def test_filters_show_the_selected_samples(tmp_path: Path, browser: Browser) -> None:
     rows = [
         sample("a", advantage=1.0),
         sample("a", advantage=-1.0, response="wrong", **{"reward/accuracy": 0.0}),
@@ -138,7 +141,7 @@ def test_clicks_leave_the_samples_asked_for(tmp_path: Path, browser: Browser) ->
         sample("c", "exploration", advantage=2.0),
     ]
     browser.open(write_report(write_run(tmp_path / "run", [1, 2], {1: rows, 2: [sample("d")]})).path)
-    assert browser.evaluate(SEEN) == ["d", "a", "b", "c"]
+    assert browser.evaluate(VISIBLE_NAMES) == ["d", "a", "b", "c"]
     for clicks, problems, responses in (
         (["#source-1"], ["d", "a", "b"], 4),  # regular
         (["#source-1", "#step-2"], ["a", "b"], 3),  # of step 1
@@ -149,11 +152,14 @@ def test_clicks_leave_the_samples_asked_for(tmp_path: Path, browser: Browser) ->
     ):
         for click in clicks:
             browser.click(f"label:has({click})")
-        assert browser.evaluate(SEEN) == problems and browser.evaluate(TOLD) == responses, clicks
+        assert (
+            browser.evaluate(VISIBLE_NAMES) == problems
+            and browser.evaluate(VISIBLE_RESPONSE_COUNT) == responses
+        ), clicks
 
 
 @needs_browser
-def test_what_a_model_wrote_is_text_and_a_picture_is_seen(tmp_path: Path, browser: Browser) -> None:
+def test_model_output_is_text_and_pictures_are_displayed(tmp_path: Path, browser: Browser) -> None:
     data = write_problems(tmp_path / "data", ["a"])
     rows = [sample("a", response=ATTACK, reason=ATTACK, source=ATTACK), sample(ATTACK)]
     run = write_run(tmp_path / "run", [1, 2], {2: rows}, f"data.path={data}")
@@ -169,11 +175,11 @@ def test_what_a_model_wrote_is_text_and_a_picture_is_seen(tmp_path: Path, browse
 
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_in_either_scheme(tmp_path: Path, browser: Browser, scheme: str) -> None:
-    """Contrast of 4.5 (WCAG 2.2, 1.4.3) for what is read."""
+def test_text_contrast_in_both_colour_schemes(tmp_path: Path, browser: Browser, scheme: str) -> None:
+    """Contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
     rows = [sample("a", advantage=value, response=str(value)) for value in (1.0, -1.0)]
     browser.open(write_report(write_run(tmp_path / "run", [1], {1: rows})).path, scheme=scheme)
-    ground = browser.evaluate("getComputedStyle(document.querySelector('.problem')).backgroundColor")
+    background = browser.evaluate("getComputedStyle(document.querySelector('.problem')).backgroundColor")
     for part in (".name", ".chips span", ".chips .right", ".chips .wrong", "pre"):
         ink = browser.evaluate(f"getComputedStyle(document.querySelector('.filtered {part}')).color")
-        assert contrast(ink, ground) >= 4.5, part
+        assert contrast(ink, background) >= 4.5, part

@@ -1,4 +1,4 @@
-"""Which samples a report shows, beside which pictures, and what its filters keep."""
+"""Selection of the samples that a report shows, their pictures, and the filters."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from tests.report.test_report import report
 from tests.support.written_runs import sample, sample_bytes, write_problems, write_run, write_samples
 from vlm_uec.report.page import write_report
-from vlm_uec.report.prompts import find_problems
+from vlm_uec.report.problem_lookup import find_problems
 from vlm_uec.report.runs import read_run
 from vlm_uec.report.sample_groups import (
     MAX_FILE_BYTES,
     MAX_GROUPS,
     MAX_RESPONSES,
     MAX_STEPS,
-    choose_samples,
-    spread,
+    evenly_spaced,
+    select_samples,
 )
 
 
@@ -31,10 +31,10 @@ def cards(document: str) -> list[str]:
 
 
 def chosen(run: Path) -> Any:
-    return choose_samples([read_run(run, "run")])
+    return select_samples([read_run(run, "run")])
 
 
-def test_responses_stand_beside_their_problem_s_picture_highest_advantage_first(tmp_path: Path) -> None:
+def test_responses_are_shown_with_their_picture_by_descending_advantage(tmp_path: Path) -> None:
     data = write_problems(tmp_path / "data", ["a", "b"])
     rows = [
         sample("a", advantage=-0.5, response="low", reason="not equal"),
@@ -48,7 +48,7 @@ def test_responses_stand_beside_their_problem_s_picture_highest_advantage_first(
     assert "not equal" in card and "step 2" in card
 
 
-def test_replayed_responses_tell_when_they_were_sampled(tmp_path: Path) -> None:
+def test_replayed_responses_show_their_sampling_step(tmp_path: Path) -> None:
     run = write_run(
         tmp_path / "run", [9], {9: [sample("a", "replay", sampled_at=4), sample("b", sampled_at=9)]}
     )
@@ -56,7 +56,7 @@ def test_replayed_responses_tell_when_they_were_sampled(tmp_path: Path) -> None:
     assert "sampled at step 4" in replayed and "sampled at" not in fresh
 
 
-def test_responses_that_are_just_alike_are_shown_once_and_counted(tmp_path: Path) -> None:
+def test_identical_responses_are_shown_once_with_their_count(tmp_path: Path) -> None:
     rows = [sample("a", index=number, response="same" if number < 5 else "other") for number in range(6)]
     run = write_run(tmp_path / "run", [1], {1: rows})
     (card,) = cards(report(run))
@@ -64,16 +64,19 @@ def test_responses_that_are_just_alike_are_shown_once_and_counted(tmp_path: Path
     assert "× 5" in card and "6 responses" in card
 
 
-def test_of_many_responses_the_best_and_the_worst_are_among_those_shown(tmp_path: Path) -> None:
+def test_selection_of_many_responses_includes_best_and_worst(tmp_path: Path) -> None:
     rows = [sample("a", response=str(number), advantage=float(number)) for number in range(50)]
     (group,) = chosen(write_run(tmp_path / "run", [1], {1: rows})).groups
-    told = [row["advantage"] for row, _ in group.shown]
+    advantages = [row["advantage"] for row, _ in group.distinct_responses]
     assert (
-        len(told) == MAX_RESPONSES and told[0] == 49 and told[-1] == 0 and told == sorted(told, reverse=True)
+        len(advantages) == MAX_RESPONSES
+        and advantages[0] == 49
+        and advantages[-1] == 0
+        and advantages == sorted(advantages, reverse=True)
     )
 
 
-def test_of_a_long_run_steps_from_all_over_it_are_shown(tmp_path: Path) -> None:
+def test_steps_of_a_long_run_are_evenly_spaced(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [1])
     write_samples(run, {step: sample_bytes([sample("a")]) for step in range(1, 501)})
     steps = [group.step for group in chosen(run).groups]
@@ -82,58 +85,58 @@ def test_of_a_long_run_steps_from_all_over_it_are_shown(tmp_path: Path) -> None:
     assert max(gaps) - min(gaps) <= 1
 
 
-def test_each_source_has_a_share_of_the_room(tmp_path: Path) -> None:
-    """Two steps, of which one has a thousand problems and the other one explored problem."""
+def test_every_source_is_represented(tmp_path: Path) -> None:
+    """One step has a thousand problems, the other a single explored problem."""
     many = [sample(str(number)) for number in range(1000)]
     run = write_run(tmp_path / "run", [1], {1: many, 2: [sample("x", "exploration", response="hot")]})
     shown = chosen(run)
     assert len(shown.groups) == MAX_GROUPS
     assert [group.source for group in shown.groups].count("exploration") == 1
-    assert f"the first {MAX_GROUPS - 1} problems a source" in shown.rule
+    assert f"the first {MAX_GROUPS - 1} problems per source of each step" in shown.rule
 
 
-def test_of_several_runs_each_is_shown_from_its_first_step_to_its_last(tmp_path: Path) -> None:
-    """A short run leaves to a long one what it does not need of the 24 steps."""
+def test_each_of_several_runs_is_shown_from_first_to_last_step(tmp_path: Path) -> None:
+    """A long run gets the share of the 24 steps that a short run does not need."""
     steps = {"short": range(1, 4), "long": range(10, 5001, 10)}
     runs = []
-    for name, of_run in steps.items():
+    for name, run_steps in steps.items():
         path = write_run(tmp_path / name, [1])
-        write_samples(path, {step: sample_bytes([sample("a")]) for step in of_run})
+        write_samples(path, {step: sample_bytes([sample("a")]) for step in run_steps})
         runs.append(read_run(path, name))
-    shown = choose_samples(runs)
+    shown = select_samples(runs)
     assert [group.step for group in shown.groups if group.run == 0] == [3, 2, 1]
-    of_long = [group.step for group in shown.groups if group.run == 1]
-    assert len(of_long) == 21 and of_long[0] == 5000 and of_long[-1] == 10
-    assert [group.step for group in shown.groups] == sorted([*of_long, 1, 2, 3], reverse=True)
-    assert shown.rule.startswith("24 of the runs' 503 steps, of each all problems")
+    long_steps = [group.step for group in shown.groups if group.run == 1]
+    assert len(long_steps) == 21 and long_steps[0] == 5000 and long_steps[-1] == 10
+    assert [group.step for group in shown.groups] == sorted([*long_steps, 1, 2, 3], reverse=True)
+    assert shown.rule.startswith("24 of 503 steps of all runs, all problems of each step")
 
 
-def test_of_many_runs_each_has_four_steps_and_each_step_a_problem(tmp_path: Path) -> None:
-    """32 runs: the 24 steps of all would not be one each. Of 10 steps the 1st, 4th, 7th and 10th."""
+def test_each_of_many_runs_has_four_steps_with_one_problem_each(tmp_path: Path) -> None:
+    """The limit of 24 steps is less than one for each of 32 runs. Steps 1, 4, 7 and 10 of 10 are shown."""
     path = write_run(tmp_path / "run", [1])
     rows = [sample(problem, source) for problem in "ab" for source in ("regular", "exploration", "replay")]
     write_samples(path, {step: sample_bytes(rows) for step in range(1, 11)})
-    shown = choose_samples([read_run(path, "run")] * 32)
+    shown = select_samples([read_run(path, "run")] * 32)
     for run in range(32):
         of_run = [group for group in shown.groups if group.run == run]
         assert [group.step for group in of_run if group.source == "regular"] == [10, 7, 4, 1]
         assert {group.problem_id for group in of_run} == {"a"} and len(of_run) == 4 * 3
-    assert "of each the first 1 problems a source" in shown.rule
+    assert "the first 1 problems per source of each step" in shown.rule
 
 
 @given(st.integers(0, 200), st.integers(2, 40))
-def test_places_are_spread_over_a_list_from_its_first_to_its_last(length: int, most: int) -> None:
-    places = spread(length, most)
-    assert places == sorted(set(places)) and len(places) == min(length, most)
+def test_evenly_spaced_indices_are_distinct_and_include_both_ends(length: int, count: int) -> None:
+    indices = evenly_spaced(length, count)
+    assert indices == sorted(set(indices)) and len(indices) == min(length, count)
     if length:
-        assert (places[0], places[-1]) == (0, length - 1)
+        assert (indices[0], indices[-1]) == (0, length - 1)
 
 
 @pytest.mark.parametrize(
     ("accuracies", "outcome"),
     [([1.0, 1.0], "all right"), ([0.0], "all wrong"), ([0.0, 1.0], "mixed"), ([None], "all wrong")],
 )
-def test_a_group_s_outcome_is_its_accuracy(
+def test_group_outcome_depends_on_accuracy(
     tmp_path: Path, accuracies: list[float | None], outcome: str
 ) -> None:
     rows = [sample("a", **{"reward/accuracy": accuracy}) for accuracy in accuracies]
@@ -144,7 +147,7 @@ def test_a_group_s_outcome_is_its_accuracy(
 # --- filters -----------------------------------------------------------------------------------------------
 
 
-def test_filters_tell_how_many_problems_they_keep(tmp_path: Path) -> None:
+def test_filters_show_the_number_of_problems_they_keep(tmp_path: Path) -> None:
     rows = [
         sample("a"),
         sample("b", advantage=0.0, **{"reward/accuracy": 0.0}),
@@ -164,17 +167,17 @@ def test_filters_tell_how_many_problems_they_keep(tmp_path: Path) -> None:
     assert found["responses"] == {"all": "5", "all wrong": "1", "mixed": "1", "all right": "3"}
 
 
-def test_a_card_and_its_responses_know_their_advantage_s_sign(tmp_path: Path) -> None:
+def test_cards_and_responses_have_the_class_of_their_advantage_sign(tmp_path: Path) -> None:
     rows = [sample("a", advantage=value, response=str(value)) for value in (2.0, 0.0, -1.0)]
     (card,) = cards(report(write_run(tmp_path / "run", [1], {1: rows})))
     assert card.startswith('<li class="filtered') and "sign-1 sign-2 sign-3" in card.partition(">")[0]
     assert re.findall(r'class="response (sign-\d)"', card) == ["sign-1", "sign-2", "sign-3"]
 
 
-# --- where pictures come from, and when there are none -----------------------------------------------------
+# --- problem lookup and missing data -----------------------------------------------------------------------
 
 
-def test_a_mixture_s_problems_are_found_under_the_names_that_the_run_gave_them(tmp_path: Path) -> None:
+def test_problems_of_a_mixture_are_found_by_their_prefixed_ids(tmp_path: Path) -> None:
     paths = [write_problems(tmp_path / name, ["p"]) for name in ("first", "second")]
     mixture = "data.mixture={" + ", ".join(f"{path}: 1.0" for path in paths) + "}"
     wanted = f"{paths[1]}:p"
@@ -186,21 +189,21 @@ def test_a_mixture_s_problems_are_found_under_the_names_that_the_run_gave_them(t
 
 
 @pytest.mark.parametrize(
-    ("samples", "told"),
+    ("problem_id", "note"),
     [
         ("there", ""),
-        ("gone", "question and picture of 1 of 1 problems are missing: they are not in the data any more"),
+        ("gone", "question and picture of 1 of 1 problems are missing: they are no longer in the data set"),
     ],
 )
-def test_what_the_data_does_not_have_any_more_is_told(tmp_path: Path, samples: str, told: str) -> None:
+def test_problems_removed_from_the_data_give_a_note(tmp_path: Path, problem_id: str, note: str) -> None:
     data = write_problems(tmp_path / "data", ["there"])
-    run = write_run(tmp_path / "run", [1], {1: [sample(samples)]}, f"data.path={data}")
+    run = write_run(tmp_path / "run", [1], {1: [sample(problem_id)]}, f"data.path={data}")
     written = write_report(run)
-    assert (f"run: {told}" in written.notes) == bool(told)
-    assert samples in cards(written.path.read_text())[0]
+    assert (f"run: {note}" in written.notes) == bool(note)
+    assert problem_id in cards(written.path.read_text())[0]
 
 
-def test_data_that_is_not_here_is_told_in_one_line_on_the_page(tmp_path: Path) -> None:
+def test_unavailable_data_gives_one_note_on_the_page(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [1], {1: [sample("a"), sample("b")]})
     written = write_report(run)
     (note,) = written.notes
@@ -208,16 +211,16 @@ def test_data_that_is_not_here_is_told_in_one_line_on_the_page(tmp_path: Path) -
     assert note.endswith("gone: no such directory, and no Hub id") and note in written.path.read_text()
 
 
-def test_reading_a_data_set_without_end_is_given_up(tmp_path: Path) -> None:
+def test_reading_a_large_data_set_times_out(tmp_path: Path) -> None:
     data = write_problems(tmp_path / "data", [str(number) for number in range(9)])
     run = read_run(write_run(tmp_path / "run", [1], None, f"data.path={data}"), "run")
     times = iter(range(0, 1000, 20))
     found = find_problems([run], [{"0", "1", "8"}], lambda problem: problem.id, clock=lambda: next(times))
-    assert set(found.of_run[0]) == {"0", "1"}
-    assert "1 of 3 problems are missing: reading was given up after 60 s" in found.notes[0]
+    assert set(found.by_run[0]) == {"0", "1"}
+    assert "1 of 3 problems are missing: reading was stopped after 60 s" in found.notes[0]
 
 
-def test_runs_on_the_same_data_read_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_on_the_same_data_share_one_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vlm_uec.data import mixture
 
     data = write_problems(tmp_path / "data", ["a", "b"])
@@ -232,7 +235,7 @@ def test_runs_on_the_same_data_read_it_once(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("content", [b"broken\n{}\n", b"[]\n"])
-def test_a_sample_file_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_sample_file_is_skipped_with_a_note(tmp_path: Path, content: bytes) -> None:
     run = write_run(tmp_path / "run", [1])
     write_samples(run, {1: sample_bytes([sample("a")]), 2: content})
     shown = chosen(run)
@@ -241,16 +244,16 @@ def test_a_sample_file_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, 
     assert "step_000002.jsonl, line 1" in note and note.endswith("the samples of this step are left out")
 
 
-def test_of_a_huge_sample_file_the_beginning_is_read(tmp_path: Path) -> None:
+def test_only_the_beginning_of_a_huge_sample_file_is_read(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [1])
     write_samples(run, {1: sample_bytes([sample("a")]) + b" " * MAX_FILE_BYTES})
     shown = chosen(run)
     assert [group.problem_id for group in shown.groups] == ["a"]
-    assert "over 8 MiB, its first 1 responses are read" in shown.notes[0]
+    assert "over 8 MiB, only its first 1 responses are read" in shown.notes[0]
 
 
-def test_of_a_huge_sample_file_the_group_that_may_be_cut_is_left_out(tmp_path: Path) -> None:
-    """The last whole row is the second of b's from exploration, and a third was begun."""
+def test_possibly_incomplete_last_group_of_a_huge_file_is_skipped(tmp_path: Path) -> None:
+    """The last complete row is the second exploration response to b; a third was being written."""
     rows = [sample("a"), sample("b"), sample("b", "exploration"), sample("b", "exploration", index=1)]
     run = write_run(tmp_path / "run", [1])
     write_samples(run, {1: sample_bytes(rows) + b" " * MAX_FILE_BYTES})
@@ -259,10 +262,10 @@ def test_of_a_huge_sample_file_the_group_that_may_be_cut_is_left_out(tmp_path: P
         ("regular", "a"),
         ("regular", "b"),
     ]
-    assert "its first 2 responses are read" in shown.notes[0]
+    assert "only its first 2 responses are read" in shown.notes[0]
 
 
-def test_rows_of_any_shape_are_shown_as_text(tmp_path: Path) -> None:
+def test_malformed_rows_are_shown_as_text(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [1])
     write_samples(
         run, {1: b'{}\n{"source": ["x"], "problem_id": {"a": 1}, "response": 5, "advantage": "9"}\n'}

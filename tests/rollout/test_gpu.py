@@ -1,4 +1,4 @@
-"""The paths that only a GPU takes: captured decode steps, its attention kernels, products of bf16 factors."""
+"""Code that runs only on a GPU: captured decode steps, CUDA attention kernels, products of bf16 factors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlm_uec.rollout.engine import Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import Group
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 ENDS = frozenset(range(1, 9))
 PROMPTS = [
@@ -50,24 +50,26 @@ def test_log_probs_of_decoding_equal_those_of_training(precision: torch.dtype) -
         torch.testing.assert_close(exact, entropy, rtol=0, atol=TOLERANCE[precision])
 
 
-def test_greedy_responses_are_a_cpus() -> None:
-    here, there = (_sampled(policy, temperature=0.0) for policy in (_policy(torch.float32), _cpu_policy()))
-    for ours, theirs in zip(here, there, strict=True):
-        assert [one.tokens.tolist() for one in ours.responses] == [
-            one.tokens.tolist() for one in theirs.responses
+def test_greedy_responses_equal_the_cpus() -> None:
+    gpu_groups, cpu_groups = (
+        _sampled(policy, temperature=0.0) for policy in (_policy(torch.float32), _cpu_policy())
+    )
+    for on_gpu, on_cpu in zip(gpu_groups, cpu_groups, strict=True):
+        assert [one.tokens.tolist() for one in on_gpu.responses] == [
+            one.tokens.tolist() for one in on_cpu.responses
         ]
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
-def test_gradients_are_a_cpus(precision: torch.dtype) -> None:
-    """Of the mean log-prob of rows with pictures and without; the CPU's in fp32, whatever the GPU's."""
+def test_gradients_equal_the_cpus(precision: torch.dtype) -> None:
+    """Gradients of the mean log-prob of rows with and without pictures; the CPU always computes in fp32."""
     groups = _sampled(_policy(torch.float32))
     batch = pack([Row(group.prompt, tuple(one.tokens for one in group.responses)) for group in groups])
 
-    def gradients(policy: Policy) -> torch.Tensor:
+    def gradient_of(policy: Policy) -> torch.Tensor:
         policy(batch.to(policy.head.weight.device))[0].mean().backward()
-        found = [weight.grad for weight in policy.parameters() if weight.grad is not None]
-        return torch.cat([grad.float().flatten().cpu() for grad in found])
+        gradients = [weight.grad for weight in policy.parameters() if weight.grad is not None]
+        return torch.cat([grad.float().flatten().cpu() for grad in gradients])
 
-    ours, exact = gradients(_policy(precision)), gradients(_cpu_policy())
-    assert float((ours - exact).norm() / exact.norm()) < TOLERANCE[precision]
+    on_gpu, exact = gradient_of(_policy(precision)), gradient_of(_cpu_policy())
+    assert float((on_gpu - exact).norm() / exact.norm()) < TOLERANCE[precision]

@@ -62,22 +62,22 @@ def _full_logits(prompt: EncodedPrompt, tokens: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def plain() -> list[Group]:
-    """27 responses in 8 slots, so every slot is refilled, with prompts of other lengths."""
+    """27 responses in 8 slots, so every slot is refilled, with prompts of different lengths."""
     return _generate([Request(prompt, range(9), PLAIN) for prompt in PROMPTS])
 
 
-# --- what comes back --------------------------------------------------------------------------------------
+# --- results ----------------------------------------------------------------------------------------------
 
 
-def test_groups_in_the_order_of_requests_and_responses_in_index_order(plain: list[Group]) -> None:
+def test_groups_are_in_the_order_of_requests_and_responses_in_index_order(plain: list[Group]) -> None:
     assert [group.prompt for group in plain] == PROMPTS
     for group in plain:
         assert [response.index for response in group.responses] == list(range(9))
         assert {response.problem_id for response in group.responses} == {group.prompt.problem_id}
 
 
-def test_a_records_memory_is_its_own(plain: list[Group]) -> None:
-    """A view would be sent to other ranks, and kept, with the storage that it is cut from."""
+def test_records_do_not_share_memory(plain: list[Group]) -> None:
+    """A view would be kept, and sent to other ranks, with its whole storage."""
     for response in (response for group in plain for response in group.responses):
         for name in RECORDS:
             record = getattr(response, name)
@@ -96,17 +96,17 @@ def test_a_response_ends_with_its_first_end_token_or_at_the_limit(plain: list[Gr
     assert len({len(response.tokens) for response in responses}) > 4
 
 
-def test_an_end_token_at_the_limit_is_no_truncation(plain: list[Group]) -> None:
-    """The limit set to the length of a response that ended by itself leaves it as it was."""
-    whole = next(response for response in plain[0].responses if not response.truncated)
-    shorter = Sampling(1.0, 1.0, max_tokens=len(whole.tokens))
-    again = _generate([Request(PROMPTS[0], range(9), shorter)])[0].responses[whole.index]
-    assert torch.equal(again.tokens, whole.tokens)
+def test_an_end_token_at_the_limit_is_not_a_truncation(plain: list[Group]) -> None:
+    """A limit equal to the length of a response that ended by itself does not change it."""
+    ended = next(response for response in plain[0].responses if not response.truncated)
+    shorter = Sampling(1.0, 1.0, max_tokens=len(ended.tokens))
+    again = _generate([Request(PROMPTS[0], range(9), shorter)])[0].responses[ended.index]
+    assert torch.equal(again.tokens, ended.tokens)
     assert not again.truncated
 
 
-def test_exploration_requests_number_on_and_say_so() -> None:
-    """Index 5 names the same random numbers whichever request it comes in."""
+def test_exploration_responses_have_their_source_and_later_indices() -> None:
+    """Index 5 has the same random numbers in every request."""
     regular = _generate([Request(PROMPTS[0], range(9), PLAIN)])[0].responses
     (explored,) = _generate([Request(PROMPTS[0], range(5, 9), PLAIN, source="exploration")])
     assert [response.index for response in explored.responses] == [5, 6, 7, 8]
@@ -115,12 +115,12 @@ def test_exploration_requests_number_on_and_say_so() -> None:
         assert torch.equal(response.tokens, regular[response.index].tokens)
 
 
-def test_no_request_is_no_group() -> None:
+def test_no_requests_give_no_groups() -> None:
     assert _generate([]) == []
 
 
 def test_responses_that_end_at_the_first_token() -> None:
-    """Every id ends: 30 responses pass through 8 slots without a decode step."""
+    """Every id is an end token: 30 responses use 8 slots without a decode step."""
     groups = _generate([Request(prompt, range(10), PLAIN) for prompt in PROMPTS], ends=frozenset(range(96)))
     lengths = [len(response.tokens) for group in groups for response in group.responses]
     assert lengths == [1] * 30
@@ -143,7 +143,7 @@ def test_a_limit_of_one_token() -> None:
         assert response.truncated == (int(response.tokens) not in ENDS)
 
 
-# --- the numbers ------------------------------------------------------------------------------------------
+# --- records ----------------------------------------------------------------------------------------------
 
 
 def test_policy_logprobs_and_entropies_equal_teacher_forcing(plain: list[Group]) -> None:
@@ -173,27 +173,27 @@ def test_at_temperature_and_top_p_one_the_behaviour_is_the_policy(plain: list[Gr
 
 
 def test_behaviour_logprobs_are_of_the_tempered_nucleus() -> None:
-    """Nucleus written out: of ids in falling order, those before which less than top-p lies."""
+    """The nucleus by definition: ids in decreasing order until their mass reaches top-p."""
     sampling = Sampling(temperature=1.2, top_p=0.79, max_tokens=10)
     (group,) = _generate([Request(PROMPTS[0], range(5, 13), sampling, source="exploration")])
     for response in group.responses:
         logits = _full_logits(group.prompt, response.tokens)
-        for place, token in enumerate(response.tokens.tolist()):
-            falling = sorted(torch.softmax(logits[place] / 1.2, dim=-1).tolist(), reverse=True)
+        for position, token in enumerate(response.tokens.tolist()):
+            descending = sorted(torch.softmax(logits[position] / 1.2, dim=-1).tolist(), reverse=True)
             mass, count = 0.0, 0
             while mass < 0.79:
-                mass += falling[count]
+                mass += descending[count]
                 count += 1
-            chosen = torch.softmax(logits[place] / 1.2, dim=-1)[token]
-            assert chosen >= falling[count - 1]
+            chosen = torch.softmax(logits[position] / 1.2, dim=-1)[token]
+            assert chosen >= descending[count - 1]
             expected = (chosen / mass).log()
-            torch.testing.assert_close(response.behaviour_logprobs[place], expected, rtol=0, atol=1e-4)
-            torch.testing.assert_close(response.kept_mass[place], torch.tensor(mass), rtol=0, atol=1e-4)
-            policy = torch.log_softmax(logits[place], dim=-1)[token]
-            torch.testing.assert_close(response.policy_logprobs[place], policy, rtol=0, atol=1e-4)
+            torch.testing.assert_close(response.behaviour_logprobs[position], expected, rtol=0, atol=1e-4)
+            torch.testing.assert_close(response.kept_mass[position], torch.tensor(mass), rtol=0, atol=1e-4)
+            policy = torch.log_softmax(logits[position], dim=-1)[token]
+            torch.testing.assert_close(response.policy_logprobs[position], policy, rtol=0, atol=1e-4)
 
 
-def test_greedy_takes_the_likeliest_allowed_id_each_time() -> None:
+def test_greedy_takes_the_most_likely_allowed_id() -> None:
     (group,) = _generate(
         [Request(PROMPTS[0], range(3), Sampling(0.0, 1.0, max_tokens=12))], ends=frozenset([1])
     )
@@ -204,7 +204,7 @@ def test_greedy_takes_the_likeliest_allowed_id_each_time() -> None:
 
 
 def test_banned_ids_are_never_sampled() -> None:
-    """Even when the weights favour them: their head rows are twenty times the others'."""
+    """Even if the weights favour them: their head rows are twenty times larger."""
     policy = tiny_policy(tied=False)
     with torch.no_grad():
         policy.head.weight[list(BANNED)] *= 20
@@ -257,7 +257,7 @@ def test_another_key_gives_other_responses(plain: list[Group], key: StreamKey) -
     ],
     ids=["other order", "alone", "fewer than slots", "other counts", "more slots"],
 )
-def test_tokens_do_not_depend_on_who_else_is_sampled(
+def test_tokens_do_not_depend_on_other_requests_or_slots(
     plain: list[Group], requests: list[Request], slots: int
 ) -> None:
     expected = {
@@ -265,16 +265,16 @@ def test_tokens_do_not_depend_on_who_else_is_sampled(
     }
     compared = 0
     for response in (response for group in _generate(requests, slots=slots) for response in group.responses):
-        if same := expected.get((response.problem_id, response.index)):
-            assert torch.equal(response.tokens, same.tokens)
-            torch.testing.assert_close(response.policy_logprobs, same.policy_logprobs, rtol=0, atol=1e-4)
+        if other := expected.get((response.problem_id, response.index)):
+            assert torch.equal(response.tokens, other.tokens)
+            torch.testing.assert_close(response.policy_logprobs, other.policy_logprobs, rtol=0, atol=1e-4)
             compared += 1
     assert compared >= 3
 
 
 # --- exploration in the same pool -------------------------------------------------------------------------
 
-LONG = Sampling(temperature=1.0, top_p=1.0, max_tokens=75)  # past two steps of the length that is read
+LONG = Sampling(temperature=1.0, top_p=1.0, max_tokens=75)  # more than two length steps
 RARE_ENDS = frozenset([1, 2, 3])  # about one token in thirty
 
 
@@ -288,25 +288,25 @@ def _exploring(difficult: Sequence[str], count: int, sampling: Sampling) -> Foll
     return follow_up
 
 
-def _assert_same_groups(ours: Sequence[Group], theirs: Sequence[Group]) -> None:
-    for mine, other in zip(ours, theirs, strict=True):
-        assert mine.prompt is other.prompt
-        for one, another in zip(mine.responses, other.responses, strict=True):
-            _assert_same(one, another)
+def _assert_same_groups(first: Sequence[Group], second: Sequence[Group]) -> None:
+    for one, other in zip(first, second, strict=True):
+        assert one.prompt is other.prompt
+        for response, expected in zip(one.responses, other.responses, strict=True):
+            _assert_same(response, expected)
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
 @pytest.mark.parametrize("temperature", [1.0, 1.3])
 @pytest.mark.parametrize("slots", [8, 16])
-def test_exploration_in_flight_is_bit_equal_to_a_rollout_of_its_own(
+def test_exploration_in_the_same_pool_is_bit_equal_to_a_separate_rollout(
     slots: int, temperature: float, top_p: float
 ) -> None:
-    """Neither the regular responses that still run nor those that ran before in its slots leave a trace."""
+    """It depends neither on regular responses that still run nor on earlier responses in its slots."""
     hot = Sampling(temperature, top_p, max_tokens=75)
     requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
     difficult = ["short", "long"]
     together = _generate(requests, ends=RARE_ENDS, slots=slots, follow_up=_exploring(difficult, 10, hot))
-    apart = _generate(
+    separate = _generate(
         [Request(PROMPTS[place], range(9, 19), hot, source="exploration") for place in (0, 2)],
         ends=RARE_ENDS,
         slots=slots,
@@ -314,11 +314,11 @@ def test_exploration_in_flight_is_bit_equal_to_a_rollout_of_its_own(
     lengths = {len(response.tokens) for group in together for response in group.responses}
     assert min(lengths) < 10 and max(lengths) > 64
     _assert_same_groups(together[:3], _generate(requests, ends=RARE_ENDS, slots=slots))
-    _assert_same_groups(together[3:], apart)
+    _assert_same_groups(together[3:], separate)
 
 
-def test_a_long_prompt_that_is_not_explored_changes_no_bit() -> None:
-    """Alone it would be read at 160 positions and not at 288; the bits of more than 192 are others."""
+def test_the_bits_do_not_depend_on_a_longer_prompt_in_the_rollout() -> None:
+    """Without `prompt_tokens` its padding would be 160 alone and 288 together; bits differ above 192."""
     prompts = [random_prompt("longest", [(32, 32)], text=6, seed=4), random_prompt("long", text=150, seed=5)]
     assert [prompt.length for prompt in prompts] == [268, 150]
     hot = Sampling(1.3, 1.0, max_tokens=20)
@@ -331,20 +331,20 @@ def test_a_long_prompt_that_is_not_explored_changes_no_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         Request(PROMPTS[1], range(2), PLAIN),
         Request(PROMPTS[0], range(2), Sampling(1.0, 1.0, max_tokens=15)),
     ],
     ids=["another prompt", "longer than what was requested"],
 )
-def test_a_follow_up_of_another_kind_is_refused(wrong: Request) -> None:
-    with pytest.raises(ValueError, match="long: a follow-up comes after a request, has its prompt"):
-        _generate([Request(PROMPTS[0], range(2), PLAIN)], follow_up=lambda group: wrong)
+def test_an_invalid_follow_up_is_rejected(invalid: Request) -> None:
+    with pytest.raises(ValueError, match="long: a follow-up must follow a request and have the same prompt"):
+        _generate([Request(PROMPTS[0], range(2), PLAIN)], follow_up=lambda group: invalid)
 
 
-def test_a_follow_up_of_a_follow_up_is_refused() -> None:
-    with pytest.raises(ValueError, match="comes after a request"):
+def test_a_follow_up_of_a_follow_up_is_rejected() -> None:
+    with pytest.raises(ValueError, match="must follow a request"):
         _generate(
             [Request(PROMPTS[0], range(2), PLAIN)],
             follow_up=lambda group: Request(group.prompt, range(2), PLAIN),
@@ -352,40 +352,38 @@ def test_a_follow_up_of_a_follow_up_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])
-def test_a_prompt_is_prefilled_once_whatever_is_sampled_from_it(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_prompt_is_prefilled_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     prefilled: list[str] = []
     prefill = NativeEngine.prefill
 
-    def noting(engine: NativeEngine, prompt: EncodedPrompt) -> PromptCache:
+    def recording_prefill(engine: NativeEngine, prompt: EncodedPrompt) -> PromptCache:
         prefilled.append(prompt.problem_id)
         return prefill(engine, prompt)
 
-    monkeypatch.setattr(NativeEngine, "prefill", noting)
+    monkeypatch.setattr(NativeEngine, "prefill", recording_prefill)
     requests = [Request(prompt, range(count), PLAIN) for prompt in PROMPTS]
     groups = _generate(requests, follow_up=_exploring(["long", "short"], 6, PLAIN))
     assert len(groups) == 5
     assert sorted(prefilled) == ["long", "short", "words"]
 
 
-def test_follow_ups_come_last_in_the_order_of_what_they_follow() -> None:
-    """The last request's group is complete first: it stops at one token, the others go on."""
+def test_follow_ups_come_last_in_the_order_of_their_requests() -> None:
+    """The last request's group is complete first: its limit is one token."""
     requests = [
         Request(PROMPTS[0], range(2), LONG),
         Request(PROMPTS[1], range(2), LONG),
         Request(PROMPTS[2], range(2), Sampling(1.0, 1.0, max_tokens=1)),
     ]
-    seen: list[str] = []
+    called: list[str] = []
     explore = _exploring(["long", "short"], 3, PLAIN)
 
     def follow_up(group: Group) -> Request | None:
-        seen.append(group.prompt.problem_id)
+        called.append(group.prompt.problem_id)
         return explore(group)
 
     groups = _generate(requests, ends=frozenset([1]), follow_up=follow_up)
-    assert seen[0] == "short"
-    assert sorted(seen) == ["long", "long", "short", "short", "words"], "every group is shown once"
+    assert called[0] == "short"
+    assert sorted(called) == ["long", "long", "short", "short", "words"], "called once with every group"
     assert [group.prompt.problem_id for group in groups] == ["long", "words", "short", "long", "short"]
     assert [[response.index for response in group.responses] for group in groups] == [
         [0, 1],
@@ -397,7 +395,7 @@ def test_follow_ups_come_last_in_the_order_of_what_they_follow() -> None:
 
 
 @pytest.mark.parametrize("slots", [16, 64])
-def test_the_number_of_slots_changes_no_bit(slots: int) -> None:
+def test_the_bits_do_not_depend_on_the_number_of_slots(slots: int) -> None:
     def sampled(slots: int) -> list[Group]:
         requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
         hot = Sampling(1.3, 0.95, max_tokens=75)
@@ -407,7 +405,7 @@ def test_the_number_of_slots_changes_no_bit(slots: int) -> None:
 
 
 @pytest.mark.parametrize("prefix_groups", [1, 2])
-def test_few_prefix_groups_make_responses_wait_and_change_no_token(
+def test_tokens_do_not_depend_on_the_number_of_prefix_groups(
     prefix_groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [Request(prompt, range(9), LONG) for prompt in PROMPTS]
@@ -428,7 +426,7 @@ def test_few_prefix_groups_make_responses_wait_and_change_no_token(
 
 @pytest.mark.parametrize(
     ("prefix_groups", "slots", "seed"),
-    # In the last case the first waiting request has no prefix group, and a later one has.
+    # In the last case the first waiting request does not fit into a prefix group, but a later one does.
     [
         (1, 8, 1),
         (2, 8, 1),
@@ -437,44 +435,45 @@ def test_few_prefix_groups_make_responses_wait_and_change_no_token(
         (3, 16, 5),
     ],
 )
-def test_no_step_is_decoded_while_one_who_waits_could_have_a_place(
+def test_a_waiting_response_starts_as_soon_as_it_fits(
     prefix_groups: int, slots: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither before the first step nor after one in which everything ended, explored prompts included."""
+    """Also before the first step, after a step in which all responses ended, and with exploration."""
     monkeypatch.setattr(rollout_slots, "prefix_group_count", lambda slots, group: prefix_groups)
     idle: list[int] = []
-    waited: list[bool] = []
-    settle = native._Rollout._refill
+    waiting: list[bool] = []
+    refill = native._Rollout._refill
 
-    def looking(rollout: native._Rollout) -> Iterator[tuple[native.NativeRequestState, Response]]:
-        yield from settle(rollout)
-        rollout._take()  # the next request that was not taken yet waits as well
-        waited.append(bool(rollout.waiting))
-        # A prompt without a cache has no prefix group yet, like any other object.
-        placeable = [rollout.pool.cache.table.has_place(order.cache or object()) for order in rollout.waiting]
-        if any(placeable) and len(rollout.sequences) < rollout.slots:
+    def checked_refill(rollout: native._Rollout) -> Iterator[tuple[native.NativeRequestState, Response]]:
+        yield from refill(rollout)
+        rollout._next_request()  # also count the next request that was not consumed yet
+        waiting.append(bool(rollout.waiting))
+        # A prompt without a cache has no prefix group yet; any new object stands for it.
+        table = rollout.pool.cache.table
+        can_start = [table.can_assign(state.cache or object()) for state in rollout.waiting]
+        if any(can_start) and len(rollout.sequences) < rollout.slots:
             idle.append(len(rollout.sequences))
 
-    monkeypatch.setattr(native._Rollout, "_refill", looking)
+    monkeypatch.setattr(native._Rollout, "_refill", checked_refill)
     requests = [Request(prompt, range(5), LONG) for prompt in PROMPTS]
     requests[1] = Request(PROMPTS[1], range(5), LONG if seed == 5 else Sampling(1.0, 1.0, max_tokens=1))
     follow_up = _exploring(["long", "words", "short"], 10, LONG)
     _generate(requests, key=StreamKey(seed, 3), ends=RARE_ENDS, slots=slots, follow_up=follow_up)
-    assert any(waited)
+    assert any(waiting)
     assert idle == []
 
 
-# --- one response at a time ---------------------------------------------------------------------------------
+# --- streams ------------------------------------------------------------------------------------------------
 
 
 def _stream(requests: Iterator[Request], responses: int) -> Iterator[Response]:
-    """Responses as they end, in 8 slots, of an evaluation of 9 a prompt."""
+    """Streams responses in 8 slots, as in an evaluation with 9 responses per prompt."""
     longest = max(prompt.length for prompt in PROMPTS)
     shape = RolloutShape(responses, 9, longest, PLAIN.max_tokens)
     return NativeEngine(POLICY, ENDS, 8).stream(requests, shape, KEY, lambda progress: None)
 
 
-def test_a_stream_holds_the_responses_of_the_groups(plain: list[Group]) -> None:
+def test_a_stream_yields_the_responses_of_the_groups(plain: list[Group]) -> None:
     requests = (Request(prompt, range(9), PLAIN) for prompt in PROMPTS)
     streamed = {(response.problem_id, response.index): response for response in _stream(requests, 27)}
     assert len(streamed) == 27
@@ -483,46 +482,46 @@ def test_a_stream_holds_the_responses_of_the_groups(plain: list[Group]) -> None:
             _assert_same(streamed[response.problem_id, response.index], response)
 
 
-def test_what_is_left_of_an_evaluation_is_as_it_would_have_been(plain: list[Group]) -> None:
-    """Any indices of any prompts, in another order and other company."""
-    left = [(PROMPTS[2], (8, 1)), (PROMPTS[0], (0, 3, 4, 7))]
-    streamed = list(_stream((Request(prompt, indices, PLAIN) for prompt, indices in left), 6))
+def test_the_remaining_responses_of_an_evaluation_do_not_change(plain: list[Group]) -> None:
+    """Some indices of some prompts, in another order and with other responses in the pool."""
+    remaining = [(PROMPTS[2], (8, 1)), (PROMPTS[0], (0, 3, 4, 7))]
+    streamed = list(_stream((Request(prompt, indices, PLAIN) for prompt, indices in remaining), 6))
     assert {(r.problem_id, r.index) for r in streamed} == {
-        (prompt.problem_id, index) for prompt, indices in left for index in indices
+        (prompt.problem_id, index) for prompt, indices in remaining for index in indices
     }
     groups = {group.prompt.problem_id: group for group in plain}
     for response in streamed:
         _assert_same(response, groups[response.problem_id].responses[response.index])
 
 
-def test_a_prompt_is_taken_when_there_is_room_for_it() -> None:
+def test_a_prompt_is_consumed_when_a_slot_is_free() -> None:
     """8 slots: one response must have ended before the second prompt is needed, ten before the third."""
     ended = 0
-    ended_when_taken: list[int] = []
+    ended_when_consumed: list[int] = []
 
     def requests() -> Iterator[Request]:
         for prompt in PROMPTS:
-            ended_when_taken.append(ended)
+            ended_when_consumed.append(ended)
             yield Request(prompt, range(9), PLAIN)
 
     for _ in _stream(requests(), 27):
         ended += 1
     assert ended == 27
-    first, second, third = ended_when_taken
+    first, second, third = ended_when_consumed
     assert first == 0
     assert second >= 1
     assert third >= 10
 
 
-def test_nothing_wanted_is_no_response() -> None:
+def test_an_empty_stream() -> None:
     assert list(_stream(iter(()), 0)) == []
 
 
-# --- beside training --------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------
 
 
 def test_sampled_responses_can_be_trained_on(plain: list[Group]) -> None:
-    """Sampling runs in inference mode, whose tensors autograd refuses."""
+    """Sampling runs in inference mode, whose tensors autograd rejects."""
     policy = tiny_policy()
     response = plain[0].responses[0]
     logprobs, _ = policy(pack([Row(plain[0].prompt, (response.tokens,))]))
@@ -530,8 +529,10 @@ def test_sampled_responses_can_be_trained_on(plain: list[Group]) -> None:
     assert policy.head.weight.grad is not None
 
 
-def test_progress_counts_up_to_everything() -> None:
-    seen: list[Progress] = []
-    groups = NativeEngine(POLICY, ENDS, 8).generate([Request(PROMPTS[0], range(9), PLAIN)], KEY, seen.append)
+def test_progress_ends_with_all_responses() -> None:
+    reports: list[Progress] = []
+    groups = NativeEngine(POLICY, ENDS, 8).generate(
+        [Request(PROMPTS[0], range(9), PLAIN)], KEY, reports.append
+    )
     tokens = sum(len(response.tokens) for response in groups[0].responses)
-    assert seen[-1] == Progress(finished=9, total=9, tokens=tokens)
+    assert reports[-1] == Progress(finished=9, total=9, tokens=tokens)

@@ -31,7 +31,7 @@ def _uniforms(*values: float) -> torch.Tensor:
 KEY = (1, 2, "geo-3", 4)
 
 
-def test_a_stream_is_a_function_of_its_key() -> None:
+def test_a_stream_depends_on_its_key_only() -> None:
     assert torch.equal(uniform_stream(*KEY, 50), uniform_stream(*KEY, 50))
 
 
@@ -39,21 +39,21 @@ def test_a_stream_is_a_function_of_its_key() -> None:
     "other",
     [(2, 2, "geo-3", 4), (1, 3, "geo-3", 4), (1, 2, "geo-30", 4), (1, 2, "geo-3", 5), (12, 0, "geo-3", 4)],
 )
-def test_any_part_of_the_key_changes_the_stream(other: tuple[int, int, str, int]) -> None:
+def test_every_part_of_the_key_changes_the_stream(other: tuple[int, int, str, int]) -> None:
     assert not (uniform_stream(*KEY, 50) == uniform_stream(*other, 50)).any()
 
 
-def test_parts_of_the_key_do_not_run_into_each_other() -> None:
+def test_parts_of_the_key_are_not_concatenated() -> None:
     assert not torch.equal(uniform_stream(1, 23, "4", 5, 8), uniform_stream(12, 3, "4", 5, 8))
     assert not torch.equal(uniform_stream(1, 2, "3", 45, 8), uniform_stream(1, 2, "34", 5, 8))
 
 
-def test_a_longer_limit_keeps_the_stream_so_far() -> None:
+def test_a_longer_stream_starts_with_the_shorter_one() -> None:
     assert torch.equal(uniform_stream(*KEY, 100)[:50], uniform_stream(*KEY, 50))
 
 
 def test_a_streams_numbers_are_uniform() -> None:
-    """4000 draws: the mean's standard error is 0.0046, a tenth's 0.0047."""
+    """4000 draws: the standard error of the mean is 0.0046, and of a tenth's share 0.0047."""
     draws = uniform_stream(*KEY, 4000)
     assert draws.dtype == torch.float64
     assert draws.min() >= 0
@@ -65,8 +65,8 @@ def test_a_streams_numbers_are_uniform() -> None:
 # --- inverse CDF ------------------------------------------------------------------------------------------
 
 
-def test_inverse_cdf_by_hand() -> None:
-    """Weights 1, 0, 2, 1 of 4: boundaries at 0.25, 0.25, 0.75, 1; a boundary belongs to the next id."""
+def test_inverse_cdf_boundaries() -> None:
+    """Weights 1, 0, 2, 1: boundaries at 0.25, 0.25, 0.75, 1; a boundary belongs to the next id."""
     weights = torch.tensor([[1.0, 0.0, 2.0, 1.0]])
     uniforms = _uniforms(0.0, 0.2499, 0.25, 0.7499, 0.75, BELOW_ONE)
     assert inverse_cdf(weights.expand(6, 4), uniforms).tolist() == [0, 0, 2, 2, 3, 3]
@@ -98,8 +98,8 @@ def test_a_larger_uniform_never_draws_an_earlier_id(weights: list[float], pair: 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 4), st.integers(0, 2**20), st.integers(0, 99))
-def test_many_blocks_draw_as_one_would(blocks: int, seed: int, percent: int) -> None:
-    """Whole weights, two thirds of them 0, some blocks empty: sums are exact, and so is the boundary."""
+def test_the_result_does_not_depend_on_the_blocks(blocks: int, seed: int, percent: int) -> None:
+    """Integer weights, two thirds of them 0, some blocks empty: sums and boundaries are exact."""
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randint(0, 9, (3, blocks, BLOCK), generator=generator).float()
     weights *= torch.rand(weights.shape, generator=generator) < 1 / 3
@@ -113,8 +113,8 @@ def test_many_blocks_draw_as_one_would(blocks: int, seed: int, percent: int) -> 
         assert inverse_cdf(flat, _uniforms(u, u, u)).tolist() == expected
 
 
-def test_rare_ids_behind_a_common_one_keep_their_share() -> None:
-    """Ids of weight 2^-30 behind one of weight 1: in float32 they would all end where it ends."""
+def test_rare_ids_after_a_frequent_one_keep_their_probability() -> None:
+    """Ids of weight 2^-30 after one of weight 1: in float32 all their boundaries would be equal."""
     rare, count = 2.0**-30, 1000
     weights = torch.cat([torch.ones(1), torch.full((count,), rare)])[None]
     total = 1 + count * rare
@@ -136,12 +136,12 @@ def test_rare_ids_behind_a_common_one_keep_their_share() -> None:
         (1e-9, [0.0, 0.5, 0.0, 0.0]),
     ],
 )
-def test_the_nucleus_by_hand(top_p: float, kept: list[float]) -> None:
-    """0.5 + 0.25 = 0.75 is short of 0.85, 0.9 is not; 0.5 alone reaches 0.5."""
+def test_the_nucleus_of_four_ids(top_p: float, kept: list[float]) -> None:
+    """0.5 + 0.25 = 0.75 is less than 0.85, and 0.9 is not; 0.5 alone reaches 0.5."""
     assert nucleus(PROBABILITIES, torch.tensor([top_p])).tolist()[0] == pytest.approx(kept)
 
 
-def test_every_row_has_a_nucleus_of_its_own() -> None:
+def test_rows_have_separate_nuclei() -> None:
     """The table above, all rows in one call."""
     kept = nucleus(PROBABILITIES.expand(4, 4), torch.tensor([0.5, 1.0, 0.85, 0.6]))
     assert (kept > 0).tolist() == [
@@ -153,32 +153,32 @@ def test_every_row_has_a_nucleus_of_its_own() -> None:
     assert torch.equal(kept[kept > 0], PROBABILITIES.expand(4, 4)[kept > 0])
 
 
-def test_a_top_p_of_one_keeps_what_rounding_would_cut() -> None:
-    """Ten ids of 0.1 sum to 1 + 1e-7 in fp32: compared with 1, the last id of 1e-9 would be out."""
+def test_a_top_p_of_one_keeps_every_id() -> None:
+    """Ten ids of 0.1 sum to 1 + 1e-7 in fp32: a comparison with 1 would drop the last id of 1e-9."""
     weights = torch.tensor([[0.1] * 10 + [1e-9]])
     assert weights.sum() > 1
     assert torch.equal(nucleus(weights, torch.ones(1)), weights)
     assert nucleus(weights, torch.tensor([0.999999]))[0, -1] == 0
 
 
-def test_of_equals_the_first_id_is_kept() -> None:
+def test_ties_go_to_the_earliest_id() -> None:
     equal = torch.full((1, 4), 0.25)
     assert nucleus(equal, torch.tensor([0.5])).tolist() == [[0.25, 0.25, 0.0, 0.0]]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(-8, 8), min_size=2, max_size=30), st.floats(0.01, 1.0))
-def test_the_nucleus_is_the_fewest_ids_that_reach_the_mass(logits: list[float], top_p: float) -> None:
+def test_the_nucleus_is_the_smallest_set_that_reaches_the_mass(logits: list[float], top_p: float) -> None:
     probabilities = torch.softmax(torch.tensor([logits], dtype=torch.float64), dim=-1)
     kept = nucleus(probabilities, torch.tensor([top_p], dtype=torch.float64))[0]
     assert kept.sum() >= top_p - 1e-9
     least = kept[kept > 0].min()
-    assert kept.sum() - least < top_p + 1e-9  # one less would not do
+    assert kept.sum() - least < top_p + 1e-9  # without the least likely id the mass is not reached
     dropped = probabilities[0][kept == 0]
     assert len(dropped) == 0 or dropped.max() <= least
 
 
-# --- the draw and what is recorded ------------------------------------------------------------------------
+# --- sampled tokens and their records ---------------------------------------------------------------------
 
 LOGITS = PROBABILITIES.log()
 
@@ -186,7 +186,7 @@ LOGITS = PROBABILITIES.log()
 def _sample(
     logits: torch.Tensor, banned: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
 ) -> Sampled:
-    """With one temperature and one top-p in every row."""
+    """`sample_tokens` with the same temperature and top-p in every row."""
     rows = torch.ones(len(logits))
     return sample_tokens(logits, banned, uniforms, rows * temperature, rows * top_p)
 
@@ -196,7 +196,7 @@ def _assert_equal(first: Sampled, second: Sampled) -> None:
         assert torch.equal(value, getattr(second, name)), name
 
 
-def test_both_logprobs_under_top_p_by_hand() -> None:
+def test_behaviour_and_policy_logprobs_with_top_p() -> None:
     """Kept 0.5 and 0.25 of mass 0.75: id 3 has behaviour probability 1/3, policy probability 1/4."""
     sampled = _sample(LOGITS, NONE_BANNED, _uniforms(0.9), 1.0, 0.6)
     assert sampled.tokens.tolist() == [3]
@@ -205,8 +205,8 @@ def test_both_logprobs_under_top_p_by_hand() -> None:
     assert sampled.kept_mass.item() == pytest.approx(0.75)
 
 
-def test_temperature_flattens_the_behaviour_not_the_policy() -> None:
-    """t = 2 takes square roots: of 1/10, 1/2, 3/20 and 1/4, renormalised."""
+def test_temperature_changes_the_behaviour_and_not_the_policy() -> None:
+    """t = 2: square roots of 1/10, 1/2, 3/20 and 1/4, renormalised."""
     roots = [math.sqrt(p) for p in (0.1, 0.5, 0.15, 0.25)]
     sampled = _sample(LOGITS, NONE_BANNED, _uniforms(0.0), 2.0, 1.0)
     assert sampled.tokens.tolist() == [0]
@@ -222,8 +222,8 @@ def test_entropy_is_of_the_whole_policy_at_temperature_one() -> None:
         assert sampled.entropy.item() == pytest.approx(exact, abs=1e-6)
 
 
-def test_rows_of_every_kind_side_by_side_are_what_each_is_alone() -> None:
-    """Greedy, plain, hot and cold rows, with and without a nucleus: bit for bit, in any company."""
+def test_rows_do_not_depend_on_the_other_rows() -> None:
+    """Greedy rows and rows of three temperatures, with and without a nucleus, are equal bit for bit."""
     generator = torch.Generator().manual_seed(5)
     logits, uniforms = torch.randn(8, 40, generator=generator), uniform_stream(*KEY, 8)
     banned = torch.arange(40) % 9 == 4
@@ -242,23 +242,23 @@ def test_rows_of_every_kind_side_by_side_are_what_each_is_alone() -> None:
 
 @pytest.mark.parametrize("temperature", [None, 1.0], ids=["no temperature", "temperatures of one"])
 @pytest.mark.parametrize("top_p", [None, 1.0], ids=["no top-p", "top-p of one"])
-def test_none_is_one_in_every_row_to_the_last_bit(temperature: float | None, top_p: float | None) -> None:
-    """300 rows: a softmax and a sort are skipped where no response needs them, with equal bits."""
+def test_none_gives_the_same_bits_as_ones(temperature: float | None, top_p: float | None) -> None:
+    """300 rows: None skips a softmax and a sort."""
     generator = torch.Generator().manual_seed(6)
     logits, uniforms = 3 * torch.randn(300, 97, generator=generator), uniform_stream(*KEY, 300)
     banned = torch.arange(97) >= 90
     rows = torch.ones(300)
-    given = sample_tokens(
+    sampled = sample_tokens(
         logits,
         banned,
         uniforms,
         None if temperature is None else rows * temperature,
         None if top_p is None else rows * top_p,
     )
-    _assert_equal(given, sample_tokens(logits, banned, uniforms))
+    _assert_equal(sampled, sample_tokens(logits, banned, uniforms))
 
 
-def test_at_temperature_zero_the_likeliest_allowed_id_is_certain() -> None:
+def test_temperature_zero_takes_the_most_likely_allowed_id() -> None:
     banned = torch.tensor([False, True, False, False])
     for uniform in (0.0, 0.5, BELOW_ONE):
         sampled = _sample(LOGITS, banned, _uniforms(uniform), 0.0, 0.5)
@@ -268,8 +268,8 @@ def test_at_temperature_zero_the_likeliest_allowed_id_is_certain() -> None:
         assert sampled.kept_mass.tolist() == [1.0]
 
 
-def test_banned_ids_are_out_of_every_distribution() -> None:
-    """Without id 1 the others share the mass: 0.1, 0.15 and 0.25 of 0.5."""
+def test_banned_ids_have_no_probability() -> None:
+    """Without id 1 the others are renormalised: 0.1, 0.15 and 0.25 of 0.5."""
     banned = torch.tensor([False, True, False, False])
     sampled = _sample(LOGITS.expand(3, 4), banned, _uniforms(0.1, 0.4, 0.9), 1.0, 1.0)
     assert sampled.tokens.tolist() == [0, 2, 3]
@@ -298,7 +298,7 @@ def test_a_banned_id_is_never_sampled(
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (1.2, 1.0), (1.0, 0.8)])
-def test_frequencies_are_the_behaviours_probabilities(temperature: float, top_p: float) -> None:
+def test_frequencies_follow_the_behaviours_probabilities(temperature: float, top_p: float) -> None:
     """Pearson's chi-square over 20,000 keyed draws; 32.9 is the 99.9 % point of its 12 degrees of freedom."""
     generator = torch.Generator().manual_seed(3)
     logits, banned, draws = torch.randn(1, 14, generator=generator), torch.zeros(14, dtype=torch.bool), 20_000
@@ -319,8 +319,8 @@ def test_frequencies_are_the_behaviours_probabilities(temperature: float, top_p:
     torch.testing.assert_close(share, expected[sampled.tokens], rtol=1e-4, atol=1e-3)
 
 
-def test_somebody_elses_token_is_told_of_by_hand() -> None:
-    """Of 0.1, 0.5, 0.15, 0.25, a nucleus of 0.7 is 0.5 and 0.25, of mass 0.75; the first is outside."""
+def test_records_of_another_samplers_token() -> None:
+    """The nucleus of 0.7 is 0.5 and 0.25, of mass 0.75; the token of 0.1 is outside."""
     logits, tokens = PROBABILITIES.log(), torch.tensor([0])
     scored = score_tokens(logits, NONE_BANNED, tokens, None, torch.tensor([0.7]))
     assert scored.tokens is tokens

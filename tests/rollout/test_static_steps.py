@@ -1,6 +1,7 @@
-"""A decode step can be captured as a CUDA graph: on tensors without numbers, what asks for one raises.
+"""A decode step can be captured as a CUDA graph: it never reads a value of a tensor on the host.
 
-The tensors of `FakeTensorMode` have shapes and types. On the CPU, as a torch without CUDA slices no others.
+Tensors of `FakeTensorMode` have shapes and dtypes but no values, and reading one raises. They are on the CPU,
+because a torch without CUDA cannot slice fake CUDA tensors.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ SLOTS, WIDTH = 16, 40
 
 
 def _pool(policy: Policy, dtype: torch.dtype) -> Pool:
-    """To be called in a fake mode; the weights become as fake as the pool."""
+    """A pool of fake tensors, with fake weights; must be called in a fake mode."""
     for module in policy.modules():
         for name, weight in module._parameters.items():
             if weight is not None:
@@ -35,7 +36,7 @@ def _pool(policy: Policy, dtype: torch.dtype) -> Pool:
 
 @pytest.mark.parametrize("modes", [(False, False), (True, True)], ids=["plain", "tempered nucleus"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_no_number_crosses_to_the_host_in_a_step(dtype: torch.dtype, modes: tuple[bool, bool]) -> None:
+def test_a_step_never_synchronises_with_the_host(dtype: torch.dtype, modes: tuple[bool, bool]) -> None:
     policy = tiny_policy()
     with FakeTensorMode(), torch.inference_mode():
         pool = _pool(policy, dtype)
@@ -44,6 +45,6 @@ def test_no_number_crosses_to_the_host_in_a_step(dtype: torch.dtype, modes: tupl
             pool.step(view)
         assert isinstance(pool._last, FakeTensor)
         assert pool.cache._keys[0].dtype == dtype
-        # Reading the state does synchronise, which this mode would have reported.
+        # Reading the state synchronises, so this mode raises.
         with pytest.raises(DataDependentOutputException):
             pool.state(8)

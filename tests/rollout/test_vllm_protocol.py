@@ -1,4 +1,4 @@
-"""What goes between trainer and vLLM server: framed, bounded, proved by a key, and never run as code."""
+"""The protocol between trainer and vLLM server: framing, size limits, authentication, no unpickling."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from contextlib import suppress
 import pytest
 import torch
 
-from vlm_uec.rollout.vllm import protocol as wire_module
-from vlm_uec.rollout.vllm.protocol import MAX_TENSOR_BYTES, Wire, WireError
+from vlm_uec.rollout.vllm import protocol as protocol_module
+from vlm_uec.rollout.vllm.protocol import MAX_TENSOR_BYTES, Connection, ProtocolError
 
 KEY = b"a secret"
 
@@ -22,29 +22,29 @@ KEY = b"a secret"
 @pytest.fixture
 def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
     listener = socket.create_server(("127.0.0.1", 0))
-    ours = socket.create_connection(listener.getsockname())
-    theirs, _ = listener.accept()
-    yield ours, theirs
-    for one in (ours, theirs, listener):
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    yield client, server
+    for one in (client, server, listener):
         one.close()
 
 
-def _beside(work: Callable[[], object]) -> threading.Thread:
-    def quietly() -> None:
-        with suppress(WireError, OSError):
+def _in_thread(work: Callable[[], object]) -> threading.Thread:
+    def run() -> None:
+        with suppress(ProtocolError, OSError):
             work()
 
-    thread = threading.Thread(target=quietly, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
 
 
-def _pair(sockets: tuple[socket.socket, socket.socket]) -> tuple[Wire, Wire]:
-    made: list[Wire] = []
-    thread = _beside(lambda: made.append(Wire(sockets[1], KEY, server=True)))
-    client = Wire(sockets[0], KEY, server=False)
+def _pair(sockets: tuple[socket.socket, socket.socket]) -> tuple[Connection, Connection]:
+    servers: list[Connection] = []
+    thread = _in_thread(lambda: servers.append(Connection(sockets[1], KEY, server=True)))
+    client = Connection(sockets[0], KEY, server=False)
     thread.join()
-    return client, made[0]
+    return client, servers[0]
 
 
 def test_a_message_arrives_as_it_was_sent(sockets: tuple[socket.socket, socket.socket]) -> None:
@@ -64,55 +64,55 @@ def test_a_message_arrives_as_it_was_sent(sockets: tuple[socket.socket, socket.s
     assert all(torch.equal(message.tensors[name], tensor) for name, tensor in tensors.items())
 
 
-def test_a_quiet_line_is_no_message_and_no_error(sockets: tuple[socket.socket, socket.socket]) -> None:
+def test_receive_returns_none_if_no_message_arrives(sockets: tuple[socket.socket, socket.socket]) -> None:
     client, _ = _pair(sockets)
     assert client.receive(0.0) is None
 
 
-def test_the_end_of_the_other_side_is_noticed_at_once(sockets: tuple[socket.socket, socket.socket]) -> None:
+def test_a_closed_connection_is_noticed_at_once(sockets: tuple[socket.socket, socket.socket]) -> None:
     client, server = _pair(sockets)
     server.close()
-    with pytest.raises(WireError, match="closed"):
+    with pytest.raises(ProtocolError, match="closed"):
         client.receive(5)
 
 
 @pytest.mark.parametrize("server", [True, False])
-def test_a_peer_with_another_key_is_turned_away(
+def test_a_peer_with_another_key_is_rejected(
     sockets: tuple[socket.socket, socket.socket], server: bool
 ) -> None:
-    _beside(lambda: Wire(sockets[1], b"another secret", server=not server))
-    with pytest.raises(WireError, match=r"different keys|closed|reset"):
-        Wire(sockets[0], KEY, server=server)
+    _in_thread(lambda: Connection(sockets[1], b"another secret", server=not server))
+    with pytest.raises(ProtocolError, match=r"different keys|closed|reset"):
+        Connection(sockets[0], KEY, server=server)
 
 
-def test_a_proof_cannot_be_sent_back_to_who_gave_it(sockets: tuple[socket.socket, socket.socket]) -> None:
-    """A stranger repeats whatever it hears: the server's own nonce and proof."""
+def test_a_reflected_proof_is_rejected(sockets: tuple[socket.socket, socket.socket]) -> None:
+    """An attacker echoes the server's own nonce and proof."""
 
     def echo() -> None:
-        while heard := sockets[1].recv(4096):
-            sockets[1].sendall(heard)
+        while data := sockets[1].recv(4096):
+            sockets[1].sendall(data)
 
-    _beside(echo)
-    with pytest.raises(WireError, match="different keys"):
-        Wire(sockets[0], KEY, server=True)
+    _in_thread(echo)
+    with pytest.raises(ProtocolError, match="different keys"):
+        Connection(sockets[0], KEY, server=True)
 
 
-def test_a_web_browser_is_told_nothing(sockets: tuple[socket.socket, socket.socket]) -> None:
+def test_an_http_client_is_rejected(sockets: tuple[socket.socket, socket.socket]) -> None:
     sockets[1].sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + b" " * 64)
-    with pytest.raises(WireError, match="another protocol"):
-        Wire(sockets[0], KEY, server=True)
+    with pytest.raises(ProtocolError, match="another protocol"):
+        Connection(sockets[0], KEY, server=True)
 
 
-def test_a_silent_stranger_is_not_waited_for(
+def test_the_handshake_with_a_silent_peer_times_out(
     sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire_module, "GREETING_S", 0.05)
-    with pytest.raises(WireError, match="timed out"):
-        Wire(sockets[0], KEY, server=True)
+    monkeypatch.setattr(protocol_module, "HANDSHAKE_TIMEOUT_S", 0.05)
+    with pytest.raises(ProtocolError, match="timed out"):
+        Connection(sockets[0], KEY, server=True)
 
 
 class _Trap:
-    """A pickle that would fail the test where anything unpickles it."""
+    """Its pickle fails the test when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return pytest.fail, ("unpickled",)
@@ -123,9 +123,9 @@ def _frame(head: bytes, packed: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "message"),
     [
-        (_frame(b"[1, 2]"), "no JSON object"),
+        (_frame(b"[1, 2]"), "not a JSON object"),
         (_frame(b"{not json"), "property name"),
         (_frame(b"[" * 10_000), "recursion|Expecting"),
         (_frame(b'"\xff"'), "decode"),
@@ -137,11 +137,11 @@ def _frame(head: bytes, packed: bytes = b"") -> bytes:
     ],
     ids=["list", "text", "deep", "bytes", "pickle", "huge tensors' head", "endless", "too large", "cut"],
 )
-def test_what_is_no_message_is_refused_in_words(
-    sockets: tuple[socket.socket, socket.socket], sent: bytes, told: str
+def test_invalid_data_raises_a_protocol_error(
+    sockets: tuple[socket.socket, socket.socket], sent: bytes, message: str
 ) -> None:
     client, _ = _pair(sockets)
     sockets[1].sendall(sent)
     sockets[1].close()
-    with pytest.raises(WireError, match=told):
+    with pytest.raises(ProtocolError, match=message):
         client.receive(5)

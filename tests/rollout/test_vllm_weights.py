@@ -1,4 +1,4 @@
-"""Weights on their way to vLLM: nothing is lost, and nothing that changed goes unnoticed."""
+"""Transfer of weights to vLLM: pieces, names, and checksums that detect every change."""
 
 from __future__ import annotations
 
@@ -17,97 +17,97 @@ from vlm_uec.model.adapters import add_adapters, merged
 from vlm_uec.model.load import load_model
 from vlm_uec.rollout.vllm import weights as weights_module
 from vlm_uec.rollout.vllm.weight_names import language_weights
-from vlm_uec.rollout.vllm.weights import Assembly, checksum, digest_of, pieces
+from vlm_uec.rollout.vllm.weights import TensorAssembler, checksum, split_into_pieces, weights_digest
 
 TYPES = [torch.float32, torch.bfloat16, torch.float64, torch.uint8]
 
 
 def _numbers(count: int, dtype: torch.dtype, seed: int = 0) -> torch.Tensor:
-    drawn = torch.randn(count, generator=torch.Generator().manual_seed(seed))
-    return (drawn * 40).to(dtype)
+    values = torch.randn(count, generator=torch.Generator().manual_seed(seed))
+    return (values * 40).to(dtype)
 
 
 @given(
-    count=st.integers(1, 50), place=st.integers(0, 49), bit=st.integers(0, 7), dtype=st.sampled_from(TYPES)
+    count=st.integers(1, 50), position=st.integers(0, 49), bit=st.integers(0, 7), dtype=st.sampled_from(TYPES)
 )
-def test_a_checksum_changes_with_every_bit(count: int, place: int, bit: int, dtype: torch.dtype) -> None:
+def test_a_checksum_changes_with_every_bit(count: int, position: int, bit: int, dtype: torch.dtype) -> None:
     tensor = _numbers(count, dtype)
     flipped = tensor.clone()
     raw = flipped.view(torch.uint8)
-    raw[place % len(raw)] ^= 1 << bit
+    raw[position % len(raw)] ^= 1 << bit
     assert checksum(tensor) != checksum(flipped)
 
 
-def test_a_checksum_changes_with_the_order_and_with_trailing_zeros_of_the_rest() -> None:
+def test_a_checksum_changes_with_the_order_of_elements() -> None:
     tensor = _numbers(6, torch.float32)
     assert checksum(tensor) != checksum(tensor.flip(0))
     assert checksum(torch.tensor([0.0, 1.0])) != checksum(torch.tensor([1.0, 0.0]))
 
 
-def test_a_checksum_is_the_two_sums_that_it_says_it_is() -> None:
+def test_a_checksum_is_the_documented_two_sums() -> None:
     words = [7, -3, 2**31 - 1]
     tensor = torch.tensor(words, dtype=torch.int32)
-    placed = sum(place * word for place, word in enumerate(words, 1))
-    assert checksum(tensor) == f"{sum(words) % 2**64:016x}{placed % 2**64:016x}"
+    weighted = sum(position * word for position, word in enumerate(words, 1))
+    assert checksum(tensor) == f"{sum(words) % 2**64:016x}{weighted % 2**64:016x}"
 
 
-def test_a_checksum_is_the_same_in_whatever_portions_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checksum_does_not_depend_on_the_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = _numbers(1000, torch.bfloat16)
     whole = checksum(tensor)
     monkeypatch.setattr(weights_module, "_CHUNK_WORDS", 7)
     assert checksum(tensor) == whole
 
 
-def test_a_checksum_goes_by_the_numbers_and_not_by_how_they_lie() -> None:
+def test_a_checksum_does_not_depend_on_the_memory_layout() -> None:
     tensor = _numbers(12, torch.float32).view(3, 4)
     assert checksum(tensor.t()) == checksum(tensor.t().contiguous())
 
 
-def test_a_digest_tells_names_apart() -> None:
-    assert digest_of({"a": "1", "b": "2"}) == digest_of({"b": "2", "a": "1"})
-    assert digest_of({"a": "1", "b": "2"}) != digest_of({"a": "2", "b": "1"})
+def test_a_digest_depends_on_the_names() -> None:
+    assert weights_digest({"a": "1", "b": "2"}) == weights_digest({"b": "2", "a": "1"})
+    assert weights_digest({"a": "1", "b": "2"}) != weights_digest({"a": "2", "b": "1"})
 
 
 @given(
     rows=st.integers(0, 7), size=st.integers(1, 64), dtype=st.sampled_from(TYPES), transposed=st.booleans()
 )
-def test_pieces_are_bounded_and_make_the_tensor_again(
+def test_pieces_are_bounded_and_assemble_to_the_tensor(
     rows: int, size: int, dtype: torch.dtype, transposed: bool
 ) -> None:
     tensor = _numbers(rows * 5, dtype).view(rows, 5)
     tensor = tensor.t() if transposed else tensor
-    sent = list(pieces(tensor, size))
+    sent = list(split_into_pieces(tensor, size))
     assert all(len(piece) <= max(size, tensor.element_size()) for piece in sent)
-    assembly = Assembly(str(dtype).removeprefix("torch."), tuple(tensor.shape))
-    made = [assembly.add(piece) for piece in sent]
-    assert all(part is None for part in made[:-1])
-    assert made[-1] is not None
-    assert made[-1].dtype == dtype
-    assert torch.equal(made[-1], tensor)
+    assembler = TensorAssembler(str(dtype).removeprefix("torch."), tuple(tensor.shape))
+    results = [assembler.add(piece) for piece in sent]
+    assert all(result is None for result in results[:-1])
+    assert results[-1] is not None
+    assert results[-1].dtype == dtype
+    assert torch.equal(results[-1], tensor)
 
 
-def test_more_than_a_tensor_holds_is_refused() -> None:
-    assembly = Assembly("float32", (2,))
+def test_more_bytes_than_the_tensor_has_are_rejected() -> None:
+    assembler = TensorAssembler("float32", (2,))
     with pytest.raises(ValueError, match="more bytes"):
-        assembly.add(torch.zeros(9, dtype=torch.uint8))
+        assembler.add(torch.zeros(9, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize("dtype", ["Tensor", "load", "float33", "__class__"])
-def test_a_type_is_one_of_numbers(dtype: str) -> None:
-    with pytest.raises(ValueError, match="no type of numbers"):
-        Assembly(dtype, (1,))
+def test_a_name_that_is_no_dtype_is_rejected(dtype: str) -> None:
+    with pytest.raises(ValueError, match="not a dtype of torch"):
+        TensorAssembler(dtype, (1,))
 
 
-def test_names_are_those_that_checkpoints_are_published_with(bundle: Path) -> None:
+def test_weights_have_the_names_of_published_checkpoints(bundle: Path) -> None:
     model = load_model(str(bundle), "fp32", checkpointing=False)
     with safe_open(str(bundle / "model.safetensors"), "pt") as published:
-        wanted = {name for name in published.keys() if not name.startswith("visual.")}  # noqa: SIM118
+        expected = {name for name in published.keys() if not name.startswith("visual.")}  # noqa: SIM118
         sent = dict(language_weights(model))
-        assert set(sent) == wanted
-        assert all(torch.equal(sent[name], published.get_tensor(name)) for name in wanted)
+        assert set(sent) == expected
+        assert all(torch.equal(sent[name], published.get_tensor(name)) for name in expected)
 
 
-def test_a_head_of_its_own_is_sent_and_a_tied_one_is_the_embedding() -> None:
+def test_a_head_is_sent_unless_it_is_tied_to_the_embedding() -> None:
     assert "lm_head.weight" in dict(language_weights(tiny_model(tied=False)))
     assert "lm_head.weight" not in dict(language_weights(tiny_model(tied=True)))
 
@@ -117,8 +117,8 @@ def test_a_text_models_weights_keep_their_names() -> None:
     assert set(dict(language_weights(model))) == {name for name, _ in model.named_parameters()}
 
 
-def test_adapters_are_sent_as_part_of_the_weights_that_they_adapt() -> None:
-    """Factors of 0.5, rank 2, alpha 8: (8 / 2) x (2 x 0.5 x 0.5) = 2 more on an adapted matrix."""
+def test_adapters_are_merged_into_the_weights_that_are_sent() -> None:
+    """Factors of 0.5, rank 2, alpha 8 add (8 / 2) x (2 x 0.5 x 0.5) = 2 to an adapted matrix."""
     plain = dict(language_weights(tiny_model()))
     model = tiny_model()
     add_adapters(model, LoraConfig(rank=2, alpha=8, targets=["up_proj"]), "base", seed=1)
@@ -132,8 +132,8 @@ def test_adapters_are_sent_as_part_of_the_weights_that_they_adapt() -> None:
         torch.testing.assert_close(adapted[name], weight + 2 * name.endswith("up_proj.weight"))
 
 
-def _adapted(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-    """What is sent of one matrix, in bf16."""
+def _merged_bf16(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """One matrix merged with its adapter in bf16, as it is sent."""
     parts = {"base_layer": weight, "lora_A.default": down, "lora_B.default": up}
     weights = {f"layer.{name}.weight": part.bfloat16() for name, part in parts.items()}
     return dict(merged(weights, 1.0))["layer.weight"]
@@ -142,23 +142,24 @@ def _adapted(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> torc
 @pytest.mark.parametrize(
     ("weight", "change", "arrives"), [(0.02, 5e-5, False), (0.02, 7e-5, True), (0.001, 5e-5, True)]
 )
-def test_in_bf16_an_adapter_below_half_a_digit_of_its_weight_is_lost(
+def test_in_bf16_an_adapter_below_half_the_spacing_of_its_weight_is_lost(
     weight: float, change: float, arrives: bool
 ) -> None:
-    """Around 0.02 numbers lie 2^-13 = 1.2e-4 apart."""
+    """Near 0.02 the spacing of bf16 numbers is 2^-13 = 1.2e-4."""
     before = torch.tensor([[weight]], dtype=torch.bfloat16)
-    after = _adapted(before, torch.tensor([[change]]), torch.ones(1, 1))
+    after = _merged_bf16(before, torch.tensor([[change]]), torch.ones(1, 1))
     assert torch.equal(before, after) != arrives
 
 
 @pytest.mark.parametrize(("change", "least", "most"), [(1e-6, 0, 0.1), (1e-5, 0.2, 0.4), (1e-4, 0.95, 1.05)])
 def test_in_bf16_little_of_a_small_adapter_arrives(change: float, least: float, most: float) -> None:
-    """Weights of 0.02, as of a published model; `change`: that of an adapter of rank 16, root mean square."""
-    drawn = torch.Generator().manual_seed(1)
-    weight = 0.02 * torch.randn(512, 512, generator=drawn)
-    down, up = torch.randn(16, 512, generator=drawn), change / 4 * torch.randn(512, 16, generator=drawn)
-    wanted = up.bfloat16().float() @ down.bfloat16().float()
-    got = _adapted(weight, down, up).float() - weight.bfloat16().float()
-    share = float((got * wanted).sum() / (wanted * wanted).sum())
+    """Weights of 0.02, as in a published model; `change`: root mean square of an adapter of rank 16."""
+    generator = torch.Generator().manual_seed(1)
+    weight = 0.02 * torch.randn(512, 512, generator=generator)
+    down = torch.randn(16, 512, generator=generator)
+    up = change / 4 * torch.randn(512, 16, generator=generator)
+    expected = up.bfloat16().float() @ down.bfloat16().float()
+    received = _merged_bf16(weight, down, up).float() - weight.bfloat16().float()
+    share = float((received * expected).sum() / (expected * expected).sum())
     print(f"{change:g}: {share:.2f} of it arrives")
     assert least <= share <= most

@@ -1,6 +1,6 @@
-"""The server's own program around an engine that only tells of itself, for a machine without vLLM.
+"""The server's program with an engine that only reports its facts, for a machine without vLLM.
 
-`FAULT` in the environment: "dies" ends it while it loads, "hangs" never gets it ready.
+`FAULT` in the environment: "dies" raises while it loads, "hangs" never becomes ready.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vlm_uec.rollout.vllm import server
 
 @dataclass
 class Idle:
-    """An engine that is never asked to sample."""
+    """An engine that never samples."""
 
     facts: dict[str, Any]
     busy: bool = False

@@ -13,7 +13,7 @@ import pytest
 from tests.support.fakes import make_trajectory
 from vlm_uec.collector import Experience
 from vlm_uec.report.runs import read_run
-from vlm_uec.report.sample_groups import choose_samples
+from vlm_uec.report.sample_groups import select_samples
 from vlm_uec.telemetry.samples import sample_rows
 from vlm_uec.telemetry.writers import RunWriter
 from vlm_uec.trainer import Retained, StepOutcome, Update
@@ -79,5 +79,5 @@ def test_a_group_whose_last_response_alone_is_right_is_not_reported_as_all_wrong
     with RunWriter(tmp_path, None) as writer:
         writer.metrics(1, {})
         writer.samples(1, rows_of(trajectories))
-    shown = choose_samples([read_run(tmp_path, "run")]).groups
+    shown = select_samples([read_run(tmp_path, "run")]).groups
     assert [(group.outcome, len(group.rows)) for group in shown] == [("mixed", 5)] * 12

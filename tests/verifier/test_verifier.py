@@ -1,4 +1,4 @@
-"""The verifier's stages one by one: extraction, values, units, limits, the command line, the shared case set."""
+"""Tests of each stage of the verifier: extraction, values, units, limits, command line, shared cases."""
 
 # ruff: noqa: E501  (tables read better in long rows)
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.verifier import Verdict, verify
-from vlm_uec.verifier.arithmetic import PI, ParseError, SeveralError
+from vlm_uec.verifier.answer_parser import parse_answer
+from vlm_uec.verifier.answer_types import Quantity
+from vlm_uec.verifier.arithmetic import PI, AmbiguousAnswerError, ParseError
 from vlm_uec.verifier.describe import describe
+from vlm_uec.verifier.expression_parser import MAX_DEPTH, MAX_TOKENS, parse
 from vlm_uec.verifier.extract import extract, last_box
 from vlm_uec.verifier.normalise import normalise
-from vlm_uec.verifier.parse import MAX_DEPTH, MAX_TOKENS, parse
-from vlm_uec.verifier.read import read
-from vlm_uec.verifier.readings import Quantity
 from vlm_uec.verifier.tree import evaluate
 from vlm_uec.verifier.units import Unit, split_unit
 
@@ -32,9 +32,9 @@ def boxed(answer: str) -> str:
 
 
 def value_of(text: str) -> Quantity:
-    reading = read(text)
-    assert isinstance(reading, Quantity)
-    return reading
+    parsed = parse_answer(text)
+    assert isinstance(parsed, Quantity)
+    return parsed
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_extraction(response: str, expected: str | None) -> None:
     assert (found.text if found else None) == expected
 
 
-def test_the_outer_box_of_two_nested_ones_counts() -> None:
+def test_outer_of_two_nested_boxes_is_extracted() -> None:
     assert last_box(r"\boxed{\boxed{5}}") == r"\boxed{5}"
 
 
@@ -105,7 +105,7 @@ def test_values(text: str, value: float) -> None:
         (r"\sqrt[3]{2}", "1.259921049894873164767210607278228350570"),
     ],
 )
-def test_values_are_computed_at_forty_digits(text: str, digits: str) -> None:
+def test_values_are_accurate_to_forty_digits(text: str, digits: str) -> None:
     assert str(value_of(text).value).startswith(digits)
 
 
@@ -113,7 +113,7 @@ def test_pi_has_fifty_digits() -> None:
     assert str(PI).startswith("3.14159265358979323846264338327950288419716939937510")
 
 
-def test_whole_numbers_are_exact_beyond_floats() -> None:
+def test_integers_are_exact_beyond_float_precision() -> None:
     assert verify(boxed("9007199254740993"), "9007199254740993").correct
     assert not verify(boxed("9007199254740993"), "9007199254740992").correct
     assert not verify(boxed("12.00000000000000000000000000001"), "12").correct
@@ -129,7 +129,7 @@ def test_whole_numbers_are_exact_beyond_floats() -> None:
         "lambda: 0", "1;DROP TABLE", "\x00", "\ud800", "27\u202e", "²²", r"\sqrt{\sqrt{-1}}", r"\frac{1}{\sqrt{2}\sqrt{2}-2}", r"\sin{(10^7)^\circ}",
     ],
 )  # fmt: skip
-def test_what_is_not_one_bounded_value_is_refused(text: str) -> None:
+def test_text_without_single_bounded_value_is_rejected(text: str) -> None:
     with pytest.raises(ParseError):
         value_of(text)
 
@@ -137,21 +137,21 @@ def test_what_is_not_one_bounded_value_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["27 or 28", r"27 \pm 1", "12 = 13", "1 < x < 3", "[1, 2)", "5 cm = 5 m", r"27 \neq 28", "27–28"]
 )
-def test_several_answers_are_told_from_unreadable_ones(text: str) -> None:
-    with pytest.raises(SeveralError):
-        read(text)
+def test_several_answers_are_wrong_rather_than_unparsable(text: str) -> None:
+    with pytest.raises(AmbiguousAnswerError):
+        parse_answer(text)
     assert verify(boxed(text), "27").kind == "wrong"
 
 
-def test_nesting_up_to_the_limit_is_read() -> None:
-    brackets = MAX_DEPTH - 1  # the number inside them is the last level
+def test_nesting_up_to_the_limit_is_parsed() -> None:
+    brackets = MAX_DEPTH - 1  # the number inside is the deepest level
     assert evaluate(parse("(" * brackets + "7" + ")" * brackets), {}) == 7
     with pytest.raises(ParseError, match="nested"):
         parse("(" * MAX_DEPTH + "7" + ")" * MAX_DEPTH)
 
 
-def test_sums_up_to_the_limit_are_read() -> None:
-    terms = MAX_TOKENS // 2  # each but the last with its sign
+def test_sums_up_to_the_limit_are_parsed() -> None:
+    terms = MAX_TOKENS // 2  # each term except the last has a sign
     assert evaluate(parse("+".join("1" * terms)), {}) == terms
     with pytest.raises(ParseError, match="symbols"):
         parse("+".join("1" * (terms + 1)))
@@ -186,17 +186,17 @@ def test_units(text: str, unit: Unit | None) -> None:
         ("", "5", "no_answer"),
     ],
 )
-def test_kinds_for_counting(response: str, answer: str, kind: str) -> None:
+def test_verdict_kinds(response: str, answer: str, kind: str) -> None:
     assert verify(response, answer).kind == kind
 
 
-def test_an_empty_box_is_wrong_and_says_so() -> None:
+def test_empty_box_is_wrong_with_its_reason() -> None:
     verdict = verify(r"\boxed{5} \boxed{ }", "5")
     assert verdict == Verdict(False, "", "the box is empty", "no_answer", "1")
 
 
 @pytest.mark.parametrize("truth", ["", " ", "$$"])
-def test_an_empty_truth_is_equal_to_nothing(truth: str) -> None:
+def test_empty_truth_equals_no_answer(truth: str) -> None:
     for answer in ("", " ", "$$", "0", "x"):
         assert not verify(boxed(answer), truth).correct
 
@@ -205,7 +205,7 @@ def test_an_empty_truth_is_equal_to_nothing(truth: str) -> None:
     ("text", "words"),
     [
         ("12.50", "the decimal number 12.5"), ("B", "the letter B"), (r"4\frac25", "the exact number 4.4"), ("x = 12 cm^2", "the integer number 12, unit cm^2, named 'x'"),
-        ("90-w", "the formula (90 - w)"), ("x<60", "the relation (x - 60) < 0"), ("(1, 2)", "2 parts: the integer number 1; the integer number 2"), ("sphere", "words (words)"),
+        ("90-w", "the formula (90 - w)"), ("x<60", "the relation (x - 60) < 0"), ("(1, 2)", "2 parts: the integer number 1; the integer number 2"), ("sphere", "text (it contains words)"),
         (r"\sqrt[3]{x}", "the formula root(x, 3)"), (r"\sin{x^\circ}", "the formula sin(x)"),
     ],
 )  # fmt: skip
@@ -213,7 +213,7 @@ def test_descriptions(text: str, words: str) -> None:
     assert describe(text) == words
 
 
-def test_command_line_explains() -> None:
+def test_command_line_explains_verdict() -> None:
     command = [sys.executable, "-m", "vlm_uec.verifier", "--answer", "31", "--response", r"\boxed{B}"]
     shown = subprocess.run(
         [*command, "--choices", *CHOICES], capture_output=True, text=True, check=True, cwd=ROOT
@@ -221,7 +221,7 @@ def test_command_line_explains() -> None:
     assert "right" in shown and "the letter B" in shown and "choice B is the truth (rule 7" in shown
 
 
-def test_importing_loads_nothing_heavy() -> None:
+def test_import_loads_no_large_package() -> None:
     code = "import sys, vlm_uec.verifier; print(sorted({'torch', 'sympy', 'mpmath', 'numpy'} & set(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
@@ -229,8 +229,8 @@ def test_importing_loads_nothing_heavy() -> None:
     assert shown.strip() == "[]"
 
 
-@pytest.mark.skipif(not CASES.exists(), reason="the shared case set is not beside this checkout")
-def test_every_shared_case_is_right() -> None:
+@pytest.mark.skipif(not CASES.exists(), reason="the shared case set is not next to this checkout")
+def test_all_shared_cases_get_their_expected_verdict() -> None:
     wrong = []
     for line in CASES.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
@@ -242,8 +242,8 @@ def test_every_shared_case_is_right() -> None:
     assert wrong == []
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the real data sets are not beside this checkout")
-def test_every_geometry3k_truth_is_right_for_itself() -> None:
+@pytest.mark.skipif(not SHARED.exists(), reason="the real data sets are not next to this checkout")
+def test_every_geometry3k_truth_equals_itself() -> None:
     lines = [
         line
         for name in ("train", "val", "test")
@@ -254,9 +254,9 @@ def test_every_geometry3k_truth_is_right_for_itself() -> None:
     assert [answer for answer in answers if not verify(boxed(answer), answer).correct] == []
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the real data sets are not beside this checkout")
-def test_of_real_choices_exactly_the_true_one_is_right() -> None:
-    """As text and as letter, with and without the choices listed, on MathVista's and Geometry3K's own choices."""
+@pytest.mark.skipif(not SHARED.exists(), reason="the real data sets are not next to this checkout")
+def test_only_the_true_choice_of_real_questions_is_right() -> None:
+    """By text and by letter, with and without listed choices, on the choices of MathVista and Geometry3K."""
     questions = [
         (q["answer"], q["choices"])
         for q in json.loads((SHARED / "data/mathvista/testmini.json").read_text()).values()

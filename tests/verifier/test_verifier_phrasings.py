@@ -1,4 +1,4 @@
-"""More answers and sentences, each with the verdict that a careful person would give."""
+"""Tests of further answers and sentences, each with the verdict that a careful person would give."""
 
 # ruff: noqa: E501  (tables read better in long rows)
 from __future__ import annotations
@@ -157,14 +157,14 @@ BOXED = [
 
 
 @pytest.mark.parametrize("sentence", STATES_65)
-def test_a_plain_statement_counts(sentence: str) -> None:
+def test_plain_statement_is_accepted(sentence: str) -> None:
     verdict = verify(f"<think>The answer is 64.</think>{sentence}", "65")
     assert verdict.correct, (verdict.extracted, verdict.reason)
     assert not verify(f"<think>The answer is 64.</think>{sentence}", "64").correct
 
 
 @pytest.mark.parametrize("sentence", DOES_NOT_STATE_65)
-def test_a_doubtful_statement_does_not_count(sentence: str) -> None:
+def test_doubtful_statement_is_rejected(sentence: str) -> None:
     for thinking in ("", "<think>a</think>\n"):
         verdict = verify(thinking + sentence, "65")
         assert not verdict.correct, (verdict.extracted, verdict.reason)

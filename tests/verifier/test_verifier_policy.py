@@ -1,6 +1,6 @@
-"""The policy as tables: for each rule, answers that must be right and answers that must be wrong.
+"""Tests of the policy: for each rule, tables of answers that must be right and answers that must be wrong.
 
-Expected verdicts are the policy's words applied by hand (docs/verifier.md).
+The expected verdicts are derived by hand from the policy (docs/verifier.md).
 """
 
 # ruff: noqa: E501  (tables read better in long rows)
@@ -21,7 +21,7 @@ def boxed(answer: str) -> str:
 
 # truth: (right answers, wrong answers), each inside a box
 RULES: dict[str, tuple[list[str], list[str]]] = {
-    # rule 3: whole truths are exact
+    # rule 3: integer truths are exact
     "12": (
         ["12", "12.0", "12.", "+12", "012", "12.000", r"\frac{24}{2}", r"\frac{24}2", "24/2", r"\sqrt{144}", "3 * 4", r"3 \cdot 4",
          r"3 \times 4", "3×4", "2(6)", "5+7", "15 - 3", "2^3+4", r"1.2 \times 10^1", "1.2e1", "1 2", "１２", "𝟏𝟐", "12,", "12 .", "$12$",
@@ -59,7 +59,7 @@ RULES: dict[str, tuple[list[str], list[str]]] = {
     "13.0": (["13", "13.0", "13.04", "12.95"], ["13.05", "12.94", "13.1"]),
     "36.9": ([r"\sin 30^\circ + 36.4", "36.87"], ["36.8", "37"]),
     "0.96": (["0.96", r"\frac{24}{25}", "24/25", ".96"], ["0.95", "1", "0.9"]),
-    # rule 5: exact truths take equal forms, or decimals of four digits with two decimals
+    # rule 5: exact truths accept equal forms, or decimals of four digits with two decimals
     r"3 \sqrt { 3 }": (
         [r"3\sqrt{3}", r"3 \sqrt 3", r"3\sqrt3", r"\sqrt{27}", "3√3", "3√{3}", "√27", r"3*\sqrt{3}", r"3 \cdot \sqrt{3}", r"\sqrt{3} \cdot 3", "3sqrt(3)",
          "3*sqrt(3)", r"\frac{9}{\sqrt{3}}", r"\frac{9\sqrt3}{3}", r"27^{1/2}", r"27^{\frac{1}{2}}", "5.196", "5.1962", "5.19615", r"3\sqrt{3} \approx 5.196",
@@ -349,7 +349,7 @@ RESPONSES: list[tuple[str, str | None, str]] = [
 
 
 @pytest.mark.parametrize(("response", "right", "wrong"), RESPONSES)
-def test_where_the_answer_is_looked_for(response: str, right: str | None, wrong: str) -> None:
+def test_location_of_the_final_answer(response: str, right: str | None, wrong: str) -> None:
     verdict = verify(response, wrong)
     assert not verdict.correct, verdict.reason
     if right is not None:

@@ -1,4 +1,4 @@
-"""What must hold for any text: no exception, little time, one verdict in any thread and order; invariances."""
+"""Properties for any text: no exception, bounded time, equal verdicts in any thread and order, invariances."""
 
 # ruff: noqa: E501  (tables read better in long rows)
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.verifier import VERDICT_KINDS, verify
-from vlm_uec.verifier.arithmetic import rounded
-from vlm_uec.verifier.parse import parse
-from vlm_uec.verifier.tree import Constant, Node, Variable, identical
+from vlm_uec.verifier.arithmetic import round_half_up
+from vlm_uec.verifier.expression_parser import parse
+from vlm_uec.verifier.tree import Constant, Node, Variable, are_identical
 
 ALPHABET = [
     *"0123456789.,+-*/^(){}[]=<>:;%|~_'\"!?&$#@√π°½²′∠≈±≤，。：（）AxBmei \n\t\\",
@@ -25,7 +25,7 @@ ALPHABET = [
     r"\overline{", "<answer>", "</answer>", "<think>", "</think>", " or ", " and ", "The answer is ", "答案是", "cm", "degrees",
     "{,}", "**", "10^", "not ", "sin", r"\cong", "(A)", "\ud800", "\u202e", "\x00", "\U0001d7d0",
 ]  # fmt: skip
-soup = st.lists(st.sampled_from(ALPHABET), max_size=60).map("".join)
+random_mathematics = st.lists(st.sampled_from(ALPHABET), max_size=60).map("".join)
 HOSTILE = [
     " " * 10**6, "\\boxed{" * 10**5, "{" * 10**6, "}" * 10**6, r"\boxed" + " " * 10**6, "<answer>" * 10**5, "\\" * 10**6, "9" * 10**6,
     "\\boxed{" * 10**5 + "}" * 10**5, "</think>" * 10**5, "(" * 5000 + "1" + ")" * 5000, "{" * 5000 + "1" + "}" * 5000, "9**" * 40 + "9",
@@ -42,14 +42,16 @@ def boxed(answer: str) -> str:
 
 @settings(deadline=None, max_examples=300)
 @given(st.text(), st.text(), st.lists(st.text(max_size=8), max_size=5), st.integers() | st.none())
-def test_no_text_makes_it_raise(answer: str, truth: str, choices: list[str], precision: int | None) -> None:
+def test_arbitrary_text_never_raises(
+    answer: str, truth: str, choices: list[str], precision: int | None
+) -> None:
     assert verify(boxed(answer), truth, choices=choices, precision=precision).kind in VERDICT_KINDS
     assert verify(answer, truth).kind in VERDICT_KINDS
 
 
 @settings(deadline=None, max_examples=500)
-@given(soup, soup)
-def test_no_mathematics_makes_it_raise(answer: str, truth: str) -> None:
+@given(random_mathematics, random_mathematics)
+def test_random_mathematics_never_raises(answer: str, truth: str) -> None:
     assert verify(boxed(answer), truth, choices=[answer, truth], precision=2).kind in VERDICT_KINDS
     assert verify(answer, truth).kind in VERDICT_KINDS
 
@@ -79,49 +81,62 @@ def test_hostile_truths_and_choices_are_judged_in_time(hostile: str) -> None:
 
 @settings(deadline=None)
 @given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
-def test_whole_numbers_are_right_exactly_when_equal(left: int, right: int) -> None:
+def test_integers_are_right_only_if_equal(left: int, right: int) -> None:
     assert verify(boxed(str(left)), str(right)).correct is (left == right)
     assert verify(boxed(f"{left:,}"), str(left)).correct
 
 
 @settings(deadline=None)
 @given(st.integers(-(10**7), 10**7), st.integers(0, 5), st.integers(-(10**9), 10**9), st.integers(1, 10**6))
-def test_decimal_truths_take_what_rounds_to_them(digits: int, decimals: int, above: int, below: int) -> None:
+def test_decimal_truths_accept_values_that_round_to_them(
+    digits: int, decimals: int, numerator: int, denominator: int
+) -> None:
     truth = Decimal(digits).scaleb(-decimals)
-    value = Fraction(above, below)
+    value = Fraction(numerator, denominator)
     nearest = int(abs(value) * 10**decimals + Fraction(1, 2)) * (1 if value >= 0 else -1)
     expected = nearest == digits if decimals else value == digits
-    assert verify(boxed(rf"\frac{{{above}}}{{{below}}}"), f"{truth:f}").correct is expected
+    assert verify(boxed(rf"\frac{{{numerator}}}{{{denominator}}}"), f"{truth:f}").correct is expected
     rounding = Decimal(nearest).scaleb(-decimals)
-    assert verify(boxed(rf"\frac{{{above}}}{{{below}}}"), f"{rounding:f}").correct is (
+    assert verify(boxed(rf"\frac{{{numerator}}}{{{denominator}}}"), f"{rounding:f}").correct is (
         decimals > 0 or value == nearest
     )
 
 
 @settings(deadline=None)
 @given(st.integers(2, 10**4), st.integers(1, 40), st.integers(0, 9))
-def test_exact_truths_take_decimals_of_four_digits(radicand: int, factor: int, decimals: int) -> None:
+def test_exact_truths_accept_decimals_of_four_digits(radicand: int, factor: int, decimals: int) -> None:
     exact = sympy.sqrt(radicand) * factor
     if exact.is_integer:
         return
     digits = int(sympy.floor(exact * 10**decimals + sympy.Rational(1, 2)))
-    shown = f"{Decimal(digits).scaleb(-decimals):f}"
-    enough = decimals >= 2 and len(str(digits)) >= 4
+    decimal_text = f"{Decimal(digits).scaleb(-decimals):f}"
+    has_enough_digits = decimals >= 2 and len(str(digits)) >= 4
     truth = rf"{factor} \sqrt {{ {radicand} }}"
-    assert verify(boxed(shown), truth).correct is enough
-    for off in (-1, 1):
-        moved = f"{Decimal(digits + off).scaleb(-decimals):f}"
-        assert not verify(boxed(moved), truth).correct
+    assert verify(boxed(decimal_text), truth).correct is has_enough_digits
+    for offset in (-1, 1):
+        neighbour = f"{Decimal(digits + offset).scaleb(-decimals):f}"
+        assert not verify(boxed(neighbour), truth).correct
 
 
 @settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 50))
-def test_equal_forms_of_fractions_and_radicals_are_right(a: int, b: int, k: int) -> None:
-    assert verify(boxed(rf"\frac{{{a * k}}}{{{b * k}}}"), rf"\frac {{ {a} }} {{ {b} }}").correct
-    assert verify(boxed(rf"\sqrt{{{k * k * a}}}"), rf"{k} \sqrt {{ {a} }}").correct
-    assert not verify(boxed(rf"\sqrt{{{k * k * a + 1}}}"), rf"{k} \sqrt {{ {a} }}").correct
-    assert verify(boxed(f"{a * k}:{b * k}"), f"{a}:{b}").correct
-    assert verify(boxed(f"{b}:{a}"), f"{a}:{b}").correct is (a == b)
+def test_equal_forms_of_fractions_and_radicals_are_right(
+    numerator: int, denominator: int, factor: int
+) -> None:
+    assert verify(
+        boxed(rf"\frac{{{numerator * factor}}}{{{denominator * factor}}}"),
+        rf"\frac {{ {numerator} }} {{ {denominator} }}",
+    ).correct
+    assert verify(
+        boxed(rf"\sqrt{{{factor * factor * numerator}}}"), rf"{factor} \sqrt {{ {numerator} }}"
+    ).correct
+    assert not verify(
+        boxed(rf"\sqrt{{{factor * factor * numerator + 1}}}"), rf"{factor} \sqrt {{ {numerator} }}"
+    ).correct
+    assert verify(boxed(f"{numerator * factor}:{denominator * factor}"), f"{numerator}:{denominator}").correct
+    assert verify(boxed(f"{denominator}:{numerator}"), f"{numerator}:{denominator}").correct is (
+        numerator == denominator
+    )
 
 
 VALUES = [
@@ -158,7 +173,7 @@ UNITS = [
 
 @pytest.mark.parametrize("truth", VALUES)
 @pytest.mark.parametrize("rewriting", REWRITINGS)
-def test_rewritings_keep_the_verdict(truth: str, rewriting: str) -> None:
+def test_rewritings_do_not_change_the_verdict(truth: str, rewriting: str) -> None:
     for answer in (truth, "16", r"\sqrt{5}"):
         expected = verify(boxed(answer), truth).correct
         assert verify(boxed(rewriting.format(answer)), truth).correct is expected
@@ -167,44 +182,50 @@ def test_rewritings_keep_the_verdict(truth: str, rewriting: str) -> None:
 
 @pytest.mark.parametrize("truth", QUANTITIES)
 @pytest.mark.parametrize("rewriting", UNITS)
-def test_units_and_names_keep_the_verdict(truth: str, rewriting: str) -> None:
+def test_units_and_names_do_not_change_the_verdict(truth: str, rewriting: str) -> None:
     for answer in (truth, "16", r"\sqrt{5}"):
         assert verify(boxed(rewriting.format(answer)), truth).correct is (answer == truth)
 
 
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 3) -> tuple[str, sympy.Expr]:
-    """A formula as text for our parser, and the same one built by sympy."""
+    """A formula as text for the parser, and the same formula as a sympy expression."""
     if depth == 0 or draw(st.booleans()):
         name = draw(st.sampled_from("xyw"))
         number = draw(st.integers(1, 9))
         return (name, sympy.Symbol(name)) if draw(st.booleans()) else (str(number), sympy.Integer(number))
-    (left, one), (right, other) = draw(expressions(depth - 1)), draw(expressions(depth - 1))
+    (left, left_sympy), (right, right_sympy) = draw(expressions(depth - 1)), draw(expressions(depth - 1))
     sign = draw(st.sampled_from("+-*"))
-    return f"({left}){sign}({right})", {"+": one + other, "-": one - other, "*": one * other}[sign]
+    return f"({left}){sign}({right})", {
+        "+": left_sympy + right_sympy,
+        "-": left_sympy - right_sympy,
+        "*": left_sympy * right_sympy,
+    }[sign]
 
 
 @settings(deadline=None, max_examples=150)
 @given(expressions(), expressions())
-def test_identities_agree_with_sympy(left: tuple[str, sympy.Expr], right: tuple[str, sympy.Expr]) -> None:
+def test_identity_check_agrees_with_sympy(
+    left: tuple[str, sympy.Expr], right: tuple[str, sympy.Expr]
+) -> None:
     expected = sympy.expand(left[1] - right[1]) == 0
-    assert identical(parse(left[0]), parse(right[0])) is expected
-    assert identical(parse(left[0]), parse(str(sympy.expand(left[1])).replace("**", "^")))
+    assert are_identical(parse(left[0]), parse(right[0])) is expected
+    assert are_identical(parse(left[0]), parse(str(sympy.expand(left[1])).replace("**", "^")))
 
 
 def test_identity_needs_points_where_both_are_defined() -> None:
     x: Node = Variable("x")
-    assert not identical(parse(r"\sqrt{-x^2}"), parse(r"\sqrt{-x^2-1}"))  # nowhere real
-    assert not identical(parse(r"\sqrt{x^2}"), x)  # the same for positive x only
-    assert identical(parse("x^2/x"), x)
-    assert not identical(Constant(Decimal(0)), x)
+    assert not are_identical(parse(r"\sqrt{-x^2}"), parse(r"\sqrt{-x^2-1}"))  # nowhere real
+    assert not are_identical(parse(r"\sqrt{x^2}"), x)  # equal only for positive x
+    assert are_identical(parse("x^2/x"), x)
+    assert not are_identical(Constant(Decimal(0)), x)
 
 
 @given(st.decimals(-(10**6), 10**6, places=6), st.integers(0, 6))
 def test_rounding_is_half_away_from_zero(value: Decimal, decimals: int) -> None:
     exact = Fraction(value)
     nearest = int(abs(exact) * 10**decimals + Fraction(1, 2)) * (1 if exact >= 0 else -1)
-    assert Fraction(rounded(value, decimals)) == Fraction(nearest, 10**decimals)
+    assert Fraction(round_half_up(value, decimals)) == Fraction(nearest, 10**decimals)
 
 
 def test_verdicts_are_the_same_in_threads_and_in_any_order() -> None:

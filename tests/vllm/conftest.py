@@ -1,4 +1,4 @@
-"""vLLM for real, where VLM_UEC_VLLM_PYTHON says which python has it (`make test-vllm`); skipped elsewhere."""
+"""Tests with a real vLLM: VLM_UEC_VLLM_PYTHON is a python that has it (`make test-vllm`); else skipped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def vllm_python() -> Path:
 
 @pytest.fixture(scope="session")
 def wide(vllm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model, as vLLM's attention for CPUs can have it."""
+    """The bundled model with heads of a size that vLLM's attention for CPUs supports."""
     return widen(BUNDLE, tmp_path_factory.mktemp("wide"))
 
 

@@ -1,4 +1,4 @@
-"""Run by vLLM's python: a group of a prompt with a picture: what was drawn, what the prefix cache gave."""
+"""Run by vLLM's python: samples a group for a prompt with a picture and prints the result as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from vlm_uec.rollout.vllm.backend import VllmBackend
-from vlm_uec.rollout.vllm.messages import Order
+from vlm_uec.rollout.vllm.messages import SamplingJob
 
 if __name__ == "__main__":  # vLLM's workers import this file again
     model, options = sys.argv[1], json.loads(sys.argv[2])
@@ -23,14 +23,14 @@ if __name__ == "__main__":  # vLLM's workers import this file again
         [torch.tensor([507]), torch.full((9,), 510), torch.tensor([508]), torch.arange(40, 130)]
     )
     features = torch.randn(9, 128, generator=torch.Generator().manual_seed(1))
-    backend.add("a", Order(prompt, features, torch.tensor([[1, 6, 6]]), 8, 1, 1.0, 1.0, 12, ()))
+    backend.add("a", SamplingJob(prompt, features, torch.tensor([[1, 6, 6]]), 8, 1, 1.0, 1.0, 12, ()))
     outputs = []
     while backend.busy:
         outputs += [output for output in backend._engine.step() if output.finished]
-    told = {
+    result = {
         "prompt": len(outputs[0].prompt_token_ids),
         "cached": outputs[0].num_cached_tokens,
         "tokens": [list(response.token_ids) for response in outputs[0].outputs],
         "logprobs": [response.logprobs.logprobs for response in outputs[0].outputs],
     }
-    print(json.dumps(told))
+    print(json.dumps(result))

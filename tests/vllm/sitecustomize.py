@@ -1,7 +1,7 @@
-"""For `.venv-vllm` on a machine without a CPU build of torchvision, which vLLM imports and never uses here.
+"""For `.venv-vllm` on a machine without a CPU build of torchvision, which vLLM imports but does not use here.
 
 The CUDA build fails while it registers fake versions of two operators that its binary would have declared.
-`make test-vllm` copies this file there; Python reads it at its start.
+`make test-vllm` copies this file there; Python runs it at startup.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""What vLLM's engine arguments may change, and what they may not: each test starts a vLLM of its own."""
+"""Effects of vLLM's engine arguments; each test starts its own vLLM."""
 
 from __future__ import annotations
 
@@ -34,28 +34,32 @@ def _probe(python: Path, model: Path, **options: int | str) -> dict[str, Any]:
     command = [str(python), "tests/vllm/group_probe.py", str(model), json.dumps({**CPU_OPTIONS, **options})]
     workers = "|".join(map(str, range(int(options.get("tensor_parallel_size", 1)))))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "VLLM_CPU_OMP_THREADS_BIND": workers}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return told
+    completed = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    result: dict[str, Any] = json.loads(completed.stdout.strip().splitlines()[-1])
+    return result
 
 
 def test_a_groups_prompt_is_read_once(probe: dict[str, Any]) -> None:
-    """All but its last, unfinished block, for which vLLM shares nothing."""
+    """Except its last, incomplete block, which vLLM does not share."""
     block = CPU_OPTIONS["block_size"]
     assert probe["prompt"] == 101
     assert probe["cached"] == probe["prompt"] // block * block
 
 
-def test_weights_reach_a_model_cut_into_two(probe: dict[str, Any], vllm_python: Path, wide: Path) -> None:
-    cut = _probe(vllm_python, wide, tensor_parallel_size=2, distributed_executor_backend="mp")
-    assert cut["tokens"] == probe["tokens"]
-    for ours, theirs in zip(probe["logprobs"], cut["logprobs"], strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-4)
+def test_weights_reach_a_model_split_over_two_workers(
+    probe: dict[str, Any], vllm_python: Path, wide: Path
+) -> None:
+    split = _probe(vllm_python, wide, tensor_parallel_size=2, distributed_executor_backend="mp")
+    assert split["tokens"] == probe["tokens"]
+    for one, two in zip(probe["logprobs"], split["logprobs"], strict=True):
+        assert one == pytest.approx(two, abs=1e-4)
 
 
-def _gaps(python: Path, model: Path, run_dir: Path, precision: str, count: int) -> torch.Tensor:
-    """|log ratio| of every token that a vLLM of its own samples, and what the policy makes of it."""
+def _mismatches(python: Path, model: Path, run_dir: Path, precision: str, count: int) -> torch.Tensor:
+    """|log ratio| between a new vLLM and the policy, of every sampled token."""
     config = make_config(
         "rollout.engine=vllm",
         f"vllm.python={python}",
@@ -71,25 +75,26 @@ def _gaps(python: Path, model: Path, run_dir: Path, precision: str, count: int) 
     host = VllmHost(config)
     try:
         host.open(run_dir, lambda: None)
-        engine = VllmEngine(policy, frozenset({499}), host.address, room=1024, patience=120.0)
+        engine = VllmEngine(policy, frozenset({499}), host.address, max_positions=1024, stall_timeout=120.0)
         requests = [Request(prompt, range(count), Sampling(1.0, 1.0, 64)) for prompt in prompts]
         groups = engine.generate(requests, KEY, lambda progress: None)
     finally:
         host.close()
-    gaps = torch.cat([r.mismatch for group in groups for r in group.responses]).abs()  # type: ignore[misc]
-    print(f"{precision}: {len(gaps)} tokens, mean {gaps.mean():.3g}, max {gaps.max():.3g}")
-    return gaps
+    mismatches = torch.cat([r.mismatch for group in groups for r in group.responses]).abs()  # type: ignore[misc]
+    print(f"{precision}: {len(mismatches)} tokens, mean {mismatches.mean():.3g}, max {mismatches.max():.3g}")
+    return mismatches
 
 
 def test_in_bf16_log_probs_agree_to_a_twentieth_of_a_nat_on_average(
     vllm_python: Path, wide: Path, tmp_path: Path
 ) -> None:
-    """A bf16 number has three digits, and two programs that sum in another order round them apart."""
-    gaps = _gaps(vllm_python, wide, tmp_path, "bf16", 16)
-    assert 0 < gaps.mean() < 0.05
+    """bf16 has three digits: programs that sum in different orders get different results."""
+    mismatches = _mismatches(vllm_python, wide, tmp_path, "bf16", 16)
+    assert 0 < mismatches.mean() < 0.05
 
 
 def test_a_text_only_policy_is_served(vllm_python: Path, tmp_path: Path) -> None:
-    gaps = _gaps(vllm_python, write_text_model(tmp_path / "model", hidden=128), tmp_path, "fp32", 16)
-    assert len(gaps) > 500
-    assert gaps.max() < TOLERANCE
+    model = write_text_model(tmp_path / "model", hidden=128)
+    mismatches = _mismatches(vllm_python, model, tmp_path, "fp32", 16)
+    assert len(mismatches) > 500
+    assert mismatches.max() < TOLERANCE

@@ -1,6 +1,6 @@
-"""vLLM samples what the policy would: the same tokens, the same log-probs, the same bans, the latest weights.
+"""vLLM samples from the policy: equal tokens and log-probs, the same banned ids, the latest weights.
 
-Tolerance in fp32: 1e-4 nats on any token's log-prob. What was seen is a tenth of it (docs/vllm.md).
+Tolerance in fp32: 1e-4 nats on any token's log-prob. Measured differences are a tenth of it (docs/vllm.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from tests.support.tiny import random_prompt
-from tests.support.tiny_vllm import push_cut_off
+from tests.support.tiny_vllm import interrupted_push
 from vlm_uec.config import LoraConfig
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.errors import RunFailed, Stopped
@@ -22,7 +22,7 @@ from vlm_uec.model.load import banned_ids, end_ids, load_model
 from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.engine import Progress, Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
-from vlm_uec.rollout.vllm.client import connected
+from vlm_uec.rollout.vllm.client import connect
 from vlm_uec.rollout.vllm.engine import VllmEngine
 from vlm_uec.rollout.vllm.host import VllmHost
 from vlm_uec.types import EncodedPrompt, Group, Response
@@ -33,12 +33,12 @@ PAD, START, END = 510, 507, 508
 
 
 def _prompt(name: str, grids: Sequence[tuple[int, int]], seed: int) -> EncodedPrompt:
-    """Pictures as the chat template has them, two side by side among them, with text around."""
-    drawn = torch.Generator().manual_seed(seed)
-    pieces = [torch.randint(5, 300, (20,), generator=drawn)]
+    """Pictures as the chat template places them, next to each other, with text before and after."""
+    generator = torch.Generator().manual_seed(seed)
+    pieces = [torch.randint(5, 300, (20,), generator=generator)]
     for height, width in grids:
         pieces += [torch.tensor([START]), torch.full((height * width // 4,), PAD), torch.tensor([END])]
-    pieces.append(torch.randint(5, 300, (35,), generator=drawn))
+    pieces.append(torch.randint(5, 300, (35,), generator=generator))
     ids = torch.cat(pieces)
     grid = torch.tensor([(1, *size) for size in grids], dtype=torch.int64).reshape(-1, 3)
     patches = random_prompt("", grids, seed=seed).pixel_values
@@ -62,7 +62,7 @@ def policy(wide: Path) -> Policy:
 @pytest.fixture
 def engine(policy: Policy, host: VllmHost, wide: Path) -> VllmEngine:
     ends = end_ids(str(wide), AutoTokenizer.from_pretrained(wide))
-    return VllmEngine(policy, ends, host.address, room=1024, patience=120.0)
+    return VllmEngine(policy, ends, host.address, max_positions=1024, stall_timeout=120.0)
 
 
 def _ignore(progress: Progress) -> None: ...
@@ -77,12 +77,12 @@ def _largest(responses: Sequence[Response]) -> float:
     return max(float(response.mismatch.abs().max()) for response in responses)  # type: ignore[union-attr]
 
 
-def test_greedy_responses_are_the_native_engines(engine: VllmEngine, policy: Policy) -> None:
+def test_greedy_responses_equal_the_native_engines(engine: VllmEngine, policy: Policy) -> None:
     greedy = Sampling(0.0, 1.0, 64)
-    ours = _sampled(NativeEngine(policy, engine.end_ids, 8), 1, greedy)
-    for mine, theirs in zip(ours, _sampled(engine, 1, greedy), strict=True):
-        assert mine.tokens.tolist() == theirs.tokens.tolist()
-        assert torch.allclose(mine.entropy, theirs.entropy, atol=TOLERANCE)
+    native = _sampled(NativeEngine(policy, engine.end_ids, 8), 1, greedy)
+    for expected, response in zip(native, _sampled(engine, 1, greedy), strict=True):
+        assert expected.tokens.tolist() == response.tokens.tolist()
+        assert torch.allclose(expected.entropy, response.entropy, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,19 @@ def test_greedy_responses_are_the_native_engines(engine: VllmEngine, policy: Pol
     [Sampling(1.0, 1.0, 64), Sampling(1.2, 0.9, 64), Sampling(0.5, 0.99, 64)],
     ids=["plain", "hot nucleus", "cool nucleus"],
 )
-def test_log_probs_of_what_was_sampled_are_the_policys(engine: VllmEngine, sampling: Sampling) -> None:
+def test_log_probs_of_sampled_tokens_equal_the_policys(engine: VllmEngine, sampling: Sampling) -> None:
     responses = _sampled(engine, 8, sampling)
     assert sum(len(response.tokens) for response in responses) > 500
     assert len({tuple(response.tokens.tolist()) for response in responses}) > 12
-    gaps = torch.cat([response.mismatch for response in responses]).abs()  # type: ignore[misc]
-    print(f"fp32, {sampling}: {len(gaps)} tokens, mean {gaps.mean():.3g}, max {gaps.max():.3g}")
-    # Rounding may put an unlikely token into one nucleus and not into the other, and its share with it.
+    mismatches = torch.cat([response.mismatch for response in responses]).abs()  # type: ignore[misc]
+    print(
+        f"fp32, {sampling}: {len(mismatches)} tokens, mean {mismatches.mean():.3g}, "
+        f"max {mismatches.max():.3g}"
+    )
+    # Rounding may put an unlikely token, with its probability, into only one of the two nuclei.
     edge = 0 if sampling.top_p == 1 else 3
-    assert (gaps >= TOLERANCE).sum() <= edge
-    assert gaps.max() < (0.02 if edge else TOLERANCE)
+    assert (mismatches >= TOLERANCE).sum() <= edge
+    assert mismatches.max() < (0.02 if edge else TOLERANCE)
 
 
 def test_responses_end_with_an_end_token_or_at_the_limit(engine: VllmEngine) -> None:
@@ -111,7 +114,7 @@ def test_responses_end_with_an_end_token_or_at_the_limit(engine: VllmEngine) -> 
     assert not any(set(response.tokens[:-1].tolist()) & engine.end_ids for response in responses)
 
 
-def test_the_same_key_draws_the_same_responses_and_another_one_others(engine: VllmEngine) -> None:
+def test_responses_depend_on_the_key(engine: VllmEngine) -> None:
     plain = Sampling(1.0, 1.0, 24)
     first, again = _sampled(engine, 4, plain), _sampled(engine, 4, plain)
     assert [r.tokens.tolist() for r in first] == [r.tokens.tolist() for r in again]
@@ -120,12 +123,12 @@ def test_the_same_key_draws_the_same_responses_and_another_one_others(engine: Vl
     assert [r.tokens.tolist() for g in other for r in g.responses] != [r.tokens.tolist() for r in first]
 
 
-def test_banned_ids_are_never_sampled_and_the_others_share_their_probability(
+def test_banned_ids_are_never_sampled_and_the_others_are_renormalised(
     engine: VllmEngine, policy: Policy
 ) -> None:
-    """The digits and blanks that this model writes all the time."""
-    often = torch.cat([r.tokens for r in _sampled(engine, 8, Sampling(1.0, 1.0, 32))]).unique()[:20]
-    policy.head.banned[often] = True
+    """Bans the digits and spaces that this model samples most."""
+    frequent = torch.cat([r.tokens for r in _sampled(engine, 8, Sampling(1.0, 1.0, 32))]).unique()[:20]
+    policy.head.banned[frequent] = True
     policy.head.banned[list(engine.end_ids)] = False
     responses = _sampled(engine, 8, Sampling(1.0, 1.0, 32))
     assert not policy.head.banned[torch.cat([response.tokens for response in responses])].any()
@@ -138,23 +141,23 @@ def test_banned_ids_are_never_sampled_and_the_others_share_their_probability(
 def test_a_perturbed_weight_changes_the_next_log_probs(
     engine: VllmEngine, policy: Policy, perturbed: str
 ) -> None:
-    """vLLM fuses and packs these in four ways; the tied head is the embedding's."""
+    """vLLM fuses and packs these weights in four ways; the head is tied to the embedding."""
     plain = Sampling(1.0, 1.0, 16)
     before = _sampled(engine, 8, plain)
     with torch.no_grad():
         policy.model.model.language_model.get_submodule(perturbed).weight.mul_(1.02)
     after = _sampled(engine, 8, plain)
-    alike = [
+    pairs = [
         (float(one.behaviour_logprobs[0]), float(other.behaviour_logprobs[0]))
         for one, other in zip(before, after, strict=True)
         if one.tokens[0] == other.tokens[0]
     ]
-    assert len(alike) > 12
-    assert sum(abs(one - other) > 10 * TOLERANCE for one, other in alike) > len(alike) / 2
+    assert len(pairs) > 12
+    assert sum(abs(one - other) > 10 * TOLERANCE for one, other in pairs) > len(pairs) / 2
     assert _largest(after) < TOLERANCE
 
 
-def test_adapters_are_part_of_what_is_sampled_from(engine: VllmEngine, policy: Policy) -> None:
+def test_vllm_samples_from_the_policy_with_its_adapters(engine: VllmEngine, policy: Policy) -> None:
     plain = Sampling(1.0, 1.0, 16)
     before = _sampled(engine, 8, plain)
     add_adapters(policy.model, LoraConfig(rank=4, alpha=8), "base", seed=1)
@@ -167,49 +170,47 @@ def test_adapters_are_part_of_what_is_sampled_from(engine: VllmEngine, policy: P
     assert [r.tokens.tolist() for r in after] != [r.tokens.tolist() for r in before]
 
 
-def test_a_push_that_is_skipped_ends_the_run_in_one_line(
+def test_a_skipped_push_fails_with_a_one_line_error(
     engine: VllmEngine, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _sampled(engine, 1, Sampling(1.0, 1.0, 4))
     with torch.no_grad():
         policy.model.model.language_model.layers[1].mlp.up_proj.weight[0, 0] += 1e-6
-    monkeypatch.setattr(VllmEngine, "_push", lambda self, link, banned: None)
+    monkeypatch.setattr(VllmEngine, "_push", lambda self, client, banned: None)
     with pytest.raises(RunFailed, match=r"stale weights.*model\.layers\.1\.mlp\.up_proj\.weight") as caught:
         _sampled(engine, 1, Sampling(1.0, 1.0, 4))
     assert "\n" not in str(caught.value)
 
 
-def test_a_push_that_was_cut_off_leaves_nothing_in_the_next_one(
+def test_an_interrupted_push_does_not_affect_the_next_one(
     engine: VllmEngine, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """vLLM fuses q, k and v: when the first trainer goes, it has buffered a part of a layer."""
-    whole = VllmEngine._push
+    """vLLM fuses q, k and v: when the first push stops, it has buffered a part of a layer."""
+    complete_push = VllmEngine._push
     with torch.no_grad():
         policy.model.model.language_model.layers[1].self_attn.q_proj.weight.mul_(1.5)
-    monkeypatch.setattr(VllmEngine, "_push", push_cut_off)
+    monkeypatch.setattr(VllmEngine, "_push", interrupted_push)
     with pytest.raises(Stopped):
         _sampled(engine, 1, Sampling(1.0, 1.0, 4))
-    monkeypatch.setattr(VllmEngine, "_push", whole)
+    monkeypatch.setattr(VllmEngine, "_push", complete_push)
     with torch.no_grad():
         policy.model.model.language_model.layers[1].self_attn.q_proj.weight.mul_(0.5)
     assert _largest(_sampled(engine, 8, Sampling(1.0, 1.0, 16))) < TOLERANCE
 
 
-def test_beats_show_that_tokens_are_drawn_before_any_group_is_done(
-    engine: VllmEngine, host: VllmHost
-) -> None:
+def test_heartbeats_report_progress_before_any_group_is_complete(engine: VllmEngine, host: VllmHost) -> None:
     digest = engine._refresh()
     features = engine.policy.picture_features(PROMPTS[0]).detach()
     long = Sampling(1.0, 1.0, 96)
-    beats: list[int] = []
-    with connected(host.address(), 60.0) as link:
-        link.order(1, PROMPTS[0], features, long, n=256, seed=1, ends=[], weights=digest)
-        while len(beats) < 3:
-            message = link._wire.receive(60.0)
+    heartbeats: list[int] = []
+    with connect(host.address(), 60.0) as client:
+        client.submit(1, PROMPTS[0], features, long, n=256, seed=1, end_ids=[], weights=digest)
+        while len(heartbeats) < 3:
+            message = client._connection.receive(60.0)
             assert message is not None
-            assert "alive" in message.head, "done too soon to tell: order more"
-            beats.append(message.head["alive"])
-    assert beats == sorted(set(beats))
+            assert "alive" in message.head, "the job completed too soon: request more responses"
+            heartbeats.append(message.head["alive"])
+    assert heartbeats == sorted(set(heartbeats))
 
 
 def test_follow_ups_join_the_same_rollout(engine: VllmEngine) -> None:

@@ -1,4 +1,4 @@
-"""The tiny recipe, trained on two ranks with vLLM as its sampler; and what happens when that is killed."""
+"""The tiny recipe trained on two ranks with vLLM, and a run whose server is killed."""
 
 from __future__ import annotations
 
@@ -44,14 +44,16 @@ def test_two_ranks_train_the_tiny_recipe_with_vllm(vllm_python: Path, wide: Path
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert all(0 < row["sampler/mismatch_mean"] <= row["sampler/mismatch_max"] < 1e-4 for row in rows)
     assert sum(row["uec/explored_responses"] for row in rows) > 0
-    assert sum("loss/policy" in row for row in rows) >= 2  # so that later rollouts are of weights that moved
+    assert sum("loss/policy" in row for row in rows) >= 2  # so that later rollouts use changed weights
     assert all("eval/pass@2" in row for row in rows[1::2])
     assert all(row["entropy/exact"] > 0 for row in rows)
     Qwen2_5_VLForConditionalGeneration.from_pretrained(run_dir / "export")
     assert (run_dir / LOG).is_file()
 
 
-def test_a_run_whose_server_is_killed_ends_in_one_line(vllm_python: Path, wide: Path, tmp_path: Path) -> None:
+def test_a_run_whose_server_is_killed_fails_with_a_one_line_error(
+    vllm_python: Path, wide: Path, tmp_path: Path
+) -> None:
     run_dir = tmp_path / "run"
     deepspeed = str(Path(sys.executable).parent / "deepspeed")
     command = [deepspeed, "--num_accelerators", "2", "--master_port", str(free_port()), "train.py"]
@@ -70,15 +72,15 @@ def test_a_run_whose_server_is_killed_ends_in_one_line(vllm_python: Path, wide: 
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode != 0
-    told = [line for line in errors.splitlines() if line.startswith("error: vLLM server")]
-    assert len(told) == 1, errors
-    # The second where a rank was just about to connect.
-    assert "lost" in told[0] or "no connection" in told[0]
-    assert str(run_dir / LOG) in told[0]
+    lines = [line for line in errors.splitlines() if line.startswith("error: vLLM server")]
+    assert len(lines) == 1, errors
+    # "no connection" if a rank was just about to connect.
+    assert "lost" in lines[0] or "no connection" in lines[0]
+    assert str(run_dir / LOG) in lines[0]
 
 
 def _kill_server(run: subprocess.Popen[str], run_dir: Path, seconds: float = 200.0) -> None:
-    """Once it has served a step."""
+    """Kills the server after the first step."""
     deadline = time.monotonic() + seconds
     while not (run_dir / "metrics.jsonl").is_file() or not metrics(run_dir):
         assert time.monotonic() < deadline

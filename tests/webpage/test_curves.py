@@ -1,4 +1,4 @@
-"""Curves are where their values are: means, bands, readings, areas and dots, computed by hand."""
+"""Positions of curves, means, bands, tooltips, areas and dots, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from hypothesis import strategies as st
 
 from tests.report.test_report import Tags
 from vlm_uec.telemetry.alarms import EntropyBand, entropy_limits
-from vlm_uec.webpage.areas import MAX_STRETCHES, area_chart
-from vlm_uec.webpage.axes import log_ticks, short
+from vlm_uec.webpage.areas import MAX_SEGMENTS, area_chart
+from vlm_uec.webpage.axes import log_ticks, short_number
 from vlm_uec.webpage.charts import line_chart
 from vlm_uec.webpage.curves import (
     MAX_POINTS,
-    MAX_READINGS,
+    MAX_TOOLTIPS,
     Band,
     Curve,
     Mark,
     curve_chart,
+    downsample,
     running_mean,
-    thinned,
 )
 from vlm_uec.webpage.scatter import MAX_DOTS, correlation_of, scatter_chart
 
 VALUES = st.floats(-1e12, 1e12)
 
 
-def places(part: str) -> list[tuple[float, float]]:
+def positions(part: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.e+]+),(-?[\d.e+]+)", part)]
 
 
 def lines_of(parts: list[str]) -> list[list[tuple[float, float]]]:
-    return [places(part) for part in parts if part.startswith("<polyline")]
+    return [positions(part) for part in parts if part.startswith("<polyline")]
 
 
-def test_a_line_is_drawn_where_its_values_are() -> None:
+def test_line_chart_positions() -> None:
     chart = line_chart("t", {"a": [(0, 0.0), (5, 5.0), (10, 10.0)]})
     points = re.findall(r"([\d.]+),([\d.]+)", chart[chart.index("points=") :])
     # The plot spans x 52 to 450 and y 194 (value 0) to 12 (value 10): the middle is the mean of both.
     assert [(float(x), float(y)) for x, y in points] == [(52, 194), (251, 103), (450, 12)]
 
 
-def test_a_short_curve_is_drawn_as_it_is() -> None:
+def test_short_curve_is_drawn_without_a_mean() -> None:
     (line,) = lines_of(curve_chart([Curve("a", 0, [(0, 0.0), (5, 5.0), (10, 10.0)])], "step"))
     assert line == [(52, 194), (251, 103), (450, 12)]
 
 
-def test_a_mean_is_that_of_a_point_and_of_its_neighbours() -> None:
+def test_running_mean_includes_neighbours_on_both_sides() -> None:
     assert running_mean([1.0, 2.0, 6.0, 3.0], 1) == [1.5, 3.0, pytest.approx(11 / 3), 4.5]
     assert running_mean([1.0, 2.0], 0) == [1.0, 2.0]
 
 
-def test_a_long_curve_has_its_running_mean_above_what_was_measured() -> None:
-    """A hundred points: the mean takes 100 / 50 to either side, and 0, 10, 0, 10, ... is near 5."""
+def test_running_mean_of_a_long_curve_is_drawn_above_its_measured_values() -> None:
+    """For 100 points the mean includes 100 / 50 on either side; the mean of 0, 10, 0, 10, ... is near 5."""
     points = [(float(x), 10.0 * (x % 2)) for x in range(100)]
-    raw, mean = curve_chart([Curve("a", 0, points)], "step")[-MAX_READINGS - 2 : -MAX_READINGS]
-    assert 'class="raw"' in raw and {y for _, y in places(raw)} == {194, 12}
-    # Means of 3 or 2 in 5: values of 4 and 6, which are at 121.2 and 84.8.
-    assert {y for _, y in places(mean)[2:-2]} == {121.2, 84.8}
+    raw, mean = curve_chart([Curve("a", 0, points)], "step")[-MAX_TOOLTIPS - 2 : -MAX_TOOLTIPS]
+    assert 'class="raw"' in raw and {y for _, y in positions(raw)} == {194, 12}
+    # Two or three of five values are 10: means of 4 and 6, which are at y = 121.2 and 84.8.
+    assert {y for _, y in positions(mean)[2:-2]} == {121.2, 84.8}
 
 
 @given(st.lists(VALUES, min_size=1, max_size=1500))
-def test_thinned_points_are_some_of_them_in_order_with_the_least_and_the_largest(values: list[float]) -> None:
+def test_downsample_keeps_order_and_extremes(values: list[float]) -> None:
     points = list(enumerate(values))
-    kept = thinned(points)
+    kept = downsample(points)
     assert len(kept) <= MAX_POINTS and set(kept) <= set(points)
     assert [x for x, _ in kept] == sorted({x for x, _ in kept})
     assert {min(values), max(values)} <= {y for _, y in kept}
@@ -80,8 +80,8 @@ def test_any_points_make_a_well_formed_chart(points: list[tuple[int, float]]) ->
     assert not re.search(r'"-?(nan|inf)', "".join(parts))
 
 
-def test_a_band_s_edges_are_in_sight_and_what_lies_beyond_is_shaded() -> None:
-    """The curve is at 5; the band from 2 to 8 makes the axis 2 to 8: y 194 and 12."""
+def test_band_limits_are_in_range_and_the_area_outside_is_shaded() -> None:
+    """The curve is at 5; the band from 2 to 8 extends the axis to 2 and 8, at y = 194 and 12."""
     parts = curve_chart([Curve("a", 0, [(0, 5.0), (9, 5.0)])], "step", [Band(2.0, 8.0, "#c00", shaded=True)])
     edges = [float(y) for part in parts for y in re.findall(r'class="level".*?y1="([\d.]+)"', part)]
     assert edges == [194, 12]
@@ -90,8 +90,8 @@ def test_a_band_s_edges_are_in_sight_and_what_lies_beyond_is_shaded() -> None:
     assert [(float(y), float(height)) for y, height in zones] == [(12, 45.5), (148.5, 45.5)]
 
 
-def test_a_logarithmic_axis_has_equal_room_for_equal_ratios() -> None:
-    """From 0.1 to 10, y 194 to 12: 1 is in the middle."""
+def test_logarithmic_axis_maps_equal_ratios_to_equal_distances() -> None:
+    """The axis is 0.1 to 10, at y = 194 to 12, so 1 is in the middle."""
     points = [(0, 0.1), (5, 1.0), (9, 10.0)]
     parts = curve_chart([Curve("a", 0, points)], "step", logarithmic=True)
     assert [y for _, y in lines_of(parts)[0]] == [194, 103, 12]
@@ -99,7 +99,7 @@ def test_a_logarithmic_axis_has_equal_room_for_equal_ratios() -> None:
     assert labels == ["0.1", "0.2", "0.5", "1", "2", "5", "10"]
 
 
-def test_a_value_of_nothing_makes_the_axis_linear_and_an_edge_at_nothing_is_out_of_sight() -> None:
+def test_zero_value_makes_the_axis_linear_and_a_zero_limit_is_not_drawn() -> None:
     linear = curve_chart([Curve("a", 0, [(0, 0.0), (5, 5.0), (9, 10.0)])], "step", logarithmic=True)
     assert [y for _, y in lines_of(linear)[0]] == [194, 103, 12]
     band = Band(0.0, 10.0, "#c00", shaded=True)
@@ -115,23 +115,25 @@ def test_logarithmic_ticks_are_few_and_span_their_range(low: float, ratio: float
     assert 2 <= len(ticks) <= 11 and list(ticks) == sorted(set(ticks))
 
 
-def test_under_the_pointer_every_curve_that_is_there_tells_its_value() -> None:
+def test_tooltips_contain_the_values_of_the_curves_in_range() -> None:
     short_one = Curve("s", 1, [(0, 0.25), (1, 0.5)])
     parts = curve_chart([Curve("l", 0, [(float(x), 2.0 * x) for x in range(7)]), short_one], "step")
-    told = re.findall("<title>(.*?)</title>", "".join(parts), re.DOTALL)
-    assert told[:2] == ["step 0\nl: 0\ns: 0.25", "step 1\nl: 2\ns: 0.5"] and told[-1] == "step 6\nl: 12"
-    widths = [float(width) for width in re.findall(r'class="reading".*? width="([\d.]+)"', "".join(parts))]
+    tooltips = re.findall("<title>(.*?)</title>", "".join(parts), re.DOTALL)
+    assert (
+        tooltips[:2] == ["step 0\nl: 0\ns: 0.25", "step 1\nl: 2\ns: 0.5"] and tooltips[-1] == "step 6\nl: 12"
+    )
+    widths = [float(width) for width in re.findall(r'class="tooltip".*? width="([\d.]+)"', "".join(parts))]
     assert len(widths) == 7 and sum(widths) == pytest.approx(450 - 52, abs=0.5)
 
 
-def test_checkpoints_stand_at_their_place_on_the_axis() -> None:
+def test_marks_are_at_their_x_positions() -> None:
     parts = curve_chart(
         [Curve("a", 0, [(0, 1.0), (10, 2.0)])], "step", marks=[Mark(5, "half"), Mark(11, "beyond")]
     )
     assert re.findall(r'class="mark ".*?d="M([\d.]+) .*?<title>(.*?)<', "".join(parts)) == [("251.0", "half")]
 
 
-def test_steps_have_whole_numbers_on_their_axis() -> None:
+def test_step_axis_has_whole_number_labels() -> None:
     parts = "".join(curve_chart([Curve("a", 0, [(1, 1.0), (2, 2.0), (3, 3.0)])], "step"))
     assert re.findall(r'y="212" text-anchor="middle">(.*?)<', parts) == ["3", "2", "1"]
 
@@ -151,14 +153,14 @@ def test_steps_have_whole_numbers_on_their_axis() -> None:
         (1e15, "1e+15"),
     ],
 )
-def test_labels_are_short(value: float, label: str) -> None:
-    assert short(value) == label
+def test_short_number(value: float, label: str) -> None:
+    assert short_number(value) == label
 
 
-def test_areas_stand_on_each_other() -> None:
-    """1 and 3 add up to 4, the axis' top: y 194, 148.5 and 12."""
+def test_areas_are_stacked() -> None:
+    """The axis ends at 1 + 3 = 4; 0, 1 and 4 are at y = 194, 148.5 and 12."""
     drawing = area_chart([1, 2], {"a": [1.0, 1.0], "b": [3.0, 3.0]})
-    shapes = [places(part) for part in drawing.parts if part.startswith("<polygon")]
+    shapes = [positions(part) for part in drawing.parts if part.startswith("<polygon")]
     assert shapes == [
         [(52, 148.5), (450, 148.5), (450, 194), (52, 194)],
         [(52, 12), (450, 12), (450, 148.5), (52, 148.5)],
@@ -166,14 +168,14 @@ def test_areas_stand_on_each_other() -> None:
     assert drawing.names == ("a", "b") and area_chart([1], {"a": [0.0]}).parts == ()
 
 
-def test_areas_of_many_steps_are_means_of_equal_stretches() -> None:
-    count = 4 * MAX_STRETCHES
+def test_areas_of_many_steps_are_means_of_equal_segments() -> None:
+    count = 4 * MAX_SEGMENTS
     drawing = area_chart(range(count), {"a": [8.0 * (step % 4 == 0) for step in range(count)]})
-    (shape,) = [places(part) for part in drawing.parts if part.startswith("<polygon")]
-    assert len(shape) == 2 * MAX_STRETCHES and {y for _, y in shape} == {12, 194}  # all means are 2
+    (shape,) = [positions(part) for part in drawing.parts if part.startswith("<polygon")]
+    assert len(shape) == 2 * MAX_SEGMENTS and {y for _, y in shape} == {12, 194}  # all means are 2
 
 
-def test_dots_are_where_their_pairs_are_and_zero_has_its_lines() -> None:
+def test_scatter_chart_positions_and_zero_lines() -> None:
     parts = scatter_chart([(1, [(-1.0, -1.0), (1.0, 1.0)])])
     dots = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', "".join(parts))
     assert [(float(x), float(y)) for x, y in dots] == [(52, 194), (450, 12)]
@@ -181,9 +183,9 @@ def test_dots_are_where_their_pairs_are_and_zero_has_its_lines() -> None:
     assert [tuple(map(float, ends)) for ends in zero] == [(251, 251, 12, 194), (52, 450, 103, 103)]
 
 
-def test_of_many_dots_every_second_is_drawn_whatever_its_height() -> None:
-    """797 dots, of which 400 have room: 399 at x 0, 2, 4, ..., half a unit of the box to each; y goes 0, 1, 2
-    (194, 103, 12), so that every second one's goes 0, 2, 1."""
+def test_every_second_of_many_dots_is_drawn() -> None:
+    """Of 797 dots at most 400 are drawn: 399, at x = 0, 2, 4, ..., half an SVG unit per x. Their y values
+    repeat 0, 1, 2 (194, 103, 12), so those of every second dot repeat 0, 2, 1."""
     points = [(float(x), float(x % 3)) for x in range(797)]
     dots = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', "".join(scatter_chart([(0, points)])))
     expected = [(52 + x / 2, [194, 103, 12][x % 3]) for x in range(0, 797, 2)]
@@ -193,13 +195,13 @@ def test_of_many_dots_every_second_is_drawn_whatever_its_height() -> None:
     assert "".join(scatter_chart([(0, few)])).count("<circle") == MAX_DOTS
 
 
-def test_correlation_is_pearson_s_and_needs_values_that_vary() -> None:
+def test_correlation_is_pearson_s_and_none_for_constant_values() -> None:
     assert correlation_of([(0, 1), (1, 3), (2, 5)]) == pytest.approx(1)
     assert correlation_of([(0, 0), (1, 1), (2, 0)]) == pytest.approx(0, abs=1e-12)
     assert correlation_of([(0, 1), (1, 3)]) is None and correlation_of([(0, 1), (1, 1), (2, 1)]) is None
 
 
-def test_limits_are_shares_of_the_first_window_s_mean() -> None:
+def test_entropy_limits_are_fractions_of_the_first_window_s_mean() -> None:
     band = EntropyBand(0.5, 2.0, 3)
     assert entropy_limits(band, [1.0, 2.0, 3.0, 100.0]) == (1.0, 4.0)
     assert entropy_limits(band, [1.0, 2.0]) is None
@@ -208,7 +210,7 @@ def test_limits_are_shares_of_the_first_window_s_mean() -> None:
 @pytest.mark.parametrize(
     "values", [(0.0, 5e-324), (1.0, 1.0 + 2e-16), (0.0, 0.0), (1e-310, 1e-310), (7.0, 7.0)]
 )
-def test_values_that_hardly_differ_are_drawn(values: tuple[float, float]) -> None:
+def test_nearly_equal_values_are_drawn(values: tuple[float, float]) -> None:
     assert "polyline" in line_chart("t", {"a": list(enumerate(values))})
     assert len(lines_of(curve_chart([Curve("a", 0, list(enumerate(values)))], "step"))) == 1
 

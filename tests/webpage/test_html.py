@@ -1,4 +1,4 @@
-"""Bars are as high as their values, pictures are part of the page, and nothing on it opens a tag."""
+"""Bars, intervals, figures, pictures, filters, and escaping."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from PIL import Image
 
 from tests.report.test_report import ATTACK, Tags
 from tests.support.tiny import encoded
-from vlm_uec.webpage.charts import bar_chart, card, figure, lines
+from vlm_uec.webpage.charts import bar_chart, card, draw_lines, figure
 from vlm_uec.webpage.filters import Filter, filter_bar, filter_style
 from vlm_uec.webpage.html import page, picture, text
 
 
-def test_a_bar_is_as_high_as_its_value() -> None:
-    """The plot spans y 194 (0) to 12 (10) and x 52 to 450: two groups of 199, each filled to 80 %."""
+def test_bar_height_is_proportional_to_its_value() -> None:
+    """The plot spans y = 194 (value 0) to 12 (value 10) and x = 52 to 450: two groups of 199, bars filling 80
+    %."""
     chart = bar_chart("t", ["a", "b"], {"s": [10.0, 5.0]}, " %")
     bars = re.findall(r'x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', chart)
     assert [tuple(map(float, bar)) for bar in bars] == [
@@ -31,11 +32,11 @@ def test_a_bar_is_as_high_as_its_value() -> None:
     assert re.findall("<title>(.*?)</title>", chart) == ["s, a: 10 %", "s, b: 5 %"]
 
 
-def test_series_stand_side_by_side_in_colours_of_their_own() -> None:
+def test_series_are_side_by_side_in_different_colours() -> None:
     chart = bar_chart("t", ["a"], {"s": [1.0], "none": [0.0], "r": [2.0]}, "")
     left = [float(x) for x in re.findall(r'class="bar" x="([\d.]+)"', chart)]
     third = (450 - 52) * 0.8 / 3
-    assert left[1] - left[0] == pytest.approx(2 * third, abs=0.1)  # the one of height 0 keeps its place
+    assert left[1] - left[0] == pytest.approx(2 * third, abs=0.1)  # the bar of height 0 keeps its slot
     fills = re.findall('class="bar".*?fill="(#.*?)"', chart)
     assert len(set(fills)) == 2
     legend = re.findall('background:(#.*?)"></i>(.*?)</span>', chart)
@@ -52,41 +53,41 @@ def test_any_values_make_a_well_formed_chart(bars: list[tuple[str, float]]) -> N
     assert not re.search(r'="-?(nan|inf)', chart)
 
 
-def test_labels_that_would_overlap_are_left_out() -> None:
+def test_overlapping_labels_are_omitted() -> None:
     labels = [f"{number}-{number + 1}" for number in range(1000, 1100)]
     chart = bar_chart("t", labels, {"s": [1.0] * 100}, "")
-    places = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="212"', chart)]
-    assert len(places) > 2 and min(b - a for a, b in pairwise(places)) > 9 * 6
+    positions = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="212"', chart)]
+    assert len(positions) > 2 and min(b - a for a, b in pairwise(positions)) > 9 * 6
 
 
-def test_a_series_has_one_value_a_label() -> None:
+def test_series_must_have_one_value_per_label() -> None:
     with pytest.raises(ValueError, match="each of 2 labels"):
         bar_chart("t", ["a", "b"], {"s": [1.0]}, "")
 
 
 @pytest.mark.parametrize(("form", "kind"), [("PNG", "png"), ("JPEG", "jpeg")])
-def test_a_picture_is_part_of_the_page(form: str, kind: str) -> None:
+def test_picture_is_embedded_in_the_page(form: str, kind: str) -> None:
     data = encoded(Image.new("RGB", (3, 2), "red"), form)
     tags = Tags(page("t", [picture(data, ATTACK)]))
-    attributes = next(attributes for tag, attributes in tags.seen if tag == "img")
+    attributes = next(attributes for tag, attributes in tags.elements if tag == "img")
     assert attributes["alt"] == ATTACK and set(attributes) == {"alt", "src"}
     head, _, content = str(attributes["src"]).partition(",")
     assert head == f"data:image/{kind};base64" and base64.b64decode(content) == data
 
 
-def test_what_is_no_picture_does_not_come_on_a_page() -> None:
+def test_invalid_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="PNG or JPEG"):
         picture(b"<svg onload=alert(1)>", "")
 
 
-def test_characters_that_would_not_be_seen_are_shown_by_number() -> None:
+def test_invisible_characters_are_shown_as_escape_sequences() -> None:
     assert text("a\x00b\u202ec\ud800d\uffff\x1b[2J") == r"a\u0000b\u202ec\ud800d\uffff\u001b[2J"
     assert text("line\n\ttab é 数 \U0001f600") == "line\n\ttab é 数 \U0001f600"
 
 
-def test_an_interval_stands_from_its_low_to_its_high_end() -> None:
-    """The ends make the axis 0 to 10, which is y 194 to 12: 2 is at 157.6 and 8 at 48.4."""
-    drawing = lines({"s": [(0, 5), (1, 5)]}, {"s": [(0, 0, 10), (1, 2, 8)]})
+def test_error_bar_spans_its_interval() -> None:
+    """The intervals make the axis 0 to 10, at y = 194 to 12; 2 is at 157.6 and 8 at 48.4."""
+    drawing = draw_lines({"s": [(0, 5), (1, 5)]}, {"s": [(0, 0, 10), (1, 2, 8)]})
     found = re.findall(
         r'd="M[\d.]+ ([\d.]+)h6M[\d.]+ ([\d.]+)h6M([\d.]+) ([\d.]+)V([\d.]+)"', "".join(drawing.parts)
     )
@@ -96,17 +97,17 @@ def test_an_interval_stands_from_its_low_to_its_high_end() -> None:
     ]
 
 
-def test_intervals_of_series_stand_side_by_side() -> None:
-    drawing = lines(
+def test_error_bars_of_series_are_side_by_side() -> None:
+    drawing = draw_lines(
         {"a": [(0, 1), (1, 1), (2, 1)], "b": [(0, 1), (1, 1), (2, 1)]}, {"a": [(1, 0, 2)], "b": [(1, 0, 2)]}
     )
     middle = [float(x) for x in re.findall(r"h6M([\d.]+) [\d.]+V", "".join(drawing.parts))]
     assert middle == [251 - 2.5, 251 + 2.5]
 
 
-def test_places_on_the_axis_have_names_that_do_not_overlap() -> None:
+def test_x_labels_do_not_overlap() -> None:
     names = [(float(number), str(number)) for number in range(200)]
-    drawing = lines({"s": [(0, 1), (199, 2)]}, x_labels=names)
+    drawing = draw_lines({"s": [(0, 1), (199, 2)]}, x_labels=names)
     shown = re.findall(r'<text x="([\d.]+)" y="212" text-anchor="middle">(\d+)<', "".join(drawing.parts))
     assert shown[0][1] == "199" and len(shown) > 5
     for (x, name), (before, other) in pairwise(shown):
@@ -115,17 +116,17 @@ def test_places_on_the_axis_have_names_that_do_not_overlap() -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_a_figure_is_xml_whatever_its_names(title: str, name: str) -> None:
-    drawing = lines({name: [(0, 1), (1, 2)]})
+def test_figure_is_valid_xml_for_any_names(title: str, name: str) -> None:
+    drawing = draw_lines({name: [(0, 1), (1, 2)]})
     document = figure(title, drawing, title, name).encode()
     root = ElementTree.fromstring(document)
     assert root.tag == "{http://www.w3.org/2000/svg}svg" and document.count(b"<polyline") == 1
 
 
-def test_a_figures_legend_has_as_many_lines_as_its_names_need() -> None:
-    """Three names of 30 characters: two do not fit beside each other, and nothing leaves the page."""
+def test_figure_legend_is_wrapped() -> None:
+    """Three names of 30 characters, no two of which fit on one line; all stay within the figure."""
     names = [f"{number} {'x' * 28}" for number in range(3)]
-    document = figure("t", lines({name: [(0, 1), (1, 2)] for name in names}), "x", "y")
+    document = figure("t", draw_lines({name: [(0, 1), (1, 2)] for name in names}), "x", "y")
     root = ElementTree.fromstring(document)
     width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
     found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(\d x+)<', document)
@@ -135,20 +136,20 @@ def test_a_figures_legend_has_as_many_lines_as_its_names_need() -> None:
 
 
 @pytest.mark.parametrize(("from_zero", "lowest"), [(True, "0"), (False, "1")])
-def test_an_axis_from_zero_shows_it(from_zero: bool, lowest: str) -> None:
-    parts = lines({"s": [(0, 1.0), (9, 2.0)]}, from_zero=from_zero).parts
+def test_from_zero_includes_zero_in_the_axis(from_zero: bool, lowest: str) -> None:
+    parts = draw_lines({"s": [(0, 1.0), (9, 2.0)]}, from_zero=from_zero).parts
     labels = re.findall(r'text-anchor="end">([\d.]+)<', "".join(parts))
     assert labels[0] == lowest
 
 
-def test_a_card_without_a_drawing_says_so() -> None:
-    assert "nothing recorded" in card("t", lines({"s": [(math.nan, 1.0)]}))
+def test_card_without_data_has_a_message() -> None:
+    assert "nothing recorded" in card("t", draw_lines({"s": [(math.nan, 1.0)]}))
 
 
-def test_only_the_first_option_of_a_filter_hides_nothing() -> None:
+def test_every_filter_option_except_the_first_hides_elements() -> None:
     one = Filter("f", "by <kind>", [("all", 3), ("<b>", 2), ("c", 1)])
     tags = Tags(page("t", [filter_bar([one])], filter_style([one])))
-    buttons = [named for tag, named in tags.seen if tag == "input"]
+    buttons = [named for tag, named in tags.elements if tag == "input"]
     assert [(named["id"], named["name"], "checked" in named) for named in buttons] == [
         ("f-0", "f", True),
         ("f-1", "f", False),

@@ -1,4 +1,4 @@
-"""Small pictures keep their shape and stay within the bytes that a page has for them."""
+"""Thumbnails keep the aspect ratio and the size limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def size(data: bytes) -> tuple[int, int]:
     return Image.open(io.BytesIO(data)).size
 
 
-def test_small_pictures_have_the_same_shape() -> None:
+def test_thumbnails_keep_the_aspect_ratio() -> None:
     line_drawing = Image.new("RGB", (1600, 800), "white")
     for picture, shape in [
         (line_drawing, (320, 160)),
@@ -31,14 +31,14 @@ def test_drawings_are_png_and_photographs_jpeg() -> None:
     assert thumbnail(encoded(noise_picture(400, 400))).startswith(b"\xff\xd8")
 
 
-def test_where_quality_alone_does_not_reach_the_limit_the_picture_gets_smaller() -> None:
+def test_picture_is_shrunk_if_lower_quality_is_not_enough() -> None:
     noise = encoded(noise_picture(640, 320))
-    data = thumbnail(noise, most=5000)
+    data = thumbnail(noise, max_bytes=5000)
     assert len(data) <= 5000
     width, height = size(data)
     assert width < 320 and width == 2 * height
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_invalid_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="not a readable picture"):
         thumbnail(b"<svg/>")

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-CHANNELS, LEVELS = 3, 256
+CHANNELS, UINT8_VALUES = 3, 256
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class UInt8PixelProcessor:
 
     def _float_table(self, side: int) -> np.ndarray:
         """[3, 256] float32: the processor's output for each uint8 value, from a picture with all of them."""
-        if side**2 < LEVELS:
-            raise ValueError(f"an image token of {side} x {side} pixels does not hold {LEVELS} values")
+        if side**2 < UINT8_VALUES:
+            raise ValueError(f"an image token of {side} x {side} pixels does not hold {UINT8_VALUES} values")
         ramp = np.zeros((side * side, CHANNELS), dtype=np.uint8)
-        ramp[:LEVELS] = np.arange(LEVELS)[:, None]
+        ramp[:UINT8_VALUES] = np.arange(UINT8_VALUES)[:, None]
         picture = Image.fromarray(ramp.reshape(side, side, CHANNELS))
         pixels, _ = self._processed(picture, scaled=False, do_resize=False)
         floats, _ = self._processed(picture, scaled=True, do_resize=False)
-        table = np.zeros((CHANNELS, LEVELS), dtype=np.float32)
+        table = np.zeros((CHANNELS, UINT8_VALUES), dtype=np.float32)
         for channel in range(CHANNELS):
             table[channel, pixels[:, channel].astype(np.int64)] = floats[:, channel]
         return table

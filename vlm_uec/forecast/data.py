@@ -16,25 +16,25 @@ from vlm_uec.forecast.tokens import PromptLengths
 from vlm_uec.hub import exists_locally
 from vlm_uec.types import Problem
 
-MEASURED = 256  # prompts, spread over the training split
+MAX_MEASURED_PROMPTS = 256  # spread over the training split
 
 
 @dataclass(frozen=True)
 class DataForecast:
     """The data sets' parts in a step, prompt lengths, and notes on rejected or missing data."""
 
-    parts: tuple[Part, ...]  # none where the data is not on this machine
+    parts: tuple[Part, ...]  # empty if the data is not on this machine
     lengths: PromptLengths
     notes: tuple[str, ...]
     example: Problem | None = None
 
 
 def data_forecast(config: Config) -> DataForecast:
-    """Raises `UserError` for local data that the run would refuse."""
+    """Raises `UserError` for local data that the run would reject."""
     data = config.data
     limit = PromptLengths(data.max_prompt_tokens, data.max_prompt_tokens)
     if absent := [path for path in data.weights if not exists_locally(path)]:
-        note = f"{absent[0]} is not on this machine: prompts are counted at data.max_prompt_tokens"
+        note = f"{absent[0]} is not on this machine: assumes prompts of data.max_prompt_tokens"
         return DataForecast((), limit, (note,))
     loaded = load_mixture(list(data.weights), data.train_split)
     parts = parts_of(loaded.ids, data.weights, config.rollout.prompts)
@@ -43,12 +43,12 @@ def data_forecast(config: Config) -> DataForecast:
     notes += _validation_notes(config)
     encoder = _encoder(config)
     if encoder is None:
-        notes.append("no tokenizer on this machine: prompts are counted at data.max_prompt_tokens")
+        notes.append("no tokenizer on this machine: assumes prompts of data.max_prompt_tokens")
         return DataForecast(parts, limit, tuple(notes), loaded.problems[0])
     measured = [_measure(problems, encoder, len(parts)) for problems in _by_part(loaded, parts)]
     rejected = sum((reasons for _, reasons in measured), Counter[str]())
-    notes += [f"of the measured prompts left out: {reason} ({count})" for reason, count in rejected.items()]
-    lengths = _weighted(parts, [sample for sample, _ in measured], rejected)
+    notes += [f"left out {count} of the measured prompts ({reason})" for reason, count in rejected.items()]
+    lengths = _weighted_lengths(parts, [sample for sample, _ in measured], rejected)
     return DataForecast(parts, lengths, tuple(notes), loaded.problems[0])
 
 
@@ -83,7 +83,7 @@ def _measure(
 ) -> tuple[list[int], Counter[str]]:
     lengths: list[int] = []
     rejected: Counter[str] = Counter()
-    for problem in problems[:: max(1, len(problems) * parts // MEASURED)]:
+    for problem in problems[:: max(1, len(problems) * parts // MAX_MEASURED_PROMPTS)]:
         try:
             lengths.append(encoder.length(problem))
         except PromptRejected as error:
@@ -91,10 +91,10 @@ def _measure(
     return lengths, rejected
 
 
-def _weighted(
+def _weighted_lengths(
     parts: Sequence[Part], measured: Sequence[Sequence[int]], rejected: Counter[str]
 ) -> PromptLengths:
-    """The mean over a step's prompts: data sets are weighted by their prompts in a step, not by size."""
+    """The mean over a step's prompts: data sets are weighted by their prompts per step, not by size."""
     if not all(measured):
         reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
         raise UserError(

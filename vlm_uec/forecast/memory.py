@@ -1,4 +1,4 @@
-"""Estimates a rank's memory by counting bytes: the permanent part, and what a rollout and an update add.
+"""Estimates a rank's memory by counting bytes: permanent memory, and that of a rollout and an update.
 
 Not included: memory of libraries (CUDA context, communication buffers), and allocator fragmentation.
 """
@@ -20,41 +20,41 @@ from vlm_uec.rollout.slots import CPU_SLOTS, prefix_group_count
 from vlm_uec.zero.config import offloads
 
 _FLOAT = 4
-# Tensors of a layer that its backward needs, in units of a position's hidden state, of its keys and
-# values, and of the MLP's width: norms, projections, attention's output, gate, up, their product.
+# Tensors that a layer stores for its backward pass, in units of a position's hidden state, of its keys and
+# values, and of the MLP's width: norms, projections, attention output, gate, up, and their product.
 _LAYER_HIDDEN, _LAYER_KEYS, _LAYER_MLP = 8, 4, 5
-_CHUNKS = 3  # of logits, their softmax and its gradient
-# DeepSpeed's defaults, where the JSON leaves them out.
-_LIVE, _BUCKET = 1e9, 5e8
+_CHUNKS = 3  # logits, their softmax and its gradient
+# DeepSpeed's defaults for settings that the JSON does not have.
+_DEFAULT_LIVE, _DEFAULT_BUCKET = 1e9, 5e8
 
 
 @dataclass(frozen=True)
 class RankMemory:
-    """Bytes on one rank's device; `host` in main memory beside it."""
+    """Bytes of one rank on its device; `host` in main memory."""
 
     weights: float  # shard of the policy
     reference: float  # shard of the frozen policy; 0 without KL
     optimizer: float  # fp32 weights and two moments
     gradients: float
-    gathered: float  # whole weights, for the length of a rollout
-    cache: float  # keys and values; 0 where they take what is left
-    live: float  # weights gathered around the layer at work
+    gathered: float  # all weights, during a rollout
+    cache: float  # keys and values; 0 if they use the remaining memory
+    live: float  # weights of the layers in use, gathered during an update
     activations: float
     head: float
     host: float
-    parked: float  # of the optimizer's, in host memory during a rollout
+    offloaded: float  # part of the optimizer states in host memory during a rollout
 
     @property
-    def lasting(self) -> float:
+    def permanent(self) -> float:
         return self.weights + self.reference + self.optimizer + self.gradients
 
     @property
     def rollout(self) -> float:
-        return self.lasting - self.parked + self.gathered + self.cache
+        return self.permanent - self.offloaded + self.gathered + self.cache
 
     @property
     def update(self) -> float:
-        return self.lasting + self.live + self.activations + self.head
+        return self.permanent + self.live + self.activations + self.head
 
     @property
     def peak(self) -> float:
@@ -69,28 +69,28 @@ def rank_memory(
     tokens: StepTokens,
     ranks: int,
 ) -> RankMemory:
-    """`zero`: the section zero_optimization of the DeepSpeed JSON."""
+    """`zero`: the zero_optimization section of the DeepSpeed JSON."""
     size = DTYPES[config.model.precision].itemsize
     trained, weights = trained_weights(config, shape), shape.weights + adapter_weights(config, shape)
     shard = size * weights / ranks
     optimizer, gradients = 3 * _FLOAT * trained / ranks, _FLOAT * trained / ranks
-    # The head's gradient in fp32; products of bf16 factors come in a tensor of their own. With
-    # adapters it has none.
+    # The head's gradient in fp32; with bf16 its products need a second tensor. With adapters the head has no
+    # gradient.
     products = (2 if config.model.precision == "bf16" else 1) if config.lora.rank is None else 0
     chunk = min(CHUNK_ELEMENTS, tokens.pass_positions * shape.vocabulary)
-    # With adapters the reference is the policy without them.
+    # With adapters the reference policy is the policy with its adapters disabled.
     reference = shard if config.loss.kl_coef and config.lora.rank is None else 0.0
-    host = parked = 2 * _FLOAT * trained / ranks if config.rollout.offload_states else 0.0
+    host = offloaded = 2 * _FLOAT * trained / ranks if config.rollout.offload_states else 0.0
     if offloads(zero, "offload_optimizer"):
-        # With offloading DeepSpeed keeps gradients twice: the accumulated ones and the optimizer's copy.
-        host, parked = optimizer + 2 * gradients, 0.0
+        # With offloading DeepSpeed stores gradients twice: the accumulated ones and the optimizer's copy.
+        host, offloaded = optimizer + 2 * gradients, 0.0
         optimizer = gradients = 0.0
     # With one rank the shard is the whole model and needs no gathering.
     gathers = ranks > 1 or offloads(zero, "offload_param")
     if offloads(zero, "offload_param"):
         host, shard, reference = host + shard + reference, 0.0, 0.0
-    live = min(shape.weights, _number(zero, "stage3_max_live_parameters", _LIVE)) if gathers else 0.0
-    buckets = 2 * min(shape.weights, _number(zero, "reduce_bucket_size", _BUCKET))
+    live = min(shape.weights, _setting(zero, "stage3_max_live_parameters", _DEFAULT_LIVE)) if gathers else 0.0
+    buckets = 2 * min(shape.weights, _setting(zero, "reduce_bucket_size", _DEFAULT_BUCKET))
     return RankMemory(
         weights=shard,
         reference=reference,
@@ -102,7 +102,7 @@ def rank_memory(
         activations=size * _activations(config, shape, prompt, tokens),
         head=_FLOAT * (_CHUNKS * chunk + products * shape.vocabulary * shape.hidden),
         host=host,
-        parked=parked,
+        offloaded=offloaded,
     )
 
 
@@ -110,11 +110,11 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
     if config.rollout.engine == "vllm":
         return 0.0
     slots = config.rollout.slots
-    # bf16 is slow on CPUs, so such a config is for an accelerator.
+    # bf16 is slow on CPUs, so a bf16 config is assumed to run on an accelerator.
     if slots is None and config.model.precision == "bf16":
         return 0.0
     slots = slots or CPU_SLOTS
-    # Groups of one response, as in validation, take a prefix group each.
+    # Groups of one response, as in validation, need one prefix group each.
     group = min(config.rollout.n, config.evaluation.n) if config.train.eval_every else config.rollout.n
     pool = PoolSize(slots, prefix_group_count(slots, group), prompt.longest, config.rollout.max_tokens)
     return float(pool.positions * cache_bytes(config, shape))
@@ -126,28 +126,28 @@ def cache_bytes(config: Config, shape: ModelShape) -> int:
 
 
 def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
-    """ZeRO state of all ranks: fp32 weights and two moments of what is trained, and the rest's weights."""
+    """ZeRO state of all ranks: fp32 weights and two moments of trained weights, and the frozen weights."""
     trained, weights = trained_weights(config, shape), shape.weights + adapter_weights(config, shape)
     return 3.0 * _FLOAT * trained + DTYPES[config.model.precision].itemsize * (weights - trained)
 
 
 def _activations(config: Config, shape: ModelShape, prompt: PromptLengths, tokens: StepTokens) -> float:
-    """Floats kept for backward by the fullest pass."""
+    """Floats that the largest micro-batch stores for its backward pass."""
     layer = _LAYER_HIDDEN * shape.hidden + _LAYER_KEYS * shape.key_values + _LAYER_MLP * shape.intermediate
-    text = tokens.pass_positions * _kept(config, shape.layers, shape.hidden, layer)
+    text = tokens.pass_positions * _stored_floats(config, shape.layers, shape.hidden, layer)
     if frozen_parts(config).tower:
         return text
     # Most prompt tokens are image tokens, and an image token is four patches.
     patches = 4 * prompt.mean * tokens.pass_prompts
     layer = _LAYER_HIDDEN * shape.tower_hidden + _LAYER_MLP * shape.tower_intermediate
-    return text + patches * _kept(config, shape.tower_layers, shape.tower_hidden, layer)
+    return text + patches * _stored_floats(config, shape.tower_layers, shape.tower_hidden, layer)
 
 
-def _kept(config: Config, layers: int, hidden: int, layer: int) -> int:
-    """Floats a position: every layer's input and one layer in full, or all of them in full."""
+def _stored_floats(config: Config, layers: int, hidden: int, layer: int) -> int:
+    """Floats per position: with checkpointing every layer's input and one full layer, else all layers."""
     return layers * hidden + layer if config.model.activation_checkpointing else layers * layer
 
 
-def _number(zero: Mapping[str, Any], key: str, default: float) -> float:
+def _setting(zero: Mapping[str, Any], key: str, default: float) -> float:
     value = zero.get(key, default)
     return float(value) if isinstance(value, int | float) else default

@@ -20,17 +20,17 @@ from vlm_uec.zero.config import read_deepspeed_config
 
 RANKS = (1, 2, 4, 8)
 _MIB, _GIB = 2**20, 2**30
-_ROWS: tuple[tuple[str, Callable[[RankMemory], float]], ...] = (
+_MEMORY_ROWS: tuple[tuple[str, Callable[[RankMemory], float]], ...] = (
     ("weights", lambda rank: rank.weights),
     ("reference policy", lambda rank: rank.reference),
     ("optimizer states", lambda rank: rank.optimizer),
     ("gradients", lambda rank: rank.gradients),
-    ("rollout: whole weights", lambda rank: rank.gathered),
+    ("rollout: gathered weights", lambda rank: rank.gathered),
     ("rollout: keys and values", lambda rank: rank.cache),
-    ("update: gathered weights", lambda rank: rank.live),
+    ("update: gathered layers", lambda rank: rank.live),
     ("update: activations", lambda rank: rank.activations),
     ("update: head", lambda rank: rank.head),
-    ("largest sum at a time", lambda rank: rank.peak),
+    ("peak", lambda rank: rank.peak),
     ("host memory, offloaded", lambda rank: rank.host),
 )
 
@@ -38,12 +38,12 @@ _ROWS: tuple[tuple[str, Callable[[RankMemory], float]], ...] = (
 def dry_run(config: Config, ranks: int) -> str:
     """The resolved config with its forecast. Raises `UserError` if a run on this many ranks would."""
     find_checkpoint(Path(config.train.run_dir), config.resume)
-    preflight(config, ranks, room=False)  # a large run may be planned on a small machine
+    preflight(config, ranks, check_disk=False)  # a large run may be planned on a small machine
     return dump_config(config) + forecast(config)
 
 
 def forecast(config: Config) -> str:
-    """Reads the model's config and the data set where they are on this machine.
+    """The forecast as text; reads the model's config and the data sets that are on this machine.
 
     Raises `UserError` if the run itself would.
     """
@@ -62,8 +62,8 @@ def _data_lines(config: Config, data: DataForecast) -> list[str]:
     for part in data.parts:
         epoch = len(part.ids) // part.prompts
         lines.append(
-            f"  {part.name + ': ' if part.name else ''}problems {len(part.ids):,}, of them a step "
-            f"{part.prompts}; steps an epoch {epoch}, epochs {config.train.steps / epoch:.1f}"
+            f"  {part.name + ': ' if part.name else ''}{len(part.ids):,} problems, {part.prompts} per step; "
+            f"steps per epoch: {epoch}, epochs: {config.train.steps / epoch:.1f}"
         )
     if data.lengths.measured:
         lines.append(
@@ -76,23 +76,23 @@ def _data_lines(config: Config, data: DataForecast) -> list[str]:
 def _step_lines(config: Config, steps: Sequence[StepTokens]) -> list[str]:
     tokens, rollout, explore = steps[0], config.rollout, config.exploration
     lines = [
-        "A step, with every response at its limit:",
+        "One step, with every response at the length limit:",
         f"  rollout      {rollout.prompts:,} prompts x {rollout.n} = {tokens.sampled:,} responses, "
         f"{tokens.decoded:,} tokens",
     ]
     if tokens.explored:
         lines.append(
-            f"  exploration  {explore.n} more where all {rollout.n} fail, at t' = {explore.temperature:g}: "
+            f"  exploration  {explore.n} more if all {rollout.n} fail, at t' = {explore.temperature:g}: "
             f"0 to {tokens.explored:,} responses"
         )
-    waits = "once as many are retained" if config.pending.enabled else "every step"
+    condition = "once as many are retained" if config.pending.enabled else "every step"
     passes = ", ".join(f"{ranks}: {of.passes}" for ranks, of in zip(RANKS, steps, strict=True))
     lines += [
-        f"  update       {tokens.sampled:,} trajectories, {waits}; optimizer steps "
-        f"{tokens.optimizer_steps}, of {tokens.sampled // tokens.optimizer_steps:,} trajectories each",
-        f"               {tokens.grouped:,} positions with each prompt once a group; "
-        f"{tokens.separate:,} with one a response",
-        f"               micro-batches a rank, by number of ranks: {passes}",
+        f"  update       {tokens.sampled:,} trajectories, {condition}; optimizer steps: "
+        f"{tokens.optimizer_steps}, with {tokens.sampled // tokens.optimizer_steps:,} trajectories each",
+        f"               {tokens.grouped_positions:,} positions with one prompt per group; "
+        f"{tokens.ungrouped_positions:,} with one per response",
+        f"               micro-batches per rank, by number of ranks: {passes}",
     ]
     if tokens.replayed:
         every = config.stabilizer.frequency
@@ -101,7 +101,7 @@ def _step_lines(config: Config, steps: Sequence[StepTokens]) -> list[str]:
 
 
 def _no_memory_lines(config: Config) -> list[str]:
-    return [f"Memory: {config.model.path} is not on this machine, and a forecast does not use the network."]
+    return [f"Memory: {config.model.path} is not on this machine, and the forecast does not use the network."]
 
 
 def _memory_lines(
@@ -115,11 +115,11 @@ def _memory_lines(
     large = memory[0].peak >= _GIB
     unit, name = (_GIB, "GiB") if large else (_MIB, "MiB")
     lines = [
-        f"Memory a rank in {name}, estimated by counting bytes ({shape.weights:,} weights, "
-        f"{shape.tower_weights:,} of them the tower's; {trained_weights(config, shape):,} are trained):",
+        f"Memory per rank in {name}, estimated by counting bytes ({shape.weights:,} weights, "
+        f"{shape.tower_weights:,} in the vision tower; {trained_weights(config, shape):,} are trained):",
         f"  {'ranks':<26}" + "".join(f"{ranks:>8}" for ranks in RANKS),
     ]
-    for row, of in _ROWS:
+    for row, of in _MEMORY_ROWS:
         values = [of(rank) / unit for rank in memory]
         if any(values):
             lines.append(f"  {row:<26}" + "".join(f"{value:8.1f}" for value in values))
@@ -127,24 +127,24 @@ def _memory_lines(
     return [
         *lines,
         *_cache_note(config, shape, prompt, memory[0]),
-        f"  On disk: {disk:.1f} {name} a checkpoint, {_kept(config)} of them kept, one more in writing.",
+        f"  On disk: {disk:.1f} {name} per checkpoint; {_kept_checkpoints(config)} kept, one being written.",
     ]
 
 
-def _kept(config: Config) -> int:
-    """The newest, and the best by validation where there is one."""
+def _kept_checkpoints(config: Config) -> int:
+    """The newest, and with validation the best."""
     return config.train.keep + (config.train.keep_best if config.train.eval_every else 0)
 
 
 def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory: RankMemory) -> list[str]:
     if config.rollout.engine == "vllm":
-        return ["  Keys and values are in vLLM's process, which this does not count."]
+        return ["  Keys and values are in vLLM's process and are not included."]
     if memory.cache:
         return []
     rollout = config.rollout
     pool = fitting_size(10**15, RolloutShape(config.unit, rollout.n, prompt.longest, rollout.max_tokens))
-    most = pool.positions * cache_bytes(config, shape) / _GIB
+    limit = pool.positions * cache_bytes(config, shape) / _GIB
     return [
-        f"  Keys and values take {CACHE_SHARE:.0%} of what a rollout leaves, at most {most:.1f} GiB "
-        f"({pool.slots} responses at a time)."
+        f"  Keys and values use {CACHE_SHARE:.0%} of the memory that remains in a rollout, at most "
+        f"{limit:.1f} GiB ({pool.slots} responses at a time)."
     ]

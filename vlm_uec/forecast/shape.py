@@ -1,4 +1,4 @@
-"""The sizes of a Qwen2.5-VL or Qwen2.5 from its config; no weights are read."""
+"""Sizes of a Qwen2.5-VL or Qwen2.5 model from its config, without reading weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.hub import exists_locally
 from vlm_uec.model.load import CLASSES, UnreadableModel, read_model_config, vision_tower
 
-# config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct: used where the Hub is not available.
+# From config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct, for use without the Hub.
 _FIELDS = (
     "hidden_size",
     "intermediate_size",
@@ -37,7 +37,7 @@ _WIDE_TOWER = ("32B", "72B")
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Numbers of weights, and the sizes that activations and caches follow."""
+    """Numbers of weights, and the sizes that determine activations and caches."""
 
     weights: int
     tower_weights: int  # with the projector
@@ -45,7 +45,7 @@ class ModelShape:
     hidden: int
     intermediate: int
     layers: int
-    key_values: int  # key and value heads times their size: floats a layer and position, for each of the two
+    key_values: int  # KV heads times head size: floats per layer and position, for keys and for values each
     vocabulary: int
     tower_hidden: int
     tower_intermediate: int
@@ -53,10 +53,10 @@ class ModelShape:
 
 
 def model_shape(path: str) -> ModelShape | None:
-    """Of a published model's Hub id, known without the Hub, or of a directory or a fetched Hub id.
+    """The shape of a published model (without the Hub), of a directory, or of a Hub id in the local cache.
 
-    None for a Hub id that this machine does not have. Raises `UserError` where `path` is no Qwen2.5-VL and no
-    Qwen2.5.
+    None for a Hub id that is not on this machine. Raises `UserError` if `path` is neither a Qwen2.5-VL nor a
+    Qwen2.5 model.
     """
     if (known := _PUBLISHED_ID.fullmatch(path)) and known["size"] in PUBLISHED:
         if known["kind"] == "VL-":
@@ -72,12 +72,12 @@ def model_shape(path: str) -> ModelShape | None:
         return shape_of(config)
     except (ArithmeticError, RuntimeError, ValueError, TypeError) as error:
         raise UserError(
-            f"model.path {path}: no model has the sizes of its config.json ({error}); mend it"
+            f"model.path {path}: no model can be built from its config.json ({error}); mend it"
         ) from error
 
 
 def published_config(size: str) -> Qwen2_5_VLConfig:
-    """Of a key of `PUBLISHED`: the sizes alone, no token ids."""
+    """The config of a key of `PUBLISHED`, with sizes only and without token ids."""
     text, tower = published_sizes(size)
     return Qwen2_5_VLConfig(
         text_config=text, vision_config=tower, tie_word_embeddings=text["tie_word_embeddings"]

@@ -11,12 +11,12 @@ from vlm_uec.config import Config
 from vlm_uec.types import Response, Reward, Trajectory
 from vlm_uec.update.microbatches import plan_minibatch
 
-MOST_PLANNED = 20_000  # trajectories; of a larger mini-batch a part is planned
+MAX_PLANNED_TRAJECTORIES = 20_000  # a larger mini-batch is planned in part and extrapolated
 
 
 @dataclass(frozen=True)
 class PromptLengths:
-    """Tokens of the prompts: of those that were measured, or the limit where there is nothing to measure."""
+    """Tokens of the measured prompts, or the limit if none can be measured."""
 
     mean: float
     longest: int
@@ -31,18 +31,18 @@ class StepTokens:
     explored: int  # if every prompt failed
     optimizer_steps: int  # for |B| x G trajectories
     decoded: int  # tokens, without exploration
-    grouped: int  # positions read to train on |B| x G trajectories, each prompt once
-    separate: int  # the same with the prompt in front of every response
-    passes: int  # micro-batches that a rank runs for them
-    pass_positions: int  # of the fullest micro-batch
+    grouped_positions: int  # positions read to train on |B| x G trajectories, each prompt once
+    ungrouped_positions: int  # the same with the prompt before every response
+    passes: int  # micro-batches per rank for them
+    pass_positions: int  # of the largest micro-batch
     pass_prompts: int  # most prompts in a micro-batch
     replayed: int  # a full buffer; 0 without one
 
 
 def step_tokens(config: Config, prompt: PromptLengths, ranks: int) -> StepTokens:
-    """Counts for so many ranks; the passes are those of the trainer's own plan."""
+    """Counts for `ranks` ranks; the passes come from the trainer's own planner."""
     rollout, steps = config.rollout, config.rollout.prompts // config.optim.minibatch
-    prompts = max(1, min(config.optim.minibatch, MOST_PLANNED // rollout.n))
+    prompts = max(1, min(config.optim.minibatch, MAX_PLANNED_TRAJECTORIES // rollout.n))
     plan = plan_minibatch(
         _full_groups(config, prompts),
         {str(number): round(prompt.mean) for number in range(prompts)},
@@ -56,8 +56,8 @@ def step_tokens(config: Config, prompt: PromptLengths, ranks: int) -> StepTokens
         explored=rollout.prompts * config.exploration.n if config.exploration.enabled else 0,
         optimizer_steps=steps,
         decoded=config.unit * rollout.max_tokens,
-        grouped=round(rollout.prompts * prompt.mean) + config.unit * (rollout.max_tokens - 1),
-        separate=round(config.unit * (prompt.mean + rollout.max_tokens - 1)),
+        grouped_positions=round(rollout.prompts * prompt.mean) + config.unit * (rollout.max_tokens - 1),
+        ungrouped_positions=round(config.unit * (prompt.mean + rollout.max_tokens - 1)),
         passes=steps * math.ceil(len(plan[0]) * config.optim.minibatch / prompts),
         pass_positions=max(sum(row.length for row in pass_rows) for pass_rows in rows),
         pass_prompts=max(len({row.problem_id for row in pass_rows}) for pass_rows in rows),

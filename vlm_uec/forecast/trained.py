@@ -1,4 +1,4 @@
-"""The number of trained weights: all that are not frozen, or the adapters."""
+"""The number of trained weights: all weights that are not frozen, or the adapters."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from vlm_uec.model.load import frozen_parts
 
 
 def trained_weights(config: Config, shape: ModelShape) -> int:
-    """Of the policy, over all ranks."""
+    """Trained weights of the policy, over all ranks."""
     if config.lora.rank is not None:
         return adapter_weights(config, shape)
     frozen = frozen_parts(config)
-    still = frozen.tower * (shape.tower_weights - shape.projector_weights)
-    return shape.weights - still - frozen.projector * shape.projector_weights
+    frozen_tower = frozen.tower * (shape.tower_weights - shape.projector_weights)
+    return shape.weights - frozen_tower - frozen.projector * shape.projector_weights
 
 
 def adapter_weights(config: Config, shape: ModelShape) -> int:

@@ -1,4 +1,4 @@
-"""`python -m vlm_uec.telemetry.report RUN [RUN …] [--out FILE]`: runs as one HTML page that opens offline."""
+"""`python -m vlm_uec.telemetry.report RUN [RUN …] [--out FILE]`: writes an HTML page of runs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ log = logging.getLogger("vlm_uec.report")  # __name__ is __main__ here
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vlm_uec.telemetry.report",
-        description="One page of one run, or of several with their curves in the same charts.",
+        description="Writes one HTML page for one run, or for several runs in the same charts.",
     )
     parser.add_argument(
         "directories",
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="what train.py wrote, or eval/passk.py beside it",
+        help="output directory of train.py, or of eval/passk.py",
     )
     parser.add_argument(
-        "--out", type=Path, help="the page; left out: report.html in the run, or here where there are several"
+        "--out",
+        type=Path,
+        help="output file; default: report.html in the run directory, or in . for several runs",
     )
     arguments = parser.parse_args()
     return exit_code_of(lambda: report(arguments.directories, arguments.out))
 
 
 def report(directories: list[Path], out: Path | None) -> None:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a page waits for no network
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # looking up a data set must not wait for the network
     from vlm_uec.report.page import write_report
 
     written = write_report(*directories, out=out)

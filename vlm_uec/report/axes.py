@@ -1,4 +1,4 @@
-"""What the x axis of a report's charts can count, and how a reader chooses."""
+"""The x axes of a report's charts, and the filter that selects one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vlm_uec.webpage.filters import Filter
 
 @dataclass(frozen=True)
 class Axis:
-    """A metric that only grows."""
+    """A metric that never decreases, as x axis."""
 
     metric: str
-    name: str  # of the choice
-    unit: str  # of a place on it
+    name: str  # in the filter
+    unit: str  # in tooltips
 
 
 AXES = (
@@ -26,25 +26,27 @@ AXES = (
 )
 
 
-def axes_of(runs: Sequence[RunData]) -> list[Axis]:
-    """Those that every run with a step tells; steps in any case."""
-    told = [run for run in runs if run.rows]
+def available_axes(runs: Sequence[RunData]) -> list[Axis]:
+    """Steps, and the other axes whose metric every non-empty run has."""
+    started = [run for run in runs if run.rows]
     return [
-        axis for axis in AXES if axis is AXES[0] or (told and all(run.values(axis.metric) for run in told))
+        axis
+        for axis in AXES
+        if axis is AXES[0] or (started and all(run.values(axis.metric) for run in started))
     ]
 
 
 def points_of(run: RunData, metric: str, axis: Axis) -> Points:
-    """The metric's finite values over the axis, in its order."""
-    places = ((number(row.get(axis.metric)), value) for row, value in run.values(metric))
-    return sorted((x, value) for x, value in places if x is not None)
+    """The metric's finite values over the axis, in ascending order of x."""
+    pairs = ((number(row.get(axis.metric)), value) for row, value in run.values(metric))
+    return sorted((x, value) for x, value in pairs if x is not None)
 
 
-def axis_choice(axes: Sequence[Axis]) -> Filter:
+def axis_filter(axes: Sequence[Axis]) -> Filter:
     return Filter("axis", "x axis", [(axis.name, None) for axis in axes])
 
 
 def axis_style(axes: Sequence[Axis]) -> str:
-    """Of each chart's drawings, one an axis, the chosen one is seen."""
-    shown = ", ".join(f"body:has(#axis-{place}:checked) .axis-{place}" for place in range(len(axes)))
+    """CSS that shows the drawing of the selected axis in each chart."""
+    shown = ", ".join(f"body:has(#axis-{index}:checked) .axis-{index}" for index in range(len(axes)))
     return f".axis {{ display: none; }}\n{shown} {{ display: block; }}\n"

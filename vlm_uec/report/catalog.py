@@ -1,4 +1,4 @@
-"""Which metrics a report shows, and which stand in one chart."""
+"""The metrics that a report shows, grouped by chart."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ VALIDATION = "eval/pass@"
 
 @dataclass(frozen=True)
 class Chart:
-    """Metrics of one unit; one that ends in @ or / is all that begin so."""
+    """Metrics of one unit. A name that ends in @ or / selects all metrics with this prefix."""
 
     title: str
     metrics: tuple[str, ...]
     dots: bool = False
-    logarithmic: bool = False  # where all values are above 0
+    logarithmic: bool = False  # if all values are positive
 
 
 SECTIONS: dict[str, tuple[Chart, ...]] = {
     "Learning": (
         Chart("Reward of regular rollouts", ("reward/accuracy", "reward/format")),
-        Chart("Pass@k on held-out problems; ▲ a checkpoint", (VALIDATION,), dots=True),
-        Chart("Difficult prompts, and those rescued", ("uec/difficult_prompts", "uec/rescued_prompts")),
+        Chart("Pass@k on held-out problems; ▲ checkpoint", (VALIDATION,), dots=True),
+        Chart("Difficult and rescued prompts", ("uec/difficult_prompts", "uec/rescued_prompts")),
         Chart("Verdicts, share of responses", ("verdict/",)),
     ),
     "Entropy": (
-        Chart("Entropy in nats: exact, and its estimate", (ENTROPY, "entropy/estimate"), logarithmic=True),
+        Chart("Entropy in nats: exact and estimated", (ENTROPY, "entropy/estimate"), logarithmic=True),
         Chart(
-            "Covariance; below 0 raises entropy",
+            "Covariance (negative: entropy rises)",
             ("covariance/regular", "covariance/exploration", "covariance/replay"),
         ),
-        Chart("Change of entropy by an update, measured", ("update/entropy_change", "replay/entropy_change")),
+        Chart("Entropy change per update, measured", ("update/entropy_change", "replay/entropy_change")),
     ),
     "Responses": (
         Chart("Response tokens", ("response_tokens/mean", "response_tokens/max")),
@@ -42,7 +42,7 @@ SECTIONS: dict[str, tuple[Chart, ...]] = {
             "Retained and dropped trajectories",
             ("uec/retained_regular", "uec/retained_exploration", "uec/dropped_overlong"),
         ),
-        Chart("Buffers, trajectories", ("uec/pending", "uec/replay_size")),
+        Chart("Buffer sizes, trajectories", ("uec/pending", "uec/replay_size")),
         Chart("Age of trajectories trained on, in steps", ("uec/trained_age", "uec/replay_age")),
     ),
     "Optimisation": (

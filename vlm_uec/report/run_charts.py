@@ -1,4 +1,4 @@
-"""A report's charts: which metrics stand together, and how several runs share a chart."""
+"""The charts of a report: metrics grouped by chart, for one run or several runs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from vlm_uec.webpage.html import Html, element, text
 from vlm_uec.webpage.text_budget import cut
 
 ALARM = "#c43d4b"
-MAX_METRICS = 12  # of a chart
+MAX_METRICS = 12  # per chart
 
 
 def chart_cards(charts: Sequence[Chart], runs: Sequence[RunData], axes: Sequence[Axis]) -> list[Html]:
-    """A card a chart that has anything to show. One run: its metrics in one chart, a colour each. Several: a
-    colour a run; of two metrics the second is dashed, and more than two have a chart each."""
+    """One card per chart with data.
+
+    One run: all metrics in one chart, with one colour per metric. Several runs: one colour per run; the
+    second of two metrics is dashed, and more than two metrics get separate charts.
+    """
     cards = []
     for chart in charts:
-        metrics = [name for name in _metrics(chart, runs) if constant_of(name, runs) is None]
+        metrics = [name for name in _metrics(chart, runs) if constant_value(name, runs) is None]
         if len(runs) == 1 or len(metrics) <= 2:
             parts = [(chart.title, metrics)] if metrics else []
         else:
@@ -34,25 +37,25 @@ def chart_cards(charts: Sequence[Chart], runs: Sequence[RunData], axes: Sequence
 
 
 def constants_line(charts: Sequence[Chart], runs: Sequence[RunData]) -> list[Html]:
-    """What the charts leave out, as it never changed."""
-    told = {name: constant_of(name, runs) for chart in charts for name in _metrics(chart, runs)}
-    listed = [f"{cut(name, 80)} {value:.4g}" for name, value in told.items() if value is not None]
-    return [element("p", text(f"Never changed: {', '.join(listed)}."))] if listed else []
+    """The constant metrics, which have no chart."""
+    constants = {name: constant_value(name, runs) for chart in charts for name in _metrics(chart, runs)}
+    listed = [f"{cut(name, 80)} {value:.4g}" for name, value in constants.items() if value is not None]
+    return [element("p", text(f"Constant: {', '.join(listed)}."))] if listed else []
 
 
-def constant_of(metric: str, runs: Sequence[RunData]) -> float | None:
-    """The value that a metric has in every step of every run, of which there are some."""
+def constant_value(metric: str, runs: Sequence[RunData]) -> float | None:
+    """The value of a metric that has the same value in every step of every run, else None."""
     values = [value for run in runs for _, value in run.values(metric)]
     return values[0] if len(values) > len(runs) and len(set(values)) == 1 else None
 
 
 def _metrics(chart: Chart, runs: Sequence[RunData]) -> list[str]:
-    """Those that any run has a value of, in the chart's order."""
+    """The metrics of a chart that any run has, in the chart's order."""
     known = dict.fromkeys(name for run in runs for name in run.columns)
     found: list[str] = []
     for wanted in chart.metrics:
-        whole = wanted[-1] in "@/"
-        found += [name for name in known if name == wanted or (whole and name.startswith(wanted))]
+        is_prefix = wanted[-1] in "@/"
+        found += [name for name in known if name == wanted or (is_prefix and name.startswith(wanted))]
     return found[:MAX_METRICS]
 
 
@@ -60,10 +63,10 @@ def _card(
     title: str, metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axes: Sequence[Axis]
 ) -> Html:
     drawings = [
-        element("div", _drawing(metrics, chart, runs, axis), kind=f"axis axis-{place}")
-        for place, axis in enumerate(axes)
+        element("div", _drawing(metrics, chart, runs, axis), kind=f"axis axis-{index}")
+        for index, axis in enumerate(axes)
     ]
-    keys = _legend(metrics, runs, alarmed=ENTROPY in metrics and any(map(band_of, runs)))
+    keys = _legend(metrics, runs, has_alarm_limits=ENTROPY in metrics and any(map(band_of, runs)))
     body = (element("h3", text(title)), *drawings, element("div", *keys, kind="legend"))
     return element("div", *body, kind="card")
 
@@ -71,7 +74,7 @@ def _card(
 def _drawing(metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axis: Axis) -> Html:
     curves = list(_curves(metrics, chart, runs, axis))
     if not curves:
-        return element("p", text("nothing over this axis"))
+        return element("p", text("no values on this axis"))
     bands = list(_bands(runs)) if ENTROPY in metrics else []
     marks = list(_marks(runs, axis)) if chart.metrics == (VALIDATION,) else []
     return svg(curve_chart(curves, axis.unit, bands, marks, logarithmic=chart.logarithmic))
@@ -79,34 +82,34 @@ def _drawing(metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axis
 
 def _curves(metrics: Sequence[str], chart: Chart, runs: Sequence[RunData], axis: Axis) -> Iterator[Curve]:
     several = len(runs) > 1
-    for place, run in enumerate(runs):
+    for index, run in enumerate(runs):
         for order, metric in enumerate(metrics):
             if points := points_of(run, metric, axis):
                 names = [run.name] * several + [metric] * (not several or len(metrics) > 1)
-                hue = place if several else order
-                yield Curve(", ".join(names), hue, points, dashed=several and order > 0, dots=chart.dots)
+                colour = index if several else order
+                yield Curve(", ".join(names), colour, points, dashed=several and order > 0, dots=chart.dots)
 
 
-def _legend(metrics: Sequence[str], runs: Sequence[RunData], *, alarmed: bool) -> Iterator[Html]:
+def _legend(metrics: Sequence[str], runs: Sequence[RunData], *, has_alarm_limits: bool) -> Iterator[Html]:
     if len(runs) == 1:
-        for place, metric in enumerate(metrics):
-            yield legend_key(place, cut(metric, 80))
+        for index, metric in enumerate(metrics):
+            yield legend_key(index, cut(metric, 80))
     else:
-        for place, run in enumerate(runs):
+        for index, run in enumerate(runs):
             if any(run.values(metric) for metric in metrics):
-                yield legend_key(place, run.name)
+                yield legend_key(index, run.name)
         if len(metrics) > 1:
             for kind, metric in zip(("solid", "dashed"), metrics, strict=False):
                 yield element("span", Html(f'<i class="{kind}"></i>'), text(cut(metric, 80)))
-    if alarmed:
-        yield element("span", Html('<i class="alarm"></i>'), text("alarm beyond"))
+    if has_alarm_limits:
+        yield element("span", Html('<i class="alarm"></i>'), text("alarm limits"))
 
 
 def _bands(runs: Sequence[RunData]) -> Iterator[Band]:
-    alone = len(runs) == 1
-    for place, run in enumerate(runs):
+    single = len(runs) == 1
+    for index, run in enumerate(runs):
         if limits := band_of(run):
-            yield Band(*limits, ALARM if alone else colour_of(place), shaded=alone)
+            yield Band(*limits, ALARM if single else colour_of(index), shaded=single)
 
 
 def _marks(runs: Sequence[RunData], axis: Axis) -> Iterator[Mark]:
@@ -114,6 +117,6 @@ def _marks(runs: Sequence[RunData], axis: Axis) -> Iterator[Mark]:
         for checkpoint in run.checkpoints:
             x = number(run.by_step.get(checkpoint.step, {}).get(axis.metric))
             if x is not None:
-                whose = f"{run.name}, " if len(runs) > 1 else ""
-                told = f"{whose}{checkpoint.name}{', best' if checkpoint.best else ''}"
-                yield Mark(x, told, "best" if checkpoint.best else "")
+                prefix = f"{run.name}, " if len(runs) > 1 else ""
+                tooltip = f"{prefix}{checkpoint.name}{', best' if checkpoint.best else ''}"
+                yield Mark(x, tooltip, "best" if checkpoint.best else "")

@@ -1,4 +1,4 @@
-"""What a report knows of a run: its metrics, settings and checkpoints, as far as they can be read."""
+"""Reads run directories: metrics, settings and checkpoints."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from vlm_uec.escape import escape
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 
 MAX_BYTES = 32 << 20  # of metrics.jsonl: about twenty thousand steps
-MAX_CHECKPOINTS = 200  # the last ones
-_MAX_VALUE = 1e100  # beyond it, differences overflow
+MAX_CHECKPOINTS = 200  # the newest are shown
+_MAX_VALUE = 1e100  # larger values overflow in differences
 TOKENS = "response_tokens/total"
 
 Row = Mapping[str, Any]
@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One that lies in the run's directory."""
+    """A checkpoint in the run directory."""
 
     name: str
     step: int
@@ -37,7 +37,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class RunData:
-    """A run's directory as it was read; `notes` tells what is missing or was left out."""
+    """The contents of a run directory; `notes`: what is missing or was omitted."""
 
     name: str
     path: Path
@@ -48,11 +48,11 @@ class RunData:
 
     @cached_property
     def columns(self) -> Mapping[str, Sequence[tuple[Row, float]]]:
-        """By metric, the rows that have a finite value of it, with that value."""
+        """For each metric, the rows with a finite value, and that value."""
         found: defaultdict[str, list[tuple[Row, float]]] = defaultdict(list)
         for row in self.rows:
-            for name, told in row.items():
-                if (value := number(told)) is not None:
+            for name, raw in row.items():
+                if (value := number(raw)) is not None:
                     found[name].append((row, value))
         return dict(found)
 
@@ -65,13 +65,13 @@ class RunData:
 
 
 def read_run(path: Path, name: str) -> RunData:
-    """Raises `UserError` where there are no metrics, or a line among them is none."""
+    """Raises `UserError` if the metrics are missing or malformed."""
     metrics = path / METRICS
     if not metrics.is_file():
-        raise UserError(f"{escape(str(path), 300)} is no run directory: it has no {METRICS}")
+        raise UserError(f"{escape(str(path), 300)} is not a run directory: it has no {METRICS}")
     rows, notes = read_jsonl(metrics, MAX_BYTES), []
     if metrics.stat().st_size > MAX_BYTES:
-        notes.append(f"{metrics}: over {MAX_BYTES >> 20} MiB, its first {len(rows)} steps are shown")
+        notes.append(f"{metrics}: over {MAX_BYTES >> 20} MiB, only its first {len(rows)} steps are shown")
     settings: Mapping[str, Any] = {}
     try:
         settings = read_config_file(path / CONFIG)
@@ -85,31 +85,33 @@ def read_run(path: Path, name: str) -> RunData:
     return RunData(name, path, _with_hours(rows), settings, checkpoints, notes)
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """Directories' names, with their parents' where two are alike, and a number where that does not help."""
-    whole = [path.resolve() for path in paths]
-    names = [path.name for path in whole]
-    alike = [
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Directory names, made distinct by the parent's name, or by a number if that is not enough."""
+    resolved = [path.resolve() for path in paths]
+    names = [path.name for path in resolved]
+    qualified = [
         name if names.count(name) == 1 else f"{path.parent.name}/{name}"
-        for path, name in zip(whole, names, strict=True)
+        for path, name in zip(resolved, names, strict=True)
     ]
-    return [name if alike.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(alike, 1)]
+    return [
+        name if qualified.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(qualified, 1)
+    ]
 
 
 def number(value: object) -> float | None:
-    """A finite number that can be drawn; None for anything else."""
+    """A finite number within the range of charts; None for anything else."""
     if not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < _MAX_VALUE else None
 
 
 def _with_hours(rows: Sequence[Row]) -> list[Row]:
-    """Each row with `hours`, the time of all steps so far, where steps tell theirs."""
+    """Adds `hours`, the cumulative time of the steps, if the rows have step times."""
     seconds = [number(row.get("time/step")) for row in rows]
-    if all(spent is None for spent in seconds):
+    if all(duration is None for duration in seconds):
         return list(rows)
-    hours = accumulate((spent or 0.0) / 3600 for spent in seconds)
-    return [{**row, "hours": so_far} for row, so_far in zip(rows, hours, strict=True)]
+    hours = accumulate((duration or 0.0) / 3600 for duration in seconds)
+    return [{**row, "hours": total} for row, total in zip(rows, hours, strict=True)]
 
 
 def _checkpoints(path: Path) -> list[Checkpoint]:

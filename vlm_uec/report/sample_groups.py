@@ -1,4 +1,4 @@
-"""Which of a run's sampled responses a report shows: few steps, spread over the run, and a share of each."""
+"""Selects the sampled responses that a report shows: a few steps, spread evenly over each run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vlm_uec.report.runs import RunData, number
 from vlm_uec.telemetry.writers import read_jsonl
 from vlm_uec.webpage.text_budget import fair_share
 
-MAX_STEPS, MIN_STEPS = 24, 4  # of all runs together, but of each run so many where it has them
-MAX_GROUPS = 300  # cards of all runs together, but of each source in each step one
-MAX_RESPONSES = 8  # of a group
+MAX_STEPS, MIN_STEPS = 24, 4  # of all runs, and at least of each run (if it has that many)
+MAX_GROUPS = 300  # cards of all runs, but at least one per source and step
+MAX_RESPONSES = 8  # per group
 MAX_FILE_BYTES = 8 << 20
 SOURCES = ("regular", "exploration", "replay")
 OTHER = "other"
@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """What one source gave to one problem in one step, the responses by advantage, highest first."""
+    """The responses of one source to one problem in one step, sorted by descending advantage."""
 
     run: int
     step: int
@@ -37,61 +37,64 @@ class SampleGroup:
 
     @property
     def outcome(self) -> str:
-        """`all right`, `all wrong` or `mixed`, by accuracy."""
+        """`ALL_RIGHT`, `ALL_WRONG` or `MIXED`, by accuracy."""
         right = {(number(row.get("reward/accuracy")) or 0.0) >= 1.0 for row in self.rows}
         return MIXED if len(right) > 1 else ALL_RIGHT if True in right else ALL_WRONG
 
     @cached_property
-    def shown(self) -> Sequence[tuple[Row, int]]:
-        """The best, the worst and others spread between them, and how many are just alike."""
-        alike = Counter((str(row.get("response")), str(row.get("advantage"))) for row in self.rows)
+    def distinct_responses(self) -> Sequence[tuple[Row, int]]:
+        """Up to `MAX_RESPONSES` distinct responses, from best to worst, each with its multiplicity."""
+        duplicates = Counter((str(row.get("response")), str(row.get("advantage"))) for row in self.rows)
         first: dict[tuple[str, str], Row] = {}
         for row in self.rows:
             first.setdefault((str(row.get("response")), str(row.get("advantage"))), row)
-        different = [(row, alike[key]) for key, row in first.items()]
-        return [different[place] for place in spread(len(different), MAX_RESPONSES)]
+        distinct = [(row, duplicates[key]) for key, row in first.items()]
+        return [distinct[index] for index in evenly_spaced(len(distinct), MAX_RESPONSES)]
 
 
 @dataclass(frozen=True)
-class ShownSamples:
-    """Groups of the latest steps first; `rule` says what was chosen, `notes` what could not be read."""
+class SelectedSamples:
+    """Groups, latest steps first; `rule` describes the selection, `notes` lists unreadable files."""
 
     groups: Sequence[SampleGroup]
     rule: str
     notes: Sequence[str]
 
 
-def choose_samples(runs: Sequence[RunData]) -> ShownSamples:
-    """Of each run the first and the last step and others evenly between, and of each source in each of them
-    the first problems: as many as there is room for, where some have fewer."""
+def select_samples(runs: Sequence[RunData]) -> SelectedSamples:
+    """Selects evenly spaced steps of each run, and the first problems of each source in these steps.
+
+    The limits are shared: what a short run or a small group does not use is available to the others.
+    """
     files = [_files(run) for run in runs]
     share = max(MIN_STEPS, fair_share([len(found) for found in files], MAX_STEPS, MAX_STEPS))
     chosen = [
-        (steps[place], run)
+        (steps[index], run)
         for run, steps in enumerate(map(sorted, files))
-        for place in spread(len(steps), share)
+        for index in evenly_spaced(len(steps), share)
     ]
     notes: list[str] = []
     read = [
         groups
-        for step, run in sorted(chosen, key=lambda at: (-at[0], at[1]))
+        for step, run in sorted(chosen, key=lambda pair: (-pair[0], pair[1]))
         for groups in _groups(_rows(files[run][step], notes), run, step)
     ]
-    each = max(1, fair_share([len(groups) for groups in read], MAX_GROUPS, MAX_GROUPS))
-    some = "all problems" if each >= max(map(len, read), default=0) else f"the first {each} problems a source"
-    whose = "the runs' " if len(runs) > 1 else ""
+    max_groups = max(1, fair_share([len(groups) for groups in read], MAX_GROUPS, MAX_GROUPS))
+    complete = max_groups >= max(map(len, read), default=0)
+    problems = "all problems" if complete else f"the first {max_groups} problems per source"
+    scope = " of all runs" if len(runs) > 1 else ""
     rule = (
-        f"{len(chosen)} of {whose}{sum(map(len, files))} steps, of each {some}, and of a problem up to "
-        f"{MAX_RESPONSES} different responses, by advantage."
+        f"{len(chosen)} of {sum(map(len, files))} steps{scope}, {problems} of each step, and up to "
+        f"{MAX_RESPONSES} different responses per problem, sorted by advantage."
     )
-    return ShownSamples([group for groups in read for group in groups[:each]], rule, notes)
+    return SelectedSamples([group for groups in read for group in groups[:max_groups]], rule, notes)
 
 
-def spread(length: int, most: int) -> list[int]:
-    """Up to `most` places of a list, evenly, the first and the last among them."""
-    if length <= most:
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Up to `count` evenly spaced indices of a list, including the first and the last."""
+    if length <= count:
         return list(range(length))
-    return [place * (length - 1) // (most - 1) for place in range(most)]
+    return [index * (length - 1) // (count - 1) for index in range(count)]
 
 
 def _files(run: RunData) -> dict[int, Path]:
@@ -107,24 +110,27 @@ def _rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
         notes.append(f"{error}; the samples of this step are left out")
         return []
     if over:
-        rows = [row for row in rows if _whose(row) != _whose(rows[-1])] or rows  # the last group may be cut
-        notes.append(f"{path}: over {MAX_FILE_BYTES >> 20} MiB, its first {len(rows)} responses are read")
+        # The last group may be incomplete.
+        rows = [row for row in rows if _group_key(row) != _group_key(rows[-1])] or rows
+        notes.append(
+            f"{path}: over {MAX_FILE_BYTES >> 20} MiB, only its first {len(rows)} responses are read"
+        )
     return rows
 
 
 def _groups(rows: Sequence[Row], run: int, step: int) -> list[list[SampleGroup]]:
-    """By source, in the order of the file."""
+    """Groups by source, in file order within a source."""
     found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        found[_whose(row)].append(row)
+        found[_group_key(row)].append(row)
     groups = [
-        SampleGroup(run, step, source, name, sorted(some, key=_advantage, reverse=True))
-        for (source, name), some in found.items()
+        SampleGroup(run, step, source, name, sorted(members, key=_advantage, reverse=True))
+        for (source, name), members in found.items()
     ]
     return [[group for group in groups if group.source == source] for source in (*SOURCES, OTHER)]
 
 
-def _whose(row: Row) -> tuple[str, str]:
+def _group_key(row: Row) -> tuple[str, str]:
     """The source and the problem."""
     source = row.get("source")
     known = source if isinstance(source, str) and source in SOURCES else OTHER

@@ -39,7 +39,7 @@ class PromptCache:
 
 @dataclass(frozen=True)
 class PoolSize:
-    """The sizes that decide a pool's memory."""
+    """The sizes that determine a pool's memory."""
 
     slots: int
     prefix_groups: int
@@ -56,18 +56,18 @@ class View:
     """The part of the pool that a decode step works on."""
 
     slots: int  # rows of the matrix products
-    rows: int  # rows of the attention: those in use, rounded up
+    rows: int  # rows of the attention: rows in use, rounded up
     length: int  # response positions read
     prefix_groups: int
 
 
 @dataclass(frozen=True)
-class Reach:
+class StepPositions:
     """Positions that a decode step writes and attends to, in every layer. Masks are added to the scores."""
 
-    places: torch.Tensor  # [slots * KV heads]: index of each head's key in the flattened cache
-    own: torch.Tensor  # [rows, 1, 1, length] of 0 or -inf
-    prompt: torch.Tensor  # [prefix groups, 1, 1, P] of 0 or -inf
+    write_indices: torch.Tensor  # [slots * KV heads]: index of each head's key in the flattened cache
+    response_mask: torch.Tensor  # [rows, 1, 1, length] of 0 or -inf
+    prompt_mask: torch.Tensor  # [prefix groups, 1, 1, P] of 0 or -inf
 
 
 class SlotCache:
@@ -106,7 +106,7 @@ class SlotCache:
         """The view for a step over the first `rows`, whose longest response has `longest` tokens.
 
         On a CPU a row's bits must not depend on its neighbours: products keep all slots, and attention the
-        whole width where its kernel requires that. On a GPU the slots are halved as the pool empties.
+        full width if its kernel requires that. On a GPU the slots are halved as the pool empties.
         """
         slots, prefix_groups = len(self.lengths), self.table.used
         length = min(round_up(longest, self._length_step), self._width)
@@ -124,9 +124,9 @@ class SlotCache:
         return View(slots, min(round_up(rows, ROW_STEP), slots), length, prefix_groups)
 
     def admit(self, slot: int, prompt: PromptCache) -> None:
-        """Assigns the slot to a response of this prompt; raises ValueError where no prefix group is free."""
-        prefix_group, fresh = self.table.assign(slot, prompt)
-        if fresh:
+        """Assigns the slot to a response of this prompt; raises ValueError if no prefix group is free."""
+        prefix_group, is_new = self.table.assign(slot, prompt)
+        if is_new:
             for layer, (keys, values) in enumerate(zip(prompt.keys, prompt.values, strict=True)):
                 self._prompt_keys[layer][prefix_group, :, : prompt.length] = keys
                 self._prompt_values[layer][prefix_group, :, : prompt.length] = values
@@ -147,23 +147,23 @@ class SlotCache:
             tensor[target] = tensor[source]
 
     def upload_layout(self) -> None:
-        """Copies the table's layout to the device; after changes, before the next step."""
-        rows, places = map(torch.tensor, self.table.layout(len(self.lengths)))
+        """Copies the table's layout to the device; must be called after changes, before the next step."""
+        rows, positions = map(torch.tensor, self.table.layout(len(self.lengths)))
         head, shared = torch.arange(self._heads), torch.arange(self._shared)
         queries = (rows[:, None, :, None] * self._heads + head[:, None, None]) * self._shared + shared
         self._group_queries.copy_(queries)
-        outputs = (places[:, None, None] * self._shared + shared[:, None]) * self._heads + head
+        outputs = (positions[:, None, None] * self._shared + shared[:, None]) * self._heads + head
         self._row_outputs.copy_(outputs)
 
-    def reach(self, view: View) -> Reach:
-        """The reach of the next decode step; a response attends to the position that the step writes."""
-        own = self._positions[: view.length] <= self.lengths[: view.rows, None]
+    def step_positions(self, view: View) -> StepPositions:
+        """The positions of the next decode step; a response attends to the position that the step writes."""
+        response = self._positions[: view.length] <= self.lengths[: view.rows, None]
         size = self._prompt_keys[0].shape[2]
         prompt = self._positions[:size] < self._prompt_lengths[: view.prefix_groups, None]
-        places = self._starts[: view.slots] + self.lengths[: view.slots, None]
-        return Reach(places.flatten(), self._additive(own), self._additive(prompt))
+        indices = self._starts[: view.slots] + self.lengths[: view.slots, None]
+        return StepPositions(indices.flatten(), self._additive_mask(response), self._additive_mask(prompt))
 
-    def _additive(self, visible: torch.Tensor) -> torch.Tensor:
+    def _additive_mask(self, visible: torch.Tensor) -> torch.Tensor:
         scores = torch.zeros_like(visible, dtype=self._keys[0].dtype).masked_fill_(~visible, -torch.inf)
         return scores[:, None, None]
 
@@ -173,22 +173,24 @@ class SlotCache:
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        reach: Reach,
+        positions: StepPositions,
         scale: float,
     ) -> torch.Tensor:
         """Writes one position a row (key, value [S, KV heads, D]) and attends: query [S, H, D] to [S, H, D].
 
-        Idle rows, beyond the masks, get zeros.
+        Idle rows, which the masks do not cover, get zeros.
         """
         keys, values = self._keys[layer], self._values[layer]
-        keys.flatten(0, 2).index_copy_(0, reach.places, key.flatten(0, 1))
-        values.flatten(0, 2).index_copy_(0, reach.places, value.flatten(0, 1))
-        rows, length = reach.own.shape[0], reach.own.shape[-1]
-        # Query heads that share a key head are queries of one product: no copy of keys for each.
+        keys.flatten(0, 2).index_copy_(0, positions.write_indices, key.flatten(0, 1))
+        values.flatten(0, 2).index_copy_(0, positions.write_indices, value.flatten(0, 1))
+        rows, length = positions.response_mask.shape[0], positions.response_mask.shape[-1]
+        # Query heads that share a key head are the queries of one product, so keys are not copied.
         folded = query[:rows].unflatten(1, (self._heads, self._shared))
-        own = attend_part(folded, keys[:rows, :, :length], values[:rows, :, :length], reach.own, scale)
-        prompt = self._attend_prompt(layer, folded, reach.prompt, scale)
-        merged = merge(own, prompt).transpose(1, 2).flatten(1, 2)
+        response = attend_part(
+            folded, keys[:rows, :, :length], values[:rows, :, :length], positions.response_mask, scale
+        )
+        prompt = self._attend_prompt(layer, folded, positions.prompt_mask, scale)
+        merged = merge(response, prompt).transpose(1, 2).flatten(1, 2)
         if rows == len(query):
             return merged
         return torch.cat([merged, merged.new_zeros(len(query) - rows, *merged.shape[1:])])
@@ -209,8 +211,8 @@ class SlotCache:
         outputs = self._row_outputs[:rows].flatten()
 
         def by_row(values: torch.Tensor) -> torch.Tensor:
-            picked = values.flatten(0, 2).index_select(0, outputs)
-            return picked.view(rows, self._shared, self._heads, -1)
+            selected = values.flatten(0, 2).index_select(0, outputs)
+            return selected.view(rows, self._shared, self._heads, -1)
 
         return PartialAttention(by_row(part.output), by_row(part.log_sum))
 

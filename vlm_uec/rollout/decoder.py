@@ -16,7 +16,7 @@ from vlm_uec.rollout.cache import SlotCache, View
 
 
 class TextDecoder:
-    """Reads the weights of a Qwen2.5-VL text model, which must be whole (not sharded) when it is called."""
+    """Reads the weights of a Qwen2.5-VL text model, which must be gathered (not sharded) during a call."""
 
     def __init__(self, text_model: Any) -> None:
         self._text = text_model
@@ -28,7 +28,7 @@ class TextDecoder:
         text = self._text
         hidden = F.embedding(tokens, text.embed_tokens.weight)
         rotation = self._rotation(positions, hidden.dtype)
-        reach = cache.reach(view)
+        step_positions = cache.step_positions(view)
         for number, layer in enumerate(text.layers):
             attention = layer.self_attn
             normed = _rms_norm(hidden, layer.input_layernorm)
@@ -37,7 +37,7 @@ class TextDecoder:
                 for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
             )
             query, key = _rotate(query, rotation), _rotate(key, rotation)
-            attended = cache.attend(number, query, key, value, reach, attention.scaling)
+            attended = cache.attend(number, query, key, value, step_positions, attention.scaling)
             hidden = hidden + linear(attended.flatten(1), attention.o_proj)
             normed = _rms_norm(hidden, layer.post_attention_layernorm)
             gate = F.silu(linear(normed, layer.mlp.gate_proj))
@@ -47,7 +47,7 @@ class TextDecoder:
     def _rotation(self, positions: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Rotary factors [S, 1, D], of the heads and of their swapped halves.
 
-        A response's three M-RoPE axes are equal, so one serves them all.
+        A response's three M-RoPE axes are equal, so one set of factors serves all three.
         """
         rotary = self._text.rotary_emb
         angles = positions[:, None, None].float() * rotary.inv_freq.float()

@@ -11,7 +11,7 @@ from vlm_uec.types import EncodedPrompt, Group, Response, Source
 
 @dataclass(frozen=True)
 class Sampling:
-    """How responses are drawn. Temperature 0 is greedy."""
+    """Sampling parameters. Temperature 0 is greedy."""
 
     temperature: float
     top_p: float
@@ -57,7 +57,7 @@ class RolloutShape:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a rollout stands, for the display."""
+    """Progress of a rollout, for the display."""
 
     finished: int
     total: int
@@ -66,7 +66,7 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 # Called with every finished group. For a requested one it may return a request for more responses to the same
-# prompt, no longer than the longest requested.
+# prompt, with a token limit of at most the largest requested.
 FollowUp = Callable[[Group], Request | None]
 
 
@@ -90,23 +90,23 @@ class RolloutEngine(Protocol):
     def stream(
         self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
-        """Every response as it ends. Requests are taken when slots are free, so that the prompts of a large
-        evaluation need not be in memory all at once."""
+        """Every response when it ends. Requests are consumed when slots are free, so that the prompts of
+        a large evaluation are not all in memory at the same time."""
         ...
 
 
 class RequestState:
     """A request and its finished responses."""
 
-    def __init__(self, request: Request, place: int, *, is_follow_up: bool = False) -> None:
-        """`place`: index of the request; a follow-up has that of the request it follows."""
-        self.request, self.place, self.is_follow_up = request, place, is_follow_up
+    def __init__(self, request: Request, request_index: int, *, is_follow_up: bool = False) -> None:
+        """`request_index`: index of the request; a follow-up has that of the request it follows."""
+        self.request, self.request_index, self.is_follow_up = request, request_index, is_follow_up
         self.responses: dict[int, Response] = {}
 
     @property
     def number(self) -> tuple[bool, int]:
         """Sort key of the group in what `generate` returns: requests first, then follow-ups."""
-        return self.is_follow_up, self.place
+        return self.is_follow_up, self.request_index
 
     @property
     def complete(self) -> bool:

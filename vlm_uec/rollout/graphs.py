@@ -7,7 +7,7 @@ import torch
 from vlm_uec.rollout.cache import View
 from vlm_uec.rollout.pool import Pool
 
-# Steps between two reads of a GPU's state: a slot idles half as many on average after its response ends.
+# Steps between two reads of a GPU's state: after its response ends, a slot idles half of them on average.
 STEPS_PER_READ = 8
 
 

@@ -1,4 +1,4 @@
-"""In-process sampling on the policy's own (gathered) weights, in one pool of decode slots.
+"""In-process sampling on the policy's gathered weights, in one pool of decode slots.
 
 Each prompt is prefilled once. When a response ends, its slot goes to the next waiting one; follow-ups of a
 finished group (exploration) join the same pool and share the cached prompt. No collective call happens
@@ -37,7 +37,7 @@ REPORT_EVERY_S = 1.0
 
 
 class NativeEngine:
-    """Samples with the given policy, whose weights must be whole (not sharded) during a call."""
+    """Samples with the given policy, whose weights must be gathered (not sharded) during a call."""
 
     def __init__(
         self, policy: Policy, end_ids: frozenset[int], slots: int | None, prompt_tokens: int = 0
@@ -69,14 +69,14 @@ class NativeEngine:
     def stream(
         self, requests: Iterable[Request], shape: RolloutShape, key: StreamKey, on_progress: OnProgress
     ) -> Iterator[Response]:
-        """Every response as it ends; on a CPU the same ones however the requests are split into calls."""
+        """Every response when it ends; on a CPU independent of how the requests are split into calls."""
         if shape.responses:
             rollout = _Rollout(self, iter(requests), shape, key, on_progress, nothing_more)
             for _, response in rollout.responses():
                 yield response
 
     def prefill(self, prompt: EncodedPrompt) -> PromptCache:
-        """The prompt's keys, values and last logits, from one pass of its own."""
+        """The prompt's keys, values and last logits, from a separate forward pass."""
         device = self.policy.head.weight.device
         features = self.policy.picture_features(prompt)
         embeddings = self.policy.embed(prompt.input_ids.to(device), features)
@@ -88,18 +88,18 @@ class NativeEngine:
 
 @dataclass(frozen=True)
 class _Sequence:
-    """A response being decoded: its request, and its index in that."""
+    """A response being decoded: its request and its index."""
 
     state: NativeRequestState
     index: int
 
 
 class NativeRequestState(RequestState):
-    """Adds the prompt's cache, until the group is complete, and the responses without a slot so far."""
+    """Adds the prompt's cache, until the group is complete, and the responses that have not started."""
 
-    def __init__(self, request: Request, place: int, cache: PromptCache | None = None) -> None:
-        """`cache`: of the request that a follow-up follows."""
-        super().__init__(request, place, is_follow_up=cache is not None)
+    def __init__(self, request: Request, request_index: int, cache: PromptCache | None = None) -> None:
+        """`cache`: given for a follow-up, from the request it follows."""
+        super().__init__(request, request_index, is_follow_up=cache is not None)
         self.cache = cache
         self.unstarted = deque(request.indices)
 
@@ -118,10 +118,8 @@ class _Rollout:
     ) -> None:
         engine.policy.eval()
         self.engine, self.key, self.on_progress, self.follow_up = engine, key, on_progress, follow_up
-        self.untaken = (NativeRequestState(request, place) for place, request in enumerate(requests))
-        self.waiting: deque[NativeRequestState] = (
-            deque()
-        )  # requests taken so far that have unstarted responses
+        self.requests = (NativeRequestState(request, index) for index, request in enumerate(requests))
+        self.waiting: deque[NativeRequestState] = deque()  # consumed requests with unstarted responses
         self.total, self.finished, self.sampled_tokens = shape.responses, 0, 0
         self.width = shape.max_tokens
         like = self._first_cache()
@@ -131,11 +129,11 @@ class _Rollout:
         self.pool = Pool(engine.policy, engine.end_ids, size, like)
         self.runner = StepRunner(self.pool)
         self.slots = size.slots
-        self.sequences: list[_Sequence] = []  # of slots 0, 1, ...: those in use come first
+        self.sequences: list[_Sequence] = []  # of slots 0, 1, ...: slots in use come first
         self.counts: list[int] = []  # tokens of each when the host last read the state
 
     def responses(self) -> Iterator[tuple[NativeRequestState, Response]]:
-        """Each response as it ends, with its request: refills slots, then decodes."""
+        """Each response when it ends, with its request; alternates between refilling slots and decoding."""
         reported = time.monotonic()
         while True:
             yield from self._refill()
@@ -148,9 +146,9 @@ class _Rollout:
         self.on_progress(self._progress())
 
     def _first_cache(self) -> PromptCache:
-        state = self._take()
+        state = self._next_request()
         if state is None:
-            raise ValueError("a rollout needs a request")
+            raise ValueError("a rollout needs at least one request")
         return self._prompt_cache(state)
 
     def _prompt_cache(self, state: NativeRequestState) -> PromptCache:
@@ -165,20 +163,20 @@ class _Rollout:
             alive, self.counts = self.pool.state(len(self.sequences))
             gaps = [slot for slot, running in enumerate(alive) if not running]
             yield from self._finish(gaps)
-            taken = self._admit([*gaps, *range(len(self.sequences), self.slots)])
-            self._compact(gaps[taken:])
-            changed |= bool(gaps or taken)
-            if not taken:
+            started = self._admit([*gaps, *range(len(self.sequences), self.slots)])
+            self._compact(gaps[started:])
+            changed |= bool(gaps or started)
+            if not started:
                 break
-            # Checked again: a response may end with its first token, which frees its slot.
+            # Repeats: a response may end with its first token, which frees its slot.
         if changed:
             self.pool.cache.upload_layout()
 
-    def _admit(self, places: Sequence[int]) -> int:
-        """Starts waiting responses in the free slots, in order; returns how many slots were taken."""
+    def _admit(self, free_slots: Sequence[int]) -> int:
+        """Starts waiting responses in the free slots, in order; returns the number of started responses."""
         inits: list[SlotInit] = []
-        for slot in places:
-            if (sequence := self._next()) is None:
+        for slot in free_slots:
+            if (sequence := self._next_sequence()) is None:
                 break
             inits.append(self._slot_init(slot, sequence))
             self.pool.cache.admit(slot, inits[-1].prompt)
@@ -190,12 +188,12 @@ class _Rollout:
             self.pool.admit(inits)
         return len(inits)
 
-    def _next(self) -> _Sequence | None:
-        """The next response to start: of the first request whose prompt has a place in a prefix group."""
+    def _next_sequence(self) -> _Sequence | None:
+        """The next response to start: from the first request whose prompt fits into a prefix group."""
         table = self.pool.cache.table
-        state = next((state for state in self.waiting if table.has_place(state.cache)), None)
-        if state is None and table.has_place(None):
-            state = self._take()
+        state = next((state for state in self.waiting if table.can_assign(state.cache)), None)
+        if state is None and table.can_assign(None):
+            state = self._next_request()
         if state is None:
             return None
         sequence = _Sequence(state, state.unstarted.popleft())
@@ -203,9 +201,9 @@ class _Rollout:
             self.waiting.remove(state)
         return sequence
 
-    def _take(self) -> NativeRequestState | None:
-        """The next request, now among the waiting ones."""
-        state = next(self.untaken, None)
+    def _next_request(self) -> NativeRequestState | None:
+        """Consumes the next request and adds it to the waiting ones."""
+        state = next(self.requests, None)
         if state is not None:
             self.waiting.append(state)
         return state
@@ -222,7 +220,7 @@ class _Rollout:
         return SlotInit(slot, self._prompt_cache(sequence.state), request.sampling, uniforms)
 
     def _compact(self, gaps: Sequence[int]) -> None:
-        """Moves slots in use to the front, so that decode steps leave out those behind."""
+        """Moves slots in use to the front, so that decode steps skip the others."""
         for gap in reversed(gaps):
             last = len(self.sequences) - 1
             if gap != last:
@@ -234,49 +232,51 @@ class _Rollout:
     def _finish(self, slots: Sequence[int]) -> Iterator[tuple[NativeRequestState, Response]]:
         if not slots:
             return
-        written = self.pool.read(slots, [self.counts[slot] for slot in slots])
+        outputs = self.pool.read(slots, [self.counts[slot] for slot in slots])
         sequences = [self.sequences[slot] for slot in slots]
         for slot in slots:
             self.pool.cache.release(slot)
-        for sequence, piece in zip(sequences, written, strict=True):
-            sequence.state.responses[sequence.index] = self._response(sequence, piece)
+        for sequence, output in zip(sequences, outputs, strict=True):
+            sequence.state.responses[sequence.index] = self._response(sequence, output)
             self.finished += 1
-            self.sampled_tokens += len(piece.tokens)
-        touched = {id(sequence.state): sequence.state for sequence in sequences}
-        follow_ups = [self._follow(state) for state in touched.values() if state.complete]
-        # At the front: their prompts are cached, and hot responses are the longest.
+            self.sampled_tokens += len(output.tokens)
+        updated = {id(sequence.state): sequence.state for sequence in sequences}
+        follow_ups = [self._follow_up(state) for state in updated.values() if state.complete]
+        # At the front: their prompts are cached, and responses at a high temperature are the longest.
         self.waiting.extendleft(reversed([state for state in follow_ups if state is not None]))
         for sequence in sequences:
             yield sequence.state, sequence.state.responses[sequence.index]
 
-    def _follow(self, state: NativeRequestState) -> NativeRequestState | None:
+    def _follow_up(self, state: NativeRequestState) -> NativeRequestState | None:
+        """The follow-up of a complete group, if it has one; frees the prompt's cache otherwise."""
         request = self.follow_up(state.group())
         cache, state.cache = state.cache, None
         if request is None:
             return None
-        same, limit = request.prompt is state.request.prompt, request.sampling.max_tokens
-        if state.is_follow_up or not same or limit > self.width:
+        same_prompt, limit = request.prompt is state.request.prompt, request.sampling.max_tokens
+        if state.is_follow_up or not same_prompt or limit > self.width:
             raise ValueError(
-                f"{state.request.prompt.problem_id}: a follow-up comes after a request, has its prompt and "
-                f"at most {self.width} tokens; this one is of {request.prompt.problem_id}, with {limit}"
+                f"{state.request.prompt.problem_id}: a follow-up must follow a request and have the same "
+                f"prompt and at most {self.width} tokens; this one is for {request.prompt.problem_id}, with "
+                f"{limit} tokens"
             )
         self.total += len(request.indices)
-        return NativeRequestState(request, state.place, cache)
+        return NativeRequestState(request, state.request_index, cache)
 
-    def _response(self, sequence: _Sequence, written: SlotOutput) -> Response:
-        # Copies: a view would keep, and pickle, all four records.
-        behaviour, policy, entropy, kept = (record.clone() for record in written.records)
+    def _response(self, sequence: _Sequence, output: SlotOutput) -> Response:
+        # Copies: a view would keep, and pickle, the storage of all four records.
+        behaviour, policy, entropy, kept = (record.clone() for record in output.records)
         request = sequence.state.request
         return Response(
             problem_id=request.prompt.problem_id,
             index=sequence.index,
             source=request.source,
-            tokens=written.tokens,
+            tokens=output.tokens,
             behaviour_logprobs=behaviour,
             policy_logprobs=policy,
             entropy=entropy,
             kept_mass=kept,
-            truncated=int(written.tokens[-1]) not in self.engine.end_ids,
+            truncated=int(output.tokens[-1]) not in self.engine.end_ids,
         )
 
     def _progress(self) -> Progress:

@@ -59,7 +59,7 @@ class Pool:
         self._temperatures = torch.ones(slots, device=device)
         self._top_p = torch.ones(slots, device=device)
         self._rows = torch.arange(slots, device=device)
-        # On the host, so that steps skip a softmax and a sort where no response needs them.
+        # On the host, so that steps skip a softmax and a sort if no response needs them.
         self._tempered = self._nucleus = False
 
     def admit(self, inits: Sequence[SlotInit]) -> None:
@@ -81,11 +81,11 @@ class Pool:
 
     @property
     def modes(self) -> tuple[bool, bool]:
-        """Whether temperatures and nuclei are computed: with the view, what a captured step depends on."""
+        """Whether temperatures and nuclei are computed; a captured step depends on these and on the view."""
         return self._tempered, self._nucleus
 
     def step(self, view: View) -> None:
-        """One more token in every row of the view that is alive."""
+        """Decodes one token in every row of the view that is alive."""
         rows = self._rows[: view.slots]
         hidden = self._decoder(self._last[: view.slots], self._positions[: view.slots], self.cache, view)
         alive = self._alive[: view.slots]
@@ -99,12 +99,12 @@ class Pool:
         return [count > 0 for count in counts], [abs(count) for count in counts]
 
     def read(self, slots: Sequence[int], counts: Sequence[int]) -> list[SlotOutput]:
-        """The contents of these slots, of which each has `counts` tokens."""
+        """The outputs of these slots; slot i has `counts[i]` tokens."""
         index = torch.tensor(slots, device=self._rows.device)
         tokens, records = self._tokens[index].cpu(), self._records[:, index].cpu()
         return [
-            SlotOutput(tokens[place, :count].clone(), records[:, place, :count])
-            for place, count in enumerate(counts)
+            SlotOutput(tokens[row, :count].clone(), records[:, row, :count])
+            for row, count in enumerate(counts)
         ]
 
     def move(self, source: int, target: int) -> None:

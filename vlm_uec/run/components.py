@@ -79,7 +79,7 @@ def build_components(
     display = Display(active=rank() == 0, steps=config.train.steps, monitor=monitor)
     model_config = read_model_config(config.model.path)  # raises for an unsupported model
     start = open_run_dir(config)
-    preflight(config, world_size(), room=start.trained < config.train.steps)
+    preflight(config, world_size(), check_disk=start.trained < config.train.steps)
     host = VllmHost(config) if config.rollout.engine == "vllm" else None
     if host:
         host.check()
@@ -194,8 +194,8 @@ class _PartsBeforeModel:
             policy.policy,
             stop_ids,
             self.host.address,
-            room=config.optim.microbatch_tokens,
-            patience=config.guard.stall_timeout,
+            max_positions=config.optim.microbatch_tokens,
+            stall_timeout=config.guard.stall_timeout,
         )
 
     def _collector(self, engine: RolloutEngine) -> Collector:

@@ -1,4 +1,4 @@
-"""What counts as a right answer."""
+"""Verification of final answers against the ground truth."""
 
 from vlm_uec.verifier.verify import VERDICT_KINDS, Verdict, VerdictKind, verify
 

@@ -1,4 +1,4 @@
-"""Multiple choice: which listed choice an answer names, by letter or by its text (policy, rule 7)."""
+"""Multiple choice: find the listed choice that an answer names by letter or text (policy, rule 7)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vlm_uec.verifier.normalise import as_text, known_text, normalise
+from vlm_uec.verifier.normalise import as_text, cached_as_text, normalise
 
 MAX_CHOICES = 26
-_LEAD = re.compile(
+_LEAD_IN = re.compile(
     r"^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?|选项|选择|应选|故选|选)[:：]? ?"
     r"(?=\(?[A-Za-z](?![A-Za-z]))",
     re.IGNORECASE,
@@ -19,42 +19,44 @@ _LETTER = re.compile(
     r"|([A-Za-z]) ?[)]?|([A-Za-z]) - (.+)|([A-Z]) (?=[-0-9\\.(])(.+)",
     re.DOTALL,
 )
-_TRAILING = re.compile(r"(.+?) ?\( ?(?:option |choice )?([A-Z]) ?\)", re.DOTALL | re.IGNORECASE)
+_TRAILING_LETTER = re.compile(r"(.+?) ?\( ?(?:option |choice )?([A-Z]) ?\)", re.DOTALL | re.IGNORECASE)
 
 
-class Pick(NamedTuple):
-    """The place of a choice named by letter, and what was written behind the letter ("" for a bare one)."""
+class ChoiceLetter(NamedTuple):
+    """Index of a choice named by its letter, and the text beside the letter ("" for a bare letter)."""
 
-    place: int
-    rest: str
+    choice_index: int
+    content: str
 
 
-def read_letter(text: str) -> Pick | None:
-    """`C`, `(C)`, `C. text`, `(C) text`, `text (C)`, small or capital; None where it names no letter."""
+def parse_choice_letter(text: str) -> ChoiceLetter | None:
+    """`C`, `(C)`, `C. text`, `(C) text`, `text (C)`, in lower or upper case; None if no letter is named."""
     if len(text) == 1 and text.isascii():
-        return Pick(ord(text.upper()) - ord("A"), "") if text.isalpha() else None
-    plain = _LEAD.sub("", normalise(text))
+        return ChoiceLetter(ord(text.upper()) - ord("A"), "") if text.isalpha() else None
+    plain = _LEAD_IN.sub("", normalise(text))
     if match := _LETTER.fullmatch(plain):
-        letter, *behind = [group for group in match.groups() if group]
-        rest = behind[0] if behind else ""
-    elif match := _TRAILING.fullmatch(plain):
-        letter, rest = match[2], match[1]
+        letter, *contents = [group for group in match.groups() if group]
+        content = contents[0] if contents else ""
+    elif match := _TRAILING_LETTER.fullmatch(plain):
+        letter, content = match[2], match[1]
     else:
         return None
-    return Pick(ord(letter.upper()) - ord("A"), rest.strip())
+    return ChoiceLetter(ord(letter.upper()) - ord("A"), content.strip())
 
 
-def truth_index(answer: str, choices: Sequence[str]) -> int | None:
-    """Where the truth stands among the choices: by its text, else by its letter."""
+def find_choice(answer: str, choices: Sequence[str]) -> int | None:
+    """Index of the truth among the choices: by its text, else by its letter."""
     if answer in choices:
         return list(choices).index(answer)
-    wanted, texts = known_text(answer), [known_text(choice) for choice in choices]
-    if wanted in texts:
-        return texts.index(wanted)
-    pick = read_letter(answer)
-    return pick.place if pick and not pick.rest and pick.place < len(choices) else None
+    expected, texts = cached_as_text(answer), [cached_as_text(choice) for choice in choices]
+    if expected in texts:
+        return texts.index(expected)
+    letter = parse_choice_letter(answer)
+    if letter is None or letter.content or letter.choice_index >= len(choices):
+        return None
+    return letter.choice_index
 
 
-def is_choice_text(text: str, choices: Sequence[str]) -> bool:
-    """Choices such as "B", "A", "D" or "(c)", "(a)": what looks like a letter could then be the text."""
-    return as_text(text) in [known_text(choice) for choice in choices]
+def equals_choice_text(text: str, choices: Sequence[str]) -> bool:
+    """Whether `text` equals a choice such as "B" or "(c)", so that an apparent letter may be its text."""
+    return as_text(text) in [cached_as_text(choice) for choice in choices]

@@ -1,48 +1,48 @@
-"""Readings in words, for people who ask why."""
+"""Descriptions of parsed answers, for explanations of verdicts."""
 
 from __future__ import annotations
 
+from vlm_uec.verifier.answer_parser import parse_answer
+from vlm_uec.verifier.answer_types import Formula, ParsedAnswer, Quantity, Relation
 from vlm_uec.verifier.arithmetic import ParseError
-from vlm_uec.verifier.choices import read_letter
+from vlm_uec.verifier.choices import parse_choice_letter
 from vlm_uec.verifier.normalise import MAX_TEXT
-from vlm_uec.verifier.read import read
-from vlm_uec.verifier.readings import Formula, Quantity, Reading, Relation
 from vlm_uec.verifier.tree import Constant, Node, Variable
 
-SHOWN_DIGITS = 12
+PRINTED_DIGITS = 12
 
 
 def describe(text: str) -> str:
-    """What the verifier makes of an answer's text."""
-    if (pick := read_letter(text[:MAX_TEXT])) is not None and not pick.rest:
-        return f"the letter {chr(ord('A') + pick.place)}"
+    """Describe how the verifier parses the text of an answer."""
+    if (choice_letter := parse_choice_letter(text[:MAX_TEXT])) is not None and not choice_letter.content:
+        return f"the letter {chr(ord('A') + choice_letter.choice_index)}"
     try:
-        return _in_words(read(text[:MAX_TEXT]))
+        return _describe(parse_answer(text[:MAX_TEXT]))
     except ParseError as error:
-        return f"words ({error})"
+        return f"text ({error})"
 
 
-def _in_words(reading: Reading) -> str:
-    if isinstance(reading, Quantity):
-        shown = f"{reading.value.normalize():.{SHOWN_DIGITS}g}"
-        return _named(f"the {reading.kind} number {shown}", reading)
-    if isinstance(reading, Formula):
-        return _named(f"the formula {_infix(reading.node)}", reading)
-    if isinstance(reading, Relation):
-        return f"the relation {_infix(reading.difference)} {reading.sign} 0"
-    parts = "; ".join(_in_words(item) for item in reading.items)
-    return f"{len(reading.items)} parts: {parts}"
+def _describe(parsed: ParsedAnswer) -> str:
+    if isinstance(parsed, Quantity):
+        shown = f"{parsed.value.normalize():.{PRINTED_DIGITS}g}"
+        return _with_unit_and_name(f"the {parsed.kind} number {shown}", parsed)
+    if isinstance(parsed, Formula):
+        return _with_unit_and_name(f"the formula {_infix(parsed.node)}", parsed)
+    if isinstance(parsed, Relation):
+        return f"the relation {_infix(parsed.difference)} {parsed.sign} 0"
+    parts = "; ".join(_describe(item) for item in parsed.items)
+    return f"{len(parsed.items)} parts: {parts}"
 
 
-def _named(words: str, reading: Quantity | Formula) -> str:
-    unit = reading.unit
+def _with_unit_and_name(text: str, parsed: Quantity | Formula) -> str:
+    unit = parsed.unit
     suffix = "" if unit is None else f", unit {unit.name}" + (f"^{unit.power}" if unit.power != 1 else "")
-    return words + suffix + (f", named {reading.name!r}" if reading.name else "")
+    return text + suffix + (f", named {parsed.name!r}" if parsed.name else "")
 
 
 def _infix(node: Node) -> str:
     if isinstance(node, Constant):
-        return f"{node.value:.{SHOWN_DIGITS}g}"
+        return f"{node.value:.{PRINTED_DIGITS}g}"
     if isinstance(node, Variable):
         return node.name
     if len(node.arguments) == 1:

@@ -1,4 +1,4 @@
-"""One extracted answer against the truth: by letter, as written, or by value."""
+"""Compare an extracted answer with the truth by choice letter, as text, or by value."""
 
 from __future__ import annotations
 
@@ -6,122 +6,139 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-from vlm_uec.verifier.arithmetic import ParseError, SeveralError
-from vlm_uec.verifier.choices import MAX_CHOICES, Pick, is_choice_text, read_letter, truth_index
+from vlm_uec.verifier.answer_parser import is_range, parse_answer, parse_as_parts, parse_plain_number
+from vlm_uec.verifier.answer_types import ParsedAnswer, Parts, Quantity
+from vlm_uec.verifier.arithmetic import AmbiguousAnswerError, ParseError
+from vlm_uec.verifier.choices import (
+    MAX_CHOICES,
+    ChoiceLetter,
+    equals_choice_text,
+    find_choice,
+    parse_choice_letter,
+)
 from vlm_uec.verifier.compare import Judgement, compare, compare_quantities
-from vlm_uec.verifier.normalise import MAX_TEXT, as_text, known_text, normalise
-from vlm_uec.verifier.read import is_range, read, read_as_parts, read_plain
-from vlm_uec.verifier.readings import Parts, Quantity, Reading
-from vlm_uec.verifier.statement import sole_statement
-from vlm_uec.verifier.words import are_labels, same_words
+from vlm_uec.verifier.normalise import MAX_TEXT, as_text, cached_as_text, normalise
+from vlm_uec.verifier.statement import embedded_statement
+from vlm_uec.verifier.text_answers import are_labels, words_match
 
 
 def judge(text: str, answer: str, choices: tuple[str, ...], precision: int | None) -> Judgement:
-    """`text` is not empty, and both texts are within MAX_TEXT characters."""
+    """Requires a nonempty `text`, and at most MAX_TEXT characters in both texts."""
     if not choices:
         return _judge_without_choices(text, answer, precision)
-    place = truth_index(answer, choices)
-    truth = answer if place is None else choices[place]
-    rivals = tuple(
-        choice for choice in choices if choice != truth and known_text(choice) != known_text(truth)
+    true_index = find_choice(answer, choices)
+    truth = answer if true_index is None else choices[true_index]
+    distractors = tuple(
+        choice for choice in choices if choice != truth and cached_as_text(choice) != cached_as_text(truth)
     )
-    pick = None if read_plain(text) else read_letter(text) or _stated_letter(text)
-    if pick is None:
-        return _judge_content(text, truth, precision, rivals)
-    by_letter = _judge_letter(pick, place, choices)
-    if not is_choice_text(text, choices):
+    choice_letter = (
+        None if parse_plain_number(text) else parse_choice_letter(text) or _embedded_choice_letter(text)
+    )
+    if choice_letter is None:
+        return _judge_content(text, truth, precision, distractors)
+    by_letter = _judge_letter(choice_letter, true_index, choices)
+    if not equals_choice_text(text, choices):
         return by_letter
-    # Choices such as "B", "A" or "k": a capital may mean the letter or the text, so both must be right.
-    by_text = _judge_content(text, truth, precision, rivals)
-    return by_letter if text.isupper() and not pick.rest and not by_letter.correct else by_text
+    # With choices such as "B", "A" or "k", a capital may be the letter or the text, so both must be right.
+    by_text = _judge_content(text, truth, precision, distractors)
+    return by_letter if text.isupper() and not choice_letter.content and not by_letter.correct else by_text
 
 
-def _stated_letter(text: str) -> Pick | None:
-    statement = sole_statement(text)
-    return read_letter(statement) if statement else None
+def _embedded_choice_letter(text: str) -> ChoiceLetter | None:
+    statement = embedded_statement(text)
+    return parse_choice_letter(statement) if statement else None
 
 
 def _judge_without_choices(text: str, answer: str, precision: int | None) -> Judgement:
-    pick = None if read_plain(text) else read_letter(text)
-    if pick is None or as_text(text) == known_text(answer):
+    choice_letter = None if parse_plain_number(text) else parse_choice_letter(text)
+    if choice_letter is None or as_text(text) == cached_as_text(answer):
         return _judge_content(text, answer, precision, ())
-    wanted = read_letter(answer)
-    if wanted is not None and not wanted.rest and not answer.islower():
-        correct = wanted.place == pick.place and (not pick.rest or _is_readable(pick.rest))
-        return Judgement(correct, f"{'' if correct else 'not '}the truth's letter", "7")
-    if not pick.rest:
+    expected = parse_choice_letter(answer)
+    if expected is not None and not expected.content and not answer.islower():
+        correct = expected.choice_index == choice_letter.choice_index and (
+            not choice_letter.content or _is_parsable(choice_letter.content)
+        )
+        return Judgement(correct, f"{'' if correct else 'not '}the letter of the truth", "7")
+    if not choice_letter.content:
         return Judgement(False, "a letter, and no choices were listed", "7")
     return _judge_content(text, answer, precision, ())
 
 
-def _is_readable(text: str) -> bool:
+def _is_parsable(text: str) -> bool:
     try:
-        return not isinstance(read(text), Parts)
+        return not isinstance(parse_answer(text), Parts)
     except ParseError:
         return False
 
 
-def _judge_letter(pick: Pick, place: int | None, choices: tuple[str, ...]) -> Judgement:
-    letter = chr(ord("A") + pick.place)
-    if pick.place >= len(choices):
+def _judge_letter(choice_letter: ChoiceLetter, true_index: int | None, choices: tuple[str, ...]) -> Judgement:
+    letter = chr(ord("A") + choice_letter.choice_index)
+    if choice_letter.choice_index >= len(choices):
         return Judgement(False, f"there is no choice {letter}", "7")
-    named = choices[pick.place]
-    rivals = tuple(choice for choice in choices if known_text(choice) != known_text(named))
-    if pick.rest and not _judge_content(pick.rest, named, None, rivals).correct:
-        return Judgement(False, f"its text is not that of choice {letter}", "7")
-    correct = place is not None and known_text(named) == known_text(choices[place])
+    letter_choice = choices[choice_letter.choice_index]
+    distractors = tuple(
+        choice for choice in choices if cached_as_text(choice) != cached_as_text(letter_choice)
+    )
+    if (
+        choice_letter.content
+        and not _judge_content(choice_letter.content, letter_choice, None, distractors).correct
+    ):
+        return Judgement(False, f"its text differs from choice {letter}", "7")
+    correct = true_index is not None and cached_as_text(letter_choice) == cached_as_text(choices[true_index])
     return Judgement(correct, f"choice {letter} is {'' if correct else 'not '}the truth", "7")
 
 
-def _judge_content(text: str, truth: str, precision: int | None, rivals: tuple[str, ...]) -> Judgement:
-    given, wanted = read_plain(text), _read_truth(truth)
-    if given is not None and isinstance(wanted, Quantity):
-        return compare_quantities(given, wanted, precision, _values(rivals))
-    if given is None and as_text(text) == known_text(truth) != "":
-        return Judgement(True, "the truth as written", "3 to 8")
-    if wanted is None:
+def _judge_content(text: str, truth: str, precision: int | None, distractors: tuple[str, ...]) -> Judgement:
+    actual, expected = parse_plain_number(text), _parse_truth(truth)
+    if actual is not None and isinstance(expected, Quantity):
+        return compare_quantities(actual, expected, precision, _values(distractors))
+    if actual is None and as_text(text) == cached_as_text(truth) != "":
+        return Judgement(True, "equal to the truth as text", "3 to 8")
+    if expected is None:
         return _judge_words(text, truth)
     try:
-        return _judge_reading(text, wanted, precision, _values(rivals))
-    except SeveralError as error:
+        return _judge_value(text, expected, precision, _values(distractors))
+    except AmbiguousAnswerError as error:
         return Judgement(False, f"no single answer: {error}", "2")
     except ParseError as error:
-        return Judgement(False, f"not readable: {error}", "2", readable=False)
+        return Judgement(False, f"not parsable: {error}", "2", parsable=False)
 
 
 def _judge_words(text: str, truth: str) -> Judgement:
-    statement = None if same_words(text, truth) else sole_statement(text)
-    correct = same_words(text if statement is None else statement, truth)
-    return Judgement(correct, f"{'' if correct else 'not '}the words of the truth", "7")
+    statement = None if words_match(text, truth) else embedded_statement(text)
+    correct = words_match(text if statement is None else statement, truth)
+    return Judgement(correct, f"{'' if correct else 'not '}the same words as the truth", "7")
 
 
-def _judge_reading(text: str, wanted: Reading, precision: int | None, rivals: Sequence[Decimal]) -> Judgement:
+def _judge_value(
+    text: str, expected: ParsedAnswer, precision: int | None, distractors: Sequence[Decimal]
+) -> Judgement:
     try:
-        judgement = compare(read(text), wanted, precision, rivals)
-    except SeveralError:
+        judgement = compare(parse_answer(text), expected, precision, distractors)
+    except AmbiguousAnswerError:
         raise
     except ParseError:
-        statement = sole_statement(text)
+        statement = embedded_statement(text)
         if statement is None:
             raise
-        return compare(read(statement), wanted, precision, rivals)
-    if judgement.correct or not isinstance(wanted, Parts):
+        return compare(parse_answer(statement), expected, precision, distractors)
+    if judgement.correct or not isinstance(expected, Parts):
         return judgement
-    # 3,675 was one number so far; against a truth of two parts it may be two.
-    return compare(read_as_parts(normalise(text)), wanted, precision)
+    # 3,675 was parsed as one number. If the truth has two parts, it may be two numbers.
+    return compare(parse_as_parts(normalise(text)), expected, precision)
 
 
 @lru_cache(maxsize=4096)
-def _read_truth(truth: str) -> Reading | None:
-    """None for words, labels and ranges, which are compared as text only."""
+def _parse_truth(truth: str) -> ParsedAnswer | None:
+    """The parsed truth; None for words, labels and ranges, which are compared only as text."""
     if len(truth) > MAX_TEXT or (are_labels(truth) and truth.strip()[:1] not in "([{") or is_range(truth):
         return None
     try:
-        return read(truth)
+        return parse_answer(truth)
     except ParseError:
         return None
 
 
 def _values(texts: tuple[str, ...]) -> list[Decimal]:
-    readings = (_read_truth(text) for text in texts[:MAX_CHOICES])
-    return [reading.value for reading in readings if isinstance(reading, Quantity)]
+    parsed_texts = (_parse_truth(text) for text in texts[:MAX_CHOICES])
+    return [parsed.value for parsed in parsed_texts if isinstance(parsed, Quantity)]

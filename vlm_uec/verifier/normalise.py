@@ -1,7 +1,7 @@
-"""One spelling for the many ways of writing the same answer: Unicode, LaTeX wrappers, spacing, digits.
+"""Normalise the spelling of an answer: Unicode, LaTeX wrappers, spacing, digits.
 
-Callers bound the length. Every pattern either starts at a fixed character or has possessive or bounded
-repeats, so the time stays linear.
+Callers limit the length. Every pattern starts at a fixed character or has possessive or bounded repeats, so
+the time is linear.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from vlm_uec.verifier.brackets import closing
+from vlm_uec.verifier.brackets import closing_index
 from vlm_uec.verifier.symbols import COMMANDS, SYMBOLS
 
-MAX_TEXT = 2000  # characters: longer "answers" are refused before any work is done on them
+MAX_TEXT = 2000  # characters; longer answers are rejected before they are processed
 
 _SUPERSCRIPT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
@@ -23,7 +23,7 @@ _DASH = re.compile(r"[–—]")
 _REPEATING = re.compile(
     r"([0-9]{0,12})\.([0-9]{0,12})\\(?:overline|bar|dot|overbar)\s?\{\s?([0-9]{1,12})\s?\}"
 )
-_GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\!|\\!|~|,\\ )(?=[0-9]{3}(?![0-9]))")
+_THOUSANDS_SEPARATOR = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\!|\\!|~|,\\ )(?=[0-9]{3}(?![0-9]))")
 _WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mathbf|mathit|mathsf|mathbb|mathcal|mathnormal|operatorname"
     r"|mbox|hbox|boxed|fbox|framebox|boldsymbol|bold|pmb|bm|emph|underline|overline|overrightarrow"
@@ -31,16 +31,16 @@ _WRAPPER = re.compile(
     r"\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
 )
 _ARC = re.compile(r"\\(?:overset|stackrel)\s?\{\s?\\(?:frown|LARGE\\frown)\s?\}")
-_COLOUR = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")
+_IGNORED_COMMAND = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)\s?", re.DOTALL)
 _DEGREES = re.compile(r"(?:\{\s?\})?\^\s?(?:\{\s?(?:°|o)\s?\}|°|o(?![A-Za-z]))|\*\s?°")
 _PRIMES = re.compile(r"\^\s?(?:\{\s?('{1,2})\s?\}|('))")
-_BOLD = re.compile(r"^\s*(\*\*|__|`|\*)(?=[^*_`\s])(.*[^*_`\s])\1\s*$", re.DOTALL)
+_MARKDOWN_EMPHASIS = re.compile(r"^\s*(\*\*|__|`|\*)(?=[^*_`\s])(.*[^*_`\s])\1\s*$", re.DOTALL)
 _SPACED_DIGITS = re.compile(r"(?<![0-9.,])[0-9](?: [0-9])+(?![0-9])(?! ?/)")
-_SPACED_GROUPS = re.compile(r"(?<![0-9.,] )(?<![0-9.,])[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9])(?! ?[0-9/])")
-_SPACED_POINT = re.compile(r"(?<=[0-9]) \. ?(?=[0-9])|(?<=[0-9])\. (?=[0-9])")
-_FINAL_POINT = re.compile(r"(?<![.,;]) ?[.,]$")
-_LOOSE_SPACE = re.compile(r"(?<=[^\w]) | (?=[^\w])")
+_SPACED_THOUSANDS = re.compile(r"(?<![0-9.,] )(?<![0-9.,])[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9])(?! ?[0-9/])")
+_SPACED_DECIMAL_POINT = re.compile(r"(?<=[0-9]) \. ?(?=[0-9])|(?<=[0-9])\. (?=[0-9])")
+_FINAL_PUNCTUATION = re.compile(r"(?<![.,;]) ?[.,]$")
+_SPACE_NEXT_TO_SYMBOL = re.compile(r"(?<=[^\w]) | (?=[^\w])")
 _QUOTES = frozenset("\"'")
 _QUOTED = re.compile(r"^([\"'])(.*)\1$", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{3}")
@@ -48,43 +48,43 @@ _SHORT_WORDS = {"no", "up", "in", "on"}
 
 
 def normalise(text: str) -> str:
-    """`text` in plain spelling: ASCII symbols, no wrappers, single spaces, joined digits."""
+    """Rewrite `text` with ASCII symbols, without wrappers, with single spaces and joined digits."""
     plain = text.strip()
     if not plain.isascii():
-        plain = _fold(plain)
+        plain = _fold_unicode(plain)
     if plain[:1] in "*_`":
-        plain = _BOLD.sub(r"\2", plain)
+        plain = _MARKDOWN_EMPHASIS.sub(r"\2", plain)
     plain = plain.replace("\r", "\n").replace("\n", " \n ")
     if "\\" in plain or "$" in plain or "~" in plain or "{,}" in plain:
-        plain = _without_commands(plain)
+        plain = _replace_commands(plain)
     plain = plain.replace("**", "^")
     if "°" in plain or "^" in plain:
         plain = _PRIMES.sub(r"\1\2", _DEGREES.sub("°", plain))
     plain = " ".join(plain.replace("\n", " ; ").split(" "))
     plain = " ".join(plain.split())
-    return _unwrapped(_FINAL_POINT.sub("", _join_digits(plain).strip("; ")))
+    return _strip_enclosing(_FINAL_PUNCTUATION.sub("", _join_digits(plain).strip("; ")))
 
 
-def _unwrapped(text: str) -> str:
-    """`{12 cm}`, as a dropped wrapper leaves it, and `"12 cm"` without what encloses them."""
+def _strip_enclosing(text: str) -> str:
+    """Remove the quotes or braces around all of `text`: `"12 cm"`, or `{12 cm}` from a removed wrapper."""
     bare = _QUOTED.sub(r"\2", text) if text[:1] in _QUOTES else text
     for _ in range(4):
-        if bare[:1] != "{" or bare[-1:] != "}" or closing(bare) != len(bare) - 1:
+        if bare[:1] != "{" or bare[-1:] != "}" or closing_index(bare) != len(bare) - 1:
             break
         bare = bare[1:-1].strip()
     return bare
 
 
 def as_text(text: str) -> str:
-    """The form in which answers that are no values are compared. Case counts only in symbols such as AB."""
-    plain = _LOOSE_SPACE.sub("", normalise(text))
+    """The form in which text answers are compared. Case matters only in symbols such as AB."""
+    plain = _SPACE_NEXT_TO_SYMBOL.sub("", normalise(text))
     return plain.casefold() if _WORD.search(plain) or plain.casefold() in _SHORT_WORDS else plain
 
 
-def _without_commands(text: str) -> str:
-    plain = _GROUP_COMMA.sub(",", _REPEATING.sub(_repeating_fraction, text))
-    plain = _COLOUR.sub("", _ARC.sub("", plain))
-    for _ in range(4):  # wrappers nest, as in \boxed{\text{...}}, and never deeply
+def _replace_commands(text: str) -> str:
+    plain = _THOUSANDS_SEPARATOR.sub(",", _REPEATING.sub(_repeating_fraction, text))
+    plain = _IGNORED_COMMAND.sub("", _ARC.sub("", plain))
+    for _ in range(4):  # wrappers may be nested, as in \boxed{\text{...}}, but not deeply
         plain, count = _WRAPPER.subn(r" \1 ", plain)
         if not count:
             break
@@ -93,42 +93,42 @@ def _without_commands(text: str) -> str:
 
 
 def _repeating_fraction(match: re.Match[str]) -> str:
-    """0.1(6) as the fraction (016 - 01) / 90."""
-    whole, fixed, period = match[1] or "0", match[2], match[3]
-    above = int(whole + fixed + period) - int(whole + fixed)
-    return rf"\frac{{{above}}}{{{'9' * len(period)}{'0' * len(fixed)}}}"
+    """Rewrite 0.1(6) as the fraction (016 - 01) / 90."""
+    integer_part, fixed_digits, period = match[1] or "0", match[2], match[3]
+    numerator = int(integer_part + fixed_digits + period) - int(integer_part + fixed_digits)
+    return rf"\frac{{{numerator}}}{{{'9' * len(period)}{'0' * len(fixed_digits)}}}"
 
 
 @lru_cache(maxsize=4096)
-def known_text(text: str) -> str:
-    """`as_text` of a data set's own text: truths and choices come again with every response of a group."""
+def cached_as_text(text: str) -> str:
+    """Cached `as_text` for truths and choices, which recur with every response of a group."""
     return as_text(text[:MAX_TEXT])
 
 
-def _fold(text: str) -> str:
-    """Full-width and styled forms become ASCII, dashes between numbers stay what they are: a range."""
-    raised = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(_PLAIN_DIGITS)}}}", text)
-    plain = "".join(map(_fold_character, raised.translate(SYMBOLS)))
+def _fold_unicode(text: str) -> str:
+    """Convert full-width and styled characters to ASCII; a dash between numbers becomes a range."""
+    with_superscripts = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(_PLAIN_DIGITS)}}}", text)
+    plain = "".join(map(_fold_character, with_superscripts.translate(SYMBOLS)))
     return _DASH.sub("-", _RANGE.sub(r"\\range ", plain.translate(SYMBOLS)))
 
 
 def _fold_character(char: str) -> str:
-    r"""Vulgar fractions become \frac, because NFKC would make 41/2 of "4½"."""
+    r"""Convert vulgar fractions to \frac, because NFKC would turn "4½" into 41/2."""
     if char.isascii() or char in "–—°":
         return char
     if not unicodedata.decomposition(char).startswith("<fraction>"):
         return unicodedata.normalize("NFKC", char)
-    above, _, below = unicodedata.normalize("NFKC", char).partition("⁄")
-    return rf"\frac{{{above}}}{{{below}}}" if below else char
+    numerator, _, denominator = unicodedata.normalize("NFKC", char).partition("⁄")
+    return rf"\frac{{{numerator}}}{{{denominator}}}" if denominator else char
 
 
 def _join_digits(text: str) -> str:
-    """`1 6`, `1 6 . 5` and `3 675` are one number; a mixed number such as `8 3/4` stays as it is."""
+    """Join `1 6`, `1 6 . 5` and `3 675` into one number each; keep mixed numbers such as `8 3/4`."""
     if " " not in text:
         return text
-    joined = _SPACED_POINT.sub(".", _SPACED_DIGITS.sub(_without_spaces, text))
-    return _SPACED_GROUPS.sub(_without_spaces, joined)
+    joined = _SPACED_DECIMAL_POINT.sub(".", _SPACED_DIGITS.sub(_remove_spaces, text))
+    return _SPACED_THOUSANDS.sub(_remove_spaces, joined)
 
 
-def _without_spaces(match: re.Match[str]) -> str:
+def _remove_spaces(match: re.Match[str]) -> str:
     return match[0].replace(" ", "")

@@ -1,4 +1,4 @@
-"""The one spelling of each symbol and LaTeX command, as tables: spelling -> what else is written for it."""
+"""Tables of the normal spelling of symbols and LaTeX commands: spelling -> alternative spellings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _CHARACTERS = {
     r"\pm ": "±", r"\infty ": "∞", "°": "º˚∘", "'": "′’‘", "''": "″", '"': "”“", ",": "，、", ".": "。",
     ":": "：∶", ";": "；", "(": "（", ")": "）", "[": "【", "]": "】", r"\theta ": "θ", r"\alpha ": "α",
     r"\beta ": "β", r"\gamma ": "γ", r"\phi ": "φ", "°C": "℃",
-    "": "\u200b\u200c\u200d\u2060\ufeff\u00ad",  # invisible, and harmless where they stand
+    "": "\u200b\u200c\u200d\u2060\ufeff\u00ad",  # invisible characters are removed
 }  # fmt: skip
 SYMBOLS = str.maketrans({char: spelling for spelling, chars in _CHARACTERS.items() for char in chars})
 
-_NAMES = {
+_COMMAND_NAMES = {
     r"\frac ": "dfrac tfrac cfrac", "*": "times cdot ast", "/": "div", "°": "degree circ deg",
     r"\sqrt ": "surd", r"\sqrt[3]": "cbrt", r"\approx ": "simeq thickapprox approxeq",
     r"\le ": "leq leqslant", r"\ge ": "geq geqslant", "<": "lt", ">": "gt", r"\ne ": "neq", "'": "prime",
@@ -27,7 +27,7 @@ _NAMES = {
         " mathstrut !",
     " ": ", ; : ( ) [ ] > quad qquad enspace thinspace space thickspace medspace negthinspace nobreakspace",
 }  # fmt: skip
-COMMANDS = {name: spelling for spelling, names in _NAMES.items() for name in names.split()} | {
+COMMANDS = {name: spelling for spelling, names in _COMMAND_NAMES.items() for name in names.split()} | {
     " ": " ",
     "\n": " ",
 }

@@ -1,8 +1,8 @@
-"""What an expression is once parsed: constants, variables and operations, evaluated without `eval`.
+"""Expression trees of constants, variables and operations, evaluated without `eval`.
 
-Two expressions with variables are the same where they agree at fixed points at 50 digits. A nonzero
-difference of bounded size vanishing at all of them by accident has no practical chance, and unlike a
-symbolic simplifier the check takes bounded time.
+Two expressions with variables are identical if they agree at fixed points at 50 digits. A nonzero difference
+of bounded size that is zero at all these points is not a practical risk. Unlike a symbolic simplifier, the
+check takes bounded time.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from vlm_uec.verifier import arithmetic
-from vlm_uec.verifier.arithmetic import ParseError, same
+from vlm_uec.verifier.arithmetic import ParseError, almost_equal
 
-POINTS = 8  # the first half positive, as lengths are; the rest of mixed signs
-MIN_POINTS = 3  # fewer where both are defined decide nothing
+SAMPLE_POINTS = 8  # the first half positive, as lengths are; the others of either sign
+MIN_DEFINED_POINTS = 3  # required number of points where both expressions are defined
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`name`: + - * / ^ neg, `root` with its degree, or a trigonometric function of degrees."""
+    """`name`: + - * / ^ neg, `root` of a radicand and degree, or a trigonometric function of degrees."""
 
     name: str
     arguments: tuple[Node, ...]
@@ -52,7 +52,7 @@ _FUNCTIONS: dict[str, Callable[..., Decimal]] = {
 
 
 def evaluate(node: Node, values: Mapping[str, Decimal]) -> Decimal:
-    """The value at `values` of the variables. Raises ParseError where it has none within the bounds."""
+    """The value for the given variables. Raises ParseError if it is undefined or out of range."""
     if isinstance(node, Constant):
         return node.value
     if isinstance(node, Variable):
@@ -60,45 +60,52 @@ def evaluate(node: Node, values: Mapping[str, Decimal]) -> Decimal:
     return _FUNCTIONS[node.name](*(evaluate(argument, values) for argument in node.arguments))
 
 
-def variables(node: Node) -> frozenset[str]:
+def free_variables(node: Node) -> frozenset[str]:
     if isinstance(node, Variable):
         return frozenset((node.name,))
     if isinstance(node, Constant):
         return frozenset()
-    return frozenset().union(*(variables(argument) for argument in node.arguments))
+    return frozenset().union(*(free_variables(argument) for argument in node.arguments))
 
 
-def difference(left: Node, right: Node) -> Node:
+def difference_node(left: Node, right: Node) -> Node:
     return Operation("-", (left, right))
 
 
-def identical(left: Node, right: Node) -> bool:
-    """Whether both are the same function: equal at every point, and undefined at the same ones."""
+def are_identical(left: Node, right: Node) -> bool:
+    """Whether both are the same function: equal at all points and undefined at the same points."""
     pairs = list(_value_pairs(left, right))
-    both = [(one, other) for one, other in pairs if one is not None and other is not None]
-    if any((one is None) != (other is None) for one, other in pairs) or len(both) < MIN_POINTS:
+    defined_pairs = [
+        (left_value, right_value)
+        for left_value, right_value in pairs
+        if left_value is not None and right_value is not None
+    ]
+    if (
+        any((left_value is None) != (right_value is None) for left_value, right_value in pairs)
+        or len(defined_pairs) < MIN_DEFINED_POINTS
+    ):
         return False
-    return all(same(one, other) for one, other in both)
+    return all(almost_equal(left_value, right_value) for left_value, right_value in defined_pairs)
 
 
 def constant_ratio(left: Node, right: Node) -> Decimal | None:
-    """The constant c with left = c * right and c != 0, None where there is no such constant."""
+    """The constant c != 0 with left = c * right, None if there is no such constant."""
     ratios = []
-    for one, other in _value_pairs(left, right):
-        if one is None or other is None:
+    for left_value, right_value in _value_pairs(left, right):
+        if left_value is None or right_value is None:
             continue
-        if not one or not other:
+        if not left_value or not right_value:
             return None
-        ratios.append(arithmetic.CONTEXT.divide(one, other))
-    if len(ratios) < MIN_POINTS or not all(same(ratio, ratios[0]) for ratio in ratios):
+        ratios.append(arithmetic.CONTEXT.divide(left_value, right_value))
+    if len(ratios) < MIN_DEFINED_POINTS or not all(almost_equal(ratio, ratios[0]) for ratio in ratios):
         return None
     return ratios[0]
 
 
 def _value_pairs(left: Node, right: Node) -> Iterator[tuple[Decimal | None, Decimal | None]]:
-    names = sorted(variables(left) | variables(right))
-    for place in range(POINTS):
-        point = {name: _coordinate(name, place) for name in names}
+    names = sorted(free_variables(left) | free_variables(right))
+    for index in range(SAMPLE_POINTS):
+        point = {name: _coordinate(name, index) for name in names}
         yield _value_at(left, point), _value_at(right, point)
 
 
@@ -110,8 +117,8 @@ def _value_at(node: Node, point: Mapping[str, Decimal]) -> Decimal | None:
 
 
 @lru_cache(maxsize=1024)
-def _coordinate(name: str, place: int) -> Decimal:
-    """A number of 18 digits between 0.4 and 3.2, fixed by the variable's name and the point's place."""
-    digest = int.from_bytes(blake2b(f"{name} {place}".encode(), digest_size=8).digest(), "big")
-    size = Decimal(digest % (28 * 10**16) + 4 * 10**16).scaleb(-17, context=arithmetic.CONTEXT)
-    return size.copy_negate() if place >= POINTS // 2 and digest >> 63 else size
+def _coordinate(name: str, index: int) -> Decimal:
+    """A number of 18 digits between 0.4 and 3.2, determined by the variable's name and the point's index."""
+    digest = int.from_bytes(blake2b(f"{name} {index}".encode(), digest_size=8).digest(), "big")
+    magnitude = Decimal(digest % (28 * 10**16) + 4 * 10**16).scaleb(-17, context=arithmetic.CONTEXT)
+    return magnitude.copy_negate() if index >= SAMPLE_POINTS // 2 and digest >> 63 else magnitude

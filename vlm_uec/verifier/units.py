@@ -1,4 +1,4 @@
-"""The unit behind a value: read off, and never silently ignored where it contradicts the truth's (rule 6)."""
+"""Units after values: parsing, and detection of units that contradict the truth's unit (rule 6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Unit:
     power: int = 1
 
 
-_NAMES = {
+_UNIT_WORDS = {
     "°": "° deg degree degrees 度", "rad": "rad rads radian radians 弧度", "%": "% percent",
     "mm": "mm millimeter millimeters millimetre millimetres 毫米",
     "cm": "cm centimeter centimeters centimetre centimetres 厘米", "dm": "dm decimeter decimeters 分米",
@@ -29,32 +29,32 @@ _NAMES = {
     "元": "元", "N": "newton newtons", "J": "joule joules",
     "count": "个 人 people persons students items objects",
 }  # fmt: skip
-_CANONICAL = {word: name for name, words in _NAMES.items() for word in words.split()}
-_WORDS = "|".join(sorted(map(re.escape, _CANONICAL), key=len, reverse=True))
+_CANONICAL = {word: name for name, words in _UNIT_WORDS.items() for word in words.split()}
+_WORD_PATTERN = "|".join(sorted(map(re.escape, _CANONICAL), key=len, reverse=True))
 _UNIT = re.compile(
-    rf"(?:(?P<lead>square|sq\.?|平方|cubic|cu\.?|立方)\s?)?(?P<word>{_WORDS})\.?\s?"
+    rf"(?:(?P<lead>square|sq\.?|平方|cubic|cu\.?|立方)\s?)?(?P<word>{_WORD_PATTERN})\.?\s?"
     r"(?:(?P<tail>squared|cubed)|\^\s?(?:\{\s?([23])\s?\}|([23]))|([23]))?"
-    rf"(?:\s?/\s?(?P<per>{_WORDS}|h|s)(?:\^\s?\{{?\s?(?P<per_power>[23])\s?\}}?)?)?$"
+    rf"(?:\s?/\s?(?P<per>{_WORD_PATTERN}|h|s)(?:\^\s?\{{?\s?(?P<per_power>[23])\s?\}}?)?)?$"
 )
 _POWERS = {"": 1, "square": 2, "squared": 2, "sq": 2, "平方": 2, "cubic": 3, "cubed": 3, "cu": 3, "立方": 3}
-_STARTS = re.compile(r"(?<=[0-9})\].°' ])(?=[A-Za-z%°\\\u4e00-\u9fff])|(?<=\\pi)(?= )")
-_ANGLE_OR_SHARE = frozenset({"°", "rad", "%"})
-_PREFIX = re.compile(r"^\\dollar ?")
+_UNIT_START = re.compile(r"(?<=[0-9})\].°' ])(?=[A-Za-z%°\\\u4e00-\u9fff])|(?<=\\pi)(?= )")
+_ANGLE_OR_PERCENT = frozenset({"°", "rad", "%"})
+_DOLLAR_PREFIX = re.compile(r"^\\dollar ?")
 
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
-    """`text` without its unit, and the unit; the whole text and None where it ends in no unit."""
-    if _PREFIX.match(text):
-        return _PREFIX.sub("", text), Unit("$")
+    """`text` without its unit, and the unit; the whole text and None if it does not end in a unit."""
+    if _DOLLAR_PREFIX.match(text):
+        return _DOLLAR_PREFIX.sub("", text), Unit("$")
     bare = text.strip()
-    for start in _STARTS.finditer(bare):
+    for start in _UNIT_START.finditer(bare):
         match = _UNIT.match(bare, start.start() + (bare[start.start()] == " "))
         if match and bare[: start.start()].strip():
-            return bare[: start.start()].rstrip(), _unit(match)
+            return bare[: start.start()].rstrip(), _unit_from_match(match)
     return bare, None
 
 
-def _unit(match: re.Match[str]) -> Unit:
+def _unit_from_match(match: re.Match[str]) -> Unit:
     word = (match["lead"] or match["tail"] or "").rstrip(".")
     power = int(match[4] or match[5] or match[6] or _POWERS[word])
     name = _CANONICAL[match["word"]]
@@ -63,10 +63,10 @@ def _unit(match: re.Match[str]) -> Unit:
     return Unit(name, power)
 
 
-def contradict(answer: Unit | None, truth: Unit | None) -> bool:
-    """Whether the units cannot both be meant. A missing one is fine; "units" only fixes the power."""
+def units_contradict(answer: Unit | None, truth: Unit | None) -> bool:
+    """Whether the units are incompatible. A missing unit is allowed; "units" determines only the power."""
     if answer is None or truth is None:
         return False
     names = {answer.name, truth.name}
-    vague = "unit" in names and not names & _ANGLE_OR_SHARE
-    return answer.power != truth.power or (answer.name != truth.name and not vague)
+    is_generic_length = "unit" in names and not names & _ANGLE_OR_PERCENT
+    return answer.power != truth.power or (answer.name != truth.name and not is_generic_length)

@@ -1,6 +1,6 @@
-"""Whether a response's final answer is right. Pure: no clock, no signal, no global state, no evaluation.
+"""Decide whether the final answer of a response is right, without timeouts, signals, global state or `eval`.
 
-extract -> (letter of a choice?) -> read -> compare; docs/verifier.md has the policy's rules with reasons.
+extract -> (choice letter?) -> parse -> compare; docs/verifier.md states the rules of the policy with reasons.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ VERDICT_KINDS: tuple[VerdictKind, ...] = get_args(VerdictKind)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`extracted`: the final answer as written, None where the response marks none. `kind`: for counting.
-    `rule`: the number of the policy's rule that decided, or a span of them.
+    """`extracted`: the final answer as written, None if the response has none. `kind`: category for counts.
+    `rule`: number of the policy's rule that decided, or a range of numbers.
     """
 
     correct: bool
@@ -37,20 +37,21 @@ def verify(
 ) -> Verdict:
     """Judge `response` against the truth `answer`.
 
-    `choices`: as the prompt listed them, in order; leave them out where it did not,
-    or a guessed letter earns.
-    `precision`: decimals that the truth was rounded to. Never raises on any text; time is linear in the
-    response and bounded in the answer.
+    `choices`: in the order in which the prompt lists them; omit them if the prompt lists none, because they
+    make a guessed letter count. `precision`: number of decimals that the truth was rounded to.
+    Never raises on any text. The time is linear in the length of the response and bounded in the answer.
     """
-    found = extract(response)
-    if found is None:
+    extraction = extract(response)
+    if extraction is None:
         reason = "no closed \\boxed{}, no <answer> and no plain statement after the thinking"
         return Verdict(False, None, reason, "no_answer", "1")
-    if not found.text:
-        return Verdict(False, "", f"the {found.mark} is empty", "no_answer", "1")
-    if len(found.text) > MAX_TEXT or len(answer) > MAX_TEXT:
-        return Verdict(False, found.text[:MAX_TEXT], f"longer than {MAX_TEXT} characters", "unparsable", "2")
-    judgement = judge(found.text, answer, tuple(choices or ()), precision)
-    wrong: VerdictKind = "wrong" if judgement.readable else "unparsable"
-    kind: VerdictKind = "right" if judgement.correct else wrong
-    return Verdict(judgement.correct, found.text, judgement.reason, kind, judgement.rule)
+    if not extraction.text:
+        return Verdict(False, "", f"the {extraction.marker} is empty", "no_answer", "1")
+    if len(extraction.text) > MAX_TEXT or len(answer) > MAX_TEXT:
+        return Verdict(
+            False, extraction.text[:MAX_TEXT], f"longer than {MAX_TEXT} characters", "unparsable", "2"
+        )
+    judgement = judge(extraction.text, answer, tuple(choices or ()), precision)
+    failure_kind: VerdictKind = "wrong" if judgement.parsable else "unparsable"
+    kind: VerdictKind = "right" if judgement.correct else failure_kind
+    return Verdict(judgement.correct, extraction.text, judgement.reason, kind, judgement.rule)

@@ -1,4 +1,4 @@
-"""A problem as it stands on a page's card: its pictures, question and truth. Beside it: what filters move."""
+"""The card of a problem on a page: pictures, question and truth; styles of cards and filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vlm_uec.webpage.html import Html, element, picture, text
 from vlm_uec.webpage.text_budget import cut
 from vlm_uec.webpage.thumbnail import thumbnail
 
-MAX_PICTURES = 4  # of a problem
+MAX_PICTURES = 4  # per problem
 STYLE = """
 .filters { position: sticky; top: 0; z-index: 1; background: var(--page); padding: 10px 0 2px;
   max-height: 30vh; overflow-y: auto; }
@@ -26,7 +26,8 @@ STYLE = """
   content-visibility: auto; contain-intrinsic-size: auto 210px; }
 .problem:not(:has(> .pictures)) { grid-template-columns: minmax(0, 1fr); }
 .problem > .pictures { margin: 0; align-content: start; } .problem img { height: 170px; }
-.problem p { margin: 0 0 6px; white-space: pre-line; } .problem .said { color: var(--ink); font-size: 15px; }
+.problem p { margin: 0 0 6px; white-space: pre-line; }
+.problem .body-text { color: var(--ink); font-size: 15px; }
 .problem .name { font: 12px ui-monospace, monospace; }
 .problem .truth b { color: var(--ink); }
 .response pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 340px;
@@ -37,36 +38,36 @@ STYLE = """
 """
 
 
-def pictures_of(images: Sequence[bytes], most: int) -> Html:
-    """The first pictures, each in `most` bytes; what is broken or has no room is told in its place."""
-    parts = [_small(data, number, most) for number, data in enumerate(images[:MAX_PICTURES], 1)]
+def pictures_of(images: Sequence[bytes], max_bytes: int) -> Html:
+    """The first pictures, each of at most `max_bytes`; a message replaces an unreadable or large one."""
+    parts = [_thumbnail(data, number, max_bytes) for number, data in enumerate(images[:MAX_PICTURES], 1)]
     if len(images) > MAX_PICTURES:
         parts.append(element("p", text(f"{len(images)} pictures, {MAX_PICTURES} shown")))
     return element("div", *parts, kind="pictures")
 
 
 def question_of(problem: Problem) -> list[Html]:
-    """Id, question, the choices that it does not list itself, and the truth."""
-    # The marks tell something only where there are several pictures.
+    """Id, question, choices if the question text does not list them, and the truth."""
+    # Image marks are informative only if there are several pictures.
     several = len(problem.images) > 1
     question = problem.question if several else problem.question.replace(IMAGE_MARK, "").strip()
-    told = () if lists_choices(problem) else problem.choices[:12]
-    lettered = [f"({chr(ord('A') + i)}) {cut(choice, 120)}" for i, choice in enumerate(told)]
+    choices = () if lists_choices(problem) else problem.choices[:12]
+    lettered = [f"({chr(ord('A') + i)}) {cut(choice, 120)}" for i, choice in enumerate(choices)]
     if lettered and len(problem.choices) > len(lettered):
-        lettered.append(f"… {len(problem.choices)} in all")
+        lettered.append(f"… {len(problem.choices)} in total")
     return [
         element("p", text(cut(problem.id, 160)), kind="name"),
-        element("p", text(cut(question, 1500)), kind="said"),
+        element("p", text(cut(question, 1500)), kind="body-text"),
         *([element("p", text("\u2003".join(lettered)))] if lettered else []),
         element("p", text("truth "), element("b", text(cut(problem.answer, 300))), kind="truth"),
     ]
 
 
-def _small(data: bytes, number: int, most: int) -> Html:
+def _thumbnail(data: bytes, number: int, max_bytes: int) -> Html:
     try:
-        small = thumbnail(data, most)
+        small = thumbnail(data, max_bytes)
     except ValueError as error:
         return element("p", text(cut(f"picture {number}: {error}", 200)))
-    if len(small) > most:
-        return element("p", text(f"picture {number}: left out, no room on this page"))
+    if len(small) > max_bytes:
+        return element("p", text(f"picture {number}: omitted, no space left on this page"))
     return picture(small, f"picture {number}")

@@ -1,4 +1,4 @@
-"""Whole numbers summed up: least, mean, median, 95th percentile, most, and a histogram."""
+"""Statistics of whole numbers: minimum, mean, median, 95th percentile, maximum, and a histogram."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ MAX_BINS = 16
 
 
 @dataclass(frozen=True)
-class Summary:
+class Statistics:
     """Percentiles are by nearest rank, so they are values that occur."""
 
-    least: int
+    minimum: int
     mean: float
     median: int
     p95: int
-    most: int
+    maximum: int
 
 
-def summarise(values: Sequence[int]) -> Summary | None:
-    """None where there are no values."""
+def describe(values: Sequence[int]) -> Statistics | None:
+    """None if there are no values."""
     if not values:
         return None
     ranked = sorted(values)
-    return Summary(
+    return Statistics(
         ranked[0], sum(ranked) / len(ranked), _percentile(ranked, 50), _percentile(ranked, 95), ranked[-1]
     )
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts a bin of several series over the same bins."""
+    """Counts per bin of several series over the same bins."""
 
     labels: tuple[str, ...]
     counts: Mapping[str, tuple[int, ...]]
 
     def shares(self) -> dict[str, list[float]]:
-        """Per cent of each series: how series of different sizes compare."""
+        """Per cent of each series, to compare series of different sizes."""
         totals = {name: sum(counts) or 1 for name, counts in self.counts.items()}
         return {
             name: [100 * number / totals[name] for number in counts] for name, counts in self.counts.items()
@@ -46,7 +46,8 @@ class Histogram:
 
 
 def histogram(series: Mapping[str, Sequence[int]]) -> Histogram:
-    """Bins of one round width, at most `MAX_BINS`; the last one takes all above the 99th percentile's bin."""
+    """At most `MAX_BINS` bins of one round width; the last one includes all larger values than the bin of the
+    99th percentile."""
     ranked = sorted(value for values in series.values() for value in values)
     if not ranked:
         return Histogram((), dict.fromkeys(series, ()))
@@ -59,7 +60,7 @@ def histogram(series: Mapping[str, Sequence[int]]) -> Histogram:
             counts[name][min(value // width, last) - first] += 1
     labels = [_label(number * width, width) for number in range(first, last + 1)]
     if ranked[-1] // width > last:
-        labels[-1] = f"{_short(last * width)}+"
+        labels[-1] = f"{_short_number(last * width)}+"
     return Histogram(tuple(labels), {name: tuple(numbers) for name, numbers in counts.items()})
 
 
@@ -72,11 +73,11 @@ def _round_widths() -> Iterator[int]:
 
 
 def _label(start: int, width: int) -> str:
-    """From the first number up to below the second."""
-    return _short(start) if width == 1 else f"{_short(start)}–{_short(start + width)}"
+    """The bin [start, start + width)."""
+    return _short_number(start) if width == 1 else f"{_short_number(start)}–{_short_number(start + width)}"
 
 
-def _short(number: int) -> str:
+def _short_number(number: int) -> str:
     if number >= 10**6:
         return f"{number / 10**6:g}M"
     return f"{number / 10**3:g}k" if number >= 10**4 else str(number)

@@ -1,4 +1,4 @@
-"""Filters of a page that need no script: radio buttons, and rules that hide what the checked leave out."""
+"""Page filters without script: radio buttons, and CSS rules that hide the elements not selected."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ fieldset label:has(:focus-visible) { outline: 2px solid var(--accent); outline-o
 
 @dataclass(frozen=True)
 class Filter:
-    """One choice among options, the first of which leaves nothing out and is chosen at first."""
+    """A choice among options. The first option is the default and hides nothing."""
 
-    key: str  # part of ids and classes: letters and digits only
+    key: str  # part of element ids and classes: letters and digits only
     name: str
-    options: Sequence[tuple[str, int | None]]  # name, and how many elements it keeps where that is told
+    options: Sequence[tuple[str, int | None]]  # name, and the number of elements it keeps (None: not shown)
 
-    def kept_by(self, number: int) -> str:
+    def option_class(self, number: int) -> str:
         """The class of an element that option `number` keeps."""
         return f"{self.key}-{number}"
 
 
 def filter_bar(filters: Sequence[Filter]) -> Html:
-    """The radio buttons: an arrow key moves within a filter, the tabulator between filters."""
-    return element("div", *(_fieldset(one) for one in filters), kind="filters")
+    """The radio buttons: arrow keys move within a filter, the tab key between filters."""
+    return element("div", *(_fieldset(page_filter) for page_filter in filters), kind="filters")
 
 
 def filter_style(filters: Sequence[Filter]) -> str:
-    """For `page`: how filters look, and their rules for elements of class `filtered`."""
+    """CSS for `page`: the look of the filters, and their rules for elements of class `filtered`."""
     return _STYLE + filter_rules(filters)
 
 
 def filter_rules(filters: Sequence[Filter], kind: str = "filtered") -> str:
-    """Elements of class `kind` are hidden unless every choice made keeps them."""
+    """CSS that hides an element of class `kind` unless the selected option of every filter keeps it."""
     rules = [
-        f"body:has(#{one.kept_by(number)}:checked) .{kind}:not(.{one.kept_by(number)}) {{ display: none; }}"
-        for one in filters
-        for number in range(1, len(one.options))
+        f"body:has(#{option}:checked) .{kind}:not(.{option}) {{ display: none; }}"
+        for page_filter in filters
+        for option in map(page_filter.option_class, range(1, len(page_filter.options)))
     ]
     return "\n".join(rules)
 
 
-def _fieldset(one: Filter) -> Html:
-    labels = [_radio(one, number) for number in range(len(one.options))]
-    return element("fieldset", element("legend", text(one.name)), *labels)
+def _fieldset(page_filter: Filter) -> Html:
+    labels = [_radio(page_filter, number) for number in range(len(page_filter.options))]
+    return element("fieldset", element("legend", text(page_filter.name)), *labels)
 
 
-def _radio(one: Filter, number: int) -> Html:
-    name, count = one.options[number]
+def _radio(page_filter: Filter, number: int) -> Html:
+    name, count = page_filter.options[number]
     chosen = " checked" if number == 0 else ""
-    button = f'<input type="radio" name="{one.key}" id="{one.kept_by(number)}"{chosen}/>'
-    told = [] if count is None else [element("b", text(count))]
-    return element("label", Html(button), text(name), *told)
+    button = f'<input type="radio" name="{page_filter.key}" id="{page_filter.option_class(number)}"{chosen}/>'
+    badge = [] if count is None else [element("b", text(count))]
+    return element("label", Html(button), text(name), *badge)

@@ -1,4 +1,4 @@
-"""The project's one way to make HTML: offline pages, tables, pictures. Everything is escaped."""
+"""HTML elements, tables, pictures and offline pages. All values are escaped."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NewType
 
-Html = NewType("Html", str)  # markup that is safe to put on a page; plain str is escaped
+Html = NewType("Html", str)  # safe markup; a plain str must be escaped first
 
 _PICTURE_KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
-# What a browser drops, refuses or obeys instead of showing: control characters, lone surrogates, and the
-# marks that turn the direction of the text around them.
-_UNSEEN = re.compile(
+# Characters that a browser drops, rejects or interprets instead of displaying: control characters, lone
+# surrogates, and marks that change the direction of text.
+_INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 _STYLE = """
@@ -53,7 +53,7 @@ td pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 
 .pictures { display: flex; flex-wrap: wrap; gap: 8px; margin-bottom: 10px; }
 img { flex: 1 1 40%; min-width: 0; height: 190px; object-fit: contain; padding: 6px; border-radius: 6px;
   background: #fff; border: 1px solid var(--line); }
-.gallery p { margin: 0 0 6px; white-space: pre-line; } .gallery .said { color: var(--ink); }
+.gallery p { margin: 0 0 6px; white-space: pre-line; } .gallery .body-text { color: var(--ink); }
 .gallery .name { font: 12px ui-monospace, monospace; }
 .chips { display: flex; flex-wrap: wrap; gap: 6px; font-size: 12px; }
 .chips span { padding: 1px 8px; border: 1px solid var(--line); border-radius: 9px; color: var(--dim);
@@ -64,9 +64,9 @@ details { margin-bottom: 10px; } summary { cursor: pointer; font-weight: 600; }
 
 
 def page(title: str, body: Iterable[Html], style: str = "") -> str:
-    """A whole document with nothing to load: the content policy forbids scripts and the network.
+    """A complete, self-contained document; its content security policy forbids scripts and network access.
 
-    `style`: rules of this page alone, written by the caller and by no data.
+    `style`: CSS for this page only. It is not escaped and must not contain data.
     """
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
@@ -80,21 +80,21 @@ def page(title: str, body: Iterable[Html], style: str = "") -> str:
 
 
 def element(tag: str, *content: str | Html, kind: str = "") -> Html:
-    """`<tag class=kind>content</tag>` where the content is markup made by this module."""
+    """`<tag class=kind>content</tag>`. The content must be markup made by this module."""
     attribute = f' class="{escape(kind)}"' if kind else ""
     return Html(f"<{tag}{attribute}>{''.join(content)}</{tag}>")
 
 
 def text(value: object) -> Html:
-    """Any value as escaped text; numbers short, None as a dash, characters that cannot be seen by number."""
+    """Any value as escaped text: floats with 4 digits, None as a dash, invisible characters as \\uXXXX."""
     if value is None:
         return Html("–")
-    whole = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return Html(escape(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", whole)))
+    string = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return Html(escape(_INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", string)))
 
 
 def tile(value: object, name: str) -> Html:
-    """A large number and what it is."""
+    """A number in large type, with its name."""
     return element("div", element("b", text(value)), element("span", text(name)), kind="card tile")
 
 
@@ -105,9 +105,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Html]]) -> Html:
 
 
 def picture(data: bytes, description: str) -> Html:
-    """PNG or JPEG bytes as a picture that is part of the page. Raises `ValueError` on other bytes."""
+    """PNG or JPEG bytes as an embedded picture. Raises `ValueError` on other bytes."""
     kind = next((kind for signature, kind in _PICTURE_KINDS.items() if data.startswith(signature)), None)
     if kind is None:
-        raise ValueError("a picture on a page is PNG or JPEG")
+        raise ValueError("a picture on a page must be PNG or JPEG")
     source = f"data:image/{kind};base64,{b64encode(data).decode()}"
     return Html(f'<img alt="{text(description)}" src="{source}"/>')

@@ -1,4 +1,4 @@
-"""How much of a text a page has room for, counted in bytes as they are written."""
+"""Limits on the text of a page, in bytes after escaping."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from collections.abc import Sequence
 from vlm_uec.webpage.html import text
 
 
-def written(whole: str) -> int:
-    """Bytes of the text on a page, escapes included."""
-    return len(text(whole).encode("utf-8", "replace"))
+def escaped_size(string: str) -> int:
+    """Size in bytes after HTML escaping."""
+    return len(text(string).encode("utf-8", "replace"))
 
 
-def cut(whole: str, most: int) -> str:
-    """The text, or its beginning and its end in `most` bytes with the number of characters left out between.
+def cut(string: str, max_bytes: int) -> str:
+    """The text; if it exceeds `max_bytes`, its beginning and end with the number of omitted characters.
 
-    Both ends, as a response's answer comes last.
+    The end is kept because a response states its answer last. The note does not count.
     """
-    if len(whole) <= most and written(whole) <= most:
-        return whole
+    if len(string) <= max_bytes and escaped_size(string) <= max_bytes:
+        return string
 
     def ends(kept: int) -> tuple[str, str]:
-        return whole[: kept - kept // 2], whole[len(whole) - kept // 2 :]
+        return string[: kept - kept // 2], string[len(string) - kept // 2 :]
 
-    numbers = range(1, min(len(whole), most) + 1)
-    kept = bisect_right(numbers, most, key=lambda kept: written("".join(ends(kept))))
+    numbers = range(1, min(len(string), max_bytes) + 1)
+    kept = bisect_right(numbers, max_bytes, key=lambda kept: escaped_size("".join(ends(kept))))
     beginning, end = ends(kept)
-    return f"{beginning} [… {len(whole) - kept:,} characters left out …] {end}"
+    return f"{beginning} [… {len(string) - kept:,} characters omitted …] {end}"
 
 
-def fair_share(sizes: Sequence[int], total: int, most: int) -> int:
-    """The largest share, `most` at most, so that sizes cut down to it add up to `total` at most."""
-    left = total
-    for place, size in enumerate(sorted(sizes)):
-        share = left // (len(sizes) - place)
-        if size > share or size > most:
-            return min(share, most)
-        left -= size
-    return most
+def fair_share(sizes: Sequence[int], total: int, limit: int) -> int:
+    """The largest share, at most `limit`, such that sizes truncated to it add up to at most `total`."""
+    remaining = total
+    for index, size in enumerate(sorted(sizes)):
+        share = remaining // (len(sizes) - index)
+        if size > share or size > limit:
+            return min(share, limit)
+        remaining -= size
+    return limit

@@ -1,4 +1,4 @@
-"""Pictures made small enough for a page."""
+"""Small copies of pictures for pages."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ _SIDES = (320, 224, 160, 96)  # pixels of the longer side
 _QUALITIES = (88, 70, 45, 20)
 
 
-def thumbnail(data: bytes, most: int = MAX_BYTES) -> bytes:
-    """PNG or JPEG, whichever is smaller, of `most` bytes where that can be reached.
+def thumbnail(data: bytes, max_bytes: int = MAX_BYTES) -> bytes:
+    """PNG or JPEG, whichever is smaller, of at most `max_bytes` if possible.
 
-    A picture as busy as noise loses quality, then size. Raises `ValueError` on bytes that are no picture.
+    To reach the limit, the quality is reduced first, then the size. Raises `ValueError` if `data` is not a
+    picture.
     """
     image = decode_image(data)
     smallest = data
     for side, quality in product(_SIDES, _QUALITIES):
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
         if quality == _QUALITIES[0]:
-            drawing = _encoded(image, "PNG", optimize=True)
-        smallest = min(drawing, _encoded(image, "JPEG", quality=quality), key=len)
-        if len(smallest) <= most:
+            drawing = _encode(image, "PNG", optimize=True)
+        smallest = min(drawing, _encode(image, "JPEG", quality=quality), key=len)
+        if len(smallest) <= max_bytes:
             break
     return smallest
 
 
-def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
+def _encode(image: Image.Image, form: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.lib.study.arms import StudyRun
 from benchmarks.lib.study.results import K, estimate
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
-from vlm_uec.webpage.charts import Interval, Points, figure, lines
+from vlm_uec.webpage.charts import ErrorBar, Points, draw_lines, figure
 
 GRID = 40  # positions along the x axis
 INTERVALS = (10, 20, 30, 39)  # positions with an interval
@@ -104,14 +104,14 @@ def _by_arm(arms: RowsByArm, curve: Curve) -> dict[str, tuple[Sequence[Rows], Cu
 
 def _svg(content: Figure) -> str:
     series: dict[str, Points] = {}
-    intervals: dict[str, list[Interval]] = {}
+    intervals: dict[str, list[ErrorBar]] = {}
     for name, (runs, curve) in content.curves.items():
         series[name], intervals[name] = mean_curve([curve(rows) for rows in runs], UNITS[content.axis])
-    drawing = lines(series, intervals, from_zero=content.from_zero)
+    drawing = draw_lines(series, intervals, from_zero=content.from_zero)
     return figure(content.title, drawing, X_LABELS[content.axis], content.y_label)
 
 
-def mean_curve(curves: Sequence[Points], unit: float) -> tuple[Points, list[Interval]]:
+def mean_curve(curves: Sequence[Points], unit: float) -> tuple[Points, list[ErrorBar]]:
     """Mean of the runs' curves and intervals at a few positions; x in whole `unit`s.
 
     The curves are interpolated at equal positions in the range that all of them cover.

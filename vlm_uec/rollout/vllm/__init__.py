@@ -1,5 +1,5 @@
-"""Sampling by vLLM, in a process of its own that the trainer talks to; see docs/vllm.md.
+"""Sampling with vLLM, in a separate server process; see docs/vllm.md.
 
-`server`, `backend` and `worker` run in an environment that has vLLM, and import nothing of this project
-beyond this package; all else runs in the trainer, which never imports vLLM.
+`server`, `service`, `backend` and `worker` run in vLLM's environment and import only this package and
+`vlm_uec.cli`; the other modules run in the trainer, which never imports vLLM.
 """

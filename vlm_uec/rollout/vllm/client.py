@@ -1,4 +1,4 @@
-"""The trainer's end of the connection: what it asks, what comes back, one clear line where nothing does."""
+"""The trainer's client of the vLLM server: sends requests and receives results; errors take one line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import torch
 from vlm_uec.errors import RunFailed
 from vlm_uec.escape import escape
 from vlm_uec.rollout.engine import Sampling
-from vlm_uec.rollout.vllm.protocol import GREETING_S, Message, Wire, WireError
-from vlm_uec.rollout.vllm.weights import pieces
+from vlm_uec.rollout.vllm.protocol import HANDSHAKE_TIMEOUT_S, Connection, Message, ProtocolError
+from vlm_uec.rollout.vllm.weights import split_into_pieces
 from vlm_uec.types import EncodedPrompt
 
 
@@ -26,24 +26,24 @@ class Address:
     host: str
     port: int
     key: bytes = field(repr=False)
-    hint: str  # where it says what it suffers from
+    log: str  # where to find the server's output, for error messages
 
-    def failed(self, why: str) -> RunFailed:
-        return RunFailed(f"vLLM server {self.host}:{self.port}: {escape(why, 300)}; see {self.hint}")
+    def failure(self, reason: str) -> RunFailed:
+        return RunFailed(f"vLLM server {self.host}:{self.port}: {escape(reason, 300)}; see {self.log}")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a server tells of itself."""
+class ServerFacts:
+    """What a server reports about itself."""
 
     dtype: str
     max_length: int  # tokens of prompt and response
-    checksums: Mapping[str, str]  # of its weights, by name; empty: those of no trainer, or not to be trusted
+    checksums: Mapping[str, str]  # of its weights, by name; empty if it has none or they are not trusted
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The responses to one order, as they came: nothing in it is checked yet."""
+class JobResult:
+    """The responses to one sampling job, not validated yet."""
 
     number: int
     tokens: tuple[torch.Tensor, ...]  # [R] int64 each
@@ -51,41 +51,41 @@ class Answer:
 
 
 @contextmanager
-def connected(address: Address, patience: float) -> Iterator[Link]:
-    """A connection; when it closes, the server forgets what it still owes on it.
+def connect(address: Address, stall_timeout: float) -> Iterator[VllmClient]:
+    """Opens a connection; when it closes, the server aborts the jobs that are still pending on it.
 
-    `patience`: seconds after which a server that does not get on counts as lost. Raises `RunFailed`.
+    `stall_timeout`: seconds without progress after which the server counts as lost. Raises `RunFailed`.
     """
     try:
-        connection = socket.create_connection((address.host, address.port), timeout=GREETING_S)
-        wire = Wire(connection, address.key, server=False)
-    except (OSError, WireError) as error:
-        raise address.failed(f"no connection ({error})") from error
+        stream = socket.create_connection((address.host, address.port), timeout=HANDSHAKE_TIMEOUT_S)
+        connection = Connection(stream, address.key, server=False)
+    except (OSError, ProtocolError) as error:
+        raise address.failure(f"no connection ({error})") from error
     try:
-        yield Link(address, wire, patience)
+        yield VllmClient(address, connection, stall_timeout)
     finally:
-        wire.close()
+        connection.close()
 
 
-class Link:
-    """One rank's conversation with the server. Every method raises `RunFailed` where the server is lost."""
+class VllmClient:
+    """One rank's connection to the server. Every method raises `RunFailed` if the server is lost."""
 
-    def __init__(self, address: Address, wire: Wire, patience: float) -> None:
-        self._address, self._wire, self._patience = address, wire, patience
-        self._beat: Any = None  # the latest: another one says that tokens were drawn
-        self._got_on = time.monotonic()
+    def __init__(self, address: Address, connection: Connection, stall_timeout: float) -> None:
+        self._address, self._connection, self._stall_timeout = address, connection, stall_timeout
+        self._heartbeat: Any = None  # the last value received; a new value means that tokens were sampled
+        self._last_progress = time.monotonic()
 
-    def facts(self) -> Facts:
+    def facts(self) -> ServerFacts:
         self._send({"do": "facts"})
         head = self._reply().head
         try:
             facts = head["facts"]
-            return Facts(str(facts["dtype"]), int(facts["max_length"]), dict(head["weights"]))
+            return ServerFacts(str(facts["dtype"]), int(facts["max_length"]), dict(head["weights"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise self._address.failed(f"tells nonsense of itself ({error!r})") from error
+            raise self._address.failure(f"reports invalid facts ({error!r})") from error
 
     def push(self, weights: Iterable[tuple[str, torch.Tensor]], banned: Sequence[int]) -> None:
-        """Gives the server these weights, piece by piece, and ids never to be drawn."""
+        """Sends these weights in pieces, and the ids that must never be sampled."""
         self._send({"do": "begin", "banned": list(banned)})
         for name, weight in weights:
             start: dict[str, Any] = {
@@ -93,13 +93,13 @@ class Link:
                 "dtype": str(weight.dtype).removeprefix("torch."),
                 "shape": list(weight.shape),
             }
-            for piece in pieces(weight):
+            for piece in split_into_pieces(weight):
                 self._send({"do": "piece", **start}, {"piece": piece})
                 start = {}
         self._send({"do": "finish"})
         self._reply()
 
-    def order(
+    def submit(
         self,
         number: int,
         prompt: EncodedPrompt,
@@ -108,10 +108,10 @@ class Link:
         *,
         n: int,
         seed: int,
-        ends: Iterable[int],
+        end_ids: Iterable[int],
         weights: str,
     ) -> None:
-        """Asks for `n` responses, drawn with the seeds `seed`, `seed + 1`, ..., from those weights alone."""
+        """Requests `n` responses with the seeds `seed`, `seed + 1`, ..., sampled from these weights only."""
         head = {
             "do": "sample",
             "number": number,
@@ -120,13 +120,13 @@ class Link:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
-            "ends": sorted(ends),
+            "ends": sorted(end_ids),
             "weights": weights,
         }
         self._send(head, {"prompt": prompt.input_ids, "features": features, "grid": prompt.image_grid_thw})
 
-    def answer(self, seconds: float) -> Answer | None:
-        """The next order that is done; None where none is within `seconds`."""
+    def next_result(self, seconds: float) -> JobResult | None:
+        """The next completed job; None if none completes within `seconds`."""
         message = self._next(seconds)
         if message is None:
             return None
@@ -134,16 +134,19 @@ class Link:
             lengths = [int(length) for length in message.head["lengths"]]
             tokens = message.tensors["tokens"].to(torch.int64).split(lengths)
             logprobs = message.tensors["logprobs"].float().split(lengths)
-            return Answer(int(message.head["number"]), tuple(tokens), tuple(logprobs))
+            return JobResult(int(message.head["number"]), tuple(tokens), tuple(logprobs))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise self._address.failed(f"answers nonsense ({error!r})") from error
+            raise self._address.failure(f"sends an invalid result ({error!r})") from error
 
-    def distrusted(self, why: str) -> RunFailed:
-        """The error to raise where the server does not sample from what it was sent. It forgets whose weights
-        it has, so that the next start sends them all anew and does not fail in the same way."""
-        with suppress(WireError):
-            self._wire.send({"do": "forget"})
-        return self._address.failed(why)
+    def reject(self, reason: str) -> RunFailed:
+        """The error to raise if the server does not sample from the weights it was sent.
+
+        The server discards its checksums, so that the next run sends all weights again instead of failing in
+        the same way.
+        """
+        with suppress(ProtocolError):
+            self._connection.send({"do": "forget"})
+        return self._address.failure(reason)
 
     def _reply(self) -> Message:
         while (message := self._next(1.0)) is None:
@@ -151,29 +154,31 @@ class Link:
         return message
 
     def _next(self, seconds: float) -> Message | None:
-        """What comes within `seconds`, but for beats."""
+        """The message that arrives within `seconds`; heartbeats are handled here."""
         try:
-            message = self._wire.receive(seconds)
-        except WireError as error:
-            raise self._address.failed(f"lost ({error})") from error
+            message = self._connection.receive(seconds)
+        except ProtocolError as error:
+            raise self._address.failure(f"lost ({error})") from error
         if message is None or "alive" in message.head:
-            self._see(self._beat if message is None else message.head["alive"])
+            self._check_progress(self._heartbeat if message is None else message.head["alive"])
             return None
-        self._got_on = time.monotonic()
+        self._last_progress = time.monotonic()
         if "error" in message.head:
-            raise self._address.failed(str(message.head["error"]))
+            raise self._address.failure(str(message.head["error"]))
         return message
 
-    def _see(self, beat: Any) -> None:
-        """A server that lives and draws nothing is as lost as a silent one."""
-        if beat != self._beat:
-            self._beat, self._got_on = beat, time.monotonic()
-        elif time.monotonic() - self._got_on > self._patience:
-            raise self._address.failed(f"did not get on for {self._patience:g} s (guard.stall_timeout)")
+    def _check_progress(self, heartbeat: Any) -> None:
+        """A server that responds but samples nothing counts as lost, like a silent one."""
+        if heartbeat != self._heartbeat:
+            self._heartbeat, self._last_progress = heartbeat, time.monotonic()
+        elif time.monotonic() - self._last_progress > self._stall_timeout:
+            raise self._address.failure(
+                f"made no progress for {self._stall_timeout:g} s (guard.stall_timeout)"
+            )
 
     def _send(self, head: Mapping[str, Any], tensors: Mapping[str, torch.Tensor] | None = None) -> None:
-        self._got_on = time.monotonic()  # with what it is asked now, it could not before
+        self._last_progress = time.monotonic()  # the server may have been idle until this request
         try:
-            self._wire.send(head, tensors)
-        except WireError as error:
-            raise self._address.failed(f"lost ({error})") from error
+            self._connection.send(head, tensors)
+        except ProtocolError as error:
+            raise self._address.failure(f"lost ({error})") from error

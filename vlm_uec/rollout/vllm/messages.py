@@ -1,4 +1,4 @@
-"""What the server's loop asks of an engine, and what that answers."""
+"""Requests and results between the server loop and its sampling engine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 
 
 @dataclass(frozen=True)
-class Order:
-    """A prompt and how many responses are to be drawn; their random numbers are of seed, seed + 1, ..."""
+class SamplingJob:
+    """A prompt and the number of responses to sample; response i uses the random seed `seed + i`."""
 
     prompt: torch.Tensor  # [P] int64, placeholders expanded
     features: torch.Tensor  # [image tokens, H]
@@ -21,43 +21,43 @@ class Order:
     temperature: float
     top_p: float
     max_tokens: int
-    ends: tuple[int, ...]
+    end_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One response as the engine drew it."""
+class Completion:
+    """One response as the engine sampled it."""
 
-    tokens: Sequence[int]  # ends with the end token unless cut off
+    tokens: Sequence[int]  # ends with an end token unless truncated
     logprobs: Sequence[float]  # of the distribution sampled from
 
 
 class Backend(Protocol):
-    """What the loop asks of an engine. Tickets name orders."""
+    """The engine that the server loop runs."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`dtype` and `max_length` of what it can do."""
+        """The engine's `dtype` and `max_length`."""
         ...
 
     @property
     def busy(self) -> bool: ...
 
     def begin(self, banned: Sequence[int]) -> None:
-        """Weights are about to come, and ids that must never be drawn. An earlier push may have been cut off
-        anywhere: nothing of it may be left."""
+        """Starts a weight update and sets the ids that must never be sampled. Discards all state of an
+        interrupted update."""
         ...
 
     def load(self, name: str, tensor: torch.Tensor) -> str:
-        """Takes a weight under its published name; the checksum of what was loaded."""
+        """Loads a weight by its published name; returns the checksum of the loaded tensor."""
         ...
 
     def finish(self) -> None: ...
 
-    def add(self, ticket: str, order: Order) -> None: ...
+    def add(self, job_id: str, job: SamplingJob) -> None: ...
 
-    def abort(self, tickets: Sequence[str]) -> None: ...
+    def abort(self, job_ids: Sequence[str]) -> None: ...
 
-    def step(self) -> Iterator[tuple[str, Sequence[Drawn]] | None]:
-        """Some work; the orders that are done with it. None where tokens were drawn, done or not."""
+    def step(self) -> Iterator[tuple[str, Sequence[Completion]] | None]:
+        """Runs one engine step. Yields each completed job, and None where tokens were sampled."""
         ...

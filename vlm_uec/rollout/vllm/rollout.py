@@ -1,4 +1,4 @@
-"""One rank's rollout at a vLLM server: what is ordered, what came, what follows from it."""
+"""One rank's rollout on a vLLM server: submitted jobs, received responses, follow-ups."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from vlm_uec.model.policy import Policy
 from vlm_uec.rng import keyed_generator
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Progress, Request, RequestState, StreamKey
 from vlm_uec.rollout.sampling import Sampled
-from vlm_uec.rollout.vllm.client import Answer, Link
+from vlm_uec.rollout.vllm.client import JobResult, VllmClient
 from vlm_uec.rollout.vllm.scoring import score_responses
 from vlm_uec.types import Group, Response
 
-ORDERED = 1024  # responses that a rank has ordered at a time; what more it wants is not encoded yet
-LISTEN_S = 1.0
-# Mean |log ratio| of vLLM's model and the policy, in nats, over a rank's rollout: rounding is far below.
+MAX_PENDING_RESPONSES = 1024  # per rank; prompts of later requests are not encoded yet
+POLL_S = 1.0
+# Mean |log ratio| of vLLM's model and the policy, in nats, over a rank's rollout: rounding stays far below.
 MAX_MISMATCH = {torch.float32: 0.02, torch.bfloat16: 0.5}
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Who says what the policy thinks of a response."""
+    """The policy that scores responses, and the settings of its passes."""
 
-    policy: Policy  # whole weights
+    policy: Policy  # with gathered weights
     end_ids: frozenset[int]
-    room: int  # positions of a pass
+    max_positions: int  # of a pass
 
 
 class VllmRequestState(RequestState):
-    """With its prompt's picture features, on the CPU."""
+    """Adds the prompt's picture features, on the CPU."""
 
     def __init__(
-        self, request: Request, place: int, features: torch.Tensor, *, is_follow_up: bool = False
+        self, request: Request, request_index: int, features: torch.Tensor, *, is_follow_up: bool = False
     ) -> None:
-        super().__init__(request, place, is_follow_up=is_follow_up)
+        super().__init__(request, request_index, is_follow_up=is_follow_up)
         self.features = features
 
 
-class Rollout:
-    """The state of one call on one rank: what is ordered, and what came."""
+class VllmRollout:
+    """The state of one call on one rank: pending jobs, follow-ups, and counts."""
 
     def __init__(
         self,
         scorer: Scorer,
-        link: Link,
+        client: VllmClient,
         weights: str,
         requests: Iterator[Request],
         total: int,
@@ -56,130 +56,139 @@ class Rollout:
         on_progress: OnProgress,
         follow_up: FollowUp,
     ) -> None:
-        """`weights`: the digest of those that the server must have; `total`: responses requested."""
-        self.scorer, self.link, self.weights, self.key = scorer, link, weights, key
+        """`weights`: digest of the weights that the server must have; `total`: responses requested."""
+        self.scorer, self.client, self.weights, self.key = scorer, client, weights, key
         self.banned = scorer.policy.head.banned.cpu()
         self.requests = enumerate(requests)
         self.on_progress, self.follow_up = on_progress, follow_up
-        self.pending: dict[int, tuple[VllmRequestState, range]] = {}  # by the number of the order
-        self.waiting: deque[VllmRequestState] = deque()  # follow-ups
-        self.sent = 0
+        self.pending: dict[int, tuple[VllmRequestState, range]] = {}  # by job number
+        self.follow_ups: deque[VllmRequestState] = deque()  # not submitted yet
+        self.submitted = 0  # jobs
         self.total, self.finished, self.tokens = total, 0, 0
         self.mismatch = 0.0  # summed over all tokens
-        self.reported = 0.0
+        self.last_report = 0.0
 
     def groups(self) -> Iterator[tuple[VllmRequestState, Group]]:
-        """Each group when its last response came, the server never waiting for what is done with it."""
+        """Each group when it is complete. The server keeps sampling while a group is scored."""
         self._report()
-        while (ordered := self._order_one()) or self.pending:
-            if time.monotonic() - self.reported >= LISTEN_S:
-                self._report()  # even where nothing came: whoever wants the run to stop is heard there
-            # While there is more to order, only what came already: the server should not run dry.
-            answer = self.link.answer(0.0 if ordered else LISTEN_S)
-            if answer is None:
+        while (submitted := self._submit_next()) or self.pending:
+            if time.monotonic() - self.last_report >= POLL_S:
+                self._report()  # also without a new result: the callback checks for stop requests
+            # Does not wait while there are more jobs to submit, to keep the server busy.
+            result = self.client.next_result(0.0 if submitted else POLL_S)
+            if result is None:
                 continue
-            order = self._take(answer)
-            if order.complete:
-                group = order.group()
-                self._follow(order, group)
-                yield order, group
+            state = self._record(result)
+            if state.complete:
+                group = state.group()
+                self._queue_follow_up(state, group)
+                yield state, group
         self._check_mismatch()
         self._report()
 
     def _report(self) -> None:
-        self.reported = time.monotonic()
+        self.last_report = time.monotonic()
         self.on_progress(Progress(self.finished, self.total, self.tokens))
 
-    def _order_one(self) -> bool:
-        """Sends one more order, where there is one and room for it."""
-        if sum(len(run) for _, run in self.pending.values()) >= ORDERED:
+    def _submit_next(self) -> bool:
+        """Submits the next request unless too many responses are pending; returns whether it did."""
+        if sum(len(run) for _, run in self.pending.values()) >= MAX_PENDING_RESPONSES:
             return False
-        order = self.waiting.popleft() if self.waiting else self._next()
-        if order is None:
+        state = self.follow_ups.popleft() if self.follow_ups else self._next_request()
+        if state is None:
             return False
-        for run in _runs(order.request.indices):
-            self._send(order, run)
+        for run in _consecutive_runs(state.request.indices):
+            self._submit(state, run)
         return True
 
-    def _next(self) -> VllmRequestState | None:
-        place, request = next(self.requests, (0, None))
+    def _next_request(self) -> VllmRequestState | None:
+        request_index, request = next(self.requests, (0, None))
         if request is None:
             return None
         with torch.no_grad():
             features = self.scorer.policy.picture_features(request.prompt).cpu()
-        return VllmRequestState(request, place, features)
+        return VllmRequestState(request, request_index, features)
 
-    def _send(self, order: VllmRequestState, run: range) -> None:
-        self.sent += 1
-        self.pending[self.sent] = order, run
-        prompt = order.request.prompt
-        self.link.order(
-            self.sent,
+    def _submit(self, state: VllmRequestState, run: range) -> None:
+        self.submitted += 1
+        self.pending[self.submitted] = state, run
+        prompt = state.request.prompt
+        self.client.submit(
+            self.submitted,
             prompt,
-            order.features,
-            order.request.sampling,
+            state.features,
+            state.request.sampling,
             n=len(run),
             seed=_seed(self.key, prompt.problem_id) + run.start,
-            ends=self.scorer.end_ids,
+            end_ids=self.scorer.end_ids,
             weights=self.weights,
         )
 
-    def _take(self, answer: Answer) -> VllmRequestState:
-        """Scores what came, and files it."""
-        if answer.number not in self.pending:
-            raise self.link.distrusted(f"answers an order {answer.number} that it does not have")
-        order, run = self.pending.pop(answer.number)
-        request = order.request
-        self._check(answer, request, len(run))
+    def _record(self, result: JobResult) -> VllmRequestState:
+        """Validates and scores a result, and adds its responses to the request's."""
+        if result.number not in self.pending:
+            raise self.client.reject(f"returns a result for job {result.number}, which is not pending")
+        state, run = self.pending.pop(result.number)
+        request = state.request
+        self._validate(result, request, len(run))
         scorer = self.scorer
         scores = score_responses(
-            scorer.policy, request.prompt, order.features, answer.tokens, request.sampling, scorer.room
+            scorer.policy,
+            request.prompt,
+            state.features,
+            result.tokens,
+            request.sampling,
+            scorer.max_positions,
         )
-        for index, score, logprobs in zip(run, scores, answer.logprobs, strict=True):
+        for index, score, logprobs in zip(run, scores, result.logprobs, strict=True):
             response = _response(request, index, score, logprobs, scorer.end_ids)
             assert response.mismatch is not None
-            order.responses[index] = response
+            state.responses[index] = response
             self.finished += 1
             self.tokens += len(response.tokens)
             self.mismatch += float(response.mismatch.abs().sum())
-        return order
+        return state
 
-    def _check(self, answer: Answer, request: Request, n: int) -> None:
-        """Raises `RunFailed` where an answer cannot be one to the request: the policy would crash on it."""
+    def _validate(self, result: JobResult, request: Request, n: int) -> None:
+        """Raises `RunFailed` if a result does not match its request: scoring would crash on it."""
         limit = request.sampling.max_tokens
-        if len(answer.tokens) != n or not all(1 <= len(tokens) <= limit for tokens in answer.tokens):
-            raise self.link.distrusted(
-                f"{request.prompt.problem_id}: not {n} responses of 1 to {limit} tokens"
-            )
-        tokens, logprobs = torch.cat(answer.tokens), torch.cat(answer.logprobs)
+        if len(result.tokens) != n or not all(1 <= len(tokens) <= limit for tokens in result.tokens):
+            raise self.client.reject(f"{request.prompt.problem_id}: not {n} responses of 1 to {limit} tokens")
+        tokens, logprobs = torch.cat(result.tokens), torch.cat(result.logprobs)
         if tokens.min() < 0 or tokens.max() >= len(self.banned) or self.banned[tokens].any():
-            raise self.link.distrusted(f"{request.prompt.problem_id}: a sampled token is banned, or no token")
+            raise self.client.reject(
+                f"{request.prompt.problem_id}: a sampled token is banned or not in the vocabulary"
+            )
         if not logprobs.isfinite().all():
-            raise self.link.distrusted(f"{request.prompt.problem_id}: a log-prob is not finite")
+            raise self.client.reject(f"{request.prompt.problem_id}: a log-prob is not finite")
 
-    def _follow(self, order: VllmRequestState, group: Group) -> None:
+    def _queue_follow_up(self, state: VllmRequestState, group: Group) -> None:
         request = self.follow_up(group)
         if request is None:
             return
-        if order.is_follow_up or request.prompt is not order.request.prompt:
-            raise ValueError(f"{group.prompt.problem_id}: a follow-up comes after a request, with its prompt")
+        if state.is_follow_up or request.prompt is not state.request.prompt:
+            raise ValueError(
+                f"{group.prompt.problem_id}: a follow-up must follow a request and have the same prompt"
+            )
         self.total += len(request.indices)
-        self.waiting.append(VllmRequestState(request, order.place, order.features, is_follow_up=True))
+        self.follow_ups.append(
+            VllmRequestState(request, state.request_index, state.features, is_follow_up=True)
+        )
 
     def _check_mismatch(self) -> None:
         mean = self.mismatch / max(1, self.tokens)
-        most = MAX_MISMATCH[self.scorer.policy.head.weight.dtype]
-        if mean > most:
-            raise self.link.distrusted(
+        limit = MAX_MISMATCH[self.scorer.policy.head.weight.dtype]
+        if mean > limit:
+            raise self.client.reject(
                 f"its log-probs are {mean:.3g} nats from the policy's on average, over {self.tokens} tokens, "
-                f"and rounding explains less than {most:g}: it samples from another model"
+                f"and rounding explains less than {limit:g}: it samples from another model"
             )
 
 
 def _response(
-    request: Request, index: int, score: Sampled, logprobs: torch.Tensor, ends: frozenset[int]
+    request: Request, index: int, score: Sampled, logprobs: torch.Tensor, end_ids: frozenset[int]
 ) -> Response:
-    """`logprobs` [R]: the server's. A greedy response has none, as in the native engine: it was certain."""
+    """`logprobs` [R]: the server's. Those of a greedy response are 0, as in the native engine."""
     greedy = request.sampling.temperature == 0
     behaviour = torch.zeros_like(logprobs) if greedy else logprobs.clone()
     return Response(
@@ -191,20 +200,20 @@ def _response(
         policy_logprobs=score.policy_logprobs,
         entropy=score.entropy,
         kept_mass=score.kept_mass,
-        truncated=int(score.tokens[-1]) not in ends,
+        truncated=int(score.tokens[-1]) not in end_ids,
         mismatch=behaviour - score.behaviour_logprobs,
     )
 
 
 def _seed(key: StreamKey, problem_id: str) -> int:
-    """Of a problem's response 0; the others count on."""
+    """The seed of a problem's response 0; response i adds i."""
     return int(keyed_generator(key.seed, key.step, problem_id).integers(2**62))
 
 
-def _runs(indices: Sequence[int]) -> Iterator[range]:
-    """Indices as runs of consecutive ones, each of which is one order."""
+def _consecutive_runs(indices: Sequence[int]) -> Iterator[range]:
+    """Splits indices into runs of consecutive numbers; each run is one job."""
     start = 0
-    for place in range(1, len(indices) + 1):
-        if place == len(indices) or indices[place] != indices[place - 1] + 1:
-            yield range(indices[start], indices[place - 1] + 1)
-            start = place
+    for end in range(1, len(indices) + 1):
+        if end == len(indices) or indices[end] != indices[end - 1] + 1:
+            yield range(indices[start], indices[end - 1] + 1)
+            start = end

@@ -1,4 +1,4 @@
-"""What only the policy knows of a response that vLLM drew: its own log-probs, exact entropy, kept mass."""
+"""Scores vLLM's responses with the policy: policy log-probs, exact entropy, kept mass."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def score_responses(
     features: torch.Tensor,
     responses: Sequence[torch.Tensor],
     sampling: Sampling,
-    room: int,
+    max_positions: int,
 ) -> list[Sampled]:
-    """Each response ([R] int64) as the policy would have drawn it; tensors [R], on the CPU.
+    """Records of each response ([R] int64) as if the policy had sampled it; tensors [R], on the CPU.
 
-    `features` [image tokens, H] of the prompt's pictures, on the CPU; weights must be whole. The
-    prompt is read once for as many responses as `room` positions hold.
+    `features` [image tokens, H] of the prompt's pictures, on the CPU. The policy's weights must be gathered.
+    A pass reads the prompt once, and as many responses as fit into `max_positions`.
     """
     scored: list[Sampled] = []
-    for part in _portions(responses, room - prompt.length):
+    for part in _batches(responses, max_positions - prompt.length):
         batch = pack([Row(prompt, part)], [features]).to(policy.head.weight.device)
         assert batch.features is not None
         embeddings = policy.embed(batch.input_ids, batch.features)
         hidden = policy.hidden_states(embeddings, batch.position_ids, attention_over(batch))[batch.predictors]
-        told = _score(policy, hidden, batch.targets, sampling)
+        records = _score(policy, hidden, batch.targets, sampling)
         lengths = [len(tokens) for tokens in part]
-        cut = {name: values.cpu().split(lengths) for name, values in told.items()}
+        split = {name: values.cpu().split(lengths) for name, values in records.items()}
         scored += [
-            Sampled(**{name: values[place].clone() for name, values in cut.items()})
-            for place in range(len(part))
+            Sampled(**{name: values[index].clone() for name, values in split.items()})
+            for index in range(len(part))
         ]
     return scored
 
@@ -48,7 +48,7 @@ def score_responses(
 def _score(
     policy: Policy, hidden: torch.Tensor, targets: torch.Tensor, sampling: Sampling
 ) -> dict[str, torch.Tensor]:
-    """Records [T] of hidden states [T, H], with the logits of a few positions at a time."""
+    """Records [T] of hidden states [T, H]; computes the logits of a few positions at a time."""
     size = max(1, CHUNK_ELEMENTS // len(policy.head.banned))
     pieces = [
         vars(
@@ -56,8 +56,8 @@ def _score(
                 policy.logits(states),
                 policy.head.banned,
                 tokens,
-                _everywhere(sampling.temperature, tokens),
-                _everywhere(sampling.top_p, tokens),
+                _filled(sampling.temperature, tokens),
+                _filled(sampling.top_p, tokens),
             )
         )
         for states, tokens in zip(hidden.split(size), targets.split(size), strict=True)
@@ -65,15 +65,15 @@ def _score(
     return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def _everywhere(value: float, tokens: torch.Tensor) -> torch.Tensor | None:
+def _filled(value: float, tokens: torch.Tensor) -> torch.Tensor | None:
     return None if value == 1 else torch.full(tokens.shape, value, device=tokens.device)
 
 
-def _portions(responses: Sequence[torch.Tensor], room: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Responses in order, as many at a time as `room` positions hold, and at least one."""
+def _batches(responses: Sequence[torch.Tensor], max_positions: int) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Responses in order, in batches of at most `max_positions` tokens or of one response."""
     part: list[torch.Tensor] = []
     for tokens in responses:
-        if part and sum(map(len, part)) + len(tokens) > room:
+        if part and sum(map(len, part)) + len(tokens) > max_positions:
             yield tuple(part)
             part = []
         part.append(tokens)

@@ -1,6 +1,6 @@
-"""The process that holds vLLM: `python -m vlm_uec.rollout.vllm.server --model DIR`, in vLLM's environment.
+"""The server process: `python -m vlm_uec.rollout.vllm.server --model DIR`, in vLLM's environment.
 
-A trainer that is given this server's address needs the same key, in VLM_UEC_VLLM_KEY on both sides. See
+A trainer that connects by `vllm.address` needs the same key: set VLM_UEC_VLLM_KEY on both sides. See
 docs/vllm.md.
 """
 
@@ -15,16 +15,17 @@ import threading
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from vlm_uec.cli import configure_logging
 from vlm_uec.rollout.vllm.service import Service
 
-KEY = "VLM_UEC_VLLM_KEY"
+KEY_VARIABLE = "VLM_UEC_VLLM_KEY"
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="the trainer's model.path; its weights are not read")
+    parser.add_argument("--model", required=True, help="the trainer's model.path; its weights are not loaded")
     parser.add_argument(
         "--dtype", choices=["float32", "bfloat16"], default="bfloat16", help="model.precision"
     )
@@ -34,20 +35,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to listen on (default: this machine)"
     )
-    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any of vLLM's engine arguments, as tensor_parallel_size=2",
+        help="an engine argument of vLLM, such as tensor_parallel_size=2",
     )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
 def read_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """`name=value` pairs; a value that is JSON is that, any other is text."""
+    """Parses `name=value` pairs; a value that is valid JSON is decoded, any other is text."""
     options: dict[str, Any] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
@@ -59,8 +60,9 @@ def read_options(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def serve(arguments: argparse.Namespace, key: bytes, announce: TextIO) -> None:
-    """Loads vLLM, says where it listens, and answers until the process ends."""
-    listener = socket.create_server((arguments.host, arguments.port))  # a port in use is told before the wait
+    """Loads vLLM, writes the server's address to `announce`, and serves until the process ends."""
+    # Before vLLM loads, so that a port in use fails at once.
+    listener = socket.create_server((arguments.host, arguments.port))
     from vlm_uec.rollout.vllm.backend import VllmBackend
 
     options = read_options(arguments.option)
@@ -72,13 +74,17 @@ def serve(arguments: argparse.Namespace, key: bytes, announce: TextIO) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse_arguments(arguments)
-    key = sys.stdin.readline().strip() if parsed.child else os.environ.get(KEY)
+    key = sys.stdin.readline().strip() if parsed.child else os.environ.get(KEY_VARIABLE)
     if not key:
-        print(f"error: {KEY} is not set; choose a secret that trainer and server share", file=sys.stderr)
+        print(
+            f"error: {KEY_VARIABLE} is not set; set it to the same secret for trainer and server",
+            file=sys.stderr,
+        )
         return 2
     if parsed.child:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    # vLLM and its libraries write to stdout: only our own line may go there.
+    configure_logging()
+    # vLLM and its libraries write to stdout, which is reserved for the address.
     announce = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
@@ -90,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end_with_parent() -> None:
-    """The trainer holds the other end of stdin: whatever ends it, this process ends with it."""
+    """Ends this process when stdin closes: the trainer holds the other end until it ends."""
     sys.stdin.read()
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""The policy's weights as vLLM loads them: a plain language model's, under published names."""
+"""The policy's weights under the names that vLLM loads: those of the published language model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LANGUAGE, _TOWER = "model.language_model.", "model.visual."
 
 
 def language_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The language model's weights, adapters added in, under the names that checkpoints are published with.
+    """The language model's weights with adapters merged, under the names of published checkpoints.
 
-    The vision tower stays here: vLLM is given picture features. A head tied to the embedding is that.
+    The vision tower is not included: vLLM receives picture features. A tied head is sent as the embedding.
     """
-    ours = {name: weight.data for name, weight in model.named_parameters() if not name.startswith(_TOWER)}
-    for name, weight in merged(ours, scale_of(model)):
+    weights = {name: weight.data for name, weight in model.named_parameters() if not name.startswith(_TOWER)}
+    for name, weight in merged(weights, scale_of(model)):
         yield f"model.{name.removeprefix(_LANGUAGE)}" if name.startswith(_LANGUAGE) else name, weight

@@ -1,4 +1,4 @@
-"""What vLLM's workers do for the trainer: take weights piece by piece, and never score a banned id.
+"""Extension of vLLM's workers: loads the trainer's weights, and masks banned ids.
 
 vLLM mixes this class into its worker (`worker_extension_cls`).
 """
@@ -18,58 +18,58 @@ TOWER = "visual."
 
 
 class WeightReceiver:
-    """Methods that `collective_rpc` calls by name; their prefix keeps them apart from vLLM's own."""
+    """Methods that `collective_rpc` calls by name; the prefix avoids clashes with vLLM's methods."""
 
     model_runner: Any
     vllm_config: Any
     model_config: Any
 
     def uec_begin(self, banned: Sequence[int]) -> None:
-        """Weights are about to come; vLLM's own reloading packs them for its kernels once more."""
+        """Starts a weight update with vLLM's layer-wise reloading, which repacks weights for its kernels."""
         self._uec_loaded: set[str] = set()
         model = self.model_runner.get_model()
         with set_current_vllm_config(self.vllm_config):
-            # A push that was cut off left a layer with some of its parts, and beginning anew would count them
-            # towards the next push's. Ending forgets them; after a push that ended it does nothing.
+            # An interrupted push leaves a partly loaded layer, whose parts would count towards the next push.
+            # Finalizing discards them; after a complete push it does nothing.
             finalize_layerwise_reload(model, self.model_config)
             initialize_layerwise_reload(model)
         self._uec_ban(model, banned)
 
     def uec_load(self, name: str, tensor: torch.Tensor) -> str:
-        """Loads one published weight; the checksum of what was loaded."""
+        """Loads one weight by its published name; returns the checksum of the loaded tensor."""
         device = self.model_runner.device
-        there = tensor.to(device)
+        on_device = tensor.to(device)
         with set_current_vllm_config(self.vllm_config), torch.device(device):
-            loaded = self.model_runner.get_model().load_weights([(name, there)])
+            loaded = self.model_runner.get_model().load_weights([(name, on_device)])
         if not loaded:
-            raise ValueError(f"vLLM knows no weight {name}")
+            raise ValueError(f"vLLM's model has no weight {name}")
         self._uec_loaded |= loaded
-        return checksum(there)
+        return checksum(on_device)
 
     def uec_finish(self) -> None:
-        """All weights came. Raises `ValueError` where some of the language model's did not."""
+        """Ends the weight update. Raises `ValueError` if weights of the language model are missing."""
         model = self.model_runner.get_model()
         with set_current_vllm_config(self.vllm_config):
             finalize_layerwise_reload(model, self.model_config)
-            _renew_tied_head(getattr(model, "language_model", model))
-        wanted = {name for name, _ in model.named_parameters() if not name.startswith(TOWER)}
-        if missing := sorted(wanted - self._uec_loaded):
-            raise ValueError(f"{len(missing)} weights did not come, first {missing[0]}")
+            _repack_tied_head(getattr(model, "language_model", model))
+        expected = {name for name, _ in model.named_parameters() if not name.startswith(TOWER)}
+        if missing := sorted(expected - self._uec_loaded):
+            raise ValueError(f"{len(missing)} weights are missing, first {missing[0]}")
 
     def _uec_ban(self, model: Any, banned: Sequence[int]) -> None:
-        """At the model's head, which both of vLLM's model runners call, whatever sampler follows."""
-        plain = type(model).compute_logits
+        """Masks the ids in `compute_logits`, which both of vLLM's model runners call before any sampler."""
+        original = type(model).compute_logits
         ids = torch.tensor(banned, dtype=torch.int64, device=self.model_runner.device)
 
         def compute_logits(*args: Any, **kwargs: Any) -> torch.Tensor | None:
-            logits: torch.Tensor | None = plain(model, *args, **kwargs)
+            logits: torch.Tensor | None = original(model, *args, **kwargs)
             return logits if logits is None else logits.index_fill_(-1, ids, float("-inf"))
 
         model.compute_logits = compute_logits
 
 
-def _renew_tied_head(language: Any) -> None:
-    """A tied head shares the embedding's weight, but on a CPU it has a packed copy that reloading forgets."""
+def _repack_tied_head(language: Any) -> None:
+    """A tied head shares the embedding's weight, but on a CPU its packed copy is stale after reloading."""
     head = language.lm_head
     if getattr(head, "weight", None) is language.model.embed_tokens.weight:
         head.quant_method.process_weights_after_loading(head)

@@ -1,6 +1,6 @@
-"""What may stand before `=`, `is` or `:` as the name of a quantity. The vocabulary is closed.
+"""Names of quantities: the texts that are allowed before `=`, `is` or `:`. The vocabulary is closed.
 
-An open one would let "not = 27", "half of it is 27" or "a wrong answer: 27" name the answer.
+An open vocabulary would accept "not = 27", "half of it is 27" or "a wrong answer: 27".
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-MAX_NAME = 120  # characters
+MAX_NAME_LENGTH = 120  # characters
 
 _GREEK = r"\\(?:theta|alpha|beta|gamma|phi|delta|omega|lambda|ell|mu)(?![A-Za-z])"
 _LABEL = rf"(?:[A-Za-z]'{{0,2}}(?: ?[A-Z]'{{0,2}}){{0,5}}|{_GREEK})"
@@ -39,37 +39,37 @@ _VOCABULARY = """
 _WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")
 _NUMBERED = frozenset(("\\angle", "angle", "question", "problem"))
-_QUIET = frozenset((",", "(", ")", "{", "}", "'"))
-_ANSWERS = re.compile(r"\b(?:answer|result|solution|option|choice)\b", re.IGNORECASE)
+_IGNORED_PUNCTUATION = frozenset((",", "(", ")", "{", "}", "'"))
+_ANSWER_WORD = re.compile(r"\b(?:answer|result|solution|option|choice)\b", re.IGNORECASE)
 
 
 def is_symbol(text: str) -> bool:
     r"""`x`, `AB`, `m \angle A B C`, `S_{\triangle ABC}`, `\frac{AB}{CD}`."""
     bare = text.strip()
-    if len(bare) > MAX_NAME:
+    if len(bare) > MAX_NAME_LENGTH:
         return False
     return _SYMBOL.fullmatch(bare) is not None or _RATIO.fullmatch(bare) is not None
 
 
 def is_phrase(text: str) -> bool:
-    """`The area of triangle ABC`, `Length of AB`: words of the vocabulary, with labels among them."""
-    if not 0 < len(text) <= MAX_NAME:
+    """`The area of triangle ABC`, `Length of AB`: words of the vocabulary, possibly with labels."""
+    if not 0 < len(text) <= MAX_NAME_LENGTH:
         return False
-    known, before = False, ""
+    has_vocabulary_word, previous = False, ""
     for token in _TOKEN.findall(text):
         word = token.strip().casefold()
         if word in _WORDS:
-            known = known or len(word) > 1
+            has_vocabulary_word = has_vocabulary_word or len(word) > 1
         elif word.isdigit():
-            if before not in _NUMBERED:
+            if previous not in _NUMBERED:
                 return False
-        elif not (token in _QUIET or token.startswith("\\") or _is_label(token)):
+        elif not (token in _IGNORED_PUNCTUATION or token.startswith("\\") or _is_label(token)):
             return False
-        before = word
-    return known
+        previous = word
+    return has_vocabulary_word
 
 
-def are_known(words: Iterable[str]) -> bool:
+def are_in_vocabulary(words: Iterable[str]) -> bool:
     return all(word.casefold() in _WORDS for word in words)
 
 
@@ -77,9 +77,9 @@ def is_name(text: str) -> bool:
     return is_symbol(text) or is_phrase(text)
 
 
-def names_the_answer(text: str) -> bool:
-    """Whether a phrase speaks of the answer itself rather than of some quantity on the way."""
-    return _ANSWERS.search(text) is not None and is_phrase(text)
+def is_answer_phrase(text: str) -> bool:
+    """Whether a phrase names the final answer rather than an intermediate quantity."""
+    return _ANSWER_WORD.search(text) is not None and is_phrase(text)
 
 
 def _is_label(token: str) -> bool:

@@ -1,11 +1,11 @@
-"""A small recursive-descent parser: an expression's text to its tree, with hard limits on everything.
+"""A recursive-descent parser from the text of an expression to its tree, with limits on every size.
 
     sum     := sign? product (("+" | "-") product)*
-    product := factor (("*" | "/") sign? factor | factor)*   a bare number may not follow without an operator
+    product := factor (("*" | "/") sign? factor | factor)*   a number requires an operator before it
     factor  := atom ("^" sign? atom)? "°"?
     atom    := number | mixed | pi | variable | "(" sum ")" | "[" sum "]" | "{" sum "}" | frac | root | sin
 
-The limits on size bound the time, so no clock decides a verdict. Nothing is ever evaluated as code.
+The size limits bound the time, so verdicts do not depend on a timeout. Nothing is evaluated as code.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from vlm_uec.verifier.arithmetic import MAX_EXPONENT, PI, ParseError, bounded
+from vlm_uec.verifier.arithmetic import MAX_EXPONENT, PI, ParseError, check_magnitude
 from vlm_uec.verifier.tree import Constant, Node, Operation, Variable, evaluate
 
 MAX_CHARACTERS = 400
 MAX_TOKENS = 200
 MAX_DEPTH = 24
-MAX_DIGITS = 30  # in one number: below the 50 of the arithmetic, so whole numbers stay exact
+MAX_DIGITS = 30  # per number; fewer than the 50 digits of the arithmetic, so integers are exact
 
 _TOKEN = re.compile(
     r"\s*+(?:(?P<number>[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]{1,2}(?![0-9A-Za-z.]))?|\.[0-9]++)"
@@ -30,11 +30,11 @@ _TOKEN = re.compile(
 )
 _TRAILING_POINT = re.compile(r"(?<=[0-9])\.(?![0-9.])")
 _WORDS = re.compile(r"[A-Za-z]{4,}")
-_CLOSERS = {"(": ")", "{": "}", "[": "]"}
+_CLOSING_BRACKETS = {"(": ")", "{": "}", "[": "]"}
 _GREEK_NAMES = "theta alpha beta gamma phi delta omega lambda mu varphi psi rho sigma ell"
 _GREEK = frozenset(rf"\{name}" for name in _GREEK_NAMES.split())
 _TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
-_PLAIN_FUNCTIONS = {
+_BARE_COMMANDS = {
     "pi": r"\pi",
     "sqrt": r"\sqrt",
     "cbrt": r"\cbrt",
@@ -45,27 +45,27 @@ _PLAIN_FUNCTIONS = {
 
 
 def parse(text: str) -> Node:
-    """The tree of `text` (normalised, without unit). Raises ParseError outside the grammar or limits."""
+    """Parse `text` (normalised, without unit). Raises ParseError outside the grammar or the limits."""
     if len(text) > MAX_CHARACTERS:
         raise ParseError(f"longer than {MAX_CHARACTERS} characters")
-    tokens = _tokens(_TRAILING_POINT.sub("", text))
+    tokens = _tokenize(_TRAILING_POINT.sub("", text))
     if not tokens:
-        raise ParseError("it is empty")
+        raise ParseError("the text is empty")
     return _Parser(tokens).parse()
 
 
-def _tokens(text: str) -> list[str]:
+def _tokenize(text: str) -> list[str]:
     tokens = []
     for match in _TOKEN.finditer(text.strip()):
         token = match[match.lastgroup or 0]
-        tokens.append(_PLAIN_FUNCTIONS.get(token, token))
+        tokens.append(_BARE_COMMANDS.get(token, token))
     if len(tokens) > MAX_TOKENS:
         raise ParseError(f"more than {MAX_TOKENS} symbols")
     return tokens
 
 
-def words_in(text: str) -> list[str]:
-    """Words rather than variables: `sphere` is no product of six of them, and `no` not one of two."""
+def find_words(text: str) -> list[str]:
+    """Words as opposed to products of variables: `sphere` and `no` are words."""
     bare = re.sub(r"\\[A-Za-z]+|sqrt|cbrt", " ", text).strip()
     return [bare] if re.fullmatch(r"[a-z]{2,3}", bare) else _WORDS.findall(bare)
 
@@ -74,7 +74,7 @@ def _is_number(token: str) -> bool:
     return token[:1] in _DIGITS or (token[:1] == "." and len(token) > 1)
 
 
-def _is_whole(token: str) -> bool:
+def _is_integer(token: str) -> bool:
     return token.isascii() and token.isdigit()
 
 
@@ -85,51 +85,51 @@ def _is_variable(token: str) -> bool:
     return (token[:1].isascii() and token[:1].isalpha()) or token in _GREEK
 
 
-def _literal(token: str) -> Constant:
+def _number_literal(token: str) -> Constant:
     if len(token) > MAX_DIGITS:
         raise ParseError(f"a number of more than {MAX_DIGITS} digits")
-    return Constant(bounded(Decimal(token)))
+    return Constant(check_magnitude(Decimal(token)))
 
 
 class _Parser:
     def __init__(self, tokens: list[str]):
         self.tokens = tokens
-        self.place = 0
+        self.position = 0
         self.depth = 0
 
     def parse(self) -> Node:
         node = self.sum()
         if self.peek():
-            raise ParseError(f"{self.peek()!r} was not expected")
+            raise ParseError(f"unexpected symbol {self.peek()!r}")
         return node
 
     def peek(self, ahead: int = 0) -> str:
-        return self.tokens[self.place + ahead] if self.place + ahead < len(self.tokens) else ""
+        return self.tokens[self.position + ahead] if self.position + ahead < len(self.tokens) else ""
 
-    def take(self) -> str:
-        self.place += 1
-        return self.tokens[self.place - 1] if self.place <= len(self.tokens) else ""
+    def next_token(self) -> str:
+        self.position += 1
+        return self.tokens[self.position - 1] if self.position <= len(self.tokens) else ""
 
     def expect(self, symbol: str) -> None:
-        if self.take() != symbol:
+        if self.next_token() != symbol:
             raise ParseError(f"{symbol!r} is missing")
 
     def sum(self) -> Node:
         node = self.signed(self.product)
         while self.peek() in ("+", "-"):
-            node = Operation(self.take(), (node, self.product()))
+            node = Operation(self.next_token(), (node, self.product()))
         return node
 
-    def signed(self, read: Callable[[], Node]) -> Node:
-        sign = self.take() if self.peek() in ("-", "+") else "+"
-        node = read()
+    def signed(self, parse_operand: Callable[[], Node]) -> Node:
+        sign = self.next_token() if self.peek() in ("-", "+") else "+"
+        node = parse_operand()
         return Operation("neg", (node,)) if sign == "-" else node
 
     def product(self) -> Node:
         node = self.factor()
         while symbol := self.peek():
             if symbol in ("*", "/"):
-                node = Operation(self.take(), (node, self.signed(self.factor)))
+                node = Operation(self.next_token(), (node, self.signed(self.factor)))
             elif symbol in ("(", "{", "[") or self.starts_factor(symbol):
                 node = Operation("*", (node, self.factor()))
             else:
@@ -142,30 +142,30 @@ class _Parser:
     def factor(self) -> Node:
         base = self.atom()
         if self.peek() == "^":
-            self.take()
+            self.next_token()
             base = Operation("^", (base, self.signed(self.atom)))
             if self.peek() == "^":
-                raise ParseError("a power of a power needs brackets")
+                raise ParseError("a power of a power requires brackets")
         if self.peek() == "°":
-            self.take()
+            self.next_token()
         return base
 
     def atom(self) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ParseError(f"nested deeper than {MAX_DEPTH}")
-        node = self.atom_of(self.take())
+        node = self.atom_from(self.next_token())
         self.depth -= 1
         return node
 
-    def atom_of(self, symbol: str) -> Node:
+    def atom_from(self, symbol: str) -> Node:
         if _is_number(symbol):
             return self.mixed(symbol)
         if _is_variable(symbol):
             return Variable(symbol + self.subscript())
-        if symbol in _CLOSERS:
+        if symbol in _CLOSING_BRACKETS:
             node = self.sum()
-            self.expect(_CLOSERS[symbol])
+            self.expect(_CLOSING_BRACKETS[symbol])
             return node
         return self.command(symbol)
 
@@ -178,77 +178,81 @@ class _Parser:
             return self.root(3 if symbol == r"\cbrt" else 2)
         if symbol[1:] in _TRIGONOMETRIC:
             return self.function(symbol[1:])
-        raise ParseError(f"{symbol!r} was not expected" if symbol else "it ends too early")
+        raise ParseError(f"unexpected symbol {symbol!r}" if symbol else "unexpected end of the text")
 
     def subscript(self) -> str:
         if self.peek() != "_":
             return ""
-        self.take()
+        self.next_token()
         braced = self.peek() == "{"
-        self.place += braced
-        index = self.take()
+        self.position += braced
+        index = self.next_token()
         if not (_is_number(index) or _is_variable(index)):
-            raise ParseError("a subscript that is no index")
+            raise ParseError("the subscript is not an index")
         if braced:
             self.expect("}")
         return f"_{index}"
 
     def mixed(self, symbol: str) -> Node:
-        r"""A number with its fraction: 4 \frac{2}{5} and 8 3/4 are sums."""
-        whole, start = _literal(symbol), self.place
-        latex = self.peek() == r"\frac"
-        if not _is_whole(symbol) or not (latex or (_is_whole(self.peek()) and self.peek(1) == "/")):
-            return whole
-        if latex:
-            self.take()
-            above, below = self.argument(), self.argument()
+        r"""A number or a mixed number: 4 \frac{2}{5} and 8 3/4 are sums."""
+        integer_part, start = _number_literal(symbol), self.position
+        has_frac_command = self.peek() == r"\frac"
+        if not _is_integer(symbol) or not (
+            has_frac_command or (_is_integer(self.peek()) and self.peek(1) == "/")
+        ):
+            return integer_part
+        if has_frac_command:
+            self.next_token()
+            numerator, denominator = self.argument(), self.argument()
         else:
-            above, _, below = _literal(self.take()), self.take(), self.atom()
-        written = self.tokens[start : self.place]
-        if not all(_is_whole(part) or part in (r"\frac", "{", "}", "/") for part in written):
-            self.place = start
-            return whole
-        if not evaluate(above, {}) < evaluate(below, {}):
+            numerator, _, denominator = _number_literal(self.next_token()), self.next_token(), self.atom()
+        consumed = self.tokens[start : self.position]
+        if not all(_is_integer(part) or part in (r"\frac", "{", "}", "/") for part in consumed):
+            self.position = start
+            return integer_part
+        if not evaluate(numerator, {}) < evaluate(denominator, {}):
             raise ParseError("the fraction of a mixed number must be below one")
-        return Operation("+", (whole, Operation("/", (above, below))))
+        return Operation("+", (integer_part, Operation("/", (numerator, denominator))))
 
     def argument(self) -> Node:
-        r"""A braced group, or the single digit or symbol that TeX takes where the braces are missing."""
+        r"""A braced group, or the single digit or symbol that TeX takes if the braces are missing."""
         symbol = self.peek()
         if _is_number(symbol) and len(symbol) > 1:
-            if not _is_whole(symbol) or len(symbol) > 2:
-                raise ParseError(f"where {symbol!r} divides is unclear")
-            self.tokens[self.place : self.place + 1] = [*symbol]
-        return _literal(self.take()) if _is_number(self.peek()) else self.atom()
+            if not _is_integer(symbol) or len(symbol) > 2:
+                raise ParseError(f"{symbol!r} without braces is ambiguous")
+            self.tokens[self.position : self.position + 1] = [*symbol]
+        return _number_literal(self.next_token()) if _is_number(self.peek()) else self.atom()
 
     def root(self, degree: int) -> Node:
-        r"""`\sqrt35` takes the whole number: nobody who writes it means five times the root of 3."""
+        r"""`\sqrt35` is the root of 35: the writer does not mean five times the root of 3."""
         if self.peek() == "[":
             degree = self.degree()
-        radicand = _literal(self.take()) if _is_number(self.peek()) else self.atom()
+        radicand = _number_literal(self.next_token()) if _is_number(self.peek()) else self.atom()
         return Operation("root", (radicand, Constant(Decimal(degree))))
 
     def degree(self) -> int:
-        self.take()
-        symbol = self.take()
+        self.next_token()
+        symbol = self.next_token()
         self.expect("]")
-        if not _is_whole(symbol) or not 2 <= int(symbol[:4]) <= MAX_EXPONENT:
-            raise ParseError(f"a root of degree {symbol!r}")
+        if not _is_integer(symbol) or not 2 <= int(symbol[:4]) <= MAX_EXPONENT:
+            raise ParseError(f"unsupported root degree {symbol!r}")
         return int(symbol)
 
     def function(self, name: str) -> Node:
-        """Of an angle in degrees with their sign, or of a multiple of pi; a bare number says neither."""
-        start = self.place
-        braced = self.peek() in _CLOSERS
+        """A function of an angle with ° or of a multiple of pi; a bare number is ambiguous."""
+        start = self.position
+        braced = self.peek() in _CLOSING_BRACKETS
         argument = self.atom() if braced else self.factor()
-        written = self.tokens[start : self.place]
+        consumed = self.tokens[start : self.position]
         if self.peek() == "°":
-            written = [self.take()]
-        if "°" in written:
+            consumed = [self.next_token()]
+        if "°" in consumed:
             return Operation(name, (argument,))
-        if r"\pi" in written:
-            return Operation(name, (Operation("/", (Operation("*", (argument, _STRAIGHT)), Constant(PI))),))
-        raise ParseError(f"{name} of an angle without its unit")
+        if r"\pi" in consumed:
+            return Operation(
+                name, (Operation("/", (Operation("*", (argument, _STRAIGHT_ANGLE)), Constant(PI))),)
+            )
+        raise ParseError(f"{name} of an angle without a unit")
 
 
-_STRAIGHT = Constant(Decimal(180))
+_STRAIGHT_ANGLE = Constant(Decimal(180))
