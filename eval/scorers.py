@@ -8,7 +8,7 @@ from pathlib import Path
 from eval.mathvista import official_score
 from eval.samples import OFFICIAL, REWARD, VERIFY, Score
 from vlm_uec.io.digest import file_sha256
-from vlm_uec.rewards import RewardFunction, judge, load_reward_function, try_out, verdict_on
+from vlm_uec.rewards import RewardFunction, check_reward_function, judge, load_reward_function, verdict_on
 from vlm_uec.types import Problem
 
 Scorer = Callable[[str, Problem], Score]
@@ -29,7 +29,7 @@ def make_scorers(
         scorers[OFFICIAL] = lambda response, problem: official_score(problem, response)
     if reward is not None:
         function = load_reward_function(reward)
-        try_out(function, problems[0])
+        check_reward_function(function, problems[0])
         scorers[REWARD] = _reward_scorer(function)
     return scorers
 

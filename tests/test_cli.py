@@ -23,6 +23,7 @@ def work():
 
 sys.exit(exit_code_of(work))
 """
+PRINT_SCRIPT = SCRIPT.replace("display.line(", "print(")
 
 
 @pytest.mark.parametrize(

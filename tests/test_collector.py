@@ -158,20 +158,20 @@ def test_every_rank_has_the_experience_of_a_single_rank(monkeypatch: pytest.Monk
     def names(experience: Experience) -> tuple[str, str]:
         return _names(experience.regular), _names(experience.explored)
 
-    alone = names(_collect(_collector()))
+    single = names(_collect(_collector()))
     with monkeypatch.context() as patch:
         results = run_on_ranks(patch, ranks, lambda rank: names(_collect(_collector())))
-    assert results == [alone] * ranks
+    assert results == [single] * ranks
 
 
 @given(st.randoms(use_true_random=False))
-def test_the_order_does_not_depend_on_which_response_finished_first(dice: random.Random) -> None:
+def test_the_order_does_not_depend_on_which_response_finished_first(generator: random.Random) -> None:
     regular = [make_trajectory(name, index) for name in "ba" for index in range(3)]
     explored = [make_trajectory(name, index, source="exploration") for name in "ba" for index in (3, 4)]
     experience = Experience.of(
-        ["b", "a"], dice.sample(regular, len(regular)), dice.sample(explored, len(explored))
+        ["b", "a"], generator.sample(regular, len(regular)), generator.sample(explored, len(explored))
     )
     assert _names(experience.regular) == "b0 b1 b2 a0 a1 a2"
     assert _names(experience.explored) == "b3 b4 a3 a4"
-    mixed = experience.in_problem_order(dice.sample(regular + explored, len(regular + explored)))
+    mixed = experience.in_problem_order(generator.sample(regular + explored, len(regular + explored)))
     assert _names(mixed) == "b0 b1 b2 b3 b4 a0 a1 a2 a3 a4"

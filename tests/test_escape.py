@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_uec.escape import escape, escaped
+from vlm_uec.escape import escape, escape_controls
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from vlm_uec.escape import escape, escaped
     ],
 )
 def test_control_characters_are_escaped(text: str, expected: str) -> None:
-    assert escaped(text) == escape(text) == expected
+    assert escape_controls(text) == escape(text) == expected
 
 
 def test_the_middle_of_a_long_text_is_left_out() -> None:
@@ -27,4 +27,4 @@ def test_the_middle_of_a_long_text_is_left_out() -> None:
 
 @given(st.text())
 def test_escaped_text_is_printable(text: str) -> None:
-    assert escaped(text).isprintable()
+    assert escape_controls(text).isprintable()

@@ -113,8 +113,8 @@ def test_maj_at_k_against_every_subset_of_all_votes_up_to_8(n: int) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 5), st.lists(st.integers(1, 4), max_size=4), st.integers(0, 2), st.integers(1, 10))
-def test_maj_at_k_against_subsets(right: int, wrong: list[int], silent: int, k: int) -> None:
-    votes = Votes(right, tuple(wrong), silent)
+def test_maj_at_k_against_subsets(right: int, wrong: list[int], unanswered: int, k: int) -> None:
+    votes = Votes(right, tuple(wrong), unanswered)
     if k <= votes.n <= 12:
         assert maj_at_k(votes, k) == _maj_of_subsets(votes, k)
 
@@ -137,11 +137,11 @@ def test_maj_at_k_of_many_answers_equals_random_draws() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 12), st.lists(st.integers(1, 9), max_size=6), st.integers(0, 6), st.randoms())
-def test_invariants_of_maj_at_k(right: int, wrong: list[int], silent: int, random: Random) -> None:
-    votes = Votes(right, tuple(wrong), silent)
+def test_invariants_of_maj_at_k(right: int, wrong: list[int], unanswered: int, random: Random) -> None:
+    votes = Votes(right, tuple(wrong), unanswered)
     if votes.n == 0:
         return
-    shuffled = Votes(right, tuple(random.sample(wrong, len(wrong))), silent)
+    shuffled = Votes(right, tuple(random.sample(wrong, len(wrong))), unanswered)
     assert maj_at_k(votes, 1) == float(Fraction(right, votes.n))
     for k in range(1, votes.n + 1):
         value = maj_at_k(votes, k)
@@ -164,7 +164,7 @@ def test_maj_at_k_refuses_invalid_counts(votes: Votes, k: int) -> None:
 
 def _responses(votes: Votes) -> list[str | None]:
     wrong = [f"wrong {number}" for number, count in enumerate(votes.wrong) for _ in range(count)]
-    return ["right"] * votes.right + wrong + [None] * votes.silent
+    return ["right"] * votes.right + wrong + [None] * votes.unanswered
 
 
 def _earned(drawn: tuple[str | None, ...] | list[str | None]) -> Fraction:
@@ -180,14 +180,14 @@ def _maj_of_subsets(votes: Votes, k: int) -> float:
 
 def _every_vote(n: int) -> Iterator[Votes]:
     for right in range(n + 1):
-        for silent in range(n - right + 1):
-            for wrong in _partitions(n - right - silent, n):
-                yield Votes(right, wrong, silent)
+        for unanswered in range(n - right + 1):
+            for wrong in _partitions(n - right - unanswered, n):
+                yield Votes(right, wrong, unanswered)
 
 
-def _partitions(total: int, most: int) -> Iterator[tuple[int, ...]]:
+def _partitions(total: int, largest: int) -> Iterator[tuple[int, ...]]:
     if total == 0:
         yield ()
-    for first in range(min(total, most), 0, -1):
+    for first in range(min(total, largest), 0, -1):
         for rest in _partitions(total - first, first):
             yield (first, *rest)

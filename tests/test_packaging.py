@@ -1,4 +1,4 @@
-"""The wheel holds the package vlm_uec and its type marker, and nothing else."""
+"""The wheel contains only the package vlm_uec and its type marker."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def test_the_default_is_the_verifier() -> None:
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), 10**400, None, "1", [1.0], 1 + 0j])
-def test_a_value_outside_zero_to_one_is_named(value: Any) -> None:
+def test_a_value_outside_zero_to_one_is_rejected(value: Any) -> None:
     def score(response: str, problem: Problem) -> Any:
         return value
 
@@ -171,11 +171,11 @@ def test_numbers_of_any_type_are_accepted(value: Any) -> None:
 
 def test_a_plug_in_that_exits_is_an_error(tmp_path: Path) -> None:
     function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise SystemExit(0)\n"))
-    with pytest.raises(UserError, match="geo-7: it raised SystemExit"):
+    with pytest.raises(UserError, match="geo-7: raised SystemExit"):
         judge(RIGHT, PROBLEM, function, 0.0)
 
 
-def test_a_plug_in_that_raises_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_plug_in_that_raises(tmp_path: Path) -> None:
     function = load_reward_function(write_plug_in(tmp_path, "def score(r, p):\n    raise KeyError('boom')\n"))
     with pytest.raises(UserError) as caught:
         judge(RIGHT, PROBLEM, function, 0.0)

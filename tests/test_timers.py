@@ -83,7 +83,7 @@ def test_move_reassigns_a_share_of_the_time_of_a_phase() -> None:
     }
 
 
-def test_nothing_moves_from_a_phase_without_time() -> None:
+def test_moving_from_a_phase_without_time_has_no_effect() -> None:
     clock = Clock()
     timer = PhaseTimer(clock)
     timer.move("rollout", "exploration", 1.0)
@@ -93,7 +93,7 @@ def test_nothing_moves_from_a_phase_without_time() -> None:
     assert values.get("time/exploration", 0) == 0
 
 
-def test_finish_inside_a_phase_is_refused() -> None:
+def test_finish_inside_a_phase_is_an_error() -> None:
     timer = PhaseTimer(Clock())
     with timer.phase("update"), pytest.raises(RuntimeError, match="update"):
         timer.finish()

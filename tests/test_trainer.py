@@ -125,7 +125,7 @@ def test_without_pending_a_step_trains_on_what_it_retains() -> None:
     assert len(trainer.pending) == 0
 
 
-def test_truncated_right_answers_are_dropped_and_truncated_wrong_ones_are_not() -> None:
+def test_only_truncated_right_answers_are_dropped() -> None:
     scripts = {"a": "VvXx|", "b": "xxxx|Vvx"}
     outcome = make_trainer(scripts, *GROUPS)[0].step(1)
     assert _plain(outcome.retained.trajectories) == {"a1", "a2", "a3", "b5"}

@@ -1,4 +1,4 @@
-"""Responses to held-out problems: what validation and the Pass@k evaluator share."""
+"""Samples responses to held-out problems, for validation and the Pass@k evaluator."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, RolloutShape, Sampling, StreamKey
 
-# Trainer steps count from 1, so evaluation's random numbers are never training's; and every evaluation
-# of a seed draws the same ones, which takes noise out of comparisons.
+# Trainer steps count from 1, so evaluation and training never share random numbers. All evaluations with
+# one seed draw the same numbers, which reduces the noise of comparisons.
 EVALUATION_STEP = 0
 
 
@@ -30,25 +30,26 @@ def sample_answers(
     engine: RolloutEngine,
     prompts: PromptSet,
     tokenizer: PreTrainedTokenizerBase,
-    wanted: Mapping[str, Sequence[int]],
+    indices: Mapping[str, Sequence[int]],
     *,
     n: int,
     sampling: Sampling,
     seed: int,
     on_progress: OnProgress,
 ) -> Iterator[Answer]:
-    """This rank's answers as they end: for each problem id the indices wanted, of `n` there are in all.
+    """This rank's answers, in order of completion. `indices`: by problem id, which of its `n` responses.
 
-    Drawn by key: on a CPU, an answer does not depend on which others are wanted, nor on the number of ranks.
+    Random numbers are keyed: on a CPU, an answer depends neither on the other requested answers nor on the
+    number of ranks.
     """
-    outline = RolloutShape(
-        responses=sum(map(len, wanted.values())),
+    shape = RolloutShape(
+        responses=sum(map(len, indices.values())),
         group=n,
         prompt_tokens=max(prompts.tokens.values()),
         max_tokens=sampling.max_tokens,
     )
-    requests = (Request(prompts.encode(name), indices, sampling) for name, indices in wanted.items())
-    for response in engine.stream(requests, outline, StreamKey(seed, EVALUATION_STEP), on_progress):
+    requests = (Request(prompts.encode(name), numbers, sampling) for name, numbers in indices.items())
+    for response in engine.stream(requests, shape, StreamKey(seed, EVALUATION_STEP), on_progress):
         text = str(tokenizer.decode(response.tokens, skip_special_tokens=True))
         length = len(response.tokens)
         yield Answer(response.problem_id, response.index, text, length, response.truncated)

@@ -44,7 +44,7 @@ def configure_logging() -> None:
 
 
 class _ConsoleHandler(logging.Handler):
-    """Writes to `sys.__stderr__`, which stays the console where a rank's output is redirected to its log."""
+    """Writes to `sys.__stderr__`, which stays the console if a rank's output is redirected to its log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):  # a closed pipe must not stop the thread that logs

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 
 def escape(text: str, limit: int = 80) -> str:
-    """The text with control and format characters escaped, shortened in the middle to `limit` characters."""
+    """Escapes control and format characters, and shortens the text in the middle to `limit` characters."""
     if len(text) > limit:
         half = (limit - 3) // 2
         text = f"{text[:half]}...{text[-half:]}"
-    return escaped(text)
+    return escape_controls(text)
 
 
-def escaped(text: str) -> str:
-    """The text with control characters, which could move a terminal's cursor, written as escapes."""
-    return text if text.isprintable() else "".join(map(_escaped, text))
+def escape_controls(text: str) -> str:
+    """Escapes control characters, which could move a terminal's cursor."""
+    return text if text.isprintable() else "".join(map(_escape_character, text))
 
 
-def _escaped(char: str) -> str:
+def _escape_character(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode()

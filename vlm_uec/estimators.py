@@ -1,6 +1,6 @@
-"""Pass@k and maj@k without bias, in exact integers.
+"""Unbiased Pass@k and maj@k, in exact integers.
 
-Both ask what k responses, drawn without replacement from a problem's n, would have earned on average.
+Both are the expected score of k responses drawn without replacement from a problem's n.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Votes:
-    """How many of a problem's n responses say the same: `right` one answer, `wrong` one count an answer."""
+    """A problem's n responses counted by answer: `right`, and one count in `wrong` per wrong answer."""
 
     right: int
     wrong: tuple[int, ...]
-    silent: int  # found no answer
+    unanswered: int  # responses without an answer
 
     @property
     def n(self) -> int:
-        return self.right + sum(self.wrong) + self.silent
+        return self.right + sum(self.wrong) + self.unanswered
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """Chance that k responses, drawn without replacement from n of which c are right, hold a right one.
+    """Probability that k of n responses, drawn without replacement, include one of the c right ones.
 
     `1 - C(n-c, k) / C(n, k)` (Chen et al. 2021, arXiv 2107.03374, eq. 1), in exact integers and rounded once.
     Raises ValueError unless 1 <= k <= n and 0 <= c <= n.
@@ -45,64 +45,66 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int) -> float:
 
 
 def mean_at_n(n: int, c: int) -> float:
-    """Share of the n responses that are right. Raises ValueError unless 0 <= c <= n and n >= 1."""
+    """Fraction of the n responses that are right. Raises ValueError unless 0 <= c <= n and n >= 1."""
     return pass_at_k(n, c, 1)
 
 
 def maj_at_k(votes: Votes, k: int) -> float:
     """Expected score of the majority answer of k responses drawn without replacement from `votes`.
 
-    A draw scores 1 where the right answer has most votes (self-consistency, Wang et al. 2022, arXiv
-    2203.11171), 1 / (t + 1) where t wrong ones have as many, and else 0; silent responses do not vote. By the
-    multivariate hypergeometric law, in exact integers and rounded once: the sum over j right votes and t of
-    `C(right, j) * ways(k - j, j)[t] / (t + 1)`, divided by `C(n, k)`.
-    Raises ValueError unless 1 <= k <= n, no count is negative and no wrong answer has none.
+    A draw scores 1 if the right answer has the most votes (self-consistency, Wang et al. 2022, arXiv
+    2203.11171), 1 / (t + 1) if t wrong answers have equally many, and 0 otherwise; responses without an
+    answer do not vote. By the multivariate hypergeometric law, in exact integers and rounded once: the sum
+    over j right votes and t of `C(right, j) * ways(k - j, j)[t] / (t + 1)`, divided by `C(n, k)`.
+    Raises ValueError unless 1 <= k <= n, no count is negative and every wrong answer has a vote.
     """
-    if min(votes.right, votes.silent) < 0 or min(votes.wrong, default=1) < 1 or not 1 <= k <= votes.n:
+    if min(votes.right, votes.unanswered) < 0 or min(votes.wrong, default=1) < 1 or not 1 <= k <= votes.n:
         raise ValueError(f"maj@k needs counts of answers and 1 <= k <= n, not {votes}, k={k}")
     score = sum(
         (
             comb(votes.right, j) * Fraction(ways, t + 1)
             for j in range(1, min(votes.right, k) + 1)
-            for t, ways in enumerate(_ways(votes, k - j, j))
+            for t, ways in enumerate(_count_draws(votes, k - j, j))
         ),
         start=Fraction(0),
     )
     return float(score / comb(votes.n, k))
 
 
-def _ways(votes: Votes, size: int, most: int) -> list[int]:
-    """By t: draws of `size` responses, none right, with `most` votes for t answers and fewer for the others.
+def _count_draws(votes: Votes, size: int, most: int) -> list[int]:
+    """By t: the number of draws of `size` responses, none right, in which t answers have `most` votes and the
+    others have fewer.
 
-    Answers that could reach `most` are taken one by one; the rest, silence included, are one urn.
+    Answers that can reach `most` are handled one by one; all other responses are pooled.
     """
     strong = [count for count in votes.wrong if count >= most]
-    urn = votes.silent + sum(votes.wrong) - sum(strong)
-    # No coefficient within `size` is greater; what overflows beyond it runs upwards, where it is cut.
-    slot = comb(votes.n, min(size, votes.n // 2)).bit_length()
+    pool = votes.unanswered + sum(votes.wrong) - sum(strong)
+    # No coefficient up to x^size is larger; higher ones overflow upwards only, and are cut off.
+    bits = comb(votes.n, min(size, votes.n // 2)).bit_length()
     table = [1]
     for count in strong:
-        table = _with_answer(table, count, most, slot, size)
-    others = [comb(urn, size - taken) for taken in range(size + 1)]
-    return [sum(map(int.__mul__, _unpacked(packed, slot, size), others)) for packed in table]
+        table = _add_answer(table, count, most, bits, size)
+    others = [comb(pool, size - drawn) for drawn in range(size + 1)]
+    return [sum(map(int.__mul__, _unpack(packed, bits, size), others)) for packed in table]
 
 
-def _with_answer(table: list[int], count: int, most: int, slot: int, size: int) -> list[int]:
-    """The table with one more answer, of `count` responses: drawn fewer than `most` times, or as often.
+def _add_answer(table: list[int], count: int, most: int, bits: int, size: int) -> list[int]:
+    """The table with one more answer, of `count` responses: drawn fewer than `most` times, or `most` times.
 
-    A row is the polynomial whose coefficient of x^d counts the draws of d responses, packed into an integer
-    with `slot` bits a coefficient, so that a product of integers is one of polynomials; cut after x^size.
+    A row is the polynomial whose coefficient of x^d counts the draws of d responses. It is packed into an
+    integer with `bits` bits per coefficient, so that integer products are polynomial products; terms above
+    x^size are dropped.
     """
-    kept = (1 << slot * (size + 1)) - 1
-    fewer = sum(comb(count, votes) << slot * votes for votes in range(most))
+    mask = (1 << bits * (size + 1)) - 1
+    fewer = sum(comb(count, votes) << bits * votes for votes in range(most))
     level = comb(count, most)
-    grown = [packed * fewer & kept for packed in table] + [0]
+    extended = [packed * fewer & mask for packed in table] + [0]
     for t, packed in enumerate(table):
-        grown[t + 1] += (packed * level << slot * most) & kept
-    return grown if grown[-1] else grown[:-1]
+        extended[t + 1] += (packed * level << bits * most) & mask
+    return extended if extended[-1] else extended[:-1]
 
 
-def _unpacked(packed: int, slot: int, size: int) -> list[int]:
-    """The coefficients of x^0 to x^size of a polynomial that is packed into one integer, `slot` bits each."""
-    mask = (1 << slot) - 1
-    return [packed >> slot * power & mask for power in range(size + 1)]
+def _unpack(packed: int, bits: int, size: int) -> list[int]:
+    """The coefficients of x^0 to x^size of a packed polynomial."""
+    mask = (1 << bits) - 1
+    return [packed >> bits * power & mask for power in range(size + 1)]

@@ -43,7 +43,7 @@ def missing_reason(name: str) -> str:
     folder, slash, _ = name.partition("/")
     if slash and _HUB_ID.fullmatch(name):
         return f"no such directory (and not looked up on the Hub, because a folder {folder} exists here)"
-    return "no such directory, and not a Hub id"
+    return "no such directory, and not a valid Hub id"
 
 
 @contextmanager
@@ -67,9 +67,7 @@ def model_fingerprint(path: str, config: Any, setting: str) -> str:
     if not Path(path).is_dir():
         revision = getattr(config, "_commit_hash", None)
         if revision is None:
-            raise UserError(
-                f"{setting} {path}: unknown Hub revision; download the model and give its directory"
-            )
+            raise UserError(f"{setting} {path}: unknown Hub revision; download it and give the directory")
         return f"revision {revision}"
     try:
         return _directory_sha256(Path(path))

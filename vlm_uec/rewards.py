@@ -1,7 +1,7 @@
 """Rewards: accuracy, from the verifier or a user's plug-in function, and a format reward.
 
 The two are kept separate: accuracy alone decides which prompts are difficult. A mixed score never reaches
-zero, which would silently switch exploration off.
+zero, which would silently disable exploration.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ def accuracy_reward(response: str, problem: Problem) -> float:
 def verdict_on(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
     """The verifier's verdict; `prompt` as for `judge`."""
     shown = replace(problem, question=prompt(problem)) if prompt and problem.choices else problem
-    # Otherwise a guessed letter would score 25 % on a question that does not list letters.
+    # Otherwise guessed letters would score 25 % on questions that do not list the choices.
     choices = problem.choices if lists_choices(shown) else None
     return verify(response, problem.answer, choices=choices, precision=problem.precision)
 
 
 def format_reward(response: str) -> float:
-    r"""1.0 where `<think>` opens the response, encloses some reasoning, and a filled `\boxed{}` follows."""
+    r"""1.0 if the response is `<think>`, reasoning, `</think>` and a non-empty `\boxed{}`; else 0.0."""
     text = response.strip()
-    once = text.count(THINK) == 1 and text.count(THINK_END) == 1
-    if not once or not text.startswith(THINK):
+    has_one_block = text.count(THINK) == 1 and text.count(THINK_END) == 1
+    if not has_one_block or not text.startswith(THINK):
         return 0.0
     reasoning, _, conclusion = text.removeprefix(THINK).partition(THINK_END)
     return float(bool(reasoning.strip()) and bool((last_box(conclusion) or "").strip()))
 
 
 def lists_choices(problem: Problem) -> bool:
-    """Whether the question shows every choice behind its letter, as `(A) 12`, `A. 12`, `A: 12` or `A) 12`."""
+    """Whether the question lists every choice after its letter, as `(A) 12`, `A. 12`, `A: 12` or `A) 12`."""
     start = 0
     for letter, choice in zip(_LETTERS, problem.choices, strict=False):
-        # The choice must end here: 1 is not listed by "(A) 12" or "(A) 1.5".
-        behind_letter = rf"(?<![A-Za-z]){letter}\s*[).:]\s*{re.escape(choice)}(?!\w|\.\d)"
-        shown = re.compile(behind_letter).search(problem.question, start)
+        # The choice must end here: "1" is not listed by "(A) 12" or "(A) 1.5".
+        pattern = rf"(?<![A-Za-z]){letter}\s*[).:]\s*{re.escape(choice)}(?!\w|\.\d)"
+        shown = re.compile(pattern).search(problem.question, start)
         if shown is None:
             return False
         start = shown.end()
@@ -67,7 +67,7 @@ def lists_choices(problem: Problem) -> bool:
 def load_reward_function(spec: str) -> RewardFunction:
     """`accuracy`, or a user's function as "path/to/file.py:function".
 
-    The file runs with the user's own rights. Raises UserError where it or the function is missing or broken.
+    The file runs with the user's rights. Raises UserError if the file or function is missing or invalid.
     """
     if spec == "accuracy":
         return accuracy_reward
@@ -80,10 +80,10 @@ def load_reward_function(spec: str) -> RewardFunction:
     return cast(RewardFunction, function)
 
 
-def try_out(function: RewardFunction, problem: Problem) -> None:
+def check_reward_function(function: RewardFunction, problem: Problem) -> None:
     """Calls a plug-in with an empty and a correct response, to find errors before the first rollout.
 
-    Raises UserError where it raises or returns anything but a number in [0, 1].
+    Raises UserError if it raises or returns anything but a number in [0, 1].
     """
     if function is not accuracy_reward:
         for response in ("", f"\\boxed{{{problem.answer}}}"):
@@ -100,8 +100,8 @@ def judge(
 ) -> Reward:
     """The reward of one response: `(1 - w) * accuracy + w * format`.
 
-    `prompt`: the text shown for a problem, which may list choices that the question does not.
-    Raises UserError where a plug-in raises or returns anything but a number in [0, 1].
+    `prompt`: returns the text shown for a problem, which may list choices that the question does not.
+    Raises UserError if a plug-in raises or returns anything but a number in [0, 1].
     """
     kind: str | None = None
     if function is accuracy_reward:
@@ -109,24 +109,24 @@ def judge(
         accuracy, reason, kind = float(verdict.correct), verdict.reason, verdict.kind
     else:
         accuracy = _plug_in_accuracy(response, problem, function)
-        reason = f"{_whereabouts(function)} gave {accuracy:g}"
+        reason = f"{_location(function)} returned {accuracy:g}"
     form = format_reward(response)
     return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason, kind)
 
 
 def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction) -> float:
-    where = f"reward function {_whereabouts(function)}, problem {escape(problem.id)}"
+    where = f"reward function {_location(function)}, problem {escape(problem.id)}"
     try:
         value = function(response, problem)
     except (Exception, SystemExit) as error:
-        raise UserError(f"{where}: it raised {type(error).__name__}: {error}") from error
+        raise UserError(f"{where}: raised {type(error).__name__}: {error}") from error
     # The comparison also rejects NaN.
     if not isinstance(value, Real) or not 0 <= value <= 1:
-        raise UserError(f"{where}: it returned {escape(repr(value))}; return a number from 0 to 1")
+        raise UserError(f"{where}: returned {escape(repr(value))}; return a number from 0 to 1")
     return float(value)
 
 
-def _whereabouts(function: RewardFunction) -> str:
+def _location(function: RewardFunction) -> str:
     code = getattr(function, "__code__", None)
     name = getattr(function, "__name__", type(function).__name__)
     return f"{code.co_filename}:{name}" if code else name
@@ -134,16 +134,16 @@ def _whereabouts(function: RewardFunction) -> str:
 
 def _load_module(path: Path) -> object:
     if not path.is_file():
-        raise UserError(f"reward.function: there is no file {path}")
+        raise UserError(f"reward.function: no such file: {path}")
     # dataclasses and pickle need the module in sys.modules, under a unique name.
     name = f"vlm_uec_plug_in_{blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise UserError(f"reward.function: {path} is no Python file")
-    module = importlib.util.module_from_spec(found)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"reward.function: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(f"reward.function: {path} fails to load: {type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Where a step's time goes. Phases accumulate, never overlap, and sum to the step."""
+"""Times the phases of a step. Phases accumulate, never overlap, and sum to the step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PhaseTimer:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Charge the enclosed time to `name`. The enclosing phase pauses meanwhile."""
+        """Charges the enclosed time to `name`; the enclosing phase is paused."""
         self._charge()
         self._open.append(name)
         try:
@@ -32,7 +32,7 @@ class PhaseTimer:
             self._open.pop()
 
     def move(self, source: str, target: str, share: float) -> None:
-        """Charges a share (0 to 1) of what `source` has so far to `target`: for work done side by side."""
+        """Moves a share (0 to 1) of the time charged to `source` so far to `target`, for concurrent work."""
         self._charge()
         seconds = share * self._seconds[source]
         self._seconds[source] -= seconds

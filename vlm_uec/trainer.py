@@ -60,7 +60,7 @@ class StepOutcome:
 
 
 class Trainer:
-    """Runs steps and holds the state between them: queue, replay buffer and the count of skipped updates."""
+    """Runs steps and keeps the state between them: queue, replay buffer and the count of skipped updates."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Trainer:
     def state(self, step: int, metrics: Mapping[str, float | None], *, finished: bool) -> TrainState:
         """The state to save in a checkpoint after `step`, besides the weights."""
         pending, replay = self.pending.items(), self.replay.items()
-        return TrainState(step, pending, replay, metrics, finished, self.guard.in_a_row)
+        return TrainState(step, pending, replay, metrics, finished, self.guard.consecutive)
 
     def step(self, step: int) -> StepOutcome:
         """One trainer step; every rank calls it."""
@@ -150,8 +150,8 @@ class Trainer:
         stabilizer = self.config.stabilizer
         if not stabilizer.enabled or step % stabilizer.frequency:
             return Update()
-        uniforms = keyed_generator(self.config.train.seed, "replay", step)
-        replayed = self.replay.sample(self.config.unit, uniforms)
+        generator = keyed_generator(self.config.train.seed, "replay", step)
+        replayed = self.replay.sample(self.config.unit, generator)
         if not replayed:
             return Update()
         self.announce(f"step {step}: replay of {len(replayed)} trajectories")

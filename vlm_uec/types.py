@@ -1,13 +1,13 @@
-"""The values that cross module borders, all frozen.
+"""Data types shared by all modules, all frozen.
 
-One naming table for shapes in the whole project:
+Names of dimensions, used in the whole project:
 
     B  prompts of a step            P  tokens of a prompt        V  vocabulary
     G  responses of a prompt        R  tokens of a response      N  image patches of a prompt
     L  tokens of a packed row       T  response tokens scored in a packed row
 
 A *group* is one encoded prompt and its responses; it stays together from the sampler to the
-optimizer, so a prompt and its pictures are encoded once however many responses it has.
+optimizer, so a prompt and its images are encoded once for all its responses.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Source = Literal["regular", "exploration"]
 
 @dataclass(frozen=True)
 class Problem:
-    """One dataset row, as read from disk; pictures stay encoded (PNG or JPEG bytes)."""
+    """One dataset row, as read from disk; images stay encoded (PNG or JPEG bytes)."""
 
     id: str
-    question: str  # holds one "<image>" for each picture, where it belongs
+    question: str  # has one "<image>" for each image, at its position
     answer: str
     images: tuple[bytes, ...] = ()
     choices: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class EncodedPrompt:
         return self.input_ids.shape[0]
 
     @cached_property
-    def picture_key(self) -> bytes:
-        """Equal for equal pictures, whatever the problem they come with."""
+    def image_key(self) -> bytes:
+        """Equal for equal images, also of different problems."""
         digest = hashlib.blake2b(digest_size=16)
         for tensor in (self.image_grid_thw, self.pixel_values):
             digest.update(tensor.numpy().tobytes())
@@ -69,19 +69,19 @@ class EncodedPrompt:
 
 @dataclass(frozen=True)
 class Response:
-    """One sampled response and what the sampler knew about it. Tensors on the CPU, each [R]."""
+    """One sampled response with the sampler's token statistics. Tensors on the CPU, each [R]."""
 
     problem_id: str
     index: int  # 0 .. G-1 regular, G .. G+G'-1 exploration
     source: Source
     tokens: torch.Tensor  # int64; ends with the end token unless truncated
-    behaviour_logprobs: torch.Tensor  # float32: of the distribution sampled from (t, top-p)
+    behaviour_logprobs: torch.Tensor  # float32: of the sampled distribution (temperature, top-p)
     policy_logprobs: torch.Tensor  # float32: of the policy itself (t = 1, allowed ids)
     entropy: torch.Tensor  # float32: exact entropy of the policy at each token (t = 1)
     kept_mass: torch.Tensor  # float32: probability that top-p kept before renormalising
     truncated: bool  # no end token before the length limit
-    # float32: log-prob of the sampler's own model less the policy's, of the distribution sampled from; None
-    # where the policy itself samples.
+    # float32: log-prob of the sampler's own model minus the policy's, both of the sampled distribution; None
+    # if the policy itself samples.
     mismatch: torch.Tensor | None = None
 
 
@@ -92,8 +92,8 @@ class Reward:
     total: float
     accuracy: float
     format: float
-    reason: str  # why, in the verifier's words
-    verdict: str | None = None  # the verifier's kind (right, wrong, unparsable, no_answer); None of a plug-in
+    reason: str  # the verifier's explanation
+    verdict: str | None = None  # right, wrong, unparsable or no_answer; None for a plug-in
 
 
 @dataclass(frozen=True)
@@ -113,16 +113,16 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class ScoredTrajectory:
-    """A trajectory with the log-probs that the loss compares with. Each tensor [R] float32."""
+    """A trajectory with the log-probs that the loss needs. Each tensor [R] float32."""
 
     trajectory: Trajectory
     old_logprobs: torch.Tensor  # of the policy just before its update, t = 1
-    reference_logprobs: torch.Tensor | None  # None where kl_coef is 0
+    reference_logprobs: torch.Tensor | None  # None if kl_coef is 0
 
 
 @dataclass(frozen=True)
 class Group:
-    """One encoded prompt and responses to it."""
+    """One encoded prompt and its responses."""
 
     prompt: EncodedPrompt
     responses: tuple[Response, ...]

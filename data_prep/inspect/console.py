@@ -8,7 +8,7 @@ from data_prep.inspect.duplicates import Overlap, Pair
 from data_prep.inspect.findings import MAX_LABEL, Findings, StatisticsTable
 from data_prep.inspect.scan import SplitStats
 from data_prep.inspect.shorten import shorten
-from vlm_uec.escape import escaped
+from vlm_uec.escape import escape_controls
 from vlm_uec.webpage.distribution import Histogram
 
 MAX_IDS = 5  # ids, or pairs of ids, per line
@@ -29,7 +29,7 @@ def console_text(splits: Sequence[SplitStats], findings: Findings, overlaps: Seq
     ]
     if broken:
         sections.append(broken)
-    return "\n\n".join("\n".join(escaped(line) for line in section) for section in sections)
+    return "\n\n".join("\n".join(escape_controls(line) for line in section) for section in sections)
 
 
 def _table(table: StatisticsTable) -> list[str]:

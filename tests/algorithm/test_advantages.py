@@ -35,7 +35,7 @@ def test_equal_rewards_give_exactly_zero(rewards: list[float]) -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_a_reward_that_is_not_finite_is_named(bad: float) -> None:
+def test_a_non_finite_reward_is_rejected(bad: float) -> None:
     with pytest.raises(ValueError, match="reward 1 of the group"):
         group_advantages([0.0, bad, 1.0])
 
@@ -59,14 +59,14 @@ def test_scale_invariant_up_to_the_floor(rewards: list[int], scale: int) -> None
 
 
 @given(groups)
-def test_order_of_rewards_is_order_of_advantages(rewards: list[int]) -> None:
+def test_advantages_are_ordered_like_rewards(rewards: list[int]) -> None:
     ranked = sorted(zip(rewards, group_advantages(rewards), strict=True))
     for (reward, advantage), (next_reward, next_advantage) in pairwise(ranked):
         assert (advantage < next_advantage) == (reward < next_reward)
 
 
 @given(st.lists(st.floats(-10, 10), min_size=2, max_size=8))
-def test_place_in_the_group_does_not_matter(rewards: list[float]) -> None:
+def test_position_in_the_group_does_not_matter(rewards: list[float]) -> None:
     assert group_advantages(rewards[::-1]) == group_advantages(rewards)[::-1]
 
 
@@ -77,6 +77,6 @@ def test_difficult_means_no_response_was_right() -> None:
     assert not is_difficult([1.0, 1.0])
 
 
-def test_difficulty_of_no_response_is_an_error() -> None:
+def test_difficulty_without_responses_is_an_error() -> None:
     with pytest.raises(ValueError, match="without responses"):
         is_difficult([])

@@ -49,7 +49,7 @@ def surrogate(ratio: float, advantage: float, **clips: Any) -> tuple[SurrogateTe
         (4.0, -2.0, 6.0, 0.0, False, False),
         # The dual clip never touches A > 0: max(-8, -2.56).
         (4.0, 2.0, -2.56, 0.0, False, True),
-        # Nothing to clip where the advantage is zero.
+        # Nothing is clipped if the advantage is zero.
         (1.5, 0.0, 0.0, 0.0, False, False),
         (0.5, 0.0, 0.0, 0.0, False, False),
     ],
@@ -85,7 +85,7 @@ def test_a_dual_clip_that_removes_all_gradient_is_an_error(dual_clip: float) -> 
 
 @pytest.mark.parametrize("advantage", [0.0, 1.0, -1.0])
 @pytest.mark.parametrize("gap", [1000.0, -1000.0])
-def test_absurd_log_ratios_stay_finite(advantage: float, gap: float) -> None:
+def test_extreme_log_ratios_stay_finite(advantage: float, gap: float) -> None:
     logprobs = torch.tensor([gap], requires_grad=True)
     terms = clipped_surrogate(
         logprobs, torch.zeros(1), torch.tensor([advantage]), clip_low=0.2, clip_high=0.2, dual_clip=None
@@ -106,7 +106,7 @@ def test_ratio_one_is_the_plain_policy_gradient(
 
 
 @given(st.floats(0.05, 6), st.floats(-4, 4))
-def test_clipping_is_pessimistic_and_the_masks_say_where(ratio: float, advantage: float) -> None:
+def test_clipping_is_pessimistic_and_the_masks_match_it(ratio: float, advantage: float) -> None:
     terms, _ = surrogate(ratio, advantage, dual_clip=None)
     unclipped = -terms.ratio.item() * advantage
     clipped = bool(terms.clipped_low.item() or terms.clipped_high.item())
@@ -157,12 +157,12 @@ def test_k3_is_zero_only_where_equal(logprob: float, reference: float) -> None:
 
 
 def test_k3_is_precise_near_the_reference() -> None:
-    # r = 1e-4: r^2 / 2 = 5e-9, of which exp(r) - r - 1 in float32 has nothing left.
+    # r = 1e-4: r^2 / 2 = 5e-9, which exp(r) - r - 1 in float32 loses completely.
     kl = KL_ESTIMATORS["k3"](torch.tensor([0.0]), torch.tensor([1e-4]))
     assert kl.item() == pytest.approx(5e-9, rel=0.01)
 
 
-def test_k3_of_an_absurd_gap_is_finite() -> None:
+def test_k3_of_an_extreme_difference_is_finite() -> None:
     assert torch.isfinite(KL_ESTIMATORS["k3"](torch.tensor([-1000.0]), torch.tensor([0.0]))).all()
 
 
@@ -182,7 +182,7 @@ def test_token_weights_table() -> None:
     assert token_weights([], "token_mean", 20) == token_weights([], "sequence_mean", 20) == []
 
 
-def test_weighted_sums_are_the_named_means() -> None:
+def test_weighted_sums_equal_the_means() -> None:
     losses = [[1.0, 3.0], [5.0]]
 
     def weighted(aggregation: Any) -> float:
@@ -201,7 +201,7 @@ def test_token_weights_sum_to_one(lengths: list[int]) -> None:
         assert sum(w * n for w, n in zip(weights, lengths, strict=True)) == pytest.approx(1.0)
 
 
-def test_bad_token_weights_are_errors() -> None:
+def test_invalid_arguments_of_token_weights_are_errors() -> None:
     with pytest.raises(ValueError, match="trajectory 1 has 0 tokens"):
         token_weights([3, 0], "token_mean", 4)
     with pytest.raises(ValueError, match="'sum'"):

@@ -1,4 +1,4 @@
-"""The family of objectives against tables worked out by hand, in float64."""
+"""All objectives against tables computed by hand, in float64."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def _gradient(terms: SurrogateTerms, logprobs: torch.Tensor) -> list[float]:
     return [float(value) for value in torch.autograd.grad(terms.loss.sum(), logprobs)[0]]
 
 
-def test_gspo_clips_whole_responses_by_their_mean_ratio() -> None:
-    """First response: ratios 2 and 0.5, geometric mean 1, inside the clip although each token is far outside:
-    s A = 1 * 2 a token. Second: 1.21 and 1, mean ratio 1.1, above 1 + 0.05 with A > 0: constant 1.05 * 1."""
+def test_gspo_clips_responses_by_their_mean_ratio() -> None:
+    """First response: ratios 2 and 0.5, geometric mean 1, inside the clip although both tokens are outside:
+    s A = 1 * 2 per token. Second: 1.21 and 1, mean ratio 1.1, above 1 + 0.05 with A > 0: constant 1.05."""
     old = _tensor(-1.0, -2.0, -1.5, -0.5)
     logprobs = _new(old, (2.0, 0.5, 1.21, 1.0))
     terms = sequence_surrogate(logprobs, old, _tensor(2, 2, 1, 1), (2, 2), clip_low=0.05, clip_high=0.05)
@@ -77,8 +77,8 @@ def test_gspo_of_negative_advantages() -> None:
     assert terms.clipped_low.all()
 
 
-def test_gspo_wants_the_lengths_of_all_tokens() -> None:
-    with pytest.raises(ValueError, match="3 tokens in all, but 2 log-probs"):
+def test_gspo_requires_lengths_that_sum_to_all_tokens() -> None:
+    with pytest.raises(ValueError, match="3 tokens in total, but 2 log-probs"):
         sequence_surrogate(_tensor(0, 0), _tensor(0, 0), _tensor(1, 1), (3,), clip_low=0.1, clip_high=0.1)
 
 
@@ -104,8 +104,8 @@ def test_gspo_of_responses_of_one_token_is_ppo(log_ratios: list[float], advantag
     [
         (1.0, 2.0, 1.0, False, False),
         (1.2, 2.0, 1.2, False, False),
-        (3.0, 2.0, 1.28, False, True),  # weighs less than it should, and is not dropped
-        (3.0, -1.0, 1.28, False, True),  # of either sign
+        (3.0, 2.0, 1.28, False, True),  # the weight is clipped, the token is not dropped
+        (3.0, -1.0, 1.28, False, True),  # also for a negative advantage
         (0.1, 2.0, 0.5, True, False),
     ],
 )
@@ -123,7 +123,7 @@ def test_cispo_clips_the_weight_and_keeps_the_gradient(
 @pytest.mark.parametrize(
     ("ratio", "advantage", "loss", "gradient"),
     [
-        # At 1: f = 4 / tau * 1/2; its slope is 1, whatever tau.
+        # At 1: f = 4 / tau * 1/2; its gradient is 1 for any tau.
         (1.0, 2.0, -2 * 2.0, -2.0),
         (1.0, -2.0, 2 / 2 * 2.0, 2.0),
         # tau 1 at 2: f = 4 sigmoid(1) = 2.924234..., f' = 4 s (1 - s) = 0.786448..., times r.
@@ -132,7 +132,7 @@ def test_cispo_clips_the_weight_and_keeps_the_gradient(
         (2.0, -1.0, 1.7615941559557649, 2 * 0.41997434161402614),
     ],
 )
-def test_sapo_fades_smoothly(ratio: float, advantage: float, loss: float, gradient: float) -> None:
+def test_sapo_gradient_decays_smoothly(ratio: float, advantage: float, loss: float, gradient: float) -> None:
     old = _tensor(-1.0)
     logprobs = _new(old, (ratio,))
     terms = soft_gate(logprobs, old, _tensor(advantage), tau_positive=1.0, tau_negative=2.0)
@@ -142,8 +142,8 @@ def test_sapo_fades_smoothly(ratio: float, advantage: float, loss: float, gradie
 
 
 @pytest.mark.parametrize(("ratio", "advantage"), [(1.0, 2.0), (5.0, 2.0), (0.1, -1.0), (9.0, -1.0)])
-def test_unclipped_never_fades(ratio: float, advantage: float) -> None:
-    """-r A, whose slope in log p is the same."""
+def test_unclipped_gradient_is_unbounded(ratio: float, advantage: float) -> None:
+    """-r A; its gradient in log p is the same."""
     old = _tensor(-1.0)
     logprobs = _new(old, (ratio,))
     terms = unclipped_surrogate(logprobs, old, _tensor(advantage))
@@ -152,8 +152,8 @@ def test_unclipped_never_fades(ratio: float, advantage: float) -> None:
     assert not (terms.clipped_low.any() or terms.clipped_high.any())
 
 
-def test_kl_covs_penalty_pulls_back_on_either_side_and_on_leading_tokens_alone() -> None:
-    """2 |0.5|, 2 |-0.25| and nothing; slopes of 2 towards the old policy."""
+def test_kl_cov_penalty_pulls_selected_tokens_to_the_old_policy_from_both_sides() -> None:
+    """2 |0.5|, 2 |-0.25| and 0; gradients of 2 towards the old policy."""
     old = _tensor(-1.0, -1.0, -1.0)
     logprobs = (old + _tensor(0.5, -0.25, 3.0)).requires_grad_()
     penalty = covariance_penalty(logprobs, old, torch.tensor([True, True, False]), 2.0)
@@ -161,7 +161,7 @@ def test_kl_covs_penalty_pulls_back_on_either_side_and_on_leading_tokens_alone()
     assert torch.autograd.grad(penalty.sum(), logprobs)[0].tolist() == [2.0, -2.0, 0.0]
 
 
-def test_an_entropy_bonus_is_a_loss_that_falls_with_entropy() -> None:
+def test_entropy_bonus_decreases_with_entropy() -> None:
     entropy = _tensor(0.0, 0.5, 2.0).requires_grad_()
     bonus = entropy_bonus(entropy, 0.1)
     assert bonus.tolist() == pytest.approx([0.0, -0.05, -0.2])
@@ -169,11 +169,11 @@ def test_an_entropy_bonus_is_a_loss_that_falls_with_entropy() -> None:
 
 
 @pytest.mark.parametrize("advantage", [1.5, -0.7])
-def test_on_the_policy_that_sampled_every_objective_is_the_policy_gradient(advantage: float) -> None:
-    """d loss / d log p = -A at a ratio of 1: they differ off the policy only."""
+def test_every_objective_is_the_policy_gradient_on_policy(advantage: float) -> None:
+    """d loss / d log p = -A at a ratio of 1: the objectives differ only off-policy."""
     old = _tensor(-1.0, -0.3, -2.0)
     advantages = torch.full_like(old, advantage)
-    for terms_of in (
+    for compute_terms in (
         lambda new: sequence_surrogate(new, old, advantages, (1, 2), clip_low=3e-4, clip_high=4e-4),
         lambda new: clipped_weight(new, old, advantages, clip_low=1.0, clip_high=0.28),
         lambda new: soft_gate(new, old, advantages, tau_positive=1.0, tau_negative=1.05),
@@ -181,11 +181,11 @@ def test_on_the_policy_that_sampled_every_objective_is_the_policy_gradient(advan
         lambda new: unclipped_surrogate(new, old, advantages),
     ):
         logprobs = old.clone().requires_grad_()
-        assert _gradient(terms_of(logprobs), logprobs) == pytest.approx([-advantage] * 3)
+        assert _gradient(compute_terms(logprobs), logprobs) == pytest.approx([-advantage] * 3)
 
 
-def test_covariance_selection_takes_the_likely_ones_that_were_good() -> None:
-    """Means -2 and 0: covariances 2, -2, 0, 0 ... the first leads, the fourth pair is its mirror."""
+def test_covariance_selection_takes_the_largest_covariances() -> None:
+    """Means -2 and 0: covariances 2, -2, 0, 0."""
     logprobs, advantages = _tensor(0.0, -4.0, -2.0, -2.0), _tensor(1.0, 1.0, -1.0, -1.0)
     assert covariance_selection(logprobs, advantages, 0.25).tolist() == [True, False, False, False]
     assert covariance_selection(logprobs, advantages, 0.75).tolist() == [True, False, True, True]
@@ -200,7 +200,7 @@ def test_soft_overlong_punishment(length: int, penalty: float) -> None:
 
 
 @pytest.mark.parametrize("buffer", [0, -1, 101])
-def test_a_buffer_outside_the_limit_is_refused(buffer: float) -> None:
+def test_a_buffer_outside_the_limit_is_rejected(buffer: float) -> None:
     with pytest.raises(ValueError, match="0 < buffer <= limit"):
         overlong_penalty(10, limit=100, buffer=buffer)
 
@@ -208,14 +208,14 @@ def test_a_buffer_outside_the_limit_is_refused(buffer: float) -> None:
 def _toy_loss(
     logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor, *, tau_positive: float
 ) -> SurrogateTerms:
-    never = torch.zeros_like(advantages, dtype=torch.bool)
+    none_clipped = torch.zeros_like(advantages, dtype=torch.bool)
     ratio = torch.ones_like(logprobs)
-    return SurrogateTerms(tau_positive * logprobs * advantages, ratio, never, never)
+    return SurrogateTerms(tau_positive * logprobs * advantages, ratio, none_clipped, none_clipped)
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An objective that is added to the table and nowhere else."""
+    """An objective that is only added to the table."""
     loss = TokenLoss("toy_loss", _toy_loss, ("tau_positive",))
     row = Objective(loss, "a test", preset={"loss": {"tau_positive": 3.0}, "pending": {"enabled": True}})
     monkeypatch.setitem(OBJECTIVES, "toy", row)
@@ -227,7 +227,7 @@ def test_a_new_row_of_the_table_is_an_algorithm(algorithm: str, uec: bool) -> No
     config = load_config(RECIPE, [f"algorithm={algorithm}"])
     assert (config.loss.name, config.loss.tau_positive) == ("toy_loss", 3.0)
     assert (config.exploration.enabled, config.stabilizer.enabled, config.pending.enabled) == (uec, uec, True)
-    # Another algorithm has the default of a key that only the new row sets.
+    # Other algorithms have the default of a key that only the new row sets.
     assert load_config(RECIPE, ["algorithm=grpo"]).loss.tau_positive == 1.0
 
 
@@ -236,8 +236,8 @@ def test_a_new_row_of_the_table_is_documented_and_listed_in_errors() -> None:
     page = config_page()
     settings = '`loss.name = "toy_loss"`, `loss.tau_positive = 3.0`, `pending.enabled = true`'
     assert f"| `toy` | {settings} |" in page
-    assert config_keys(Config)["algorithm"].takes.endswith('"toy" or "toy+uec"')
-    assert config_keys(Config)["loss.name"].takes.endswith('"unclipped" or "toy_loss"')
+    assert config_keys(Config)["algorithm"].accepts.endswith('"toy" or "toy+uec"')
+    assert config_keys(Config)["loss.name"].accepts.endswith('"unclipped" or "toy_loss"')
     with pytest.raises(
         UserError, match=r"algorithm = 'ppo': must be \"grpo\", \"uec\", .*\"toy\" or \"toy\+uec\""
     ):
@@ -264,14 +264,14 @@ def test_the_learner_uses_the_loss_of_a_new_row() -> None:
         behaviour=old,
         reference=None,
         explored=torch.zeros(2, dtype=torch.bool),
-        leading=None,
+        selected=None,
         lengths=(2,),
     )
-    surrogate, _ = learner._terms(_tensor(-0.5, -3.0), terms)
+    surrogate, _ = learner._surrogate_and_kl(_tensor(-0.5, -3.0), terms)
     assert surrogate.loss.tolist() == [3.0 * -0.5 * 2.0, 3.0 * -3.0 * -0.5]
 
 
-def test_an_objective_that_is_not_in_the_table_is_refused() -> None:
+def test_an_objective_that_is_not_in_the_table_is_rejected() -> None:
     assert "toy_loss" not in loss_names()
     assert "toy" not in algorithm_names()
     with pytest.raises(ValueError, match="unknown loss 'toy_loss'; use one of grpo, gspo"):

@@ -1,4 +1,4 @@
-"""The FIFO and its mini-batches. Trajectories are told apart by their key."""
+"""The pending queue and mini-batches. Trajectories are identified by their index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def indices(ts: list[Trajectory] | tuple[Trajectory, ...]) -> list[int]:
     return [t.response.index for t in ts]
 
 
-def test_pops_whole_multiples_oldest_first() -> None:
+def test_pops_multiples_of_the_unit_oldest_first() -> None:
     queue = PendingQueue()
     queue.push([trajectory(i) for i in range(3)])
     assert queue.pop(4) == []
@@ -50,7 +50,7 @@ def test_a_unit_below_one_is_an_error(unit: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 7)), max_size=12))
-def test_nothing_is_lost_and_order_is_kept(steps: list[tuple[int, int]]) -> None:
+def test_no_trajectory_is_lost_and_order_is_preserved(steps: list[tuple[int, int]]) -> None:
     queue, pushed, popped = PendingQueue(), 0, []
     for count, unit in steps:
         queue.push([trajectory(pushed + i) for i in range(count)])

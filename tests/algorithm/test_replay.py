@@ -1,4 +1,4 @@
-"""The replay buffer: what is kept, what is sampled. Trajectories are told apart by response index."""
+"""The replay buffer: what it keeps and samples. Trajectories are identified by response index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_keeps_only_advantages_above_the_minimum() -> None:
     assert indices(buffer.items()) == [1, 4]
 
 
-def test_beyond_capacity_the_newest_stay() -> None:
+def test_beyond_capacity_the_newest_are_kept() -> None:
     buffer = ReplayBuffer(3, 1.0)
     buffer.add([scored(0), scored(1)])
     buffer.add([scored(2), scored(3, 0.5), scored(4)])
@@ -45,7 +45,7 @@ def test_beyond_capacity_the_newest_stay() -> None:
     assert len(buffer) == 3
 
 
-def test_a_full_buffer_is_replayed_whole() -> None:
+def test_a_full_buffer_is_replayed_completely() -> None:
     assert indices(filled(6, 6).sample(4, 0)) == [0, 1, 2, 3, 4, 5]
 
 
@@ -58,15 +58,15 @@ def test_a_partly_filled_buffer_gives_the_largest_multiple(count: int, sampled: 
     assert len(buffer) == count  # sampling does not consume
 
 
-def test_the_seed_decides_the_sample() -> None:
+def test_the_seed_determines_the_sample() -> None:
     buffer = filled(100, 7)
     assert indices(buffer.sample(4, 5)) == indices(buffer.sample(4, np.random.default_rng(5)))
     assert len({tuple(indices(buffer.sample(4, seed))) for seed in range(30)}) > 5
 
 
 def test_every_trajectory_is_equally_likely() -> None:
-    buffer, uniforms = filled(100, 5), np.random.default_rng(0)
-    counts = Counter(index for _ in range(1000) for index in indices(buffer.sample(4, uniforms)))
+    buffer, generator = filled(100, 5), np.random.default_rng(0)
+    counts = Counter(index for _ in range(1000) for index in indices(buffer.sample(4, generator)))
     # Binomial(1000, 4 / 5): mean 800, standard deviation 12.6; five of them make 63.
     assert all(737 <= counts[index] <= 863 for index in range(5))
 
@@ -88,7 +88,7 @@ def test_age_is_the_mean_number_of_steps() -> None:
     assert ReplayBuffer(5, 1.0).age(10) is None
 
 
-def test_bad_sizes_are_errors() -> None:
+def test_invalid_sizes_are_errors() -> None:
     with pytest.raises(ValueError, match="capacity 0"):
         ReplayBuffer(0, 1.0)
     with pytest.raises(ValueError, match="at least 1"):

@@ -1,4 +1,4 @@
-"""Selective retention, against tables computed by hand. Trajectories are told apart by response index."""
+"""Selective retention, against tables computed by hand. Trajectories are identified by response index."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_regular_with_threshold_zero_drops_only_zero() -> None:
     assert kept(retain_regular(trajectories(0.0, 1e-9, -0.0, -1e-9), 0.0)) == [1, 3]
 
 
-def test_mixed_groups_are_those_with_right_and_wrong_answers_whatever_their_advantages() -> None:
-    """All of a are wrong, of different lengths, so of different advantages; all of c are right."""
-    told = [("a", 0, 0.7), ("b", 0, 0.0), ("c", 1, 0.3), ("a", 0, -0.7), ("b", 1, 1.2), ("c", 1, -0.3)]
+def test_mixed_groups_have_right_and_wrong_answers_regardless_of_advantages() -> None:
+    """Group a is all wrong, with different lengths and so different advantages; group c is all right."""
+    rows = [("a", 0, 0.7), ("b", 0, 0.0), ("c", 1, 0.3), ("a", 0, -0.7), ("b", 1, 1.2), ("c", 1, -0.3)]
     ts = [
         replace(one, response=replace(one.response, problem_id=name), reward=Reward(0.0, accuracy, 0.0, ""))
-        for index, (name, accuracy, advantage) in enumerate(told)
+        for index, (name, accuracy, advantage) in enumerate(rows)
         for one in [trajectory(index, advantage)]
     ]
     assert kept(retain_mixed_groups(ts)) == [1, 4]
@@ -65,33 +65,33 @@ def test_exploration_rules(rule: str, threshold: float, expected: list[int]) -> 
     assert kept(retain_exploration(ts, rule, threshold)) == expected  # type: ignore[arg-type]
 
 
-def test_an_unknown_rule_is_named() -> None:
+def test_an_unknown_rule_is_an_error() -> None:
     with pytest.raises(ValueError, match="'both'"):
         retain_exploration([], "both", 1.0)  # type: ignore[arg-type]
 
 
-def test_overlong_drops_truncated_successes_only() -> None:
+def test_overlong_filter_drops_only_truncated_right_answers() -> None:
     ts = [trajectory(0, 1.0, True), trajectory(1, -1.0, True), trajectory(2, 1.0), trajectory(3, 0.0, True)]
     remaining, dropped = drop_overlong(ts)
     assert kept(remaining) == [1, 2, 3]
     assert dropped == 1
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_empty_input_gives_empty_output() -> None:
     assert retain_regular([], 0.05) == []
     assert retain_exploration([], "positive", 0.0) == []
     assert drop_overlong([]) == ([], 0)
 
 
 @given(st.lists(st.tuples(st.floats(-3, 3), st.booleans()), max_size=20), st.floats(0, 2))
-def test_order_is_kept_and_nothing_appears(members: list[tuple[float, bool]], threshold: float) -> None:
+def test_retention_preserves_the_order(members: list[tuple[float, bool]], threshold: float) -> None:
     ts = [trajectory(index, advantage, cut) for index, (advantage, cut) in enumerate(members)]
     remaining, dropped = drop_overlong(ts)
     assert len(remaining) + dropped == len(ts)
-    for survivors in (
+    for retained in (
         remaining,
         retain_regular(ts, threshold),
         retain_exploration(ts, "positive", threshold),
         retain_exploration(ts, "magnitude", threshold),
     ):
-        assert kept(survivors) == sorted(set(kept(survivors)))
+        assert kept(retained) == sorted(set(kept(retained)))

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or absent, and tell a run that does not fit what to do."""
+"""Checkpoints are complete or absent, and are rejected with advice if they do not match the run."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from tests.support.fakes import make_trajectory
 from vlm_uec.checkpoint import Contents, find_checkpoint, load_state, save_checkpoint
 from vlm_uec.checkpoint import store as checkpoint
-from vlm_uec.checkpoint.directory import CheckpointDirectory, Keep
+from vlm_uec.checkpoint.directory import CheckpointDirectory, KeepCounts
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
 from vlm_uec.types import ScoredTrajectory
 
 ORIGIN = Origin(data="data", model="model", layout="layout")
-TWO = Keep(2, 0)
+TWO = KeepCounts(2, 0)
 
 
 def _state(step: int, score: float | None = None) -> TrainState:
     pending = tuple(make_trajectory("a", index, step=step) for index in range(3))
-    waiting = make_trajectory("b", 0, step=step)
-    replay = (ScoredTrajectory(waiting, waiting.response.entropy, None),)
+    replayed = make_trajectory("b", 0, step=step)
+    replay = (ScoredTrajectory(replayed, replayed.response.entropy, None),)
     metrics = {"grad_norm": 0.5} if score is None else {"grad_norm": 0.5, "eval/pass@1": score}
     return TrainState(step, pending, replay, metrics, finished=True, bad_updates=2)
 
@@ -34,7 +34,7 @@ def _weights(directory: Path) -> None:
     (directory / "zero" / "zero_pp_rank_0_mp_rank_00_model_states.pt").write_bytes(b"weights")
 
 
-def _save(run_dir: Path, step: int, keep: Keep = TWO, score: float | None = None) -> Path:
+def _save(run_dir: Path, step: int, keep: KeepCounts = TWO, score: float | None = None) -> Path:
     run_dir.mkdir(exist_ok=True)
     contents = Contents(_state(step, score), ORIGIN, "config: text\n")
     save_checkpoint(run_dir, contents, _weights, keep)
@@ -67,42 +67,42 @@ def test_every_file_is_listed_with_its_size_and_hash(tmp_path: Path) -> None:
     }
 
 
-def test_latest_names_the_newest_and_older_ones_go(tmp_path: Path) -> None:
+def test_latest_names_the_newest_and_older_ones_are_removed(tmp_path: Path) -> None:
     for step in (5, 10, 15):
-        _save(tmp_path, step, Keep(2, 0))
+        _save(tmp_path, step, KeepCounts(2, 0))
     assert _names(tmp_path) == ["latest", "step_000010", "step_000015"]
     assert (tmp_path / "checkpoints" / "latest").read_text(encoding="utf-8") == "step_000015\n"
     assert find_checkpoint(tmp_path, "auto") == tmp_path / "checkpoints" / "step_000015"
 
 
-def test_the_best_by_validation_stays_and_is_named(tmp_path: Path) -> None:
+def test_the_best_by_validation_is_kept_and_named(tmp_path: Path) -> None:
     for step, score in ((5, 0.25), (10, 0.5), (15, 0.375), (20, None), (25, None)):
-        _save(tmp_path, step, Keep(1, 1), score)
+        _save(tmp_path, step, KeepCounts(1, 1), score)
     assert _names(tmp_path) == ["best", "latest", "step_000010", "step_000025"]
     assert (tmp_path / "checkpoints" / "best").read_text(encoding="utf-8") == "step_000010\n"
 
 
-def test_a_run_resumed_from_an_earlier_step_keeps_what_it_writes(tmp_path: Path) -> None:
-    """Checkpoints of the abandoned future are no newer ones: they must not push out the one just written."""
+def test_a_run_resumed_from_an_earlier_step_keeps_its_checkpoint(tmp_path: Path) -> None:
+    """Later checkpoints of the earlier run must not replace the one just written."""
     for step in (10, 20, 30):
-        _save(tmp_path, step, Keep(3, 0))
-    written = _save(tmp_path, 11, Keep(1, 0))
+        _save(tmp_path, step, KeepCounts(3, 0))
+    written = _save(tmp_path, 11, KeepCounts(1, 0))
     assert find_checkpoint(tmp_path, "auto") == written
     assert written.is_dir()
 
 
-def test_a_step_saved_again_replaces_the_first(tmp_path: Path) -> None:
+def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
     first = _save(tmp_path, 10)
     (first / "mark").touch()
     assert not (_save(tmp_path, 10) / "mark").exists()
     assert _names(tmp_path) == ["latest", "step_000010"]
 
 
-def _die(*_: object) -> None:
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_dying_while_weights_are_written_leaves_the_previous_one_whole(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     previous = _save(tmp_path, 10)
 
     def die(directory: Path) -> None:
@@ -110,15 +110,15 @@ def test_dying_while_weights_are_written_leaves_the_previous_one_whole(tmp_path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(tmp_path, Contents(_state(20), ORIGIN, ""), die, Keep(1, 0))
+        save_checkpoint(tmp_path, Contents(_state(20), ORIGIN, ""), die, KeepCounts(1, 0))
     assert find_checkpoint(tmp_path, "auto") == previous
     assert load_state(previous, ORIGIN).step == 10
     assert _names(tmp_path) == ["latest", "step_000010"]
 
 
 @pytest.mark.parametrize("step", [10, 20], ids=["the same step", "a later step"])
-@pytest.mark.parametrize("last", ["rename", "point", "prune"])
-def test_dying_at_any_point_of_publishing_leaves_a_whole_one(
+@pytest.mark.parametrize("last", ["rename", "set_pointer", "prune"])
+def test_an_interrupted_publication_leaves_a_complete_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, step: int
 ) -> None:
     _save(tmp_path, 10)
@@ -126,7 +126,7 @@ def test_dying_at_any_point_of_publishing_leaves_a_whole_one(
     rename: Callable[[Path, Path], Path] = Path.rename
 
     def die_at_second(path: Path, target: Path) -> Path:
-        # Of a step written again: the first puts the old one away.
+        # If the step is written again, the first rename moves the old one.
         if next(renames) == (1 if step == 10 else 0):
             raise KeyboardInterrupt
         return rename(path, target)
@@ -135,8 +135,8 @@ def test_dying_at_any_point_of_publishing_leaves_a_whole_one(
         if last == "rename":
             patch.setattr(Path, "rename", die_at_second)
         else:
-            patch.setattr(CheckpointDirectory, last, _die)
-        _save(tmp_path, step, Keep(1, 0))
+            patch.setattr(CheckpointDirectory, last, _interrupt)
+        _save(tmp_path, step, KeepCounts(1, 0))
     CheckpointDirectory(tmp_path).recover()
     found = find_checkpoint(tmp_path, "auto")
     assert found is not None
@@ -144,7 +144,7 @@ def test_dying_at_any_point_of_publishing_leaves_a_whole_one(
     assert not [name for name in _names(tmp_path) if name.startswith(".")]
 
 
-def test_what_a_dead_writer_left_is_not_in_the_next_ones_way(tmp_path: Path) -> None:
+def test_leftovers_of_an_interrupted_write_are_removed(tmp_path: Path) -> None:
     left = tmp_path / "checkpoints" / ".writing-step_000010"
     (left / "zero").mkdir(parents=True)
     (left / "stale").touch()
@@ -153,41 +153,39 @@ def test_what_a_dead_writer_left_is_not_in_the_next_ones_way(tmp_path: Path) -> 
     assert _names(tmp_path) == ["latest", "step_000010"]
 
 
-def test_a_deleted_run_directory_is_not_made_again(tmp_path: Path) -> None:
+def test_a_deleted_run_directory_is_not_recreated(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     _save(run_dir, 10)
     shutil.rmtree(run_dir)
     with pytest.raises(UserError, match="deleted or moved"):
-        save_checkpoint(run_dir, Contents(_state(20), ORIGIN, ""), _weights, Keep(1, 0))
+        save_checkpoint(run_dir, Contents(_state(20), ORIGIN, ""), _weights, KeepCounts(1, 0))
     assert not run_dir.exists()
 
 
-def test_room_is_looked_for_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As much as the last checkpoint took."""
+def test_disk_space_is_checked_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The required space is the size of the last checkpoint."""
     _save(tmp_path, 10)
-    asked: list[float] = []
-    monkeypatch.setattr(checkpoint, "check_disk_space", lambda path, setting, room: asked.append(room))
-    _save(tmp_path, 20, Keep(2, 0))
+    required: list[float] = []
+    monkeypatch.setattr(checkpoint, "check_disk_space", lambda path, setting, size: required.append(size))
+    _save(tmp_path, 20, KeepCounts(2, 0))
     first = tmp_path / "checkpoints" / "step_000010"
     sizes = [p.stat().st_size for p in first.rglob("*") if p.is_file() and p.name != "manifest.json"]
-    assert asked == [sum(sizes)]
+    assert required == [sum(sizes)]
 
 
 @pytest.mark.parametrize(
-    ("origin", "told"),
+    ("origin", "message"),
     [
         (Origin("other", "model", "layout"), r"step_000010.*other problems.*data\.path"),
         (Origin("data", "other", "layout"), r"step_000010.*another model.*model\.path"),
         (
             Origin("data", "model", "other"),
-            r"step_000010.*laid out by layout, and .* says other",
+            r"step_000010.*partitioned with layout, but .* has other",
         ),
     ],
 )
-def test_another_origin_is_refused(tmp_path: Path, origin: Origin, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_another_origin_is_rejected(tmp_path: Path, origin: Origin, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         load_state(_save(tmp_path, 10), origin)
 
 
@@ -218,89 +216,89 @@ GOOD = {
         "[" * 100_000,
     ],
 )
-def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_damaged_record_is_rejected(tmp_path: Path, text: str) -> None:
     written = _save(tmp_path, 10)
     (written / "state.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="not a checkpoint"):
         load_state(written, ORIGIN)
 
 
-def test_a_path_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no checkpoint there"):
+def test_a_path_without_a_checkpoint_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="contains no checkpoint"):
         find_checkpoint(tmp_path, str(tmp_path / "nowhere"))
 
 
-def test_a_latest_that_names_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_latest_that_names_a_missing_checkpoint_is_rejected(tmp_path: Path) -> None:
     shutil.rmtree(_save(tmp_path, 10))
     with pytest.raises(UserError, match=r"names step_000010.*resume=PATH"):
         find_checkpoint(tmp_path, "auto")
 
 
 @pytest.mark.parametrize("text", ["", "../../elsewhere", "step_1", "step_000010/..", "\0", "step_000010 x"])
-def test_a_latest_that_names_no_checkpoint_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_latest_is_rejected(tmp_path: Path, text: str) -> None:
     _save(tmp_path, 10)
     (tmp_path / "checkpoints" / "latest").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match="names no checkpoint"):
+    with pytest.raises(UserError, match="does not name a checkpoint"):
         find_checkpoint(tmp_path, "auto")
 
 
-def test_a_taken_run_directory_is_refused(tmp_path: Path) -> None:
+def test_a_run_directory_in_use_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(UserError, match=r"exists: set resume=auto"):
         find_checkpoint(tmp_path, "never")
 
 
-def test_a_fresh_or_empty_run_directory_starts_afresh(tmp_path: Path) -> None:
+def test_a_new_or_empty_run_directory_has_no_checkpoint(tmp_path: Path) -> None:
     for run_dir in (tmp_path, tmp_path / "new"):
         assert find_checkpoint(run_dir, "never") is None
         assert find_checkpoint(run_dir, "auto") is None
 
 
-def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_path_selects_its_checkpoint(tmp_path: Path) -> None:
     first = _save(tmp_path, 10)
     _save(tmp_path, 20)
     for run_dir in (tmp_path, tmp_path / "elsewhere"):
         assert find_checkpoint(run_dir, str(first)) == first
 
 
-def test_another_runs_checkpoint_is_not_mixed_into_a_run(tmp_path: Path) -> None:
+def test_another_runs_checkpoint_needs_another_directory(tmp_path: Path) -> None:
     other = _save(tmp_path / "other", 10)
     _save(tmp_path / "mine", 5)
-    with pytest.raises(UserError, match=r"mine has checkpoints of its own"):
+    with pytest.raises(UserError, match=r"mine contains other checkpoints"):
         find_checkpoint(tmp_path / "mine", str(other))
 
 
-def test_a_copy_under_another_name_is_refused(tmp_path: Path) -> None:
+def test_a_copy_under_another_name_is_rejected(tmp_path: Path) -> None:
     """Its name would be written into `latest`."""
     copy = shutil.copytree(_save(tmp_path, 10), tmp_path / "checkpoints" / "step_000010.bak")
-    with pytest.raises(UserError, match=r"not called step_"):
+    with pytest.raises(UserError, match=r"its name is not step_"):
         find_checkpoint(tmp_path, str(copy))
 
 
-def test_without_a_pointer_the_newest_is_taken(tmp_path: Path) -> None:
-    """It died between the first checkpoint's name and the pointer, or the pointer was not copied along."""
+def test_without_latest_the_newest_is_used(tmp_path: Path) -> None:
+    """The run was killed before it wrote the pointer, or the pointer was not copied."""
     _save(tmp_path, 10)
     newest = _save(tmp_path, 20)
     (tmp_path / "checkpoints" / "latest").unlink()
     assert find_checkpoint(tmp_path, "auto") == newest
 
 
-@pytest.mark.parametrize("harm", ["record", "manifest", "all"])
-def test_a_damaged_older_checkpoint_does_not_keep_a_run_from_writing(tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize("damaged", ["record", "manifest", "all"])
+def test_a_damaged_older_checkpoint_does_not_prevent_saving(tmp_path: Path, damaged: str) -> None:
     older = _save(tmp_path, 10)
-    if harm == "all":
+    if damaged == "all":
         shutil.rmtree(older)
     else:
-        (older / {"record": "state.json", "manifest": "manifest.json"}[harm]).write_text("{")
-    assert load_state(_save(tmp_path, 20, Keep(1, 1), 0.5), ORIGIN).step == 20
+        (older / {"record": "state.json", "manifest": "manifest.json"}[damaged]).write_text("{")
+    assert load_state(_save(tmp_path, 20, KeepCounts(1, 1), 0.5), ORIGIN).step == 20
 
 
-def test_best_names_what_is_there(tmp_path: Path) -> None:
+def test_best_names_an_existing_checkpoint(tmp_path: Path) -> None:
     best = tmp_path / "checkpoints" / "best"
-    _save(tmp_path, 10, Keep(1, 1), 0.5)
+    _save(tmp_path, 10, KeepCounts(1, 1), 0.5)
     assert best.read_text(encoding="utf-8") == "step_000010\n"
-    _save(tmp_path, 20, Keep(1, 0), 0.25)
+    _save(tmp_path, 20, KeepCounts(1, 0), 0.25)
     assert not best.exists()
-    _save(tmp_path, 30, Keep(3, 1), 0.9)
-    _save(tmp_path, 15, Keep(3, 1), 0.1)  # back in time: the best of a future given up is none
+    _save(tmp_path, 30, KeepCounts(3, 1), 0.9)
+    _save(tmp_path, 15, KeepCounts(3, 1), 0.1)  # an earlier step: later checkpoints are not counted as best
     assert best.read_text(encoding="utf-8") == "step_000015\n"

@@ -1,4 +1,4 @@
-"""A recipe's head is what a user copies: its commands must be the programs' own, in full."""
+"""The comments at the head of a recipe: users copy their commands, so these must be valid and complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data_prep.__main__ import COMMANDS, build_parser
 from eval.passk import check_arguments, parse_arguments
 from vlm_uec.algorithm.objectives import OBJECTIVES
 from vlm_uec.config import load_config, preset
-from vlm_uec.config.file import merge
+from vlm_uec.config.file import merge_sections
 
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
 
@@ -28,14 +28,14 @@ def _head(recipe: Path) -> str:
 
 
 def _commands(recipe: Path, program: str) -> list[list[str]]:
-    """Arguments of every call of `program` that begins a line of the head."""
-    whole = _head(recipe).replace("\\\n", " ")
+    """Arguments of every call of `program` at the start of a line of the head."""
+    text = _head(recipe).replace("\\\n", " ")
     start = r"^ +(?:\w+=\S+ )*(?:python|deepspeed)(?: --\w+ \d+)?(?: -m)?"
-    return [shlex.split(line) for line in re.findall(rf"{start} {program} (.*)$", whole, re.M)]
+    return [shlex.split(line) for line in re.findall(rf"{start} {program} (.*)$", text, re.M)]
 
 
 @each_recipe
-def test_the_head_says_what_it_is_how_to_run_it_on_what_and_what_to_expect(recipe: Path) -> None:
+def test_the_head_has_model_hardware_and_results(recipe: Path) -> None:
     head = _head(recipe)
     assert re.match(r" [^\n]+ of (the bundled tiny )?Qwen2\.5", head)
     assert re.search(r"^ Hardware: ", head, re.M)
@@ -43,18 +43,18 @@ def test_the_head_says_what_it_is_how_to_run_it_on_what_and_what_to_expect(recip
 
 
 @pytest.mark.parametrize("objective", [*OBJECTIVES])
-def test_each_objective_has_a_7b_recipe_that_differs_from_its_preset_in_nothing(objective: str) -> None:
-    """So that a recipe run with `algorithm=NAME+uec`, or another's name, is what that says."""
+def test_each_objectives_7b_recipe_equals_its_preset(objective: str) -> None:
+    """So that a recipe with another `algorithm` argument is exactly that algorithm."""
     recipe = ROOT / "configs" / f"geometry3k_qwen2.5_vl_7b_{objective}.yaml"
     written, grpo = (
         load_config(path).model_dump(exclude={"train": {"run_dir"}})
         for path in (recipe, recipe.with_name("geometry3k_qwen2.5_vl_7b_grpo.yaml"))
     )
-    assert written == merge(grpo, preset(objective) | {"algorithm": objective})
+    assert written == merge_sections(grpo, preset(objective) | {"algorithm": objective})
 
 
 @each_recipe
-def test_data_training_and_evaluation_are_commands_that_exist(recipe: Path) -> None:
+def test_the_commands_in_the_head_are_valid(recipe: Path) -> None:
     prepared = [build_parser(call).parse_args(call) for call in _commands(recipe, "data_prep")]
     assert {call.command for call in prepared} <= set(COMMANDS)
     data = {str(call.out) for call in prepared}

@@ -64,7 +64,7 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["--model", "./no/such"], "no/such"),
         (["--max-prompt-tokens", "5"], "prompt over 5 tokens: 4"),
         (["--template", "{{ question"], "does not parse"),
-        (["--reward", "no_such.py:f"], "there is no file no_such.py"),
+        (["--reward", "no_such.py:f"], "no such file: no_such.py"),
         (["--compare", "a", "b"], "--compare cannot be combined with --model"),
     ],
 )
@@ -118,8 +118,8 @@ def _damaged(directory: Path, name: str, content: bytes | None) -> Path:
     [
         ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}", "its weights cannot be read"),
         ("model.safetensors", None, "its weights cannot be read"),
-        ("generation_config.json", b"{", "its generation_config.json is no JSON"),
-        ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is no token id"),
+        ("generation_config.json", b"{", "its generation_config.json is not valid JSON"),
+        ("generation_config.json", b'{"eos_token_id": "abc"}', "eos_token_id abc is not a token id"),
         ("chat_template.jinja", None, "its tokenizer has no chat template"),
         ("chat_template.jinja", b"{% if %}", "no tokenizer and image processor"),
     ],
@@ -151,14 +151,14 @@ def test_scoring_error_loses_no_response(
     options = ["--n", "2", "--max-tokens", "4", "--reward", f"{tmp_path}/mine.py:reward"]
     monkeypatch.setattr(sys, "argv", [*sys.argv, *options])
     assert passk.main() == 2
-    assert "it raised ZeroDivisionError" in capsys.readouterr().err
+    assert "raised ZeroDivisionError" in capsys.readouterr().err
     assert len(evaluation_run.store.load_samples()) == 2 * len(evaluation_run.problems)
 
 
 def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
     model = _without_a_tower(tmp_path / "blind", in_config=False)
     line = fails("--model", str(model))
-    assert "weights missing or misshapen, first model.visual." in line
+    assert "weights missing or of wrong shape, first model.visual." in line
 
 
 def test_pixel_budget_that_conflicts_with_the_models(fails: Fails) -> None:

@@ -99,7 +99,7 @@ def test_rescoring_gives_the_same_samples(run: Run, tmp_path: Path) -> None:
         (lambda: _two_each(1), ["--k", "3"], "--k 3: must be from 1 to the 2 samples"),
         (lambda: [{"id": "x", "response": 7}], [], "line 1: 'response' or 'text' is int"),
         (lambda: [], [], "contains no response"),
-        (lambda: _two_each(1), ["--reward", "no_such.py:f"], "there is no file no_such.py"),
+        (lambda: _two_each(1), ["--reward", "no_such.py:f"], "no such file: no_such.py"),
         (lambda: _two_each(1), ["--split", "tset"], "no split 'tset' here"),
     ],
 )

@@ -287,7 +287,7 @@ def test_a_cached_model_of_another_type_is_rejected(monkeypatch: pytest.MonkeyPa
 
 def test_a_custom_reward_function_is_tested(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def score(response, problem):\n    return 2\n")
-    with pytest.raises(UserError, match="it returned 2; return a number from 0 to 1"):
+    with pytest.raises(UserError, match=": returned 2; return a number from 0 to 1"):
         forecast(_config(f"reward.function={tmp_path}/mine.py:score"))
 
 

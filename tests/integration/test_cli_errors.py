@@ -95,7 +95,7 @@ def fails_here(
 def test_a_model_of_another_architecture(fails_here: Callable[[str], str], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     line = fails_here(f"model.path={tmp_path}")
-    assert line == f"error: model.path {tmp_path}: a llama model; this trainer drives qwen2_5_vl or qwen2"
+    assert line == f"error: model.path {tmp_path}: a llama model; this trainer supports qwen2_5_vl or qwen2"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_reward_plug_in_that_raises_during_a_run(tmp_path: Path) -> None:
     assert done.returncode == 2
     (line,) = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
     assert f"reward function {file}:score, problem " in line
-    assert "it raised KeyError: 'boom'" in line
+    assert "raised KeyError: 'boom'" in line
     assert "Traceback" not in done.stderr
 
 
@@ -173,7 +173,7 @@ def test_a_damaged_checkpoint(
     monkeypatch.setattr(components, "build_policy", _no_model)
     assert train.main() == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"error: {weights}: another content than was written; resume=PATH picks another checkpoint"
+    assert line == f"error: {weights}: its content has changed; choose another checkpoint with resume=PATH"
 
 
 def _no_model(*_: object) -> None:
@@ -206,7 +206,7 @@ def test_a_full_disk(
         ('{"zero_optimization": {"stage": 2}}', "zero_optimization.stage must be 3"),
         ("{", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
-        ('{"zero_optimization": {"stage": 3}, "bf16": {}}', "bf16 is set from the run's config"),
+        ('{"zero_optimization": {"stage": 3}, "bf16": {}}', "bf16 is derived from the run's config"),
     ],
 )
 def test_an_invalid_deepspeed_config(
@@ -278,7 +278,7 @@ def test_more_prompts_than_problems(fails_here: Callable[[str], str]) -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("no_such.py:reward", "no file no_such.py"),
+        ("no_such.py:reward", "no such file: no_such.py"),
         ("tests/support/plugins/mixed_reward.py:no", "no function 'no'"),
     ],
 )

@@ -62,7 +62,7 @@ def _samples() -> list[str]:
 
 def test_out_of_memory_on_one_rank_ends_both_and_names_the_new_budget(failed: str) -> None:
     """The other rank waits in a collective of the pass that the first will never enter."""
-    reason = "out of memory (CUDA out of memory): resume=auto goes on with micro-batches of 128 positions"
+    reason = "out of memory (CUDA out of memory): resume=auto continues with micro-batches of 128 positions"
     assert f"error: rank 1 is {reason}" in failed
     assert re.search(
         r"error: rank 0 ends in step \d: .*: rank 1 failed in step \d: .* is " + re.escape(reason), failed
@@ -70,7 +70,7 @@ def test_out_of_memory_on_one_rank_ends_both_and_names_the_new_budget(failed: st
 
 
 def test_the_resumed_run_has_half_the_budget(resumed: str, run_dir: Path) -> None:
-    assert "micro-batches hold 128 positions: more did not fit" in resumed
+    assert "micro-batches have 128 positions: more did not fit" in resumed
     assert json.loads((run_dir / "microbatch_tokens.json").read_text(encoding="utf-8"))["positions"] == 128
 
 

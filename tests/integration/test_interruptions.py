@@ -27,7 +27,7 @@ from tests.support.launch import (
     workspace,
 )
 from tests.support.rank_processes import RankProcesses
-from vlm_uec.checkpoint.manifest import read_manifest, verify
+from vlm_uec.checkpoint.manifest import read_manifest, verify_files
 from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.hub import model_fingerprint
 
@@ -51,7 +51,7 @@ def _metric_lines(run_dir: Path) -> int:
 def _latest_step(run_dir: Path) -> int:
     """The step of the checkpoint that a resume will load, after its files are verified."""
     name = (run_dir / "checkpoints" / "latest").read_text(encoding="utf-8").strip()
-    verify(run_dir / "checkpoints" / name, read_manifest(run_dir / "checkpoints" / name))
+    verify_files(run_dir / "checkpoints" / name, read_manifest(run_dir / "checkpoints" / name))
     return int(name.removeprefix("step_"))
 
 

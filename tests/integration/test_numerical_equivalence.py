@@ -25,7 +25,7 @@ from vlm_uec.config import Config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.model.load import VISION_TOKENS
 from vlm_uec.types import EncodedPrompt, Response, Reward, ScoredTrajectory, Trajectory
-from vlm_uec.zero.checkpoint import convert, restricted_pickles
+from vlm_uec.zero.checkpoint import convert_to_universal, restricted_pickles
 
 pytestmark = pytest.mark.end_to_end
 
@@ -238,7 +238,7 @@ def test_one_rank_loads_the_state_of_two_to_the_last_bit(
 ) -> None:
     """Compared in DeepSpeed's universal format: fp32 weights, both moments and the step, by name."""
     for count in (1, 2):
-        convert(directory / f"zero-{count}" / "zero", tmp_path / str(count))
+        convert_to_universal(directory / f"zero-{count}" / "zero", tmp_path / str(count))
     files = sorted(path.relative_to(tmp_path / "2") for path in (tmp_path / "2").rglob("*/fp32.pt"))
     assert len(files) > 50
     for name in files:

@@ -17,8 +17,8 @@ from tests.support.launch import synthetic_data, workspace
 from tests.support.rank_processes import RankProcesses
 from vlm_uec.checkpoint import Contents, find_checkpoint, save_checkpoint
 from vlm_uec.checkpoint import store as checkpoint
-from vlm_uec.checkpoint.directory import Keep
-from vlm_uec.checkpoint.manifest import read_manifest, verify
+from vlm_uec.checkpoint.directory import KeepCounts
+from vlm_uec.checkpoint.manifest import read_manifest, verify_files
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
 from vlm_uec.io.disk_space import translate_write_errors
@@ -36,7 +36,9 @@ def _save(run_dir: Path, step: int, weights: int) -> Path:
         (directory / "zero" / "weights").write_bytes(os.urandom(weights))
 
     with translate_write_errors(run_dir, "train.run_dir"):
-        save_checkpoint(run_dir, Contents(TrainState(step), Origin("d", "m", "l"), ""), write, Keep(9, 0))
+        save_checkpoint(
+            run_dir, Contents(TrainState(step), Origin("d", "m", "l"), ""), write, KeepCounts(9, 0)
+        )
     return run_dir / "checkpoints" / f"step_{step:06d}"
 
 
@@ -55,7 +57,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def _check_intact(checkpoint: Path) -> None:
     run_dir = checkpoint.parents[1]
     assert find_checkpoint(run_dir, "auto") == checkpoint
-    verify(checkpoint, read_manifest(checkpoint))
+    verify_files(checkpoint, read_manifest(checkpoint))
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["latest", checkpoint.name]
 
 
@@ -92,7 +94,7 @@ def test_a_slow_rank_removes_files_written_after_the_cleanup_of_rank_0(
             raise OSError(f"rank {rank}: no room")
 
         try:
-            save_checkpoint(tmp_path, contents, write, Keep(9, 0))
+            save_checkpoint(tmp_path, contents, write, KeepCounts(9, 0))
         except OSError as error:
             errors.append(error)
 

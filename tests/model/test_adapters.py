@@ -1,4 +1,4 @@
-"""Low-rank adapters against the model that they adapt, and against the plain model they merge into."""
+"""Low-rank adapters, compared with the model they adapt and with the merged model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.support.tiny import (
 )
 from vlm_uec.config import LoraConfig
 from vlm_uec.model.adapters import (
-    adapter_weights,
+    adapter_state_dict,
     add_adapters,
-    merged,
+    merge_adapters,
     peft_config,
     save_adapters,
     without_adapters,
@@ -36,11 +36,11 @@ PROMPT = random_prompt("a", [(4, 8)])
 ROW = pack([Row(PROMPT, (random_response(6, 1), random_response(3, 2)))])
 
 
-def _adapted(lora: LoraConfig = LORA, *, moved: bool = True) -> Policy:
-    """With adapters that are not zero any more, as after some training."""
+def _adapted(lora: LoraConfig = LORA, *, trained: bool = True) -> Policy:
+    """A policy with adapters; `trained`: with nonzero B."""
     policy = tiny_policy(frozen=VISION)
     add_adapters(policy.model, lora, "base", seed=1)
-    if moved:
+    if trained:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for name, weight in policy.model.named_parameters():
@@ -54,14 +54,14 @@ def _scores(policy: Policy) -> tuple[torch.Tensor, torch.Tensor]:
         return policy(ROW)
 
 
-def test_they_start_as_the_model_they_adapt() -> None:
-    torch.testing.assert_close(_scores(_adapted(moved=False)), _scores(tiny_policy()), rtol=0, atol=0)
+def test_new_adapters_do_not_change_the_model() -> None:
+    torch.testing.assert_close(_scores(_adapted(trained=False)), _scores(tiny_policy()), rtol=0, atol=0)
 
 
-def test_a_runs_seed_draws_them_whatever_was_drawn_before() -> None:
-    """The same run twice must be the same, and its ranks must agree."""
+def test_adapters_depend_only_on_the_seed() -> None:
+    """Runs must be reproducible, and all ranks must have equal adapters."""
 
-    def drawn(seed: int) -> torch.Tensor:
+    def new_adapters(seed: int) -> torch.Tensor:
         torch.rand(seed)
         model = tiny_model()
         torch.rand(3)
@@ -69,14 +69,14 @@ def test_a_runs_seed_draws_them_whatever_was_drawn_before() -> None:
         return torch.cat([w.flatten() for name, w in model.named_parameters() if ".lora_A." in name])
 
     state = torch.get_rng_state()
-    one, again, other = drawn(1), drawn(1), drawn(2)
+    one, again, other = new_adapters(1), new_adapters(1), new_adapters(2)
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     torch.set_rng_state(state)
 
 
 @pytest.mark.parametrize("targets", [["q_proj"], ["v_proj", "down_proj"]])
-def test_adapters_alone_are_trained_and_only_where_they_were_asked_for(targets: list[str]) -> None:
+def test_only_adapters_of_the_targets_are_trained(targets: list[str]) -> None:
     policy = _adapted(LoraConfig(rank=4, targets=targets))  # type: ignore[arg-type]
     trained = {name for name, weight in policy.named_parameters() if weight.requires_grad}
     assert {name.split(".lora_")[0].rpartition(".")[2] for name in trained} == set(targets)
@@ -84,7 +84,7 @@ def test_adapters_alone_are_trained_and_only_where_they_were_asked_for(targets: 
     assert not any("visual" in name for name in trained)
 
 
-def test_the_tower_has_adapters_where_they_are_asked_for() -> None:
+def test_the_tower_has_adapters_with_lora_vision() -> None:
     policy = tiny_policy()
     add_adapters(policy.model, LoraConfig(rank=4, vision=True), "base", seed=1)
     trained = {name for name, weight in policy.named_parameters() if weight.requires_grad}
@@ -92,24 +92,24 @@ def test_the_tower_has_adapters_where_they_are_asked_for() -> None:
     assert not any("merger" in name or "patch_embed" in name for name in trained)
 
 
-def test_a_frozen_head_gets_no_gradient_and_adapters_do() -> None:
+def test_only_adapters_get_gradients() -> None:
     policy = _adapted()
     policy(ROW)[0].sum().backward()
     for name, weight in policy.named_parameters():
         assert (weight.grad is not None) == (".lora_" in name), name
 
 
-def test_without_them_it_is_the_model_that_training_started_from() -> None:
+def test_without_adapters_the_policy_is_the_initial_model() -> None:
     policy, base = _adapted(), tiny_policy()
     before = _scores(policy)
     with without_adapters(policy.model):
         torch.testing.assert_close(_scores(policy), _scores(base), rtol=0, atol=1e-6)
     torch.testing.assert_close(_scores(policy), before, rtol=0, atol=0)
-    assert (before[0] - _scores(base)[0]).abs().max() > 0.1, "they matter"
+    assert (before[0] - _scores(base)[0]).abs().max() > 0.1, "the adapters have an effect"
 
 
-def test_what_is_sampled_with_them_is_scored_with_them() -> None:
-    """Decoding reads the weights by itself, prefill and scoring go through the modules."""
+def test_sampling_and_scoring_both_use_the_adapters() -> None:
+    """Decoding reads the weights directly; prefill and scoring call the modules."""
     policy = _adapted()
     engine = NativeEngine(policy, frozenset([END]), slots=8)
     request = Request(PROMPT, range(4), Sampling(1.0, 1.0, max_tokens=12))
@@ -122,14 +122,14 @@ def test_what_is_sampled_with_them_is_scored_with_them() -> None:
 
 
 @pytest.mark.parametrize("vision", [False, True])
-def test_merged_they_are_a_plain_model_that_gives_the_same_numbers(vision: bool) -> None:
+def test_the_merged_model_gives_the_same_scores(vision: bool) -> None:
     policy = _adapted(LoraConfig(rank=4, alpha=8.0, vision=vision))
     plain = tiny_model(seed=3)
-    plain.load_state_dict(dict(merged(policy.model.state_dict(), scale=2.0)))
+    plain.load_state_dict(dict(merge_adapters(policy.model.state_dict(), scale=2.0)))
     torch.testing.assert_close(_scores(Policy(plain, banned_mask())), _scores(policy), rtol=0, atol=1e-5)
 
 
-def test_a_folder_of_adapters_loads_on_the_base_that_it_names(tmp_path: Path) -> None:
+def test_saved_adapters_load_onto_their_base_model(tmp_path: Path) -> None:
     policy = _adapted()
     tiny_model().save_pretrained(tmp_path / "base")
     config = peft_config(LORA, str(tmp_path / "base"))
@@ -141,7 +141,7 @@ def test_a_folder_of_adapters_loads_on_the_base_that_it_names(tmp_path: Path) ->
     assert isinstance(loaded, Qwen2_5_VLForConditionalGeneration)
 
 
-def test_a_file_of_adapters_has_pefts_names() -> None:
-    names = adapter_weights(_adapted(LoraConfig(rank=4, targets=["q_proj"])).model.state_dict())
+def test_saved_adapters_have_pefts_names() -> None:
+    names = adapter_state_dict(_adapted(LoraConfig(rank=4, targets=["q_proj"])).model.state_dict())
     layer = "base_model.model.model.language_model.layers.0.self_attn.q_proj"
     assert {f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"} < set(names)

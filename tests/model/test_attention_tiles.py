@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from tests.support.oracles import dense_attention, visibility_mask
 from tests.support.tiny import random_prompt, random_response
-from vlm_uec.model.attention import FlexAttention, TiledAttention, attention_over
-from vlm_uec.model.attention_tiles import MIN_FILL, Span, tiles_of
+from vlm_uec.model.attention import FlexAttention, TiledAttention, packed_attention
+from vlm_uec.model.attention_tiles import MIN_FILL, Span, make_tiles
 from vlm_uec.model.packing import PackedBatch, Row, pack
 
 HEADS, KEY_HEADS, SIZE = 4, 2, 8
 
-# Rows as (prompt tokens, tokens of each response); a response's last token is not read.
+# Rows as (prompt tokens, tokens of each response); a response's last token is only a target.
 layouts = st.lists(
     st.tuples(st.integers(1, 12), st.lists(st.integers(1, 12), min_size=1, max_size=6)),
     min_size=1,
@@ -33,21 +33,21 @@ def _batch(layout: Layout) -> PackedBatch:
 
 @settings(max_examples=200, deadline=None)
 @given(layouts)
-def test_every_position_is_a_query_once_and_sees_what_it_may(layout: Layout) -> None:
+def test_every_position_is_a_query_once_with_the_allowed_keys(layout: Layout) -> None:
     batch = _batch(layout)
     expected = visibility_mask(batch.row, batch.segment)
-    places: list[int] = []
-    for tile in tiles_of(batch.spans):
+    positions: list[int] = []
+    for tile in make_tiles(batch.spans):
         count, rows = tile.queries.shape
         mask = tile.mask.expand(count, -1, -1).flatten(0, 1)
         keys = tile.keys.repeat_interleave(rows, dim=0)
-        filled = torch.arange(count * rows) if tile.filled is None else tile.filled
-        assert torch.equal(tile.queries.flatten()[filled], tile.places)
-        assert mask.any(dim=1).all(), "a query that sees nothing is NaN"
-        for query, place in zip(filled.tolist(), tile.places.tolist(), strict=True):
-            assert sorted(keys[query, mask[query]].tolist()) == expected[place].nonzero()[:, 0].tolist()
-            places.append(place)
-    assert sorted(places) == list(range(len(batch.input_ids)))
+        unpadded = torch.arange(count * rows) if tile.unpadded is None else tile.unpadded
+        assert torch.equal(tile.queries.flatten()[unpadded], tile.positions)
+        assert mask.any(dim=1).all(), "a query without keys is NaN"
+        for query, position in zip(unpadded.tolist(), tile.positions.tolist(), strict=True):
+            assert sorted(keys[query, mask[query]].tolist()) == expected[position].nonzero()[:, 0].tolist()
+            positions.append(position)
+    assert sorted(positions) == list(range(len(batch.input_ids)))
 
 
 def _heads(length: int, seed: int) -> list[torch.Tensor]:
@@ -60,19 +60,19 @@ def _heads(length: int, seed: int) -> list[torch.Tensor]:
 
 @settings(max_examples=60, deadline=None)
 @given(layouts, st.integers(0, 9))
-def test_tiled_attention_equals_attention_under_the_dense_mask(layout: Layout, seed: int) -> None:
+def test_tiled_attention_equals_dense_attention(layout: Layout, seed: int) -> None:
     batch = _batch(layout)
     length = len(batch.input_ids)
     query, key, value = inputs = _heads(length, seed)
-    attention = attention_over(batch)
+    attention = packed_attention(batch)
     assert isinstance(attention, TiledAttention)
-    ours = attention(query, key, value, 0.4)
-    theirs = dense_attention(query, key, value, visibility_mask(batch.row, batch.segment), 0.4)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
-    weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(seed + 100))
+    actual = attention(query, key, value, 0.4)
+    expected = dense_attention(query, key, value, visibility_mask(batch.row, batch.segment), 0.4)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+    weights = torch.randn(actual.shape, generator=torch.Generator().manual_seed(seed + 100))
     torch.testing.assert_close(
-        torch.autograd.grad((ours * weights).sum(), inputs),
-        torch.autograd.grad((theirs * weights).sum(), inputs),
+        torch.autograd.grad((actual * weights).sum(), inputs),
+        torch.autograd.grad((expected * weights).sum(), inputs),
         rtol=0,
         atol=1e-5,
     )
@@ -80,7 +80,7 @@ def test_tiled_attention_equals_attention_under_the_dense_mask(layout: Layout, s
 
 @settings(max_examples=30, deadline=None)
 @given(layouts)
-def test_the_compiled_kernels_mask_is_the_same(layout: Layout) -> None:
+def test_flex_attention_has_the_same_mask(layout: Layout) -> None:
     from torch.nn.attention.flex_attention import create_mask
 
     batch = _batch(layout)
@@ -91,17 +91,17 @@ def test_the_compiled_kernels_mask_is_the_same(layout: Layout) -> None:
 
 
 def _starts(spans: list[Span]) -> list[list[int]]:
-    """The spans of each tile, by their first place."""
-    return [tile.queries[:, 0].tolist() for tile in tiles_of(spans)]
+    """The start position of each tile's spans."""
+    return [tile.queries[:, 0].tolist() for tile in make_tiles(spans)]
 
 
-def test_spans_of_three_quarters_of_the_longest_share_its_tile() -> None:
-    """75 is three quarters of 100; 74 is not, and opens a tile that 56 (55.5 or more) joins."""
+def test_spans_of_at_least_three_quarters_of_the_longest_share_its_tile() -> None:
+    """75 is three quarters of 100; 74 is below, and starts a tile that includes 56 (at least 55.5)."""
     assert MIN_FILL == 0.75
     assert _starts([Span(0, 56), Span(100, 75), Span(200, 100), Span(300, 74)]) == [[200, 100], [300, 0]]
 
 
-def test_keys_must_be_as_alike_as_queries() -> None:
+def test_the_number_of_keys_must_be_similar_too() -> None:
     """10 queries and 30 + 10 keys: a prompt of 20 makes 30 keys, three quarters; one of 19 makes 29."""
     spans = [
         Span(100, 10, prompt_start=60, prompt_length=30),
@@ -111,7 +111,7 @@ def test_keys_must_be_as_alike_as_queries() -> None:
     assert _starts(spans) == [[100, 110], [120]]
 
 
-def test_longer_prompts_of_shorter_responses_count_as_well() -> None:
+def test_longer_prompts_of_shorter_responses_need_a_separate_tile() -> None:
     """8 of 10 queries are enough, but 20 keys are not three quarters of 8 + 30."""
     spans = [
         Span(100, 10, prompt_start=60, prompt_length=10),
@@ -120,21 +120,21 @@ def test_longer_prompts_of_shorter_responses_count_as_well() -> None:
     assert _starts(spans) == [[100], [110]]
 
 
-def test_prompts_and_responses_lie_in_different_tiles() -> None:
+def test_prompts_and_responses_have_different_tiles() -> None:
     assert _starts([Span(0, 10), Span(10, 10, prompt_start=0, prompt_length=1)]) == [[0], [10]]
 
 
-def test_what_is_not_read_has_no_tile() -> None:
+def test_empty_spans_have_no_tile() -> None:
     assert _starts([Span(0, 2), Span(2, 0, prompt_start=0, prompt_length=2)]) == [[0]]
 
 
 def test_a_tile_by_hand() -> None:
-    """Places 7, 8, 9 after the prompt at 0, 1, 2, and 10 .. 13 after 3 .. 6; padding repeats place 0."""
+    """Positions 7, 8, 9 with the prompt 0, 1, 2, and 10 .. 13 with 3 .. 6; padding repeats position 0."""
     spans = [
         Span(7, 3, prompt_start=0, prompt_length=3),
         Span(10, 4, prompt_start=3, prompt_length=4),
     ]
-    (tile,) = tiles_of(spans)
+    (tile,) = make_tiles(spans)
     assert tile.queries.tolist() == [[10, 11, 12, 13], [7, 8, 9, 0]]
     assert tile.keys.tolist() == [[3, 4, 5, 6, 10, 11, 12, 13], [0, 1, 2, 0, 7, 8, 9, 0]]
     assert tile.mask.int().tolist() == [
@@ -151,14 +151,14 @@ def test_a_tile_by_hand() -> None:
             [1, 1, 1, 0, 1, 1, 1, 0],  # padding
         ],
     ]
-    assert tile.places.tolist() == [10, 11, 12, 13, 7, 8, 9]
-    assert tile.filled is not None
-    assert tile.filled.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert tile.positions.tolist() == [10, 11, 12, 13, 7, 8, 9]
+    assert tile.unpadded is not None
+    assert tile.unpadded.tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_spans_that_are_alike_share_one_mask_and_pad_nothing(count: int) -> None:
-    (tile,) = tiles_of([Span(2 + 3 * place, 3, prompt_start=0, prompt_length=2) for place in range(count)])
+def test_spans_of_equal_lengths_share_one_mask_without_padding(count: int) -> None:
+    (tile,) = make_tiles([Span(2 + 3 * index, 3, prompt_start=0, prompt_length=2) for index in range(count)])
     assert tile.mask.int().tolist() == [[[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]]
-    assert tile.filled is None
-    assert tile.places.tolist() == list(range(2, 2 + 3 * count))
+    assert tile.unpadded is None
+    assert tile.positions.tolist() == list(range(2, 2 + 3 * count))

@@ -7,30 +7,30 @@ import torch
 from torch import nn
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLRMSNorm
 
-from vlm_uec.model.norm import RMSNorm, use_own_norms
+from vlm_uec.model.norm import RMSNorm, replace_norms
 
 
 def _pair(dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
-    """The same norm by transformers, and switched to ours."""
-    theirs = Qwen2_5_VLRMSNorm(6, eps=0.5)
-    theirs.weight.data = torch.tensor([0.5, -1.0, 2.0, 0.0, 1.0, 3.0])
-    ours = copy.deepcopy(theirs)
-    use_own_norms(ours, Qwen2_5_VLRMSNorm)
-    assert type(ours) is RMSNorm
-    return theirs.to(dtype), ours.to(dtype)
+    """transformers' norm, and a converted copy."""
+    reference = Qwen2_5_VLRMSNorm(6, eps=0.5)
+    reference.weight.data = torch.tensor([0.5, -1.0, 2.0, 0.0, 1.0, 3.0])
+    converted = copy.deepcopy(reference)
+    replace_norms(converted, Qwen2_5_VLRMSNorm)
+    assert type(converted) is RMSNorm
+    return reference.to(dtype), converted.to(dtype)
 
 
 def test_by_hand() -> None:
     """Mean square (9 + 16) / 2 = 12.5, with eps 0.5: 13."""
     norm = Qwen2_5_VLRMSNorm(2, eps=0.5)
-    use_own_norms(norm, Qwen2_5_VLRMSNorm)
+    replace_norms(norm, Qwen2_5_VLRMSNorm)
     norm.weight.data = torch.tensor([1.0, 2.0])
     expected = torch.tensor([3.0, 8.0]) / 13**0.5
     torch.testing.assert_close(norm(torch.tensor([3.0, 4.0])), expected)
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (1, 5, 6)])
-def test_values_and_gradients_are_the_librarys(shape: tuple[int, ...]) -> None:
+def test_values_and_gradients_equal_transformers(shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
     values, grad = torch.randn(2, *shape, generator=generator)
     results = []
@@ -39,26 +39,26 @@ def test_values_and_gradients_are_the_librarys(shape: tuple[int, ...]) -> None:
         output = norm(hidden)
         output.backward(grad)
         results.append([output.detach(), hidden.grad, norm.weight.grad])
-    for theirs, ours in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs)
+    for reference, converted in zip(*results, strict=True):
+        torch.testing.assert_close(converted, reference)
 
 
 def test_gradients_are_derivatives() -> None:
-    _, ours = _pair(torch.float64)
+    _, converted = _pair(torch.float64)
     hidden = torch.randn(3, 6, generator=torch.Generator().manual_seed(2)).double().requires_grad_()
-    assert torch.autograd.gradcheck(ours, (hidden,))
+    assert torch.autograd.gradcheck(converted, (hidden,))
 
 
 def test_bf16_is_rounded_once() -> None:
-    _, ours = _pair(torch.bfloat16)
+    _, converted = _pair(torch.bfloat16)
     hidden = torch.randn(50, 6, generator=torch.Generator().manual_seed(3)).bfloat16()
-    exact = copy.deepcopy(ours).double()(hidden.double())
-    assert torch.equal(ours(hidden), exact.bfloat16())
+    exact = copy.deepcopy(converted).double()(hidden.double())
+    assert torch.equal(converted(hidden), exact.bfloat16())
 
 
-def test_other_modules_stay() -> None:
+def test_other_modules_are_unchanged() -> None:
     model = nn.Sequential(Qwen2_5_VLRMSNorm(2), nn.Linear(2, 2), nn.Sequential(Qwen2_5_VLRMSNorm(2)))
-    use_own_norms(model, Qwen2_5_VLRMSNorm)
+    replace_norms(model, Qwen2_5_VLRMSNorm)
     assert [type(module) for module in model.modules()] == [
         nn.Sequential,
         RMSNorm,

@@ -20,8 +20,8 @@ def _prompt(ids: list[int]) -> EncodedPrompt:
 ROW = Row(_prompt([5, 6, 7]), (torch.tensor([10, 11, 12]), torch.tensor([20]), torch.tensor([30, 31])))
 
 
-def test_a_row_lays_the_prompt_down_once() -> None:
-    """Last tokens (12, 20, 31) are predicted, never read; each response starts at position 3 again."""
+def test_a_row_contains_the_prompt_once() -> None:
+    """Last tokens (12, 20, 31) are only targets; each response starts at position 3."""
     batch = pack([ROW])
     assert batch.input_ids.tolist() == [5, 6, 7, 10, 11, 30]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4, 3]] * 3
@@ -31,7 +31,7 @@ def test_a_row_lays_the_prompt_down_once() -> None:
     assert len(batch.input_ids) == 6
 
 
-def test_rows_lie_side_by_side_in_the_order_given() -> None:
+def test_rows_are_concatenated_in_order() -> None:
     other = Row(_prompt([8, 9]), (torch.tensor([40, 41]),))
     batch = pack([ROW, other])
     assert batch.input_ids.tolist() == [5, 6, 7, 10, 11, 30, 8, 9, 40]
@@ -41,7 +41,7 @@ def test_rows_lie_side_by_side_in_the_order_given() -> None:
     assert batch.targets.tolist() == [10, 11, 12, 20, 30, 31, 40, 41]
 
 
-def test_a_response_sees_the_prompt_and_itself_only() -> None:
+def test_a_response_attends_to_the_prompt_and_itself_only() -> None:
     other = Row(_prompt([8]), (torch.tensor([40, 41]),))
     batch = pack([ROW, other])
     seen = visibility_mask(batch.row, batch.segment).int().tolist()
@@ -51,7 +51,7 @@ def test_a_response_sees_the_prompt_and_itself_only() -> None:
         [1, 1, 1, 0, 0, 0, 0, 0],
         [1, 1, 1, 1, 0, 0, 0, 0],
         [1, 1, 1, 1, 1, 0, 0, 0],
-        [1, 1, 1, 0, 0, 1, 0, 0],  # 30 sees neither 10 nor 11
+        [1, 1, 1, 0, 0, 1, 0, 0],  # 30 attends neither to 10 nor to 11
         [0, 0, 0, 0, 0, 0, 1, 0],
         [0, 0, 0, 0, 0, 0, 1, 1],
     ]
@@ -65,7 +65,7 @@ def test_responses_restart_at_the_prompts_next_mrope_position() -> None:
     assert torch.equal(batch.position_ids[:, : prompt.length], prompt.position_ids)
 
 
-def test_patches_and_grids_follow_the_rows() -> None:
+def test_patches_and_grids_are_in_row_order() -> None:
     first, second = random_prompt("a", [(4, 4), (2, 4)], seed=1), random_prompt("b", [(2, 2)], seed=2)
     batch = pack([Row(first, (torch.tensor([3]),)), Row(second, (torch.tensor([3]),))])
     assert torch.equal(batch.pixel_values, torch.cat([first.pixel_values, second.pixel_values]))
@@ -74,8 +74,8 @@ def test_patches_and_grids_follow_the_rows() -> None:
 
 
 @pytest.mark.parametrize("lengths", [(1,), (1, 1, 1), (4, 1, 7)])
-def test_every_predictor_stands_before_its_target(lengths: tuple[int, ...]) -> None:
-    """The position fed to the head holds the token before the target, or the prompt's last."""
+def test_every_predictor_precedes_its_target(lengths: tuple[int, ...]) -> None:
+    """The head's input position has the token before the target, or the prompt's last token."""
     prompt = random_prompt("p")
     responses = tuple(random_response(length, seed) for seed, length in enumerate(lengths))
     batch = pack([Row(prompt, responses)])
@@ -84,8 +84,8 @@ def test_every_predictor_stands_before_its_target(lengths: tuple[int, ...]) -> N
     assert torch.equal(batch.targets, torch.cat(responses))
 
 
-def test_spans_tell_the_same_layout_in_numbers() -> None:
-    """[20] is predicted and never read: its span is empty, at the place where it would be."""
+def test_spans_describe_the_same_layout() -> None:
+    """[20] is only a target, so its span is empty."""
     batch = pack([ROW, Row(_prompt([8, 9]), (torch.tensor([40, 41]),))])
     assert batch.spans == (
         Span(0, 3),
@@ -97,7 +97,7 @@ def test_spans_tell_the_same_layout_in_numbers() -> None:
     )
 
 
-def test_known_features_follow_the_rows() -> None:
+def test_precomputed_features_are_in_row_order() -> None:
     first, second = random_prompt("a", [(4, 4)], seed=1), random_prompt("b", [(2, 2)], seed=2)
     rows = [Row(first, (torch.tensor([3]),)), Row(second, (torch.tensor([3]),))]
     features = [torch.full((4, 8), 1.0), torch.full((1, 8), 2.0)]

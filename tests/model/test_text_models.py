@@ -1,4 +1,4 @@
-"""Text-only Qwen2.5 through the same house: no tower, no pictures, positions of one axis."""
+"""Text-only Qwen2.5: no vision tower, no images, one-dimensional positions."""
 
 from __future__ import annotations
 
@@ -35,25 +35,27 @@ def _encoder() -> PromptEncoder:
     )
 
 
-def test_packed_rows_are_separate_sequences() -> None:
-    """Against transformers' own forward of whole sequences, with a softmax over the allowed ids."""
+def test_packed_rows_equal_separate_sequences() -> None:
+    """Compared with transformers' own forward of full sequences, with a softmax over the allowed ids."""
     policy, plain = _policy(), tiny_text_model(vocabulary=VOCABULARY)
     prompt, responses = random_prompt("a", text=7), (random_response(5, 1), random_response(3, 2))
     with torch.no_grad():
         scored, entropy = policy(pack([Row(prompt, responses)]))
         expected = []
         for tokens in responses:
-            whole = torch.cat([prompt.input_ids, tokens])[None]
-            logits = plain(input_ids=whole).logits[0, prompt.length - 1 : -1]
+            sequence = torch.cat([prompt.input_ids, tokens])[None]
+            logits = plain(input_ids=sequence).logits[0, prompt.length - 1 : -1]
             logits[:, [5, 90]] = -torch.inf
             expected.append(logits.log_softmax(-1))
-    wanted = torch.cat([one.gather(1, t[:, None])[:, 0] for one, t in zip(expected, responses, strict=True)])
-    torch.testing.assert_close(scored, wanted, rtol=0, atol=1e-5)
+    expected_scores = torch.cat(
+        [one.gather(1, t[:, None])[:, 0] for one, t in zip(expected, responses, strict=True)]
+    )
+    torch.testing.assert_close(scored, expected_scores, rtol=0, atol=1e-5)
     every = torch.cat(expected)
     torch.testing.assert_close(entropy, -(every.exp() * every.clamp(min=-1e9)).sum(-1), rtol=0, atol=1e-5)
 
 
-def test_what_is_sampled_is_scored_alike() -> None:
+def test_sampled_and_scored_log_probs_are_equal() -> None:
     policy, prompt = _policy(), random_prompt("a", text=7)
     engine = NativeEngine(policy, frozenset([END]), slots=8)
     request = Request(prompt, range(4), Sampling(1.0, 1.0, max_tokens=12))
@@ -64,7 +66,7 @@ def test_what_is_sampled_is_scored_alike() -> None:
     torch.testing.assert_close(sampled, scored, rtol=0, atol=1e-5)
 
 
-def test_a_prompt_is_text_in_the_models_own_template() -> None:
+def test_a_prompt_uses_the_models_chat_template() -> None:
     prompt = _encoder()(Problem("a", "What is 2 + 3?", "5"))
     text = _encoder().tokenizer.decode(prompt.input_ids)
     assert isinstance(text, str)
@@ -73,13 +75,13 @@ def test_a_prompt_is_text_in_the_models_own_template() -> None:
     assert prompt.position_ids.tolist() == [list(range(prompt.length))] * 3
 
 
-def test_pictures_are_not_for_a_text_model() -> None:
+def test_a_text_model_rejects_images() -> None:
     with pytest.raises(PromptRejected, match="the model is text-only"):
         _encoder()(Problem("a", "<image>Find x.", "5", images=(b"",)))
 
 
-def test_the_mark_of_a_picture_stays_text() -> None:
-    """Its tokenizer has the token; written by a data set it is not that token."""
+def test_an_image_token_in_a_question_stays_text() -> None:
+    """The tokenizer has the token, but text of a data set must not produce it."""
     encoder = _encoder()
     prompt = encoder(Problem("a", "What is <|image_pad|>?", "5"))
     assert encoder.tokenizer.get_vocab()["<|image_pad|>"] not in prompt.input_ids.tolist()

@@ -1,4 +1,4 @@
-"""The bundled tiny Qwen2.5-VL: a genuine, small one that stands where reinforcement learning has room."""
+"""The bundled tiny Qwen2.5-VL: a real, small model that reinforcement learning can improve."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_weight_loads_and_the_head_is_tied() -> None:
     assert 400_000 <= sum(parameter.numel() for parameter in model.parameters()) <= 900_000
 
 
-def test_both_kinds_of_vision_attention_are_there(model: Model) -> None:
+def test_the_tower_has_both_kinds_of_attention(model: Model) -> None:
     vision = model.config.vision_config
     assert set(range(vision.depth)) - set(vision.fullatt_block_indexes) and vision.fullatt_block_indexes
 
@@ -93,7 +93,7 @@ def test_a_digit_is_a_token() -> None:
 
 
 @given(st.text())
-def test_any_text_comes_back(text: str) -> None:
+def test_any_text_round_trips(text: str) -> None:
     ids = TOKENIZER(text, split_special_tokens=True)["input_ids"]
     assert TOKENIZER.decode(ids) == unicodedata.normalize("NFC", text)
 
@@ -103,7 +103,7 @@ def test_special_tokens_in_untrusted_text_stay_text() -> None:
     assert len(ids) > 1 and TOKENIZER.convert_tokens_to_ids("<|image_pad|>") not in ids
 
 
-def test_chat_template_gives_what_qwen_gives() -> None:
+def test_chat_template_equals_qwens() -> None:
     messages: list[dict[str, Any]] = [
         {
             "role": "user",
@@ -112,9 +112,9 @@ def test_chat_template_gives_what_qwen_gives() -> None:
         {"role": "assistant", "content": "4"},
         {"role": "user", "content": "Why?"},
     ]
-    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    image = "<|vision_start|><|image_pad|><|vision_end|>"
     talk = (
-        f"<|im_start|>user\n{picture}Find x.{picture}<|im_end|>\n"
+        f"<|im_start|>user\n{image}Find x.{image}<|im_end|>\n"
         "<|im_start|>assistant\n4<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n"
     )
     default = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -139,20 +139,20 @@ def test_prompts_and_responses_are_short(encoder: PromptEncoder) -> None:
         assert len(TOKENIZER(response_text(made))["input_ids"]) < 80
 
 
-def test_tokenizer_can_be_made_again() -> None:
+def test_tokenizer_is_reproducible() -> None:
     again = train_tokenizer(tokenizer_texts(Recipe().seed), VOCABULARY)
     assert again.get_vocab() == TOKENIZER.get_vocab()
     text = FormatPrompt()(generate("test", 1, 1, [1])[0].problem)
     assert again(text)["input_ids"] == TOKENIZER(text)["input_ids"]
 
 
-def test_training_sees_the_training_split_only() -> None:
+def test_training_uses_only_the_training_split() -> None:
     for made in islice(training_stream(Recipe()), 200):
         assert assigned_split(made.problem.id) == "train"
 
 
 def test_padded_training_loss_is_the_packed_policy_loss(encoder: PromptEncoder) -> None:
-    """The tiny model is trained on padded rows, the trainer scores packed ones: the same numbers."""
+    """The tiny model was trained on padded rows, the trainer scores packed rows: losses are equal."""
     policy = as_policy(random_model(tiny_config(TOKENIZER), seed=3))
     policy.head.banned.zero_()
     problems = generate("train", 3, 1, [1, 2, 4])
@@ -176,28 +176,28 @@ def greedy_verdicts(
     return [str(TOKENIZER.decode(group.responses[0].tokens)) for group in groups], verdicts
 
 
-def test_stands_where_reinforcement_learning_has_room(model: Model, encoder: PromptEncoder) -> None:
+def test_accuracy_leaves_room_for_reinforcement_learning(model: Model, encoder: PromptEncoder) -> None:
     problems = generate("test", 80, 1, [1, 2])
     texts, verdicts = greedy_verdicts(model, encoder, problems)
     assert 0.2 <= sum(verdicts) / len(verdicts) <= 0.6
-    wanted = re.compile(r"<think> [^<]+ </think> \\boxed\{.+\}<\|im_end\|>")
-    assert sum(bool(wanted.fullmatch(text)) for text in texts) >= 76
+    pattern = re.compile(r"<think> [^<]+ </think> \\boxed\{.+\}<\|im_end\|>")
+    assert sum(bool(pattern.fullmatch(text)) for text in texts) >= 76
 
 
-def test_hardest_level_is_nearly_out_of_reach(model: Model, encoder: PromptEncoder) -> None:
+def test_hardest_level_is_nearly_unsolved(model: Model, encoder: PromptEncoder) -> None:
     _, verdicts = greedy_verdicts(model, encoder, generate("test", 40, 1, [4]))
     assert sum(verdicts) <= 6
 
 
 def test_generates_like_any_hub_model(model: Model, encoder: PromptEncoder) -> None:
-    """Hugging Face's own generate and position code, fed with our prompt."""
+    """Hugging Face's own generation and position code on our prompt."""
     prompt = encoder(generate("test", 1, 1, [1])[0].problem)
-    is_picture = (prompt.input_ids == encoder.image_pad_id).int()
+    is_image = (prompt.input_ids == encoder.image_pad_id).int()
     output = model.generate(
         input_ids=prompt.input_ids[None],
         pixel_values=prompt.pixel_values,
         image_grid_thw=prompt.image_grid_thw,
-        mm_token_type_ids=is_picture[None],
+        mm_token_type_ids=is_image[None],
         attention_mask=torch.ones_like(prompt.input_ids)[None],
         do_sample=False,
         max_new_tokens=90,

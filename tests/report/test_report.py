@@ -281,7 +281,7 @@ def test_damaged_checkpoint_directory_gives_a_note(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "latest").write_text("../../etc\n")
-    assert any("names no checkpoint" in note for note in write_report(run).notes)
+    assert any("does not name a checkpoint" in note for note in write_report(run).notes)
 
 
 def test_runs_with_equal_names_get_distinct_names() -> None:

@@ -211,7 +211,7 @@ def test_unavailable_data_gives_one_note_on_the_page(tmp_path: Path) -> None:
     written = write_report(run)
     (note,) = written.notes
     assert note.startswith("run: question and picture of 2 of 2 problems are missing: ")
-    assert note.endswith("gone: no such directory, and not a Hub id") and note in written.path.read_text()
+    assert note.endswith("no such directory, and not a valid Hub id") and note in written.path.read_text()
 
 
 def test_reading_a_large_data_set_times_out(tmp_path: Path) -> None:

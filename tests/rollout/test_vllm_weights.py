@@ -13,7 +13,7 @@ from safetensors import safe_open
 from tests.support.tiny import tiny_model
 from tests.support.tiny_text import tiny_text_model
 from vlm_uec.config import LoraConfig
-from vlm_uec.model.adapters import add_adapters, merged
+from vlm_uec.model.adapters import add_adapters, merge_adapters
 from vlm_uec.model.load import load_model
 from vlm_uec.rollout.vllm import weights as weights_module
 from vlm_uec.rollout.vllm.weight_names import language_weights
@@ -136,7 +136,7 @@ def _merged_bf16(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> 
     """One matrix merged with its adapter in bf16, as it is sent."""
     parts = {"base_layer": weight, "lora_A.default": down, "lora_B.default": up}
     weights = {f"layer.{name}.weight": part.bfloat16() for name, part in parts.items()}
-    return dict(merged(weights, 1.0))["layer.weight"]
+    return dict(merge_adapters(weights, 1.0))["layer.weight"]
 
 
 @pytest.mark.parametrize(

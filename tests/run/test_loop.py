@@ -1,7 +1,6 @@
-"""The loop around the trainer's steps: what a stop leaves, and how a run goes on from it.
+"""The training loop: the state after a stop, and resuming from it.
 
-The parts are stand-ins that note what is asked of them; the loop, the stop request and the checkpoint's state
-are the real ones.
+The components are fakes that record calls; the loop, the stop request and the checkpoint's state are real.
 """
 
 from __future__ import annotations
@@ -32,32 +31,32 @@ SIGTERM = 15
 
 @dataclass
 class Scene:
-    """What happens while a run goes on, and what it did."""
+    """A run's events: a signal to send, recorded calls and saved states."""
 
     request: StopRequest = field(default_factory=StopRequest)
-    stops_in: str = ""  # "rollout 2": a signal arrives in there
-    did: list[str] = field(default_factory=list)
+    stops_in: str = ""  # "rollout 2": a signal arrives in this phase
+    calls: list[str] = field(default_factory=list)
     saved: list[TrainState] = field(default_factory=list)
 
-    def enters(self, what: str) -> None:
-        if what == self.stops_in:
+    def start(self, phase: str) -> None:
+        if phase == self.stops_in:
             self.request.receive(SIGTERM)
-        if what.startswith(("rollout", "validation")):
-            self.request.check()  # as the progress of either does
-        self.did.append(what)
+        if phase.startswith(("rollout", "validation")):
+            self.request.check()  # as their progress callbacks do
+        self.calls.append(phase)
 
 
 def _parts(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, state: TrainState | None = None, *overrides: str
 ) -> SimpleNamespace:
-    """Stand-ins for three steps: validated at the second and the last, saved at the last, from `state`."""
+    """Fakes for three steps from `state`: validated at steps 2 and 3, saved at step 3."""
     current = state.step if state else 0
 
     def step(number: int) -> Any:
         nonlocal current
-        scene.enters(f"rollout {number}")
+        scene.start(f"rollout {number}")
         current = number
-        scene.enters(f"update {number}")
+        scene.start(f"update {number}")
         return SimpleNamespace(experience=SimpleNamespace(response_tokens=100))
 
     @contextmanager
@@ -65,7 +64,7 @@ def _parts(
         yield
 
     def measure(on_progress: Callable[..., None]) -> dict[str, float]:
-        scene.enters(f"validation {current}")
+        scene.start(f"validation {current}")
         return {"eval/pass@1": current / 10}
 
     def trained_state(step: int, metrics: dict[str, float], *, finished: bool) -> TrainState:
@@ -76,21 +75,21 @@ def _parts(
 
     recorder = SimpleNamespace(
         samples=lambda step, rows: None,
-        alarms=lambda values, say: {},
+        alarms=lambda values, report: {},
         sync=lambda: None,
-        metrics=lambda step, values: scene.did.append(f"line {step} {sorted(values)}"),
-        finish=lambda: scene.did.append("report"),
+        metrics=lambda step, values: scene.calls.append(f"line {step} {sorted(values)}"),
+        finish=lambda: scene.calls.append("report"),
     )
-    for name, stand_in in {
+    for name, fake in {
         "Recorder": lambda config, state, fresh: recorder,
         "save_checkpoint": save,
         "step_metrics": lambda step, outcome: {"reward": step},
         "sample_rows": lambda outcome, text: [],
     }.items():
-        monkeypatch.setattr(loop, name, stand_in)
+        monkeypatch.setattr(loop, name, fake)
     monkeypatch.setattr(TrainingLoop, "_buffers", lambda self: {})
     monkeypatch.setattr(TrainingLoop, "_speed", lambda self, times: {})
-    monkeypatch.setattr(TrainingLoop, "_export", lambda self: scene.did.append("export"))
+    monkeypatch.setattr(TrainingLoop, "_export", lambda self: scene.calls.append("export"))
     return SimpleNamespace(
         config=make_config(f"train.steps={STEPS}", "train.eval_every=2", "train.save_every=9", *overrides),
         request=scene.request,
@@ -113,7 +112,7 @@ def _run_training(parts: SimpleNamespace) -> int | None:
     return loop.run_training(cast(Components, parts))
 
 
-WHOLE = [
+ALL_CALLS = [
     "rollout 1",
     "update 1",
     "line 1 ['response_tokens/total', 'reward']",
@@ -130,26 +129,26 @@ WHOLE = [
 ]
 
 
-def test_a_run_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uninterrupted_run(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     assert _run_training(_parts(scene, monkeypatch)) is None
-    assert scene.did == WHOLE
+    assert scene.calls == ALL_CALLS
     assert [(state.step, state.finished) for state in scene.saved] == [(3, True)]
 
 
 @pytest.mark.parametrize(("bound", "last"), [(1, 1), (100, 1), (101, 2), (1000, 3)])
-def test_a_bound_of_sampled_tokens_ends_a_run_as_its_last_step_does(
+def test_a_run_ends_at_the_limit_of_sampled_tokens(
     monkeypatch: pytest.MonkeyPatch, bound: int, last: int
 ) -> None:
-    """A step samples 100: the one that reaches the bound is validated, saved and exported."""
+    """A step samples 100 tokens: the one that reaches the limit is validated, saved and exported."""
     scene = Scene()
     assert _run_training(_parts(scene, monkeypatch, None, f"train.max_response_tokens={bound}")) is None
     assert [state.metrics["response_tokens/total"] for state in scene.saved] == [100 * last]
-    assert f"validation {last}" in scene.did
-    assert scene.did[-2:] == ["export", "report"]
+    assert f"validation {last}" in scene.calls
+    assert scene.calls[-2:] == ["export", "report"]
 
 
-def test_sampled_tokens_count_on_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sampled_tokens_are_counted_across_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     state = TrainState(1, metrics={"response_tokens/total": 100})
     scene = Scene()
     assert _run_training(_parts(scene, monkeypatch, state, "train.max_response_tokens=200")) is None
@@ -159,18 +158,18 @@ def test_sampled_tokens_count_on_after_a_resume(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("stops_in", "step", "finished"),
     [
-        ("rollout 1", 0, True),  # abandoned: as before the step
+        ("rollout 1", 0, True),  # abandoned: the state before the step
         ("rollout 3", 2, True),
-        ("update 1", 1, True),  # finished, with its line
-        ("update 2", 2, False),  # its validation asks, and is put off
+        ("update 1", 1, True),  # finished, with its metrics
+        ("update 2", 2, False),  # stopped in its validation, which is repeated
         ("validation 2", 2, False),
         ("validation 3", 3, False),
     ],
 )
-def test_a_stop_leaves_what_the_resumed_run_needs_to_do_all_the_rest(
+def test_a_resumed_run_does_everything_that_is_left_exactly_once(
     monkeypatch: pytest.MonkeyPatch, stops_in: str, step: int, finished: bool
 ) -> None:
-    """Together the two do what one left in peace does, once each: no line twice, no validation left out."""
+    """Together, both runs make the calls of an uninterrupted run: no line twice, no validation skipped."""
     stopped = Scene(stops_in=stops_in)
     assert _run_training(_parts(stopped, monkeypatch)) == SIGTERM
     state = stopped.saved[-1]
@@ -178,52 +177,52 @@ def test_a_stop_leaves_what_the_resumed_run_needs_to_do_all_the_rest(
     assert "eval/pass@1" not in state.metrics or finished
     resumed = Scene()
     assert _run_training(_parts(resumed, monkeypatch, state)) is None
-    assert stopped.did + resumed.did == WHOLE
+    assert stopped.calls + resumed.calls == ALL_CALLS
 
 
-def test_what_is_saved_already_is_not_saved_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop in the first rollout after a resume: the checkpoint that it came from says it all."""
+def test_a_saved_state_is_not_saved_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a stop in the first rollout after a resume, the resumed checkpoint is still current."""
     scene = Scene(stops_in="rollout 3")
     state = TrainState(2, metrics={"reward": 2})
     assert _run_training(_parts(scene, monkeypatch, state)) == SIGTERM
     assert scene.saved == []
 
 
-def test_a_stop_while_the_model_was_loaded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_while_the_model_is_loaded_saves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     scene.request.receive(SIGTERM)
     assert _run_training(_parts(scene, monkeypatch)) == SIGTERM
-    assert (scene.did, scene.saved) == ([], [])
+    assert (scene.calls, scene.saved) == ([], [])
 
 
-def test_a_stop_after_the_last_step_leaves_the_export_to_the_next_start(
+def test_after_a_stop_at_the_last_step_the_resumed_run_exports(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped = Scene()
     parts = _parts(stopped, monkeypatch)
-    stand_in: Callable[..., Any] = loop.Recorder
+    make_recorder: Callable[..., Any] = loop.Recorder
 
     def recorder(*arguments: Any, **options: Any) -> Any:
-        made = stand_in(*arguments, **options)
-        write = made.metrics
+        fake = make_recorder(*arguments, **options)
+        write = fake.metrics
 
         def metrics(step: int, values: Any) -> None:
             write(step, values)
             if step == STEPS:
                 stopped.request.receive(SIGTERM)
 
-        made.metrics = metrics
-        return made
+        fake.metrics = metrics
+        return fake
 
     monkeypatch.setattr(loop, "Recorder", recorder)
     assert _run_training(parts) == SIGTERM
-    assert "export" not in stopped.did
+    assert "export" not in stopped.calls
     resumed = Scene()
     assert _run_training(_parts(resumed, monkeypatch, stopped.saved[-1])) is None
-    assert stopped.did + resumed.did == WHOLE
+    assert stopped.calls + resumed.calls == ALL_CALLS
 
 
-def test_a_fault_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_is_not_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     parts = _parts(scene, monkeypatch)
 
@@ -236,34 +235,34 @@ def test_a_fault_is_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scene.saved == []
 
 
-def test_a_sampler_of_its_own_is_there_for_the_rollouts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_separate_sampler_is_closed_before_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     parts = _parts(scene, monkeypatch)
     parts.host = _host(scene)
     _run_training(parts)
-    assert scene.did[:2] == ["sampler opens", "rollout 1"]
-    assert scene.did[-3:] == ["sampler closes", "export", "report"]
+    assert scene.calls[:2] == ["sampler opens", "rollout 1"]
+    assert scene.calls[-3:] == ["sampler closes", "export", "report"]
 
 
-def test_a_run_that_is_finished_starts_no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_starts_no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     parts = _parts(scene, monkeypatch, TrainState(step=STEPS))
     parts.host = _host(scene)
     _run_training(parts)
-    assert "sampler opens" not in scene.did
+    assert "sampler opens" not in scene.calls
 
 
-def test_a_stop_while_the_sampler_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_while_the_sampler_starts_saves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(stops_in="rollout: the sampler starts")
     parts = _parts(scene, monkeypatch)
-    opens = lambda run_dir, on_wait: scene.enters("rollout: the sampler starts")  # noqa: E731
+    opens = lambda run_dir, on_wait: scene.start("rollout: the sampler starts")  # noqa: E731
     parts.host = SimpleNamespace(open=opens)
     assert _run_training(parts) == SIGTERM
-    assert (scene.did, scene.saved) == ([], [])
+    assert (scene.calls, scene.saved) == ([], [])
 
 
 def _host(scene: Scene) -> SimpleNamespace:
     return SimpleNamespace(
-        open=lambda run_dir, on_wait: scene.did.append("sampler opens"),
-        close=lambda: scene.did.append("sampler closes"),
+        open=lambda run_dir, on_wait: scene.calls.append("sampler opens"),
+        close=lambda: scene.calls.append("sampler closes"),
     )

@@ -1,4 +1,4 @@
-"""metrics.jsonl goes on without a gap or a repeat, wherever the run died."""
+"""metrics.jsonl continues without gaps or repeated lines, wherever the run was interrupted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_lines_after_the_checkpoint_are_cut(tmp_path: Path) -> None:
     assert _samples(tmp_path) == ["step_000001.jsonl", "step_000002.jsonl"]
 
 
-def test_a_line_that_was_lost_after_its_checkpoint_is_written_from_it(tmp_path: Path) -> None:
+def test_a_missing_line_is_restored_from_the_checkpoint(tmp_path: Path) -> None:
     _write(tmp_path, {"step": 1}, {"step": 2})
     _recorder(tmp_path, TrainState(3, metrics=LINE))
     assert _steps(tmp_path) == [1, 2, 3]
@@ -54,7 +54,7 @@ def test_a_line_that_was_lost_after_its_checkpoint_is_written_from_it(tmp_path: 
     assert json.loads(last) == LINE
 
 
-def test_a_step_stopped_before_its_validation_has_no_line_yet_but_its_samples(tmp_path: Path) -> None:
+def test_a_step_stopped_before_its_validation_has_samples_and_no_line(tmp_path: Path) -> None:
     _write(tmp_path, {"step": 1}, {"step": 2}, {"step": 3})
     recorder = _recorder(tmp_path, TrainState(3, metrics=LINE, finished=False))
     assert _steps(tmp_path) == [1, 2]
@@ -63,39 +63,39 @@ def test_a_step_stopped_before_its_validation_has_no_line_yet_but_its_samples(tm
     assert _steps(tmp_path) == [1, 2, 3]
 
 
-def test_damage_behind_the_checkpoint_is_cut_with_what_is_there(tmp_path: Path) -> None:
-    """A machine that lost power leaves zeros and halves; only what is to stay must be whole."""
+def test_damaged_lines_after_the_checkpoint_are_cut(tmp_path: Path) -> None:
+    """After a power failure there are zeros and incomplete lines; only lines that are kept must be valid."""
     _write(tmp_path, {"step": 1}, {"step": 2}, torn='\0\0\0\n[]\n{"loss": 1}\n{"step": 3}\n')
     (tmp_path / "samples" / "step_000009.orig.jsonl").touch()
     _recorder(tmp_path, TrainState(2, metrics={"step": 2}))
     assert _steps(tmp_path) == [1, 2]
 
 
-def test_damage_before_the_checkpoint_is_told(tmp_path: Path) -> None:
+def test_a_damaged_line_before_the_checkpoint_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n\0\n{"step": 3}\n', encoding="utf-8")
     with pytest.raises(UserError, match=r"metrics\.jsonl, line 2"):
         _recorder(tmp_path, TrainState(3, metrics={"step": 3}))
 
 
-def test_a_run_that_died_before_its_first_checkpoint_starts_its_metrics_again(tmp_path: Path) -> None:
+def test_without_a_checkpoint_the_metrics_start_again(tmp_path: Path) -> None:
     _write(tmp_path, {"step": 1}, {"step": 2}, torn="\0\n")
     _recorder(tmp_path, TrainState())
     assert _steps(tmp_path) == []
 
 
-def test_alarms_remember_the_lines_before(tmp_path: Path) -> None:
-    """Windows of ten: the first are at 1, the last at 0.1; the line lost with its checkpoint counts too."""
+def test_alarms_use_the_earlier_lines(tmp_path: Path) -> None:
+    """Windows of ten: the first are at 1, the last at 0.1; including the restored line."""
     entropies = [1.0] * 10 + [0.1] * 8
     rows = [{"step": step, "entropy/exact": value} for step, value in enumerate(entropies, start=1)]
     _write(tmp_path, *rows)
     recorder = _recorder(tmp_path, TrainState(19, metrics={"step": 19, "entropy/exact": 0.1}))
-    said: list[str] = []
-    assert recorder.alarms({"entropy/exact": 0.1}, said.append)["alarm/entropy_collapse"] == 1.0
-    assert said[0].startswith("ALARM: entropy collapse: 0.10")
+    messages: list[str] = []
+    assert recorder.alarms({"entropy/exact": 0.1}, messages.append)["alarm/entropy_collapse"] == 1.0
+    assert messages[0].startswith("ALARM: entropy collapse: 0.10")
 
 
-def test_a_folder_that_was_deleted_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    """The open file would take the lines, and nobody could ever read them."""
+def test_a_deleted_run_directory_ends_the_run_with_one_line(tmp_path: Path) -> None:
+    """Lines written to the open file would be lost."""
     run_dir = tmp_path / "run"
     recorder = _recorder(run_dir, TrainState())
     recorder.metrics(1, LINE)
@@ -105,7 +105,7 @@ def test_a_folder_that_was_deleted_ends_the_run_in_one_line(tmp_path: Path) -> N
     assert not run_dir.exists()
 
 
-def test_a_metrics_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+def test_a_deleted_metrics_file_is_an_error(tmp_path: Path) -> None:
     recorder = _recorder(tmp_path, TrainState())
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(UserError, match=r"cannot be written \(No such file"):

@@ -1,4 +1,4 @@
-"""A run comes into its directory alone, or not at all, and a slip leaves no folder behind."""
+"""Run directories: one run at a time, resuming, and no directory after a user error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _checkpoint(run_dir: Path, step: int) -> Path:
     return written
 
 
-def test_a_fresh_run_has_nothing_to_go_on_from_and_makes_no_folder_yet(tmp_path: Path) -> None:
+def test_a_new_run_has_no_checkpoint_and_creates_no_directory_yet(tmp_path: Path) -> None:
     for resume in ("never", "auto"):
         run_dir = tmp_path / resume
         start = open_run_dir(make_config(f"train.run_dir={run_dir}", f"resume={resume}"))
@@ -34,16 +34,16 @@ def test_a_fresh_run_has_nothing_to_go_on_from_and_makes_no_folder_yet(tmp_path:
         assert not run_dir.exists()
 
 
-def test_a_run_goes_on_from_its_newest_checkpoint(tmp_path: Path) -> None:
+def test_a_run_resumes_from_its_newest_checkpoint(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
     newest = _checkpoint(tmp_path, 20)
     start = open_run_dir(make_config(f"train.run_dir={tmp_path}", "resume=auto", "optim.lr=1e-5"))
-    assert (start.checkpoint, start.own, start.saved_by, start.trained) == (newest, True, 1, 20)
+    assert (start.checkpoint, start.own, start.saved_world_size, start.trained) == (newest, True, 1, 20)
     assert start.changed_settings == ("optim.lr 0.0003 -> 1e-05",)
 
 
-def test_a_run_may_go_back(tmp_path: Path) -> None:
-    """Nothing is changed before the checkpoint was found whole."""
+def test_a_run_may_resume_from_an_earlier_checkpoint(tmp_path: Path) -> None:
+    """Nothing is changed before the checkpoint is verified."""
     earlier = _checkpoint(tmp_path, 10)
     _checkpoint(tmp_path, 20)
     start = open_run_dir(make_config(f"train.run_dir={tmp_path}", f"resume={earlier}"))
@@ -51,14 +51,14 @@ def test_a_run_may_go_back(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints" / "latest").read_text(encoding="utf-8") == "step_000020\n"
 
 
-def test_another_runs_checkpoint_is_not_this_ones_newest(tmp_path: Path) -> None:
+def test_another_runs_checkpoint_may_start_a_new_run(tmp_path: Path) -> None:
     other = _checkpoint(tmp_path / "other", 10)
     start = open_run_dir(make_config(f"train.run_dir={tmp_path / 'mine'}", f"resume={other}"))
     assert (start.checkpoint, start.own) == (other, False)
     assert not (tmp_path / "mine").exists()
 
 
-def test_what_a_dead_run_left_half_done_is_taken_away(tmp_path: Path) -> None:
+def test_leftovers_of_an_interrupted_run_are_removed(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
     for name in (".writing-step_000020", ".writing-scratch", ".old-step_000005"):
         (tmp_path / "checkpoints" / name / "zero").mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_what_a_dead_run_left_half_done_is_taken_away(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["latest", "step_000010"]
 
 
-def test_a_directory_is_one_runs_at_a_time(tmp_path: Path) -> None:
+def test_a_directory_is_used_by_one_run_at_a_time(tmp_path: Path) -> None:
     claim(tmp_path)
     other = subprocess.run(
         [sys.executable, "-c", CLAIM, str(tmp_path)], capture_output=True, text=True, check=False
@@ -78,10 +78,8 @@ def test_a_directory_is_one_runs_at_a_time(tmp_path: Path) -> None:
     )
 
 
-def test_a_rank_that_does_not_see_the_directory_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a disk of its own: it may even have a lock of an earlier run there."""
+def test_a_directory_that_is_not_shared_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank's local disk may have the lock file of an earlier run."""
     monkeypatch.setattr(run_dir_module, "VISIBLE_WITHIN_S", 0.3)
     token = claim(tmp_path / "shared")
     check_shared(tmp_path / "shared", token)
@@ -89,11 +87,11 @@ def test_a_rank_that_does_not_see_the_directory_is_told(
     for content in (None, "an older token"):
         if content:
             (tmp_path / "local" / ".lock").write_text(content, encoding="utf-8")
-        with pytest.raises(UserError, match=r"local: rank 0 does not see what rank 0 wrote"):
+        with pytest.raises(UserError, match=r"local: rank 0 cannot read what rank 0 wrote"):
             check_shared(tmp_path / "local", token)
 
 
-def test_settings_that_do_not_fit_are_told_before_any_model_is_loaded(tmp_path: Path) -> None:
+def test_incompatible_settings_are_an_error_before_the_model_is_loaded(tmp_path: Path) -> None:
     _checkpoint(tmp_path, 10)
     with pytest.raises(UserError, match=r"train\.seed"):
         open_run_dir(make_config(f"train.run_dir={tmp_path}", "resume=auto", "train.seed=2"))

@@ -11,14 +11,14 @@ from PIL import Image
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.model.load import NOTHING_FROZEN, Frozen
+from vlm_uec.model.load import NOTHING_FROZEN, FrozenParts
 from vlm_uec.model.policy import Policy
 from vlm_uec.types import EncodedPrompt, Response
 
 VOCABULARY = 96
 END, IMAGE_PAD = 1, 90
 BANNED = (90, 91, 92, 93, 94, 95)
-VISION = Frozen(tower=True, projector=True)
+VISION = FrozenParts(tower=True, projector=True)
 PATCH_WIDTH = 3 * 2 * 14 * 14
 
 
@@ -81,7 +81,7 @@ def banned_mask() -> torch.Tensor:
     return mask
 
 
-def tiny_policy(*, tied: bool = True, frozen: Frozen = NOTHING_FROZEN, seed: int = 0) -> Policy:
+def tiny_policy(*, tied: bool = True, frozen: FrozenParts = NOTHING_FROZEN, seed: int = 0) -> Policy:
     return Policy(tiny_model(tied=tied, seed=seed), banned_mask(), frozen)
 
 

@@ -13,7 +13,7 @@ import torch
 from tests.support.tiny import IMAGE_PAD, VISION, tiny_model
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.errors import Stopped
-from vlm_uec.model.attention import attention_over
+from vlm_uec.model.attention import packed_attention
 from vlm_uec.model.packing import Row, pack
 from vlm_uec.model.policy import Policy
 from vlm_uec.rollout.sampling import Sampled, sample_tokens, uniform_stream
@@ -100,7 +100,7 @@ class TinyBackend:
     ) -> Sampled:
         batch = pack([Row(prompt, (torch.tensor([*tokens, 0]),))])
         embeddings = self.policy.embed(batch.input_ids, job.features)
-        hidden = self.policy.hidden_states(embeddings, batch.position_ids, attention_over(batch))
+        hidden = self.policy.hidden_states(embeddings, batch.position_ids, packed_attention(batch))
         logits = self.policy.logits(hidden[batch.predictors[-1:]])
         temperature, top_p = torch.tensor([job.temperature]), torch.tensor([job.top_p])
         return sample_tokens(logits, self.policy.head.banned, uniform[None], temperature, top_p)

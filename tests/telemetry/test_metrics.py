@@ -1,4 +1,4 @@
-"""A step's scalars, worked out by hand; what a step did not do is not told."""
+"""A step's metrics, computed by hand; metrics that do not apply are absent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _trajectory(
     step: int = 5,
     truncated: bool = False,
 ) -> Trajectory:
-    """Entropies are `numbers`, log-probs their negative doubles, kept masses a tenth of them."""
+    """Entropies are `numbers`, log-probs -2 times, kept masses a tenth of them."""
     values = torch.tensor(numbers)
     response = Response(
         problem_id=problem_id,
@@ -63,7 +63,7 @@ EXPERIENCE = Experience(
 )
 
 
-def test_verdicts_are_counted_by_kind_where_the_verifier_judged() -> None:
+def test_verdicts_are_counted_by_kind() -> None:
     """Two right, one wrong and one without an answer, of four regular responses."""
     kinds = ["right", "no_answer", "right", "wrong"]
     judged = [
@@ -99,7 +99,7 @@ def test_rewards_entropy_and_lengths_are_of_regular_rollouts_only() -> None:
     assert experience_metrics(EXPERIENCE) == pytest.approx(expected)
 
 
-def test_the_mismatch_with_another_sampler_is_of_all_tokens_and_absent_where_there_is_none() -> None:
+def test_the_mismatch_of_another_sampler_is_over_all_tokens() -> None:
     assert not [name for name in experience_metrics(EXPERIENCE) if "mismatch" in name]
     gaps = {("a", 0): [0.1, -0.3, 0.0], ("b", 2): [-0.6]}
 
@@ -109,12 +109,12 @@ def test_the_mismatch_with_another_sampler_is_of_all_tokens_and_absent_where_the
         mismatch = torch.tensor(gaps.get((response.problem_id, response.index), zeros))
         return replace(trajectory, response=replace(response, mismatch=mismatch))
 
-    elsewhere = replace(
+    experience = replace(
         EXPERIENCE,
         regular=tuple(map(sampled_elsewhere, EXPERIENCE.regular)),
         explored=tuple(map(sampled_elsewhere, EXPERIENCE.explored)),
     )
-    values = experience_metrics(elsewhere)
+    values = experience_metrics(experience)
     assert values["sampler/mismatch_mean"] == pytest.approx(1.0 / 11)
     assert values["sampler/mismatch_max"] == pytest.approx(0.6)
 
@@ -145,7 +145,7 @@ def test_an_update_is_the_mean_of_its_optimizer_steps() -> None:
         "update/optimizer_steps": 2,
         "update/trajectories": 7,
         "covariance/regular": 0.2,
-        # Only one of the two mini-batches held any.
+        # Only one of the two mini-batches has exploration responses.
         "covariance/exploration": -0.5,
     }
     assert update_metrics([FIRST, SECOND]) == pytest.approx(expected)
@@ -160,7 +160,7 @@ def test_replay_does_not_overwrite_the_update() -> None:
     assert not values.keys() & update_metrics([FIRST]).keys()
 
 
-def test_a_step_that_only_generated_tells_nothing_of_updates() -> None:
+def test_a_step_without_updates_has_no_update_metrics() -> None:
     outcome = StepOutcome(EXPERIENCE, Retained((), 0, 0, 2), Update(), Update())
     values = step_metrics(5, outcome)
     assert values == {
@@ -186,7 +186,7 @@ def test_ages_are_mean_steps_since_sampling() -> None:
 
 
 def test_throughput_counts_a_prompt_with_each_of_its_responses() -> None:
-    """10 + 3 and 10 + 1 for a, 7 + 2 for b: the shared prompt is counted as the peers count it."""
+    """10 + 3 and 10 + 1 for a, 7 + 2 for b: other trainers also count the prompt for each response."""
     trajectories = [
         Trajectory(make_response(name, 0, text="z" * length), Reward(0, 0, 0, ""), 0.0, 1)
         for name, length in (("a", 3), ("a", 1), ("b", 2))
@@ -194,8 +194,8 @@ def test_throughput_counts_a_prompt_with_each_of_its_responses() -> None:
     assert sampled_tokens(trajectories, {"a": 10, "b": 7}) == 33
 
 
-def test_measured_and_predicted_changes_of_entropy_are_told_of_updates_and_replays_apart() -> None:
-    """Means of the optimizer steps that measured; -0.5 / 4 and 2 are exact in binary."""
+def test_entropy_changes_of_updates_and_replays_are_separate() -> None:
+    """Means over the optimizer steps with a measurement."""
     measured = [
         make_stats(entropy_change=-0.5, entropy_predicted=1.0),
         make_stats(entropy_change=0.25, entropy_predicted=3.0),

@@ -8,20 +8,20 @@ import pytest
 
 from vlm_uec.config import Config
 from vlm_uec.telemetry.display import Display
-from vlm_uec.telemetry.phases import KNOBS, advice, shares, shares_line
+from vlm_uec.telemetry.phases import ADVICE, advice, shares_line, time_shares
 
 TIMES = {"time/rollout": 3.0, "time/update": 6.0, "time/reward": 0.05, "time/other": 0.95, "time/step": 10.0}
 
 
-def test_shares_fall_and_leave_out_what_is_below_a_hundredth() -> None:
-    assert list(shares(TIMES).items()) == [
+def test_shares_are_sorted_without_those_below_one_percent() -> None:
+    assert list(time_shares(TIMES).items()) == [
         ("update", pytest.approx(0.6)),
         ("rollout", pytest.approx(0.3)),
         ("other", pytest.approx(0.095)),
     ]
 
 
-def test_the_line_of_a_step() -> None:
+def test_the_line_of_shares() -> None:
     assert shares_line({**TIMES, "reward/accuracy": 1.0}) == "update 60%, rollout 30%, other 10%"
 
 
@@ -31,11 +31,11 @@ def test_every_step_is_printed_with_its_phases() -> None:
     assert stream.getvalue() == "step 3/7  acc 0.500  10.0 s  (update 60%, rollout 30%, other 10%)\n"
 
 
-def test_no_time_has_no_shares() -> None:
-    assert shares({"time/rollout": 0.0, "time/step": 0.0}) == {}
+def test_zero_time_has_no_shares() -> None:
+    assert time_shares({"time/rollout": 0.0, "time/step": 0.0}) == {}
 
 
-def test_the_last_line_names_the_largest_phase_and_its_knob() -> None:
+def test_the_advice_names_the_largest_phase_and_its_setting() -> None:
     line = advice(TIMES)
     assert line.startswith(
         "time: update 60%, rollout 30%, other 10% of 10 s. To shorten update, the largest: "
@@ -43,7 +43,7 @@ def test_the_last_line_names_the_largest_phase_and_its_knob() -> None:
     assert "optim.microbatch_tokens" in line
 
 
-def test_every_phase_that_is_timed_has_a_knob() -> None:
+def test_every_timed_phase_has_advice() -> None:
     sources = [
         path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "vlm_uec").rglob("*.py")
     ]
@@ -52,11 +52,11 @@ def test_every_phase_that_is_timed_has_a_knob() -> None:
         target for source in sources for target in re.findall(r"timer\.move\(\"\w+\", \"(\w+)\"", source)
     }
     assert {"rollout", "update", "replay", "eval"} <= timed
-    assert timed | moved | {"other"} == set(KNOBS)
+    assert timed | moved | {"other"} == set(ADVICE)
 
 
-@pytest.mark.parametrize("phase", KNOBS)
-def test_knobs_are_keys_of_the_config(phase: str) -> None:
-    for section, key in re.findall(r"\b(\w+)\.(\w+)\b", KNOBS[phase]):
+@pytest.mark.parametrize("phase", ADVICE)
+def test_advice_names_existing_config_keys(phase: str) -> None:
+    for section, key in re.findall(r"\b(\w+)\.(\w+)\b", ADVICE[phase]):
         fields = Config.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
         assert key in fields

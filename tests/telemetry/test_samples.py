@@ -1,4 +1,4 @@
-"""What a step leaves in its sample file: whole groups, as many as there is room for."""
+"""A step's sample file: complete groups, as many as fit."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def groups(problems: int, responses: int, source: Source = "regular") -> list[Tr
         (4, 20, 3),  # 60 and 80
         (9, 8, 8),  # 64 just fit
         (70, 1, 64),
-        (2, 80, 1),  # more than there is room for, but the only one
+        (2, 80, 1),  # above the limit, but at least one is written
         (3, 4, 3),
     ],
 )
-def test_of_a_problem_all_responses_are_written_or_none(problems: int, responses: int, written: int) -> None:
+def test_all_or_no_responses_of_a_problem_are_written(problems: int, responses: int, written: int) -> None:
     for rows in (
         rows_of(regular=groups(problems, responses)),
         rows_of(explored=groups(problems, responses, "exploration")),
@@ -58,21 +58,21 @@ def test_of_a_problem_all_responses_are_written_or_none(problems: int, responses
         assert [row["response"] for row in rows[:responses]] == [f"p0 {n}" for n in range(responses)]
 
 
-def test_each_source_has_room_of_its_own() -> None:
+def test_each_source_has_its_own_limit() -> None:
     rows = rows_of(groups(9, 8), groups(9, 16, "exploration"), groups(9, 1))
     assert Counter(row["source"] for row in rows) == {"regular": 64, "exploration": 64, "replay": 9}
 
 
-def test_a_problem_that_a_replay_holds_from_two_steps_is_one_group() -> None:
-    """Of 66 responses: two of `twice`, first and last, leave room for 62 of the 64 others."""
+def test_a_replayed_problem_from_two_steps_is_one_group() -> None:
+    """66 responses: with two of `twice`, first and last, 62 of the 64 others fit."""
     twice = [make_trajectory("twice", 0, step=step) for step in (1, 9)]
     rows = rows_of(replayed=[twice[0], *groups(64, 1), twice[1]])
     assert [(row["problem_id"], row["sampled_at"]) for row in rows[:2]] == [("twice", 1), ("twice", 9)]
     assert [row["problem_id"] for row in rows[2:]] == [f"p{number}" for number in range(62)]
 
 
-def test_a_group_whose_last_response_alone_is_right_is_not_reported_as_all_wrong(tmp_path: Path) -> None:
-    """The 13th of these groups of 5 would be cut after its 4th response if rows were counted alone."""
+def test_a_mixed_group_is_not_cut(tmp_path: Path) -> None:
+    """If single rows were counted, the 13th of these groups of 5 would be cut after its 4th response."""
     trajectories = [
         replace(t, reward=replace(t.reward, accuracy=float(t.response.index == 4))) for t in groups(14, 5)
     ]

@@ -1,4 +1,4 @@
-"""TensorBoard and Weights & Biases get what metrics.jsonl gets; what goes wrong with wandb is one line."""
+"""TensorBoard and Weights & Biases receive the scalars of metrics.jsonl; a wandb error is one line."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_every_tracker_has_the_names_and_values_of_the_metrics_file(tmp_path: Pa
     ] == written
 
 
-def test_wandb_is_told_the_whole_config_and_keeps_its_files_in_the_run_directory(
-    tmp_path: Path, wandb: Any
-) -> None:
+def test_wandb_gets_the_config_and_writes_to_the_run_directory(tmp_path: Path, wandb: Any) -> None:
     recorder(tmp_path / "run", None, "wandb")
     arguments = wandb.runs[0].arguments
     assert arguments["config"]["rollout"]["n"] == make_config().rollout.n
@@ -83,7 +81,7 @@ def test_wandb_is_told_the_whole_config_and_keeps_its_files_in_the_run_directory
     assert wandb.runs[0].environment["WANDB_NAME"] == "run"
 
 
-def test_what_the_user_has_set_goes_first(
+def test_the_users_environment_variables_take_precedence(
     tmp_path: Path, wandb: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_PROJECT", "mine")
@@ -129,10 +127,10 @@ def test_an_error_of_wandb_is_logged_once_and_training_continues(
 
 
 @pytest.mark.parametrize("leftover", [False, True])
-def test_wandb_that_is_not_installed_is_refused_before_anything_loads(
+def test_missing_wandb_is_an_error_before_anything_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftover: bool
 ) -> None:
-    """Runs of wandb leave a folder of its name behind, which Python takes for a package."""
+    """wandb writes a folder `wandb`, which Python finds as a namespace package."""
     (tmp_path / "wandb").mkdir()
     others = [folder for folder in sys.path if not (Path(folder) / "wandb" / "__init__.py").is_file()]
     monkeypatch.setattr(sys, "path", [str(tmp_path), *others] if leftover else others)
@@ -143,15 +141,15 @@ def test_wandb_that_is_not_installed_is_refused_before_anything_loads(
     check_trackers(["tensorboard"])
 
 
-def test_without_trackers_there_is_the_metrics_file_alone(tmp_path: Path) -> None:
+def test_without_trackers_only_the_metrics_file_is_written(tmp_path: Path) -> None:
     recorder(tmp_path / "run").metrics(1, VALUES)
     assert lines_of(tmp_path / "run") and not (tmp_path / "run" / "tensorboard").exists()
 
 
-def test_tensorboard_hides_what_a_resumed_run_repeats(
+def test_tensorboard_hides_steps_that_a_resumed_run_repeats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Files of one second are told apart by a count in the process, and read in the order of their names.
+    # Files of the same second are numbered by a counter of the process and read in the order of names.
     monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     for resumed, steps, value in ((None, range(1, 6), 1.0), (3, range(4, 6), 2.0)):
         tracker = TensorBoardTracker(tmp_path, resumed)

@@ -1,4 +1,4 @@
-"""The learner on a real policy of a few thousand weights, under plain SGD in place of ZeRO-3."""
+"""The learner with a real policy of a few thousand weights and plain SGD instead of ZeRO-3."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PROMPTS = {
         random_prompt("a", [(4, 4)], seed=1),
         random_prompt("b", text=6, seed=2),
         random_prompt("c", [(2, 4), (4, 2)], seed=3),
-        random_prompt("d", [(4, 4)], seed=1),  # a's picture
+        random_prompt("d", [(4, 4)], seed=1),  # a's image
     ]
 }
 MINIBATCH = 6
 
 
 class PlainPolicy:
-    """A `TrainablePolicy` of one process; records every pass."""
+    """A `TrainablePolicy` of one process that records every pass."""
 
     def __init__(self, policy: Policy, lr: float = LR) -> None:
         self.policy = policy
@@ -102,7 +102,7 @@ def _trajectory(
 
 
 def _batch() -> list[Trajectory]:
-    """Two mini-batches of six, each with some without a gradient."""
+    """Two mini-batches of six, each with trajectories without a gradient."""
     return [
         _trajectory("a", 0, 5, 1.0),
         _trajectory("a", 1, 3, -0.5),
@@ -145,7 +145,7 @@ def _update(learner: Learner, batch: Sequence[Trajectory]) -> tuple[list[ScoredT
 
 
 def _alone(policy: Policy, trajectory: Trajectory) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probs and entropies of a trajectory in a pass of its own."""
+    """Log-probs and entropies of a trajectory in a separate pass."""
     return policy(pack([Row(PROMPTS[trajectory.response.problem_id], (trajectory.response.tokens,))]))
 
 
@@ -171,7 +171,7 @@ def test_the_first_minibatchs_old_logprobs_are_its_own_new_ones() -> None:
     learner = _learner(policy)
     assert learner.old_logprobs(batch) == [None] * MINIBATCH
     scored, (stats,) = _update(learner, batch)
-    assert policy.scored == [], "nothing is scored for it"
+    assert policy.scored == [], "no scoring pass is needed"
     assert (stats.ratio_mean, stats.ratio_max) == (1.0, 1.0)
     assert (stats.clipped_low, stats.clipped_high) == (0.0, 0.0)
     assert [item.trajectory for item in scored] == [t for t in batch if t.advantage]
@@ -182,26 +182,26 @@ def test_the_first_minibatchs_old_logprobs_are_its_own_new_ones() -> None:
         assert not item.old_logprobs.requires_grad
 
 
-def test_log_probs_come_to_the_cpu_only_where_they_become_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time waits for a GPU: not in a later mini-batch, whose old ones are known, nor in a replay."""
-    brought: list[int] = []
-    by_key = learner_module._by_key
+def test_log_probs_are_copied_to_the_cpu_only_as_old_log_probs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy stalls a GPU: later mini-batches and replays have old log-probs already."""
+    copied: list[int] = []
+    split_by_key = learner_module._split_by_key
 
-    def noting(trajectories: Sequence[Trajectory], values: torch.Tensor) -> Any:
-        brought.append(len(trajectories))
-        return by_key(trajectories, values)
+    def recording(trajectories: Sequence[Trajectory], values: torch.Tensor) -> Any:
+        copied.append(len(trajectories))
+        return split_by_key(trajectories, values)
 
-    monkeypatch.setattr(learner_module, "_by_key", noting)
+    monkeypatch.setattr(learner_module, "_split_by_key", recording)
     batch = _batch()
     learner = _learner(PlainPolicy(tiny_policy()))
     old, reference = learner.old_logprobs(batch), learner.reference_logprobs(batch)
-    brought.clear()
+    copied.clear()
     scored, _ = learner.update(batch, old, reference)
-    taught = [trajectory for trajectory in batch[:MINIBATCH] if trajectory.advantage]
-    assert sum(brought) == len(taught)
-    brought.clear()
+    active = [trajectory for trajectory in batch[:MINIBATCH] if trajectory.advantage]
+    assert sum(copied) == len(active)
+    copied.clear()
     learner.replay(scored)
-    assert brought == []
+    assert copied == []
 
 
 def test_a_later_minibatchs_old_logprobs_are_of_the_policy_before_any_step() -> None:
@@ -214,7 +214,7 @@ def test_a_later_minibatchs_old_logprobs_are_of_the_policy_before_any_step() -> 
             expected, _ = _alone(before, item.trajectory)
         torch.testing.assert_close(item.old_logprobs, expected, rtol=0, atol=1e-5)
     assert stats[0].ratio_max == 1.0
-    assert abs(stats[1].ratio_max - 1) > 0.01, "the first step moved the policy"
+    assert abs(stats[1].ratio_max - 1) > 0.01, "the first step changed the policy"
 
 
 def test_an_unchanged_policys_ratio_is_one_in_every_minibatch() -> None:
@@ -227,15 +227,13 @@ def test_an_unchanged_policys_ratio_is_one_in_every_minibatch() -> None:
     assert layout == [batch.input_ids.tolist() for batch in policy.read][-len(layout) :]
 
 
-# --- what is read -----------------------------------------------------------------------------------------
+# --- processed trajectories -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("aggregation", ["token_mean", "sequence_mean"])
 @pytest.mark.parametrize("budget", [30, 1000], ids=["several passes", "one pass"])
-def test_trajectories_without_gradient_are_not_read_and_stay_in_the_denominator(
-    aggregation: str, budget: int
-) -> None:
-    """The brute force reads all six, each in a pass of its own, and takes one step of SGD."""
+def test_trajectories_without_gradient_are_skipped_but_counted(aggregation: str, budget: int) -> None:
+    """Compared with all six trajectories in separate passes and one step of SGD."""
     policy, brute = PlainPolicy(tiny_policy()), tiny_policy()
     batch = _batch()[:MINIBATCH]
     lengths = [len(trajectory.response.tokens) for trajectory in batch]
@@ -262,8 +260,8 @@ def test_trajectories_without_gradient_are_not_read_and_stay_in_the_denominator(
     _assert_weights(policy.policy, expected)
 
 
-def test_with_a_kl_term_everything_is_read() -> None:
-    """Against the reference written out, k3 over all tokens: those without advantage pull as well."""
+def test_with_a_kl_term_all_trajectories_are_processed() -> None:
+    """Compared with an explicit k3 over all tokens, including those with zero advantage."""
     policy, reference, brute = PlainPolicy(tiny_policy()), tiny_policy(seed=1), tiny_policy()
     batch = _batch()[:MINIBATCH]
     learner = _learner(policy, reference, kl_coef=0.1)
@@ -291,8 +289,8 @@ def test_with_a_kl_term_everything_is_read() -> None:
     _assert_weights(policy.policy, expected)
 
 
-def test_where_nothing_teaches_one_filler_keeps_the_step() -> None:
-    """The cheapest pass there is: b's answer of one token. Weight decay and momentum want their step."""
+def test_without_any_gradient_one_filler_makes_the_step() -> None:
+    """The cheapest pass is b's response of one token. Weight decay and momentum need the step."""
     policy = PlainPolicy(tiny_policy())
     weights = _weights(policy.policy)
     batch = [t for t in _batch() if not t.advantage]
@@ -307,34 +305,34 @@ def test_where_nothing_teaches_one_filler_keeps_the_step() -> None:
     _assert_weights(policy.policy, weights)
 
 
-def test_a_minibatch_that_teaches_nothing_among_others_still_steps() -> None:
+def test_a_minibatch_without_gradient_still_steps() -> None:
     policy = PlainPolicy(tiny_policy())
-    nothing = [_trajectory("b", index, 3, 0.0) for index in range(10, 16)]
-    scored, stats = _update(_learner(policy), [*nothing, *_batch()[:MINIBATCH]])
+    zero_advantage = [_trajectory("b", index, 3, 0.0) for index in range(10, 16)]
+    scored, stats = _update(_learner(policy), [*zero_advantage, *_batch()[:MINIBATCH]])
     assert policy.steps == len(stats) == 2
     assert len(scored) == 3
-    assert stats[1].ratio_max == pytest.approx(1.0, abs=1e-5), "the first step moved nothing"
+    assert stats[1].ratio_max == pytest.approx(1.0, abs=1e-5), "the first step did not change the policy"
 
 
 @pytest.mark.parametrize("kl_coef", [0.0, 0.1])
-def test_a_frozen_tower_sees_each_picture_once(kl_coef: float) -> None:
-    """Old log-probs, update and replay over a, c and d, whose picture is a's; b has none."""
+def test_a_frozen_tower_runs_once_per_image(kl_coef: float) -> None:
+    """Old log-probs, update and replay of a, c and d, which has a's image; b has none."""
     policy = PlainPolicy(tiny_policy(frozen=VISION))
     reference = tiny_policy(seed=1, frozen=VISION) if kl_coef else None
-    pictures: list[int] = []
-    policy.policy.model.model.visual.register_forward_hook(lambda *call: pictures.append(1))
+    tower_calls: list[int] = []
+    policy.policy.model.model.visual.register_forward_hook(lambda *call: tower_calls.append(1))
     learner = _learner(policy, reference, kl_coef=kl_coef)
     scored, _ = _update(learner, _batch())
     learner.replay(scored)
     assert len(policy.read) > 2
-    assert len(pictures) == 2
+    assert len(tower_calls) == 2
 
 
-# --- replay and its numbers -------------------------------------------------------------------------------
+# --- replay and statistics --------------------------------------------------------------------------------
 
 
-def test_a_replay_keeps_the_logprobs_it_was_stored_with() -> None:
-    """Old log-probs log 2 below the policy's: every ratio is 2, and all of it beyond the ceiling."""
+def test_a_replay_uses_its_stored_logprobs() -> None:
+    """Old log-probs log 2 below the policy's: every ratio is 2 and is clipped."""
     policy = PlainPolicy(tiny_policy())
     batch = [_trajectory("a", 0, 5, 1.0), _trajectory("c", 0, 4, 1.0)]
     with torch.no_grad():
@@ -353,13 +351,13 @@ def test_a_replay_keeps_the_logprobs_it_was_stored_with() -> None:
 
 
 def test_covariances_are_means_over_all_of_a_sources_tokens() -> None:
-    """Those that were not read add nothing to the sum, and count all the same."""
+    """Tokens that are not processed add nothing to the sum, but are counted."""
     policy, before = PlainPolicy(tiny_policy()), tiny_policy()
-    batch = [_batch()[place] for place in (0, 1, 2, 7, 8, 9)]
+    batch = [_batch()[index] for index in (0, 1, 2, 7, 8, 9)]
 
-    def mean(of: Sequence[Trajectory]) -> float:
+    def mean(trajectories: Sequence[Trajectory]) -> float:
         total = tokens = 0.0
-        for trajectory in of:
+        for trajectory in trajectories:
             with torch.no_grad():
                 logprobs, entropy = _alone(before, trajectory)
             total += float(((logprobs + entropy) * trajectory.advantage).sum())
@@ -376,17 +374,17 @@ def test_covariances_are_means_over_all_of_a_sources_tokens() -> None:
     assert again.covariance == {"replay": pytest.approx(mean([item.trajectory for item in scored]), abs=1e-5)}
 
 
-def test_a_source_that_is_not_there_has_no_covariance() -> None:
+def test_a_source_without_trajectories_has_no_covariance() -> None:
     _, (stats,) = _update(_learner(PlainPolicy(tiny_policy())), _batch()[:MINIBATCH])
     assert set(stats.covariance) == {"regular"}
 
 
-# --- the family -------------------------------------------------------------------------------------------
+# --- objectives -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["grpo", "gspo", "cispo", "sapo"])
-def test_on_the_policy_that_sampled_every_objective_takes_the_same_step(name: str) -> None:
-    """In several passes, so that a response's lengths go with its tokens."""
+def test_every_objective_takes_the_same_step_on_policy(name: str) -> None:
+    """In several passes, which need the right lengths of their responses."""
     policy, plain = PlainPolicy(tiny_policy()), PlainPolicy(tiny_policy())
     batch = _batch()[:MINIBATCH]
     _update(_learner(plain, budget=1000), batch)
@@ -395,7 +393,7 @@ def test_on_the_policy_that_sampled_every_objective_takes_the_same_step(name: st
     _assert_weights(policy.policy, _weights(plain.policy))
 
 
-def test_gspo_weighs_a_response_by_its_own_mean_ratio() -> None:
+def test_gspo_uses_each_responses_mean_ratio() -> None:
     """Old log-probs 0.2 and 0.4 below the policy's: ratios e^0.2 and e^0.4, the second beyond 1 + 0.3."""
     policy = PlainPolicy(tiny_policy())
     batch = [_trajectory("a", 0, 5, 1.0), _trajectory("c", 0, 2, 1.0)]
@@ -413,7 +411,7 @@ def test_gspo_weighs_a_response_by_its_own_mean_ratio() -> None:
     assert stats.policy_loss == pytest.approx(-(1.221403 + 1.3) / 2, abs=1e-4)
 
 
-def test_an_entropy_bonus_reads_everything_and_raises_entropy() -> None:
+def test_an_entropy_bonus_processes_all_trajectories_and_raises_entropy() -> None:
     policy, brute = PlainPolicy(tiny_policy()), tiny_policy()
     batch = [t for t in _batch() if not t.advantage]
     tokens = sum(len(t.response.tokens) for t in batch)
@@ -430,8 +428,8 @@ def test_an_entropy_bonus_reads_everything_and_raises_entropy() -> None:
     assert stats.entropy_change > 0
 
 
-def test_kl_cov_holds_the_tokens_that_lead_in_covariance_to_the_old_policy() -> None:
-    """Covariances 0.9 * 1, -1 * -0.4 and 0.1 * -0.6: the first leads. Off by 0.3, it pays 2 * 0.3 / 3."""
+def test_kl_cov_penalises_the_tokens_with_the_largest_covariance() -> None:
+    """Covariances 0.9 * 1, -1 * -0.4 and 0.1 * -0.6: the first is selected; 2 * 0.3 / 3."""
     policy = PlainPolicy(tiny_policy())
     stored = []
     for name, advantage, sampled, gap in (
@@ -451,11 +449,11 @@ def test_kl_cov_holds_the_tokens_that_lead_in_covariance_to_the_old_policy() -> 
     assert losses[1] - losses[0] == pytest.approx(2.0 * 0.3 / 3, abs=1e-3)
 
 
-# --- somebody else's sampler ------------------------------------------------------------------------------
+# --- importance weights -----------------------------------------------------------------------------------
 
 
-def test_tokens_weigh_by_policy_over_sampler_up_to_the_cap() -> None:
-    """Unmoved policy, advantage 1: -1 a token, times min(exp(policy - sampler), 2), over 6 of them."""
+def test_importance_weights_are_truncated_at_the_cap() -> None:
+    """Unchanged policy, advantage 1: -1 per token, times min(exp(policy - sampler), 2), over 6 tokens."""
     policy = PlainPolicy(tiny_policy())
     trajectory = _trajectory("b", 0, 6, 1.0)
     with torch.no_grad():
@@ -467,10 +465,10 @@ def test_tokens_weigh_by_policy_over_sampler_up_to_the_cap() -> None:
     assert policy.losses == [pytest.approx(-sum(weights) / 6, abs=1e-5)]
 
 
-# --- what theory says of a step ---------------------------------------------------------------------------
+# --- measured entropy change ------------------------------------------------------------------------------
 
 
-def test_a_steps_change_of_entropy_is_measured_on_the_tokens_it_read() -> None:
+def test_the_entropy_change_is_measured_on_the_processed_tokens() -> None:
     policy, before = PlainPolicy(tiny_policy()), tiny_policy()
     batch = _batch()[:MINIBATCH]
     learner = _learner(policy, budget=30)
@@ -479,12 +477,12 @@ def test_a_steps_change_of_entropy_is_measured_on_the_tokens_it_read() -> None:
     read = [t for t in batch if t.advantage]
     with torch.no_grad():
         entropies = [torch.cat([_alone(model, t)[1] for t in read]) for model in (before, policy.policy)]
-        force = torch.cat([torch.stack(_alone(before, t)).sum(dim=0) * t.advantage for t in read]).mean()
+        covariance = torch.cat([torch.stack(_alone(before, t)).sum(dim=0) * t.advantage for t in read]).mean()
     assert stats.entropy_change == pytest.approx(float((entropies[1] - entropies[0]).mean()), abs=1e-5)
-    assert stats.entropy_predicted == pytest.approx(-LR * float(force), abs=1e-6)
+    assert stats.entropy_predicted == pytest.approx(-LR * float(covariance), abs=1e-6)
 
 
-def test_it_is_not_measured_unless_asked_for_or_where_nothing_was_read() -> None:
+def test_the_entropy_change_is_not_measured_by_default_or_without_gradients() -> None:
     policy = PlainPolicy(tiny_policy())
     _, (stats,) = _update(_learner(policy), _batch()[:MINIBATCH])
     assert (stats.entropy_change, stats.entropy_predicted, policy.scored) == (None, None, [])

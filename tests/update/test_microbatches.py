@@ -1,4 +1,4 @@
-"""Plans of micro-batches, and the smaller budget after one that does not fit into memory."""
+"""Plans of micro-batches, and the smaller budget after an out-of-memory error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from vlm_uec.errors import RunFailed, UserError
 from vlm_uec.run.budget import load_budget, save_budget
 from vlm_uec.types import Response, Reward, Trajectory
 from vlm_uec.update import microbatches
-from vlm_uec.update.microbatches import MicroBatch, PassBudget, RowPlan, filler_of, plan_minibatch, plan_rows
+from vlm_uec.update.microbatches import (
+    MicroBatch,
+    PassBudget,
+    RowPlan,
+    make_filler,
+    plan_minibatch,
+    plan_rows,
+)
 
 NOTHING = torch.zeros(0)
 
@@ -30,26 +37,26 @@ def _batch(*lengths: tuple[str, int]) -> list[Trajectory]:
     return [_trajectory(problem_id, index, length) for index, (problem_id, length) in enumerate(lengths)]
 
 
-def test_a_prompts_responses_share_a_row_as_far_as_the_budget_goes() -> None:
+def test_a_prompts_responses_share_a_row_within_the_budget() -> None:
     """a: 10 + (5 + 5) fills 20, the third response starts a new row of 15; b alone is over the budget."""
     rows = plan_rows(_batch(("a", 6), ("b", 3), ("a", 6), ("a", 6)), {"a": 10, "b": 30}, budget=20)
     assert rows == [RowPlan("a", (0, 2), 20), RowPlan("a", (3,), 15), RowPlan("b", (1,), 32)]
 
 
 def test_rows_go_to_the_least_loaded_pass() -> None:
-    """100 positions on 2 ranks at 50: one pass each. Longest first: a 40 to the first, b 30 to the second,
-    c 20 to the second (30 < 40), d 10 to the first (40 < 50)."""
+    """100 positions, 2 ranks, budget 50: one pass each. Longest first: a (40) to the first, b (30) to the
+    second, c (20) to the second (30 < 40), d (10) to the first (40 < 50)."""
     batch = _batch(("a", 1), ("b", 1), ("c", 1), ("d", 1))
     plan = plan_minibatch(batch, {"a": 40, "b": 30, "c": 20, "d": 10}, ranks=2, budget=50)
     assert [[micro.members for micro in share] for share in plan] == [[[0, 3]], [[1, 2]]]
     assert not any(micro.filler for share in plan for micro in share)
 
 
-def test_passes_side_by_side_are_of_nearly_one_length() -> None:
-    """180 positions on 2 ranks at 60: two passes each, of 50, 50, 40 and 40: 50s beside 50s, 40s beside 40s.
+def test_concurrent_passes_have_similar_lengths() -> None:
+    """180 positions, 2 ranks, budget 60: two passes each; the 50s run together, then the 40s.
 
-    Longest first: 50, 40, 30, 20 to a pass each; the other 20 and the 10s to the emptiest: 20 + 20, 30 + 10
-    and 40 + 10 (of two 40s, the one that was filled first).
+    Longest first: 50, 40, 30, 20 to one pass each; the other 20 and the 10s to the emptiest: 20 + 20, 30 + 10
+    and 40 + 10 (of the two 40s, the one that was filled first).
     """
     prompt_tokens = {"a": 50, "b": 40, "c": 30, "d": 20, "e": 20, "f": 10, "g": 10}
     batch = _batch(*((name, 1) for name in prompt_tokens))
@@ -59,28 +66,28 @@ def test_passes_side_by_side_are_of_nearly_one_length() -> None:
     assert sorted(sorted(micro.members) for share in plan for micro in share) == [[0], [1, 6], [2, 5], [3, 4]]
 
 
-def test_one_pass_more_where_whole_rows_do_not_fit_into_as_few() -> None:
-    """Three rows of 30 are 90 positions, two passes of 50 by their sum; but no two fit together."""
+def test_one_more_pass_if_whole_rows_do_not_fit() -> None:
+    """Three rows of 30 have 90 positions, enough for two passes of 50; but no two fit together."""
     plan = plan_minibatch(_batch(("a", 1), ("b", 1), ("c", 1)), dict.fromkeys("abc", 30), ranks=1, budget=50)
     assert [micro.members for micro in plan[0]] == [[0], [1], [2]]
 
 
-def test_a_row_over_the_budget_costs_one_pass() -> None:
-    """Its 100 positions are ten budgets, and yet no more than a pass of its own."""
+def test_a_row_over_the_budget_needs_one_pass() -> None:
+    """Its 100 positions are ten times the budget, but it is one pass."""
     plan = plan_minibatch(_batch(("a", 1), ("b", 1)), {"a": 100, "b": 1}, ranks=1, budget=10)
     assert [(micro.members, micro.filler) for micro in plan[0]] == [([0], False), ([1], False)]
 
 
-def test_a_rank_with_less_to_do_runs_the_cheapest_filler() -> None:
-    """a's rows: 9 + 3 for each response; b's shorter response alone makes 5 + 1; its row has 40 more."""
+def test_a_rank_with_fewer_passes_runs_the_cheapest_filler() -> None:
+    """a's rows have 9 + 3 per response; b's shorter response alone has 5 + 1, its row 40 more."""
     batch = _batch(("a", 4), ("a", 4), ("b", 41), ("b", 2))
     plan = plan_minibatch(batch, {"a": 9, "b": 5}, ranks=4, budget=60)
     assert [[micro.filler for micro in share] for share in plan] == [[False], [False], [True], [True]]
     assert plan[2] == plan[3] == [MicroBatch((RowPlan("b", (3,), 6),), filler=True)]
-    assert plan[2] == [filler_of(batch, {"a": 9, "b": 5})]
+    assert plan[2] == [make_filler(batch, {"a": 9, "b": 5})]
 
 
-def test_no_trajectory_is_no_plan() -> None:
+def test_a_plan_needs_trajectories() -> None:
     with pytest.raises(ValueError):
         plan_minibatch([], {}, ranks=1, budget=10)
 
@@ -102,16 +109,16 @@ def test_every_plan(
     batch = _batch(*lengths)
     plan = plan_minibatch(batch, prompt_tokens, ranks, budget)
     assert len(plan) == ranks
-    assert len({len(share) for share in plan}) == 1, "ranks run equally many passes"
-    real = [micro for share in plan for micro in share if not micro.filler]
-    members = [member for micro in real for member in micro.members]
+    assert len({len(share) for share in plan}) == 1, "all ranks run the same number of passes"
+    with_work = [micro for share in plan for micro in share if not micro.filler]
+    members = [member for micro in with_work for member in micro.members]
     assert sorted(members) == list(range(len(batch))), "every trajectory is scored exactly once"
     for micro in (micro for share in plan for micro in share):
         assert micro.members, "no pass is empty"
         for row in micro.rows:
             assert {batch[member].response.problem_id for member in row.members} == {row.problem_id}
-        lone = len(micro.rows) == len(micro.members) == 1
-        assert _length(micro, batch, prompt_tokens) <= budget or lone
+        is_single = len(micro.rows) == len(micro.members) == 1
+        assert _length(micro, batch, prompt_tokens) <= budget or is_single
         if not micro.filler:
             assert _length(micro, batch, prompt_tokens) == sum(row.length for row in micro.rows)
     assert plan == plan_minibatch(_batch(*lengths), dict(prompt_tokens), ranks, budget)
@@ -119,19 +126,19 @@ def test_every_plan(
 
 @settings(max_examples=100, deadline=None)
 @given(batches, prompts, st.integers(1, 6), st.integers(1, 200))
-def test_no_pass_is_idle_on_every_rank(
+def test_no_pass_is_a_filler_on_every_rank(
     lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
 ) -> None:
-    for side_by_side in zip(*plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget), strict=True):
-        assert not all(micro.filler for micro in side_by_side)
+    for concurrent in zip(*plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget), strict=True):
+        assert not all(micro.filler for micro in concurrent)
 
 
 @settings(max_examples=100, deadline=None)
 @given(batches, prompts, st.integers(2, 6), st.integers(1, 200))
-def test_no_rank_carries_more_than_a_fair_share_and_one_row(
+def test_ranks_loads_differ_by_at_most_one_row(
     lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
 ) -> None:
-    """Graham's bound: what made the fullest rank the fullest was given to the then emptiest."""
+    """Graham's bound: each row is assigned to the least loaded rank."""
     plan = plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget)
     loads = [sum(row.length for micro in share if not micro.filler for row in micro.rows) for share in plan]
     longest = max(row.length for share in plan for micro in share for row in micro.rows)
@@ -141,24 +148,24 @@ def test_no_rank_carries_more_than_a_fair_share_and_one_row(
 
 @settings(max_examples=100, deadline=None)
 @given(batches, prompts, st.integers(2, 6), st.integers(1, 200))
-def test_the_fullest_passes_run_side_by_side(
+def test_the_fullest_passes_run_together(
     lengths: list[tuple[str, int]], prompt_tokens: dict[str, int], ranks: int, budget: int
 ) -> None:
-    """Nothing that runs later is longer than anything that runs before it."""
+    """Later passes are never longer than earlier ones."""
     plan = plan_minibatch(_batch(*lengths), prompt_tokens, ranks, budget)
-    together = [
-        [0 if micro.filler else sum(row.length for row in micro.rows) for micro in side_by_side]
-        for side_by_side in zip(*plan, strict=True)
+    lengths_by_pass = [
+        [0 if micro.filler else sum(row.length for row in micro.rows) for micro in concurrent]
+        for concurrent in zip(*plan, strict=True)
     ]
-    for earlier, later in pairwise(together):
+    for earlier, later in pairwise(lengths_by_pass):
         assert min(earlier) >= max(later)
 
 
-# --- out of memory ------------------------------------------------------------------------------------------
+# --- out of memory ----------------------------------------------------------------------------------------
 
 ERROR = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
 PROMPTS = {"a": 10}
-# Two responses of 6 tokens to a prompt of 10: 10 + 5 + 5 = 20 positions in one row, 15 each apart.
+# Two responses of 6 tokens to a prompt of 10: 10 + 5 + 5 = 20 positions in one row, 15 in each of two.
 BATCH = [make_trajectory("a", index, text="xxxxxx") for index in range(2)]
 
 
@@ -174,15 +181,15 @@ def test_the_budget_is_halved_and_reported() -> None:
     assert halvings == [(15, "rank 0 is out of memory (CUDA out of memory)")]
 
 
-def test_what_cannot_be_split_ends_the_run() -> None:
-    """Each response has a row of its own already."""
+def test_a_single_response_that_does_not_fit_ends_the_run() -> None:
+    """Each response is a separate row already."""
     budget, halvings = _budget(16)
     with pytest.raises(RunFailed, match=r"one response \(15 positions\).*data\.max_pixels"):
         budget.halve(BATCH, PROMPTS, ERROR)
     assert halvings == []
 
 
-def test_other_ranks_wait_inside_the_pass_so_a_new_start_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_several_ranks_halving_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microbatches, "world_size", lambda: 2)
     budget, halvings = _budget(30)
     with pytest.raises(RunFailed, match=r"out of memory.*resume=auto.*15 positions"):
@@ -190,7 +197,7 @@ def test_other_ranks_wait_inside_the_pass_so_a_new_start_is_needed(monkeypatch: 
     assert [positions for positions, _ in halvings] == [15]
 
 
-def test_the_next_start_begins_with_what_fitted(tmp_path: Path) -> None:
+def test_the_next_start_uses_the_saved_budget(tmp_path: Path) -> None:
     assert load_budget(tmp_path, 8192) == 8192
     save_budget(tmp_path, 4096, "rank 1")
     assert load_budget(tmp_path, 8192) == 4096

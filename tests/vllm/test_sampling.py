@@ -200,7 +200,7 @@ def test_an_interrupted_push_does_not_affect_the_next_one(
 
 def test_heartbeats_report_progress_before_any_group_is_complete(engine: VllmEngine, host: VllmHost) -> None:
     digest = engine._refresh()
-    features = engine.policy.picture_features(PROMPTS[0]).detach()
+    features = engine.policy.prompt_features(PROMPTS[0]).detach()
     long = Sampling(1.0, 1.0, 96)
     heartbeats: list[int] = []
     with connect(host.address(), 60.0) as client:

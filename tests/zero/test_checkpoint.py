@@ -15,7 +15,7 @@ from deepspeed.runtime.fp16.loss_scaler import LossScaler
 from deepspeed.runtime.zero.config import ZeroStageEnum
 
 from vlm_uec.errors import UserError
-from vlm_uec.zero.checkpoint import corrected_load, restricted_pickles
+from vlm_uec.zero.checkpoint import correct_loaded_state, restricted_pickles
 
 
 class Command:
@@ -36,7 +36,7 @@ def test_a_forged_file_does_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     torch.save({"optimizer": Command(f"touch {mark}")}, tmp_path / "forged.pt")
     with (
-        pytest.raises(UserError, match=r"hold more than weights \(\w+\.system\); resume=PATH"),
+        pytest.raises(UserError, match=r"contain more than weights \(\w+\.system\).*resume=PATH"),
         restricted_pickles(tmp_path),
     ):
         _as_deepspeed_does(tmp_path / "forged.pt")
@@ -46,9 +46,9 @@ def test_a_forged_file_does_not_run(tmp_path: Path) -> None:
     assert mark.exists()
 
 
-def test_what_zero_files_hold_is_read(tmp_path: Path) -> None:
-    held = {"stage": ZeroStageEnum.weights, "scaler": LossScaler(scale=1.0), "flat": torch.arange(3)}
-    torch.save(held, tmp_path / "zero.pt")
+def test_classes_of_zero_files_are_read(tmp_path: Path) -> None:
+    contents = {"stage": ZeroStageEnum.weights, "scaler": LossScaler(scale=1.0), "flat": torch.arange(3)}
+    torch.save(contents, tmp_path / "zero.pt")
     with restricted_pickles(tmp_path):
         read = _as_deepspeed_does(tmp_path / "zero.pt")
     assert isinstance(read, dict)
@@ -70,7 +70,7 @@ def test_the_restriction_ends_with_its_block(
     assert os.environ.get(name) == before
 
 
-# --- optimizer state ----------------------------------------------------------------------------------------
+# --- optimizer state --------------------------------------------------------------------------------------
 
 LR = 0.01
 
@@ -95,34 +95,34 @@ def _share_step(optimizer: torch.optim.Optimizer) -> None:
         state["step"] = shared
 
 
-def test_weights_whose_step_was_shared_move_as_if_it_never_was() -> None:
-    apart, shared = _weights(), _weights()
-    optimizers = _optimizer(apart), _optimizer(shared)
-    for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
+def test_a_shared_step_count_is_separated() -> None:
+    separate, shared = _weights(), _weights()
+    optimizers = _optimizer(separate), _optimizer(shared)
+    for optimizer, weights in zip(optimizers, (separate, shared), strict=True):
         _step(optimizer, weights, 1.0)
-    with corrected_load(optimizers[1]):
+    with correct_loaded_state(optimizers[1]):
         _share_step(optimizers[1])
-    for optimizer, weights in zip(optimizers, (apart, shared), strict=True):
+    for optimizer, weights in zip(optimizers, (separate, shared), strict=True):
         _step(optimizer, weights, -0.3)
     assert [float(state["step"]) for state in optimizers[1].state.values()] == [2.0, 2.0, 2.0]
-    for expected, weight in zip(apart, shared, strict=True):
+    for expected, weight in zip(separate, shared, strict=True):
         assert torch.equal(expected, weight)
 
 
-def test_settings_stay_the_runs_and_all_else_is_the_checkpoints() -> None:
+def test_settings_are_from_the_run_and_the_rest_from_the_checkpoint() -> None:
     saved = _optimizer(_weights(), lr=1e-3, decay=0.1)
     saved.param_groups[0]["betas"] = (0.5, 0.6)
     optimizer = _optimizer(_weights(), lr=1e-6, decay=0.0)
-    with corrected_load(optimizer):
+    with correct_loaded_state(optimizer):
         optimizer.load_state_dict(saved.state_dict())
         assert optimizer.param_groups[0]["lr"] == 1e-3
     (group,) = optimizer.param_groups
     assert (group["lr"], group["weight_decay"], group["betas"]) == (1e-6, 0.0, (0.5, 0.6))
 
 
-def test_steps_that_are_plain_numbers_stay_so() -> None:
+def test_step_counts_that_are_plain_numbers_are_unchanged() -> None:
     optimizer = _optimizer(_weights())
-    with corrected_load(optimizer):
+    with correct_loaded_state(optimizer):
         for weight in optimizer.param_groups[0]["params"]:
             optimizer.state[weight] = {"step": 3}
     assert [state["step"] for state in optimizer.state.values()] == [3, 3, 3]
@@ -130,12 +130,12 @@ def test_steps_that_are_plain_numbers_stay_so() -> None:
 
 @pytest.fixture(scope="module")
 def under_deepspeed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A model of three sub-groups, saved after two steps, and what each way to load it does in the third."""
+    """The third step of a model with three sub-groups, saved after two steps, for each way to load it."""
     with pytest.MonkeyPatch.context() as patch:
-        alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-        for name, value in {**alone, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}.items():
+        single_rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+        for name, value in {**single_rank, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}.items():
             patch.setenv(name, value)
-        # Process group, accelerator and ZeRO's hooks are a process's for life: one of its own.
+        # A separate process, because process group, accelerator and ZeRO's hooks cannot be reset.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             return process.submit(_third_steps, tmp_path_factory.mktemp("zero")).result(timeout=120)
 
@@ -143,7 +143,7 @@ def under_deepspeed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def _third_steps(directory: Path) -> dict[str, Any]:
     import deepspeed
 
-    from vlm_uec.zero.checkpoint import convert, restricted_pickles
+    from vlm_uec.zero.checkpoint import convert_to_universal, restricted_pickles
 
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # takes a minute to compile
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
@@ -153,16 +153,16 @@ def _third_steps(directory: Path) -> dict[str, Any]:
         _update(saved)
     saved.save_checkpoint(str(directory), tag="zero", save_latest=False)
     results = {"uninterrupted": _third_step(saved)}
-    convert(directory / "zero", directory / "universal")
+    convert_to_universal(directory / "zero", directory / "universal")
     with restricted_pickles(directory):
         for universal in (False, True):
             source = directory / "universal" if universal else directory
             results[f"universal={universal}, bare"] = _third_step(
-                _loaded(LR, source, universal, mended=False)
+                _loaded(LR, source, universal, corrected=False)
             )
-            results[f"universal={universal}"] = _third_step(_loaded(LR, source, universal, mended=True))
+            results[f"universal={universal}"] = _third_step(_loaded(LR, source, universal, corrected=True))
             results[f"universal={universal}, lr"] = _third_step(
-                _loaded(LR / 2, source, universal, mended=True)
+                _loaded(LR / 2, source, universal, corrected=True)
             )
     torch.distributed.destroy_process_group()
     return results
@@ -189,10 +189,10 @@ def _update(engine: Any) -> None:
     engine.step()
 
 
-def _loaded(lr: float, directory: Path, universal: bool, *, mended: bool) -> Any:
+def _loaded(lr: float, directory: Path, universal: bool, *, corrected: bool) -> Any:
     engine = _engine(lr)
     engine._config.load_universal_checkpoint = universal
-    with corrected_load(engine.optimizer.optimizer) if mended else nullcontext():
+    with correct_loaded_state(engine.optimizer.optimizer) if corrected else nullcontext():
         assert engine.load_checkpoint(str(directory), tag="zero")[0] is not None
     return engine
 
@@ -209,24 +209,20 @@ def _third_step(engine: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("universal", [False, True])
-def test_deepspeeds_loaders_then_take_the_step_that_was_next(
-    under_deepspeed: dict[str, Any], universal: bool
-) -> None:
-    """To the last bit, by every sub-group."""
+def test_a_corrected_optimizer_continues_exactly(under_deepspeed: dict[str, Any], universal: bool) -> None:
+    """Bit for bit, for every sub-group."""
     assert under_deepspeed["uninterrupted"]["steps"] == [3.0, 3.0, 3.0]
     assert under_deepspeed[f"universal={universal}"] == under_deepspeed["uninterrupted"]
 
 
 @pytest.mark.parametrize("universal", [False, True])
-def test_a_learning_rate_that_was_changed_is_the_one_that_moves_weights(
-    under_deepspeed: dict[str, Any], universal: bool
-) -> None:
+def test_a_changed_learning_rate_is_used(under_deepspeed: dict[str, Any], universal: bool) -> None:
     changed = under_deepspeed[f"universal={universal}, lr"]
     assert changed["lr"] == LR / 2
     assert changed["steps"] == [3.0, 3.0, 3.0]
     assert changed["weights"] != under_deepspeed["uninterrupted"]["weights"]
 
 
-def test_the_universal_loader_still_needs_mending(under_deepspeed: dict[str, Any]) -> None:
-    """2 + 3: a DeepSpeed that no longer shares the step makes `loading` half as long."""
+def test_the_universal_loader_still_needs_the_correction(under_deepspeed: dict[str, Any]) -> None:
+    """2 + 3 steps: if DeepSpeed no longer shares the step count, the correction can be removed."""
     assert under_deepspeed["universal=True, bare"]["steps"] == [5.0, 5.0, 5.0]

@@ -1,4 +1,4 @@
-"""Optimizer states that are offloaded and restored."""
+"""Offloading and restoring optimizer states."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _trained(steps: int, offload: StateOffload | None) -> tuple[torch.Tensor, to
 
 
 def test_training_continues_as_without_offload() -> None:
-    there, _ = _trained(4, None)
-    back, _ = _trained(4, StateOffload())
-    assert torch.equal(there, back)
+    expected, _ = _trained(4, None)
+    offloaded, _ = _trained(4, StateOffload())
+    assert torch.equal(expected, offloaded)
 
 
 def test_offloaded_states_keep_their_values() -> None:
@@ -34,13 +34,13 @@ def test_offloaded_states_keep_their_values() -> None:
     before = [(moment.data_ptr(), moment.clone()) for moment in moments]
     offload = StateOffload()
     with offload.offloaded(optimizer):
-        for moment, (address, values) in zip(moments, before, strict=True):
-            assert moment.data_ptr() != address
+        for moment, (old_address, values) in zip(moments, before, strict=True):
+            assert moment.data_ptr() != old_address
             assert torch.equal(moment, values)
-        place = moments[0].data_ptr()
-    assert place not in {moment.data_ptr() for moment in moments}
+        address = moments[0].data_ptr()
+    assert address not in {moment.data_ptr() for moment in moments}
     with offload.offloaded(optimizer):
-        assert moments[0].data_ptr() == place, "the buffer is reused"
+        assert moments[0].data_ptr() == address, "the buffer is reused"
 
 
 def test_states_are_restored_after_an_error() -> None:
@@ -49,9 +49,9 @@ def test_states_are_restored_after_an_error() -> None:
     values = moment.clone()
     offload = StateOffload()
     with pytest.raises(RuntimeError, match="rollout"), offload.offloaded(optimizer):
-        place = moment.data_ptr()
+        address = moment.data_ptr()
         raise RuntimeError("a rollout that failed")
-    assert moment.data_ptr() != place and torch.equal(moment, values)
+    assert moment.data_ptr() != address and torch.equal(moment, values)
 
 
 def test_an_optimizer_without_a_step_has_nothing_to_offload() -> None:

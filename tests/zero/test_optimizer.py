@@ -11,12 +11,12 @@ from vlm_uec.zero import optimizer
 from vlm_uec.zero.optimizer import make_optimizer
 
 OFFLOAD: dict[str, Any] = {"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}}}
-KEPT: dict[str, Any] = {"zero_optimization": {"stage": 3}}
+NO_OFFLOAD: dict[str, Any] = {"zero_optimization": {"stage": 3}}
 NONE: dict[str, Any] = {"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "none"}}}
 
 
 class _CPUAdam(torch.optim.SGD):
-    """Stands for DeepSpeed's, which takes minutes to compile."""
+    """Replaces DeepSpeed's, which takes minutes to compile."""
 
     def __init__(self, parameters: Any, *, lr: float, weight_decay: float) -> None:
         super().__init__(parameters, lr=lr, weight_decay=weight_decay)
@@ -35,7 +35,7 @@ class _Accelerator:
     [
         (OFFLOAD, "cuda", _CPUAdam),
         (OFFLOAD, "cpu", torch.optim.AdamW),
-        (KEPT, "cuda", torch.optim.AdamW),
+        (NO_OFFLOAD, "cuda", torch.optim.AdamW),
         (NONE, "cuda", torch.optim.AdamW),
     ],
 )

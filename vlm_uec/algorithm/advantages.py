@@ -9,18 +9,18 @@ _STD_FLOOR = 1e-6
 
 
 def group_advantages(rewards: Sequence[float], *, scaled: bool = True) -> list[float]:
-    """Rewards of one group, (R - mean) / (std + 1e-6), with the sample standard deviation (ddof = 1).
+    """Advantages of one group: (R - mean) / (std + 1e-6), with the sample standard deviation (ddof = 1).
 
-    Not `scaled`: R - mean, so that easy and hard problems do not weigh more than those between them
+    With `scaled=False`: R - mean, so that easy and hard problems do not weigh more than medium ones
     (Dr. GRPO, arXiv 2503.20783).
-    Computed in float64. Exactly 0.0 for every member where all rewards are equal or the group has one.
-    Raises ValueError for a reward that is not finite: it would make the whole group NaN.
+    Computed in float64. All advantages are exactly 0.0 if all rewards are equal or the group has one member.
+    Raises ValueError for a non-finite reward, which would make the whole group NaN.
     """
     _require_finite(rewards)
     # Rounding alone would give eight rewards of 0.7 an advantage above the retention threshold.
     if all(reward == rewards[0] for reward in rewards):
         return [0.0] * len(rewards)
-    # fsum rounds once, so a response's advantage cannot depend on its place in the group.
+    # fsum rounds once, so an advantage cannot depend on the response's position in the group.
     mean = math.fsum(rewards) / len(rewards)
     if not scaled:
         return [reward - mean for reward in rewards]

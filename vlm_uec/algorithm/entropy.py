@@ -11,14 +11,14 @@ import torch
 
 
 def covariance_terms(logprobs: torch.Tensor, entropy: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
-    """(log pi(y_t | s_t) + H(s_t)) * A, all [T], nats: their mean over a source's tokens is its covariance.
+    """(log pi(y_t | s_t) + H(s_t)) * A, all [T], nats; the mean over a source's tokens is its covariance.
 
-    `entropy` is the exact one of each state. Because E[log pi] = -H, this takes each state's own mean out;
+    `entropy` is the exact entropy of each state. Because E[log pi] = -H, adding it removes each state's mean;
     the plain covariance over a batch is zero for a rescued group, whose trajectories share one advantage.
     """
     return (logprobs + entropy) * advantages
 
 
 def predicted_entropy_change(learning_rate: float, covariance: float) -> float:
-    """-learning_rate * covariance, nats: the first-order change of entropy in one natural-gradient step."""
+    """-learning_rate * covariance, nats: the first-order entropy change of one natural-gradient step."""
     return -learning_rate * covariance

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 def is_difficult(accuracies: Sequence[float]) -> bool:
-    """True if no regular response to the prompt was right: max accuracy is 0.
+    """Whether no regular response to the prompt was right: the maximum accuracy is 0.
 
-    Takes accuracies, never reward totals: a format term keeps the total above zero and would silently
-    disable exploration. Raises ValueError for no accuracies.
+    Takes accuracies, not reward totals: a format reward keeps the total above zero and would silently
+    disable exploration. Raises ValueError for an empty sequence.
     """
     if not accuracies:
         raise ValueError("a prompt without responses has no difficulty; pass its regular accuracies")

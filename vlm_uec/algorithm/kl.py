@@ -12,7 +12,7 @@ KLEstimator = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def _k1(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
-    """log(p / ref): unbiased, of either sign; as a loss its gradient averages to zero on-policy."""
+    """log(p / ref): unbiased, positive or negative; as a loss, its gradient averages to zero on-policy."""
     return logprobs - reference_logprobs
 
 
@@ -24,7 +24,7 @@ def _k2(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tenso
 def _k3(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
     """exp(r) - r - 1 with r = log(ref / p): unbiased, never negative ("low_var_kl"); GRPO's equation 4."""
     r = (reference_logprobs - logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-    # expm1, because exp(r) - 1 loses every digit of r^2 / 2 where the policy is still near the reference.
+    # expm1, because exp(r) - 1 loses every digit of r^2 / 2 when the policy is close to the reference.
     return torch.expm1(r) - r
 
 

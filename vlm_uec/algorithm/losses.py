@@ -12,7 +12,7 @@ MAX_LOG_RATIO = 20.0
 
 @dataclass(frozen=True)
 class SurrogateTerms:
-    """The clipped surrogate of each token, and what clipping did to it. Each tensor [T]."""
+    """The surrogate loss of each token, and which tokens were clipped. Each tensor [T]."""
 
     loss: torch.Tensor  # to be minimised; carries the gradient
     ratio: torch.Tensor  # new / old probability, detached
@@ -33,12 +33,12 @@ def clipped_surrogate(
 
     PPO (arXiv 1707.06347), equation 7, with GRPO's advantage (arXiv 2402.03300, equation 3) and the two
     bounds of DAPO's Clip-Higher (arXiv 2503.14476, section 3.1). `dual_clip` c bounds the loss of A < 0 by
-    -c A (Ye et al. 2020, arXiv 1912.09729, "dual-clip PPO"), where PPO's own clip leaves it unbounded;
-    None disables this bound. Raises ValueError for dual_clip <= 1, which removes the gradient of A < 0 at
-    r = 1.
+    -c A (Ye et al. 2020, arXiv 1912.09729, "dual-clip PPO"), which PPO's own clip leaves unbounded;
+    None disables this bound. Raises ValueError for dual_clip <= 1, which would remove the gradient of A < 0
+    at r = 1.
     """
     if dual_clip is not None and dual_clip <= 1:
-        raise ValueError(f"dual_clip must be above 1, or None for no such bound; got {dual_clip}")
+        raise ValueError(f"dual_clip must be above 1, or None to disable it; got {dual_clip}")
     ratio = bounded_exp(logprobs - old_logprobs)
     loss = torch.maximum(-ratio * advantages, -ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
     if dual_clip is not None:
@@ -63,18 +63,18 @@ def sequence_surrogate(
 ) -> SurrogateTerms:
     """max(-s A, -clip(s, 1 - clip_low, 1 + clip_high) A), s = exp(mean over the response of log p - log old).
 
-    GSPO (arXiv 2507.18071), in the form of its GSPO-token: the value at every token is the response's ratio,
-    the gradient is that of the token's own log-prob, s_t = sg(s) p / sg(p). The two forms
-    are equal because a response has one advantage. All [T].
-    `lengths`: tokens of each response, in order; raises ValueError where they do not add up to T.
+    GSPO (arXiv 2507.18071), in its GSPO-token form, s_t = sg(s) p / sg(p): the value at every token is the
+    response's ratio, and the gradient flows through the token's own log-prob. The two forms are equal because
+    a response has one advantage. All [T].
+    `lengths`: tokens of each response, in order; raises ValueError if they do not add up to T.
     """
     if sum(lengths) != len(logprobs):
-        raise ValueError(f"responses of {sum(lengths)} tokens in all, but {len(logprobs)} log-probs")
+        raise ValueError(f"responses of {sum(lengths)} tokens in total, but {len(logprobs)} log-probs")
     counts = torch.tensor(list(lengths), device=logprobs.device)
     log_ratios = (logprobs - old_logprobs).detach()
     means = torch.segment_reduce(log_ratios, "mean", lengths=counts, unsafe=True)
-    spread = means.repeat_interleave(counts, output_size=len(logprobs))
-    ratio = bounded_exp(spread) * torch.exp(logprobs - logprobs.detach())
+    token_means = means.repeat_interleave(counts, output_size=len(logprobs))
+    ratio = bounded_exp(token_means) * torch.exp(logprobs - logprobs.detach())
     loss = torch.maximum(-ratio * advantages, -ratio.clamp(1 - clip_low, 1 + clip_high) * advantages)
     return SurrogateTerms(
         loss=loss,
@@ -92,9 +92,10 @@ def clipped_weight(
     clip_low: float,
     clip_high: float,
 ) -> SurrogateTerms:
-    """-sg(clip(r, 1 - clip_low, 1 + clip_high)) A log p, all [T]: clips the weight and keeps every gradient.
+    """-sg(clip(r, 1 - clip_low, 1 + clip_high)) A log p, all [T].
 
-    CISPO (MiniMax-M1, arXiv 2506.13585); its authors set no lower bound (clip_low 1).
+    CISPO (MiniMax-M1, arXiv 2506.13585): clips the weight only, so every token keeps a gradient. Its
+    authors set no lower bound (clip_low 1).
     """
     ratio = bounded_exp(logprobs - old_logprobs).detach()
     weight = ratio.clamp(1 - clip_low, 1 + clip_high)
@@ -114,19 +115,19 @@ def soft_gate(
     tau_positive: float,
     tau_negative: float,
 ) -> SurrogateTerms:
-    """-f(r) A with f(r) = (4 / tau) sigmoid(tau (r - 1)), all [T]; tau by the advantage's sign.
+    """-f(r) A with f(r) = (4 / tau) sigmoid(tau (r - 1)), all [T]; tau depends on the advantage's sign.
 
     SAPO (arXiv 2511.20347): the gradient decays smoothly on both sides instead of stopping at a bound;
-    no token counts as clipped.
+    no token is counted as clipped.
     """
     ratio = bounded_exp(logprobs - old_logprobs)
     tau = torch.where(advantages > 0, tau_positive, tau_negative)
-    never = torch.zeros_like(advantages, dtype=torch.bool)
+    none_clipped = torch.zeros_like(advantages, dtype=torch.bool)
     return SurrogateTerms(
         loss=-4 / tau * torch.sigmoid(tau * (ratio - 1)) * advantages,
         ratio=ratio.detach(),
-        clipped_low=never,
-        clipped_high=never,
+        clipped_low=none_clipped,
+        clipped_high=none_clipped,
     )
 
 
@@ -135,33 +136,33 @@ def unclipped_surrogate(
 ) -> SurrogateTerms:
     """-r A, all [T]: the importance-sampled policy gradient without a clip.
 
-    KL-Cov (arXiv 2505.22617, section 4) adds its penalty to it instead of clipping.
+    KL-Cov (arXiv 2505.22617, section 4) adds its penalty to this loss instead of clipping.
     """
     ratio = bounded_exp(logprobs - old_logprobs)
-    never = torch.zeros_like(advantages, dtype=torch.bool)
+    none_clipped = torch.zeros_like(advantages, dtype=torch.bool)
     return SurrogateTerms(
-        loss=-ratio * advantages, ratio=ratio.detach(), clipped_low=never, clipped_high=never
+        loss=-ratio * advantages, ratio=ratio.detach(), clipped_low=none_clipped, clipped_high=none_clipped
     )
 
 
 def covariance_selection(logprobs: torch.Tensor, advantages: torch.Tensor, fraction: float) -> torch.Tensor:
-    """Which tokens ([T] bool) are the `fraction` of largest (log p - mean)(A - mean), at least one.
+    """Mask [T] of the `fraction` of tokens with the largest (log p - mean)(A - mean), at least one token.
 
     KL-Cov (arXiv 2505.22617): these tokens reduce entropy most; only they get a KL to the old policy.
     Ties go to the earliest token.
     """
     covariance = (logprobs - logprobs.mean()) * (advantages - advantages.mean())
     count = min(len(logprobs), max(1, int(fraction * len(logprobs))))
-    chosen = torch.zeros_like(logprobs, dtype=torch.bool)
-    chosen[covariance.argsort(descending=True, stable=True)[:count]] = True
-    return chosen
+    selected = torch.zeros_like(logprobs, dtype=torch.bool)
+    selected[covariance.argsort(descending=True, stable=True)[:count]] = True
+    return selected
 
 
 def covariance_penalty(
-    logprobs: torch.Tensor, old_logprobs: torch.Tensor, leading: torch.Tensor, coefficient: float
+    logprobs: torch.Tensor, old_logprobs: torch.Tensor, selected: torch.Tensor, coefficient: float
 ) -> torch.Tensor:
-    """coefficient |log p - log old| on the tokens of `leading` (bool), 0 elsewhere; all [T]. KL-Cov's."""
-    return coefficient * (logprobs - old_logprobs).abs() * leading
+    """KL-Cov's penalty: coefficient |log p - log old| on `selected` tokens (bool), 0 elsewhere; all [T]."""
+    return coefficient * (logprobs - old_logprobs).abs() * selected
 
 
 def entropy_bonus(entropy: torch.Tensor, coefficient: float) -> torch.Tensor:
@@ -170,6 +171,7 @@ def entropy_bonus(entropy: torch.Tensor, coefficient: float) -> torch.Tensor:
 
 
 def bounded_exp(log_ratio: torch.Tensor) -> torch.Tensor:
-    # exp overflows, an infinite ratio times an advantage of zero is NaN, and one NaN token spoils every
-    # gradient. Beyond e^20 a token's gradient is noise; the clamp gives it none.
+    """exp of the log ratio, clamped to +-`MAX_LOG_RATIO`."""
+    # exp overflows, an infinite ratio times a zero advantage is NaN, and one NaN token makes every gradient
+    # NaN. Beyond e^20 a token's gradient is noise; the clamp removes it.
     return torch.exp(log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))

@@ -36,7 +36,7 @@ class TokenLoss:
 
 @dataclass(frozen=True)
 class Objective:
-    """One value of `algorithm`: a loss, and its authors' settings where they differ from the defaults."""
+    """One value of `algorithm`: a loss, and its authors' settings that differ from the defaults."""
 
     loss: TokenLoss
     source: str
@@ -45,7 +45,7 @@ class Objective:
 
 
 class LossSettings(Protocol):
-    """The config's `loss` section: `name`, and the keys that the loss of that name reads."""
+    """The config's `loss` section: `name`, and the keys that this loss uses."""
 
     @property
     def name(self) -> str: ...
@@ -71,7 +71,7 @@ OBJECTIVES: dict[str, Objective] = {
         preset={
             "loss": {"clip_high": 0.28, "kl_coef": 0.0},
             "reward": {"overlong_buffer": 0.2},
-            # Dynamic sampling: groups that are all right or all wrong are dropped; a batch waits until full.
+            # Dynamic sampling: drop groups that are all right or all wrong; update only on full batches.
             "retention": {"mixed_groups": True},
             "pending": {"enabled": True},
         },
@@ -103,12 +103,12 @@ def algorithm_names() -> tuple[str, ...]:
 
 
 def loss_names() -> tuple[str, ...]:
-    """The values of the `loss.name` key, each once, in the order of the table."""
+    """The values of the `loss.name` key, without duplicates, in the order of the table."""
     return tuple(dict.fromkeys(objective.loss.name for objective in OBJECTIVES.values()))
 
 
 def token_loss(name: str) -> TokenLoss:
-    """The loss with that `loss.name`. Raises ValueError for a name that is not in the table."""
+    """The loss with this `loss.name`. Raises ValueError for an unknown name."""
     for objective in OBJECTIVES.values():
         if objective.loss.name == name:
             return objective.loss

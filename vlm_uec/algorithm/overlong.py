@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def overlong_penalty(length: int, limit: int, buffer: float) -> float:
-    """0 up to limit - buffer tokens, then falling in a straight line to -1 at the limit.
+    """0 up to limit - buffer tokens, then falling linearly to -1 at the limit.
 
-    DAPO (arXiv 2503.14476), "soft overlong punishment", with L_max `limit` and L_cache `buffer`, in tokens.
+    DAPO (arXiv 2503.14476), "soft overlong punishment", L_max = `limit` and L_cache = `buffer`, in tokens.
     Raises ValueError unless 0 < buffer <= limit.
     """
     if not 0 < buffer <= limit:
-        raise ValueError(f"a buffer of {buffer} tokens before a limit of {limit}; give 0 < buffer <= limit")
+        raise ValueError(f"overlong buffer {buffer} with limit {limit}: must be 0 < buffer <= limit")
     return -min(1.0, max(0.0, (length - (limit - buffer)) / buffer))

@@ -1,4 +1,4 @@
-"""Batch accumulation: retained trajectories wait in a FIFO for a whole batch, then become mini-batches."""
+"""Batch accumulation: a FIFO collects retained trajectories until they fill a batch; then mini-batches."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ T = TypeVar("T")
 
 
 class PendingQueue:
-    """FIFO of retained trajectories. Every one pushed is popped exactly once, in the order pushed."""
+    """FIFO of retained trajectories. Each is popped exactly once, in the order of pushing."""
 
     def __init__(self, items: Iterable[Trajectory] = ()) -> None:
-        """`items`, oldest first, are those that waited when a checkpoint was written."""
-        self._waiting = deque(items)
+        """`items`: the trajectories of a checkpoint, oldest first."""
+        self._queue = deque(items)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     def push(self, ts: Iterable[Trajectory]) -> None:
-        self._waiting.extend(ts)
+        self._queue.extend(ts)
 
     def pop(self, unit: int) -> list[Trajectory]:
-        """The largest whole multiple of `unit` trajectories, oldest first; [] where fewer wait.
+        """Removes the largest multiple of `unit` trajectories, oldest first; [] if the queue has fewer.
 
-        Raises ValueError for unit < 1. A unit of 1 takes everything (`pending.enabled: false`).
+        Raises ValueError for unit < 1. A unit of 1 removes everything (`pending.enabled: false`).
         """
-        count = largest_multiple(len(self._waiting), unit)
-        return [self._waiting.popleft() for _ in range(count)]
+        count = largest_multiple(len(self._queue), unit)
+        return [self._queue.popleft() for _ in range(count)]
 
     def items(self) -> tuple[Trajectory, ...]:
-        """Those waiting, oldest first, for the checkpoint."""
-        return tuple(self._waiting)
+        """The queue's content, oldest first, for the checkpoint."""
+        return tuple(self._queue)
 
 
 def largest_multiple(count: int, unit: int) -> int:
@@ -45,7 +45,7 @@ def largest_multiple(count: int, unit: int) -> int:
 
 
 def minibatches(ts: Sequence[T], size: int) -> list[list[T]]:
-    """Cuts in FIFO order, each `size` long; the last holds the rest. Raises ValueError for size < 1."""
+    """Consecutive slices of `size` items; the last has the remainder. Raises ValueError for size < 1."""
     if size < 1:
-        raise ValueError(f"a mini-batch must hold at least 1 trajectory, got {size}")
+        raise ValueError(f"a mini-batch must have at least 1 trajectory, got {size}")
     return [list(ts[start : start + size]) for start in range(0, len(ts), size)]

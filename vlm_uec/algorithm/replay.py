@@ -14,14 +14,16 @@ from vlm_uec.types import ScoredTrajectory
 class ReplayBuffer:
     """The newest `capacity` trajectories with advantage > `min_advantage`, oldest first.
 
-    Each keeps the advantage, old and reference log-probs it was stored with, so that the PPO clip bounds
-    what a stale one can do. Raises ValueError for capacity < 1.
+    Each keeps the advantage, old and reference log-probs it was stored with, so that the PPO clip limits
+    the influence of stale trajectories. Raises ValueError for capacity < 1.
     """
 
     def __init__(self, capacity: int, min_advantage: float, items: Iterable[ScoredTrajectory] = ()) -> None:
-        """`items`, oldest first, are a checkpoint's; they passed `min_advantage` when they were added."""
+        """`items`: the trajectories of a checkpoint, oldest first; not filtered by `min_advantage` again."""
         if capacity < 1:
-            raise ValueError(f"a replay buffer must hold at least 1 trajectory, got capacity {capacity}")
+            raise ValueError(
+                f"a replay buffer needs space for at least 1 trajectory, got capacity {capacity}"
+            )
         self.capacity = capacity
         self.min_advantage = min_advantage
         self._kept = deque(items, maxlen=capacity)
@@ -30,39 +32,39 @@ class ReplayBuffer:
         return len(self._kept)
 
     def add(self, ts: Iterable[ScoredTrajectory]) -> None:
-        """Keeps those with advantage > min_advantage; beyond capacity the oldest leave."""
+        """Adds those with advantage > min_advantage; beyond capacity, the oldest are dropped."""
         self._kept.extend(t for t in ts if t.trajectory.advantage > self.min_advantage)
 
-    def sample(self, unit: int, uniforms: np.random.Generator | int) -> list[ScoredTrajectory]:
-        """What one replay trains on, in buffer order; the buffer keeps it.
+    def sample(self, unit: int, random: np.random.Generator | int) -> list[ScoredTrajectory]:
+        """The trajectories of one replay, in buffer order; they stay in the buffer.
 
-        A full buffer is replayed whole, also where its capacity is no multiple of `unit`. A partly filled
-        one gives a random sample, without replacement, of the largest multiple of `unit`: [] where it holds
-        fewer. `uniforms` is a generator or a seed; one uniform is drawn for each kept trajectory, and only
-        where a choice is needed. Raises ValueError for unit < 1.
+        A full buffer is replayed completely, even if its capacity is not a multiple of `unit`. A partly
+        filled buffer gives a random sample, without replacement, of the largest multiple of `unit`; [] if it
+        has fewer. `random`: a generator or a seed; one uniform number is drawn per kept trajectory, and only
+        if a choice is needed. Raises ValueError for unit < 1.
         """
         count = largest_multiple(len(self), unit)
         if count == len(self) or len(self) == self.capacity:
             return list(self._kept)
-        return [self._kept[i] for i in _sorted_choice(len(self), count, np.random.default_rng(uniforms))]
+        return [self._kept[i] for i in _sorted_choice(len(self), count, np.random.default_rng(random))]
 
     def items(self) -> tuple[ScoredTrajectory, ...]:
-        """The kept ones, oldest first, for the checkpoint."""
+        """The buffer's content, oldest first, for the checkpoint."""
         return tuple(self._kept)
 
     def age(self, now: int) -> float | None:
-        """Mean number of trainer steps since the kept ones were sampled; None for an empty buffer."""
+        """Mean number of trainer steps since the kept trajectories were sampled; None for an empty buffer."""
         return mean_age(self.items(), now)
 
 
 def mean_age(ts: Sequence[ScoredTrajectory], now: int) -> float | None:
-    """Mean number of trainer steps since these were sampled; None for none."""
+    """Mean number of trainer steps since these trajectories were sampled; None for an empty sequence."""
     if not ts:
         return None
     return sum(now - t.trajectory.step for t in ts) / len(ts)
 
 
-def _sorted_choice(population: int, count: int, uniforms: np.random.Generator) -> list[int]:
-    # Ranking plain uniforms, because numpy does not promise the stream of Generator.choice across versions.
-    ranked = np.argsort(uniforms.random(population), kind="stable")
+def _sorted_choice(population: int, count: int, random: np.random.Generator) -> list[int]:
+    # Ranks uniform numbers: numpy may change the stream of Generator.choice between versions.
+    ranked = np.argsort(random.random(population), kind="stable")
     return sorted(int(index) for index in ranked[:count])

@@ -1,4 +1,4 @@
-"""Selective retention: which trajectories are used for an update. All functions keep the order."""
+"""Selective retention: which trajectories are used for an update. All functions preserve the order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def retain_regular(ts: Sequence[Trajectory], threshold: float) -> list[Trajector
 
 
 def retain_mixed_groups(ts: Sequence[Trajectory]) -> list[Trajectory]:
-    """Trajectories of prompts with right and wrong ones among `ts`: a group of equal ones has no gradient.
+    """Trajectories of prompts with both right and wrong responses in `ts`; other groups have no gradient.
 
     DAPO's dynamic sampling (arXiv 2503.14476, section 3.2). Compares accuracies, because the length penalty
-    differs between wrong answers, too.
+    gives different rewards to equally wrong answers.
     """
     accuracies: dict[str, set[float]] = defaultdict(set)
     for t in ts:
@@ -29,10 +29,10 @@ def retain_mixed_groups(ts: Sequence[Trajectory]) -> list[Trajectory]:
 
 
 def retain_exploration(ts: Sequence[Trajectory], rule: RetentionRule, threshold: float) -> list[Trajectory]:
-    """Exploration trajectories by one of two rules; ValueError for any other.
+    """Exploration trajectories that pass a rule. Raises ValueError for an unknown rule.
 
-    "positive" is the paper's, advantage > 0, and does not read the threshold; "magnitude" is the
-    reference code's, |advantage| > threshold (1, later 0.5).
+    "positive" (paper): advantage > 0, the threshold is not used. "magnitude" (reference code):
+    |advantage| > threshold (1, later 0.5).
     """
     if rule == "positive":
         return [t for t in ts if t.advantage > 0]
@@ -42,7 +42,7 @@ def retain_exploration(ts: Sequence[Trajectory], rule: RetentionRule, threshold:
 
 
 def drop_overlong(ts: Sequence[Trajectory]) -> tuple[list[Trajectory], int]:
-    """The trajectories without the truncated ones of positive advantage, and how many those were.
+    """Drops truncated trajectories with positive advantage; also returns how many it dropped.
 
     A truncated right answer must not be reinforced; a truncated wrong one may still be discouraged.
     """

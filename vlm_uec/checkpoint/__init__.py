@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, verified before anything is loaded."""
+"""Checkpoints: complete or absent, and verified before loading."""
 
 from vlm_uec.checkpoint.store import Contents, find_checkpoint, load_state, save_checkpoint
 

@@ -1,7 +1,7 @@
-"""A checkpoint's list of its files, with sizes and hashes.
+"""A checkpoint's manifest: its files with sizes and hashes.
 
-It tells a damaged or exchanged file before anything reads it; DeepSpeed's loader unpickles, which would run
-what a forged file says. It cannot tell a forged checkpoint whose manifest was forged as well.
+It detects damaged or replaced files before they are read; DeepSpeed's loader unpickles, which could run code
+from a forged file. It does not detect a checkpoint whose manifest was forged, too.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class FileEntry:
     sha256: str
 
 
-def entries(directory: Path, files: Iterable[Path]) -> dict[str, FileEntry]:
-    """Of files under `directory`, which are on the disk when this returns."""
-    found = {}
+def sync_and_hash(directory: Path, files: Iterable[Path]) -> dict[str, FileEntry]:
+    """Flushes files under `directory` to disk and returns their entries."""
+    entries = {}
     for path in files:
         fsync(path)
-        found[path.relative_to(directory).as_posix()] = _entry(path)
-    return found
+        entries[path.relative_to(directory).as_posix()] = _entry(path)
+    return entries
 
 
 def write_manifest(directory: Path, files: Files) -> None:
@@ -42,25 +42,30 @@ def write_manifest(directory: Path, files: Files) -> None:
 
 
 def read_manifest(directory: Path) -> dict[str, FileEntry]:
-    """Raises `UserError` where there is none, or it names files outside of the directory."""
+    """The manifest's entries. Raises `UserError` if it is missing, invalid or has outside files."""
     try:
         table = read_json(directory / MANIFEST)["files"]
         return {
-            _inside(name): FileEntry(int(row["bytes"]), str(row["sha256"])) for name, row in table.items()
+            _relative_path(name): FileEntry(int(row["bytes"]), str(row["sha256"]))
+            for name, row in table.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"{directory}: no whole checkpoint ({error!r}); resume=PATH picks another") from error
+        raise UserError(
+            f"{directory}: incomplete checkpoint ({error!r}); choose another with resume=PATH"
+        ) from error
 
 
-def verify(directory: Path, files: Files, share: slice = slice(None)) -> None:
-    """Raises `UserError` where a listed file differs, or one beside them is not listed.
+def verify_files(directory: Path, files: Files, share: slice = slice(None)) -> None:
+    """Raises `UserError` if a file differs from its entry, is missing, or is not listed.
 
-    `share`: the part of the files that is hashed here; other ranks have the others.
+    `share`: the part of the files that this rank hashes.
     """
     present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
     unknown = sorted(present - set(files) - {MANIFEST})
     if unknown:
-        raise UserError(f"{directory / unknown[0]}: not of this checkpoint; take it away, or resume=PATH")
+        raise UserError(
+            f"{directory / unknown[0]}: does not belong to this checkpoint; remove it, or set resume=PATH"
+        )
     for name in sorted(files)[share]:
         path = directory / name
         if name not in present:
@@ -68,19 +73,19 @@ def verify(directory: Path, files: Files, share: slice = slice(None)) -> None:
         if path.stat().st_size != files[name].bytes:
             raise _damaged(path, f"{path.stat().st_size} bytes instead of {files[name].bytes}")
         if _entry(path) != files[name]:
-            raise _damaged(path, "another content than was written")
+            raise _damaged(path, "its content has changed")
 
 
 def _entry(path: Path) -> FileEntry:
     return FileEntry(path.stat().st_size, file_sha256(path))
 
 
-def _inside(name: Any) -> str:
+def _relative_path(name: Any) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{name!r} is not inside")
+        raise ValueError(f"{name!r} is outside of the checkpoint")
     return str(path)
 
 
-def _damaged(path: Path, how: str) -> UserError:
-    return UserError(f"{path}: {how}; resume=PATH picks another checkpoint")
+def _damaged(path: Path, fault: str) -> UserError:
+    return UserError(f"{path}: {fault}; choose another checkpoint with resume=PATH")

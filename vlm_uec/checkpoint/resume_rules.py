@@ -1,4 +1,4 @@
-"""Which settings a run may change when it goes on from a checkpoint."""
+"""Which settings may change when a run resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.config import Config
-from vlm_uec.config.fields import section_of
-from vlm_uec.config.file import flat, read_config_file
+from vlm_uec.config.fields import section_type
+from vlm_uec.config.file import flatten, read_config_file
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 
 CONFIG = "config.yaml"
-_STATE = "the saved weights and optimizer states are laid out for it"
-_ORDER = "the order of the problems follows from it"
-_PROMPTS = "waiting responses were sampled for prompts made with it"
-_REWARD = "waiting responses were judged with it"
-# What a checkpoint's state depends on, and how.
+_STATE = "the saved weights and optimizer states depend on it"
+_ORDER = "the order of problems depends on it"
+_PROMPTS = "pending responses were sampled for prompts made with it"
+_REWARD = "pending responses were judged with it"
+# Settings that the checkpoint's state depends on, with the reason.
 FIXED = {
-    "algorithm": "a run is of one algorithm",
+    "algorithm": "a run has one algorithm",
     "model.precision": _STATE,
     "model.freeze_vision": _STATE,
     "model.freeze_projector": _STATE,
@@ -37,37 +37,37 @@ FIXED = {
     "reward.overlong_buffer": _REWARD,
     "advantage.scaled": _REWARD,
 }
-# Names and places; the model and the data themselves have fingerprints.
+# Paths; the model and the data are checked by fingerprints.
 _FREE = {"resume", "model.path", "data.path", "train.run_dir"}
 _UNSET = object()
 
 
 def check_resume(checkpoint: Path, config: Config) -> list[str]:
-    """What differs from the checkpoint's settings and may: "optim.lr 1e-06 -> 5e-07".
+    """The allowed changes from the checkpoint's settings, such as "optim.lr 1e-06 -> 5e-07".
 
-    Raises `UserError` where something else differs.
+    Raises `UserError` for a change that is not allowed.
     """
-    before, now = dict(flat(read_config_file(checkpoint / CONFIG))), dict(flat(config.model_dump()))
+    saved, current = dict(flatten(read_config_file(checkpoint / CONFIG))), dict(flatten(config.model_dump()))
     changed = []
-    for key in sorted(before.keys() | now.keys()):
-        was, now_is = before.get(key, _UNSET), now.get(key, _UNSET)
-        if was == now_is or key in _FREE:
+    for key in sorted(saved.keys() | current.keys()):
+        old, new = saved.get(key, _UNSET), current.get(key, _UNSET)
+        if old == new or key in _FREE:
             continue
-        # A run from before the setting was there did what is its default now.
-        if key in FIXED and not (was is _UNSET and now_is == _default(key)):
+        # Runs from before a setting existed behaved like its default.
+        if key in FIXED and not (old is _UNSET and new == _default(key)):
             raise UserError(
-                f"{checkpoint}: was written with {key}={_told(was)} and this run has {_told(now_is)}: "
-                f"{FIXED[key]}; set it back, or start a run from the exported model"
+                f"{checkpoint}: was written with {key}={_show(old)} and this run has {_show(new)}: "
+                f"{FIXED[key]}; restore it, or start a run from the exported model"
             )
-        changed.append(f"{key} {_told(was)} -> {_told(now_is)}")
+        changed.append(f"{key} {_show(old)} -> {_show(new)}")
     return changed
 
 
 def _default(key: str) -> Any:
     section, _, name = key.partition(".")
-    model = section_of(Config.model_fields[section])
+    model = section_type(Config.model_fields[section])
     return model.model_fields[name].default if model else _UNSET
 
 
-def _told(value: Any) -> str:
+def _show(value: Any) -> str:
     return "nothing" if value is _UNSET else escape(json.dumps(value, ensure_ascii=False), 60)

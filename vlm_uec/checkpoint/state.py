@@ -1,4 +1,4 @@
-"""What a run is besides its weights, as a checkpoint holds it: tensors in safetensors, the rest in JSON."""
+"""A run's state besides its weights, as saved in a checkpoint: tensors in safetensors, the rest in JSON."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SCORE = "eval/pass@1"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a run is made of; a checkpoint of another is refused."""
+    """Data, model and layout of a run; a checkpoint with another origin is rejected."""
 
     data: str  # fingerprint of the training problems
     model: str  # of the model that training started from
-    layout: str  # how DeepSpeed cuts the optimizer state into pieces
+    layout: str  # how DeepSpeed partitions the optimizer state
 
 
 @dataclass(frozen=True)
 class TrainState:
-    """A run after `step`.
+    """The state of a run after `step`.
 
-    `metrics` is the step's line of metrics.jsonl, as far as it is known; `finished` says whether its
-    validation is in it. A run that was stopped before that does it when it goes on.
+    `metrics`: the step's metrics so far; `finished`: whether its validation is done and included. A run that
+    was stopped before the validation does it after resuming.
     """
 
     step: int = 0
@@ -39,12 +39,12 @@ class TrainState:
     replay: tuple[ScoredTrajectory, ...] = ()
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     finished: bool = True
-    bad_updates: int = 0  # skipped in a row until now
+    bad_updates: int = 0  # consecutive skipped updates
 
 
 @dataclass(frozen=True)
 class Record:
-    """What can be said of a checkpoint without reading its tensors."""
+    """The information about a checkpoint that needs no tensors."""
 
     step: int
     world_size: int
@@ -55,7 +55,7 @@ class Record:
 
     @property
     def score(self) -> float | None:
-        """Its validation, where it had one."""
+        """Its validation score; None without validation."""
         return self.metrics.get(SCORE)
 
 
@@ -76,23 +76,25 @@ def save_state(directory: Path, state: TrainState, origin: Origin, world_size: i
 
 
 def read_record(checkpoint: Path) -> Record:
-    """Raises `UserError` where there is none, or one of another shape."""
+    """A checkpoint's record. Raises `UserError` if it is missing or invalid."""
     try:
         row = read_json(checkpoint / RECORD)
         return Record(
-            step=_whole(row["step"]),
-            world_size=_whole(row["world_size"]),
+            step=_integer(row["step"]),
+            world_size=_integer(row["world_size"]),
             origin=Origin(str(row["data"]), str(row["model"]), str(row["layout"])),
             metrics={str(name): _number(value) for name, value in row["metrics"].items()},
             finished=row["finished"] is True,
-            bad_updates=_whole(row["bad_updates"]),
+            bad_updates=_integer(row["bad_updates"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"{checkpoint}: not a checkpoint ({error!r}); resume=PATH picks another") from error
+        raise UserError(
+            f"{checkpoint}: not a checkpoint ({error!r}); choose another with resume=PATH"
+        ) from error
 
 
 def read_state(checkpoint: Path) -> TrainState:
-    """Reads what `save_state` wrote; a damaged tensor file raises whatever its reader does."""
+    """Reads what `save_state` wrote. A damaged tensor file raises its reader's exception."""
     record = read_record(checkpoint)
     return TrainState(
         step=record.step,
@@ -104,13 +106,13 @@ def read_state(checkpoint: Path) -> TrainState:
     )
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is no whole number")
+        raise TypeError(f"{value!r} is not an integer")
     return value
 
 
 def _number(value: Any) -> float | None:
     if value is not None and not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return value

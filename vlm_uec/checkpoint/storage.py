@@ -1,4 +1,4 @@
-"""Trajectories to safetensors and JSON, and back, bit for bit."""
+"""Saves and loads trajectories as safetensors and JSON, bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from vlm_uec.io.bounded_json import read_json
 from vlm_uec.types import Response, Reward, ScoredTrajectory, Trajectory
 
-MAX_ROWS_BYTES = 1 << 30  # some 300 bytes a trajectory
+MAX_ROWS_BYTES = 1 << 30  # about 300 bytes per trajectory
 _RESPONSE_TENSORS = ("tokens", "behaviour_logprobs", "policy_logprobs", "entropy", "kept_mass")
 
 
@@ -35,19 +35,19 @@ def load_trajectories(stem: Path) -> list[Trajectory]:
     lengths = [row["length"] for row in rows]
     pieces = {name: tensors[name].split(lengths) if lengths else () for name in _RESPONSE_TENSORS}
     return [
-        _trajectory(row, {name: pieces[name][place].clone() for name in _RESPONSE_TENSORS})
-        for place, row in enumerate(rows)
+        _trajectory(row, {name: pieces[name][index].clone() for name in _RESPONSE_TENSORS})
+        for index, row in enumerate(rows)
     ]
 
 
 def save_scored(stem: Path, scored: Sequence[ScoredTrajectory]) -> None:
-    """Trajectories as above; their old and reference log-probs in `stem`-scores.safetensors."""
+    """Writes trajectories as `save_trajectories`, and their log-probs to `stem`-scores.safetensors."""
     save_trajectories(stem, [item.trajectory for item in scored])
     tensors = {"old": torch.cat([item.old_logprobs for item in scored] or [torch.zeros(0)])}
     references = [item.reference_logprobs for item in scored if item.reference_logprobs is not None]
     if len(references) not in (0, len(scored)):
         raise ValueError(
-            f"{len(references)} of {len(scored)} trajectories have reference log-probs: all, or none"
+            f"{len(references)} of {len(scored)} trajectories have reference log-probs: must be all or none"
         )
     if references:
         tensors["reference"] = torch.cat(references)
@@ -64,8 +64,8 @@ def load_scored(stem: Path) -> list[ScoredTrajectory]:
     old = tensors["old"].split(lengths)
     reference = tensors["reference"].split(lengths) if "reference" in tensors else [None] * len(lengths)
     return [
-        ScoredTrajectory(trajectory, old[place].clone(), _copy(reference[place]))
-        for place, trajectory in enumerate(trajectories)
+        ScoredTrajectory(trajectory, old[index].clone(), _copy(reference[index]))
+        for index, trajectory in enumerate(trajectories)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Prints docs/config.md, made of the typed config: python -m vlm_uec.config.docs > docs/config.md"""
+"""Generates docs/config.md from the typed config: python -m vlm_uec.config.docs > docs/config.md"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from vlm_uec.algorithm.objectives import OBJECTIVES
 from vlm_uec.config import SWITCHES, Config
-from vlm_uec.config.fields import ConfigKey, config_keys, section_of
+from vlm_uec.config.fields import ConfigKey, config_keys, section_type
 from vlm_uec.config.file import MAX_BYTES
 from vlm_uec.config.presets import objective_preset
 from vlm_uec.config.rules import RULES
@@ -18,73 +18,74 @@ _HEAD = """\
 
 # Configuration
 
-A run is one YAML file of sections, `configs/` holds some, and any key can be set on the command line:
+A run is configured by one YAML file with sections; `configs/` has examples. Any key can also be set on the
+command line:
 
 ```
 deepspeed train.py --config configs/geometry3k_qwen2.5_vl_7b_uec.yaml rollout.n=8 optim.lr=2e-6
 deepspeed train.py --config configs/geometry3k_qwen2.5_vl_7b_uec.yaml --dry-run
 ```
 
-The second checks the settings and prints them all. A run keeps that in its directory, as `config.yaml`, which
-is a config file itself. Defaults are the paper's reference settings (Geometry3K, 7B, 8 GPUs).
+The second command checks the settings and prints all of them. A run writes them to `config.yaml` in its
+directory, which is a valid config file. Defaults are the paper's reference settings (Geometry3K, 7B, 8 GPUs).
 
-## Presets, and what goes before what
+## Presets and precedence
 
-`algorithm` is a preset: `uec`, an objective of the family, or `NAME+uec`, which is UEC-RL on top of it.
+`algorithm` is a preset: `uec`, one of the objectives below, or `NAME+uec`, an objective with UEC-RL.
 
-| algorithm | what it sets; the rest are defaults |
+| algorithm | settings that differ from the defaults |
 |---|---|
 {objectives}
 
-UEC-RL is six switches, on in `uec` and every `NAME+uec`, and off elsewhere but where the table above says
-otherwise:
+UEC-RL consists of six switches. They are on in `uec` and every `NAME+uec`, and off otherwise, unless the
+table above sets them:
 
-| switch | on |
+| switch | effect |
 |---|---|
 {switches}
 
-Without them, every step trains on all \\|B\\| x G trajectories, those of zero advantage included.
+Without them, every step trains on all \\|B\\| x G trajectories, including those with zero advantage.
 
-What goes before what: an argument goes before the file, and the file before its own `algorithm`. So each part
-can be tried alone: `algorithm=grpo exploration.enabled=true`, or `stabilizer.enabled=false`. An `algorithm`
-given as an argument is that algorithm in full, whatever the file says of these keys: with any recipe, or the
-config.yaml of a run, one argument compares two algorithms.
+Arguments override the file, and the file overrides its own `algorithm`. So each switch can be tested
+separately: `algorithm=grpo exploration.enabled=true`, or `stabilizer.enabled=false`. An `algorithm` given as
+an argument overrides the file for all keys of the preset: with any recipe, or the config.yaml of a run, one
+argument selects another algorithm.
 
-## How values are written
+## Syntax of values
 
-As in YAML 1.2: `1e-6` is a number, `010` is ten, dates and `1:30` are text; `yes` and `no`, `on` and `off`
-are `true` and `false`. Types are strict: `rollout.n: "8"` is refused. An argument's value is YAML too and
-takes the place of the whole old one: `data.mixture='{{data/a: 2, data/b: 1}}'`,
+Values are YAML 1.2: `1e-6` is a number, `010` is ten, dates and `1:30` are text; `yes` and `no`, `on` and
+`off` mean `true` and `false`. Types are strict: `rollout.n: "8"` is rejected. Arguments are YAML, too, and
+replace the old value completely: `data.mixture='{{data/a: 2, data/b: 1}}'`,
 `prompt.template='"{{{{ question }}}} Think."'`.
 
-Anchors, aliases and merge keys work. Keys that are unknown or come twice, tags like `!!binary`, and files
-over {kib} KiB are refused.
+Anchors, aliases and merge keys are supported. Unknown or duplicate keys, tags like `!!binary`, and files over
+{kib} KiB are rejected.
 
 ## Settings that must agree
 
-Each rule is checked before anything loads, and only where it matters:
+Each rule is checked before anything is loaded, and only if its features are enabled:
 
 {rules}
 
-The largest advantage that a group of n can hold is (n - 1) / sqrt(n), whatever the rewards: that of one right
-answer among wrong ones, 1.789 for 5 and 4.249 for 20.
+The largest possible advantage in a group of n is (n - 1) / sqrt(n), for any rewards. It is reached by one
+right answer among wrong ones: 1.789 for n = 5 and 4.249 for n = 20.
 """
 
 
 def config_page() -> str:
-    """The whole page, Markdown."""
+    """The page in Markdown."""
     keys = config_keys(Config)
     rules = "\n".join(f"- {rule.__doc__}" for rule in RULES)
     head = _HEAD.format(objectives=_objectives(), switches=_switches(), rules=rules, kib=MAX_BYTES // 2**10)
     top = _section(
         "Top level",
-        "Two keys stand outside of the sections.",
+        "Two keys are outside of the sections.",
         [key for key in keys.values() if "." not in key.name],
     )
     sections = [
         _section(f"`{name}`", inner.__doc__ or "", [keys[key] for key in keys if key.startswith(f"{name}.")])
         for name, field in Config.model_fields.items()
-        if (inner := section_of(field))
+        if (inner := section_type(field))
     ]
     return "\n".join([head, top, *sections])
 
@@ -93,8 +94,8 @@ def _objectives() -> str:
     rows = []
     for name, objective in OBJECTIVES.items():
         preset = objective_preset(objective)
-        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flat(preset)]
-        rows.append(f"| `{name}` | {', '.join(settings) or 'nothing'} |")
+        settings = [f"`{key} = {json.dumps(value)}`" for key, value in _flatten(preset)]
+        rows.append(f"| `{name}` | {', '.join(settings) or 'none'} |")
     return "\n".join(rows)
 
 
@@ -107,25 +108,25 @@ def _switch_names() -> list[str]:
     return [f"{section}.{key}" for section, switches in SWITCHES.items() for key in switches]
 
 
-def _flat(tree: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any]]:
+def _flatten(tree: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any]]:
     return [(f"{section}.{key}", value) for section, keys in tree.items() for key, value in keys.items()]
 
 
-def _section(title: str, sentence: str, keys: list[ConfigKey]) -> str:
+def _section(title: str, summary: str, keys: list[ConfigKey]) -> str:
     rows = [_row(key) for key in keys]
-    head = ["| key | takes | default | what it does |", "|---|---|---|---|"]
-    return "\n".join([f"## {title}\n", f"{sentence}\n", *head, *rows, ""])
+    head = ["| key | accepted values | default | description |", "|---|---|---|---|"]
+    return "\n".join([f"## {title}\n", f"{summary}\n", *head, *rows, ""])
 
 
 def _row(key: ConfigKey) -> str:
-    default = "must be given" if key.default is None else f"`{key.default}`"
+    default = "required" if key.default is None else f"`{key.default}`"
     if key.name in _switch_names():
         default = "`algorithm`'s"
-    return f"| `{key.name}` | {key.takes} | {default} | {_cell(key.description)} |"
+    return f"| `{key.name}` | {key.accepts} | {default} | {_cell(key.description)} |"
 
 
 def _cell(text: str) -> str:
-    """Text that a table's cell holds: a bar would end it, and `<` opens a tag."""
+    """Escapes text for a table cell: a bar would end the cell, and `<` would start a tag."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 

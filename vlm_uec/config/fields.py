@@ -1,6 +1,6 @@
-"""The config's keys in words: what each one takes, its default and its meaning.
+"""Descriptions of the config's keys: accepted values, default and meaning.
 
-Error messages and docs/config.md both use these words, so they always agree.
+Used by both error messages and docs/config.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 @dataclass(frozen=True)
 class Choices:
-    """Annotation of a text key: its value must be one of `names()`, which is called at each validation."""
+    """Annotation of a text key whose value must be one of `names()`, called at each validation."""
 
     names: Callable[[], Iterable[str]]
 
@@ -35,33 +35,35 @@ class Choices:
 
 @dataclass(frozen=True)
 class ConfigKey:
-    """One key that holds a value."""
+    """A config key that has a value."""
 
     name: str  # dotted
-    takes: str
-    default: str | None  # as YAML writes it; None where it must be given
+    accepts: str  # the accepted values in words
+    default: str | None  # as YAML; None if the key is required
     description: str
 
 
 def config_keys(section: type[BaseModel], prefix: str = "") -> dict[str, ConfigKey]:
-    """Every key of the tree that holds a value, by its dotted name."""
+    """Every key of the tree that has a value, by its dotted name."""
     keys: dict[str, ConfigKey] = {}
     for name, field in section.model_fields.items():
-        if inner := section_of(field):
+        if inner := section_type(field):
             keys |= config_keys(inner, f"{prefix}{name}.")
         else:
             default = None if field.is_required() else as_yaml(field.default)
-            keys[prefix + name] = ConfigKey(prefix + name, takes(field), default, field.description or "")
+            keys[prefix + name] = ConfigKey(
+                prefix + name, accepted_values(field), default, field.description or ""
+            )
     return keys
 
 
-def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The section that the field holds; None where it holds a value."""
+def section_type(field: FieldInfo) -> type[BaseModel] | None:
+    """The section's class if the field is a section; None if it is a value."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def takes(field: FieldInfo) -> str:
+def accepted_values(field: FieldInfo) -> str:
     """The accepted values: `number > 0 and <= 4`, `"fp32" or "bf16"`, `whole number >= 8 or null`."""
     for part in field.metadata:
         if isinstance(part, Choices):
@@ -78,7 +80,7 @@ def as_yaml(value: object) -> str:
     return repr(value).replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
-def either(words: Iterable[str]) -> str:
+def join_or(words: Iterable[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
@@ -89,7 +91,7 @@ def _in_words(kind: Any, bounds: str = "") -> str:
         inner, *metadata = get_args(kind)
         return _in_words(inner, _bounds(metadata))
     if get_origin(kind) in (Union, UnionType):
-        return either(_in_words(part, "" if part is NoneType else bounds) for part in get_args(kind))
+        return join_or(_in_words(part, "" if part is NoneType else bounds) for part in get_args(kind))
     if get_origin(kind) is Literal:
         return _quoted(get_args(kind))
     if get_origin(kind) is dict:
@@ -101,7 +103,7 @@ def _in_words(kind: Any, bounds: str = "") -> str:
 
 
 def _quoted(choices: Iterable[str]) -> str:
-    return either(f'"{choice}"' for choice in choices)
+    return join_or(f'"{choice}"' for choice in choices)
 
 
 def _bounds(metadata: Iterable[Any]) -> str:

@@ -1,8 +1,8 @@
 """Reads config files and `dotted.key=value` arguments into trees of plain values.
 
-Both may be untrusted input. PyYAML's safe loader runs nothing, but it takes the last of two equal keys,
-follows anchors into trees that have no end, and leaks whatever Python raises on `!!int ""`. This reader
-accepts only small trees with unique text keys; anything else is a `UserError` with its line.
+Both may be untrusted input. PyYAML's safe loader runs no code, but it keeps the last of two equal keys,
+expands anchors into huge or recursive trees, and raises arbitrary exceptions for `!!int ""`. This reader
+accepts only small trees with unique text keys; anything else is a `UserError` with the line.
 Scalars are those of YAML 1.2 plus `yes` and `no`: 1e-6 is a number, 010 is ten, 2024-01-01 and 1:30 are text.
 """
 
@@ -20,14 +20,14 @@ from vlm_uec.config.fields import ConfigKey
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 
-MAX_BYTES = 256 * 2**10  # PyYAML reads about half a megabyte a second, and a recipe has four kilobytes
-MAX_VALUES = 2000  # with every alias counted as often as it is used
+MAX_BYTES = 256 * 2**10  # PyYAML reads about half a megabyte per second; a recipe has four kilobytes
+MAX_VALUES = 2000  # with aliases expanded
 MAX_DEPTH = 16
 MAX_DIGITS = 18
 
 _TOO_DEEP = f"nested over {MAX_DEPTH} levels deep"
-# PyYAML's own, and what Python raises where bytes are not UTF-8 or "\UFFFFFFFF" is no character.
-_YAML_FAULTS = (yaml.YAMLError, ValueError, OverflowError)
+# PyYAML's errors, and Python's for invalid UTF-8 or an invalid character such as "\UFFFFFFFF".
+_YAML_ERRORS = (yaml.YAMLError, ValueError, OverflowError)
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {f"{_TAG}str", f"{_TAG}merge"}
 _TAGS = _TEXT_TAGS | {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "seq", "map")}
@@ -36,7 +36,7 @@ _WHOLE = re.compile(r"[-+]?[0-9][0-9_]*")
 _NUMBER = re.compile(
     r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
-_SCALARS = {  # the first that fits names the tag; what fits none is text
+_SCALARS = {  # the first match determines the tag; without a match the scalar is text
     "null": re.compile(r"~|null|Null|NULL|"),
     "bool": re.compile("|".join(word for low in _BOOLS for word in (low, low.title(), low.upper()))),
     "int": _WHOLE,
@@ -46,31 +46,33 @@ _SCALARS = {  # the first that fits names the tag; what fits none is text
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The file's tree. Raises `UserError` where it cannot be read, is too large, or is no mapping."""
+    """The file's tree. Raises `UserError` if it cannot be read, is too large, or is not a mapping."""
     where = escape(str(path), 200)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{where}: cannot be read ({reason}); configs/ holds examples") from error
+        raise UserError(f"{where}: cannot be read ({reason}); see configs/ for examples") from error
     if len(content) > MAX_BYTES:
         raise UserError(
-            f"{where}: over {MAX_BYTES // 2**10} KiB, too large for a config; configs/ holds examples"
+            f"{where}: over {MAX_BYTES // 2**10} KiB, too large for a config; see configs/ for examples"
         )
     try:
         tree = _parse(content.decode("utf-8"))
-    except _YAML_FAULTS as error:
-        raise UserError(f"{where}: not valid YAML ({_fault(error)}); configs/ holds examples") from error
+    except _YAML_ERRORS as error:
+        raise UserError(
+            f"{where}: not valid YAML ({_describe_error(error)}); see configs/ for examples"
+        ) from error
     if not isinstance(tree, dict):
-        raise UserError(f"{where}: holds no sections; configs/ has examples")
+        raise UserError(f"{where}: has no sections; see configs/ for examples")
     return tree
 
 
 def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> dict[str, Any]:
-    """The tree of `dotted.key=value` arguments, later ones on top.
+    """The tree of `dotted.key=value` arguments; later ones override earlier ones.
 
-    Raises `UserError` where one is written otherwise, its value is no YAML, or it goes below a value.
+    Raises `UserError` for another syntax, a value that is not YAML, or a key below a value.
     """
     tree: dict[str, Any] = {}
     for argument in arguments:
@@ -79,41 +81,41 @@ def read_arguments(arguments: Sequence[str], keys: Mapping[str, ConfigKey]) -> d
         if not equals or not all(parts) or len(parts) > MAX_DEPTH:
             raise UserError(f"argument {show_value(argument)}: write dotted.key=value")
         if not name.isprintable():
-            raise UserError(f"unknown key {escape(name)}: keys are words with dots between")
-        _refuse_below_value(parts, keys)
+            raise UserError(f"unknown key {escape(name)}: keys are words separated by dots")
+        _check_not_below_value(parts, keys)
         value = _parse_value(name, text, keys)
         for part in reversed(parts):
             value = {part: value}
-        tree = merge(tree, value)
+        tree = merge_sections(tree, value)
     return tree
 
 
 def write_tree(tree: Mapping[str, Any]) -> str:
-    """YAML that reads back to an equal tree."""
+    """YAML text that loads to an equal tree."""
     return yaml.dump(tree, Dumper=_ConfigDumper, sort_keys=False)
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys as they are written on a command line; a mixture's data sets are one value."""
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The tree's values by dotted key, as on a command line; a mixture is one value."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and key != "data.mixture":
-            yield from flat(value, f"{key}.")
+            yield from flatten(value, f"{key}.")
         else:
             yield key, value
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The two trees merged section by section; for a key in both, `above`'s value is used."""
-    merged = dict(below)
-    for name, value in above.items():
+def merge_sections(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Merges two trees section by section; for a key in both, `override`'s value is used."""
+    merged = dict(base)
+    for name, value in override.items():
         old = merged.get(name)
-        # Only one level deep: a value that is a mapping replaces the other one completely.
+        # Only one level deep: a value that is a mapping is replaced completely.
         merged[name] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
 
-def _refuse_below_value(parts: Sequence[str], keys: Mapping[str, ConfigKey]) -> None:
+def _check_not_below_value(parts: Sequence[str], keys: Mapping[str, ConfigKey]) -> None:
     for end in range(1, len(parts)):
         if key := keys.get(".".join(parts[:end])):
             name = escape(".".join(parts))
@@ -125,12 +127,12 @@ def _parse_value(name: str, text: str, keys: Mapping[str, ConfigKey]) -> Any:
         raise UserError(f"argument {escape(name)}: its value is over {MAX_BYTES // 2**10} KiB")
     try:
         return _parse(text)
-    except _YAML_FAULTS as error:
-        takes_text = name in keys and keys[name].takes.startswith("text")
-        hint = f"; text goes in quotes: {name}='\"...\"'" if takes_text else ""
+    except _YAML_ERRORS as error:
+        is_text = name in keys and keys[name].accepts.startswith("text")
+        hint = f"; quote text: {name}='\"...\"'" if is_text else ""
         value = show_value(text)
         raise UserError(
-            f"argument {escape(name)}={value}: the value is not valid YAML ({_fault(error)}){hint}"
+            f"argument {escape(name)}={value}: the value is not valid YAML ({_describe_error(error)}){hint}"
         ) from error
 
 
@@ -138,53 +140,51 @@ def _parse(text: str) -> Any:
     return yaml.load(text, Loader=_ConfigLoader)  # noqa: S506  (a SafeLoader with fewer tags)
 
 
-def _fault(error: Exception) -> str:
-    """The error and its line, without PyYAML's excerpt of the text."""
+def _describe_error(error: Exception) -> str:
+    """The error and its line, without PyYAML's excerpt of the file."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {escape(str(error.problem), 160)}"
     if isinstance(error, UnicodeDecodeError):
         return "its bytes are not UTF-8 text"
     if isinstance(error, yaml.reader.ReaderError):
         return f"the character {show_value(chr(error.character))} is not allowed"
-    return f"an impossible value: {escape(str(error), 100)}"
+    return f"an invalid value: {escape(str(error), 100)}"
 
 
 class _ConfigLoader(yaml.SafeLoader):
-    """Refuses input that is too large, ambiguous or recursive while reading it."""
+    """Rejects input that is too large, ambiguous or recursive, while reading it."""
 
-    # Its own table: the inherited one reads dates, and numbers of base 8 and 60.
+    # A separate table: the inherited one parses dates, and numbers of base 8 and 60.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's interface)
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
         self._values = 0
-        self._sizes: dict[int, int] = {}  # of every node that is read to its end, by identity
+        self._sizes: dict[int, int] = {}  # of every completely read node, by identity
 
     def fetch_flow_collection_start(self, token: Any) -> None:
-        # Before composing, the scanner reads ahead at a cost quadratic in the number of open brackets.
+        # The scanner reads ahead, in time quadratic in the number of open brackets.
         if self.flow_level > MAX_DEPTH:
-            self._refuse(_TOO_DEEP, self.get_mark())
+            self._reject(_TOO_DEEP, self.get_mark())
         super().fetch_flow_collection_start(token)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._refuse(_TOO_DEEP, self.peek_event().start_mark)
+            self._reject(_TOO_DEEP, self.peek_event().start_mark)
         before, event = self._values, self.peek_event()
         node = super().compose_node(parent, index)
         if isinstance(event, yaml.AliasEvent):
             if id(node) not in self._sizes:
-                self._refuse(f"*{event.anchor} is used inside of what it names", event.start_mark)
+                self._reject(f"*{event.anchor} is used inside of its own anchor", event.start_mark)
             self._values += self._sizes[id(node)]
         else:
             self._values += 1
             self._sizes[id(node)] = self._values - before
             self._check(node, event)
         if self._values > MAX_VALUES:
-            self._refuse(
-                f"over {MAX_VALUES} values, aliases counted as what they stand for", event.start_mark
-            )
+            self._reject(f"over {MAX_VALUES} values, with aliases expanded", event.start_mark)
         self._depth -= 1
         return node
 
@@ -194,31 +194,29 @@ class _ConfigLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag not in _TEXT_TAGS:
                 name = escape(key.value) if isinstance(key, yaml.ScalarNode) else f"[{len(key.value)} values]"
-                self._refuse(f"the key {name} is not text; put it in quotes", key.start_mark)
+                self._reject(f"the key {name} is not text; put it in quotes", key.start_mark)
             if key.value in lines:
-                why = f"the key {escape(key.value)} was there in line {lines[key.value]}; keep one"
-                self._refuse(why, key.start_mark)
+                reason = f"the key {escape(key.value)} is already in line {lines[key.value]}; keep one"
+                self._reject(reason, key.start_mark)
             lines[key.value] = key.start_mark.line + 1
         return node
 
     def _check(self, node: Any, event: yaml.Event) -> None:
         if node.tag not in _TAGS:
-            self._refuse(
-                f"the tag {escape(node.tag.replace(_TAG, '!!'))} has no meaning here", event.start_mark
-            )
+            self._reject(f"the tag {escape(node.tag.replace(_TAG, '!!'))} is not supported", event.start_mark)
         if isinstance(node, yaml.ScalarNode):
             try:
                 node.value.encode()
             except UnicodeEncodeError:
-                self._refuse("text with half of a surrogate pair", event.start_mark)
+                self._reject("text with an incomplete surrogate pair", event.start_mark)
 
-    def _refuse(self, why: str, at: Any) -> NoReturn:
-        raise yaml.constructor.ConstructorError(None, None, why, at)
+    def _reject(self, reason: str, mark: Any) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, reason, mark)
 
     def _scalar(self, node: yaml.ScalarNode, kind: str) -> str:
         text = str(self.construct_scalar(node))
         if not _SCALARS[kind].fullmatch(text):
-            self._refuse(f"{show_value(text)} is no {kind}", node.start_mark)
+            self._reject(f"{show_value(text)} is not a valid {kind}", node.start_mark)
         return text
 
     def construct_yaml_bool(self, node: yaml.ScalarNode) -> bool:
@@ -227,7 +225,7 @@ class _ConfigLoader(yaml.SafeLoader):
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         digits = self._scalar(node, "int").replace("_", "")
         if len(digits) > MAX_DIGITS:
-            self._refuse(f"a whole number of {len(digits)} digits", node.start_mark)
+            self._reject(f"a whole number of {len(digits)} digits, which is too long", node.start_mark)
         return int(digits)
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
@@ -236,7 +234,7 @@ class _ConfigLoader(yaml.SafeLoader):
 
 
 class _ConfigDumper(yaml.SafeDumper):
-    """Quotes every text that this or another YAML reader would parse as another type."""
+    """Quotes text that this or another YAML reader would parse as another type."""
 
 
 for _kind, _pattern in _SCALARS.items():

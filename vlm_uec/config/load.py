@@ -1,4 +1,4 @@
-"""Loads a config file with command-line arguments into a checked `Config`, and writes one back.
+"""Loads a config file and command-line arguments into a validated `Config`, and writes one.
 
 Precedence, lowest first: the file's algorithm, the file, an algorithm given as an argument, other arguments.
 """
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from vlm_uec.config.errors import describe_error, sorted_errors
 from vlm_uec.config.fields import config_keys
-from vlm_uec.config.file import merge, read_arguments, read_config_file, write_tree
+from vlm_uec.config.file import merge_sections, read_arguments, read_config_file, write_tree
 from vlm_uec.config.presets import preset
 from vlm_uec.config.schema import Config
 from vlm_uec.errors import UserError
@@ -23,17 +23,18 @@ from vlm_uec.escape import escape
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads, merges and validates. Raises `UserError` with the key, its value and how to fix it."""
     arguments = read_arguments(overrides, config_keys(Config))
-    written = read_config_file(Path(path))
+    file_tree = read_config_file(Path(path))
     if "algorithm" in arguments:
         # A section that is not a mapping is an error; the preset must not hide it.
         settings = {
             name: keys
             for name, keys in preset(arguments["algorithm"]).items()
-            if isinstance(written.get(name, {}), dict)
+            if isinstance(file_tree.get(name, {}), dict)
         }
-        merged = merge(merge(written, settings), arguments)
+        merged = merge_sections(merge_sections(file_tree, settings), arguments)
     else:
-        merged = merge(merge(preset(written.get("algorithm", "uec")), written), arguments)
+        settings = preset(file_tree.get("algorithm", "uec"))
+        merged = merge_sections(merge_sections(settings, file_tree), arguments)
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -43,7 +44,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def dump_config(config: Config) -> str:
-    """YAML that `load_config` reads back to an equal config."""
+    """YAML text that `load_config` loads to an equal config."""
     return write_tree(config.model_dump())
 
 

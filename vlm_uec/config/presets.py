@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any
 
 from vlm_uec.algorithm.objectives import OBJECTIVES, Objective
-from vlm_uec.config.file import merge
+from vlm_uec.config.file import merge_sections
 from vlm_uec.config.schema import Config, LossConfig
 
 SWITCHES = {
@@ -17,24 +17,25 @@ SWITCHES = {
     "overlong_filter": ("enabled",),
     "stabilizer": ("enabled",),
 }
-"""The switches of UEC-RL by section: on in `uec` and every NAME+uec."""
+"""The switches of UEC-RL by section; on in `uec` and every NAME+uec."""
 
 
 def preset(algorithm: object) -> dict[str, Any]:
     """Every key that differs between algorithms, with this algorithm's value: its objective's settings and
-    UEC-RL's switches. An unknown algorithm has the defaults; validation reports it later."""
+    UEC-RL's switches. An unknown algorithm gets the defaults and is reported by validation."""
     name, uec = ("grpo", True) if algorithm == "uec" else str(algorithm).partition("+")[::2]
     switches = {section: dict.fromkeys(keys, bool(uec)) for section, keys in SWITCHES.items()}
-    plain = reduce(merge, (_defaults(objective_preset(other)) for other in OBJECTIVES.values()))
+    defaults = reduce(merge_sections, (_defaults(objective_preset(other)) for other in OBJECTIVES.values()))
     objective = OBJECTIVES.get(name)
     own = objective_preset(objective) if objective else {}
     if not uec:
-        return merge(merge(plain, switches), own)
-    return merge(merge(merge(plain, own), switches), objective.uec_preset if objective else {})
+        return merge_sections(merge_sections(defaults, switches), own)
+    with_switches = merge_sections(merge_sections(defaults, own), switches)
+    return merge_sections(with_switches, objective.uec_preset if objective else {})
 
 
 def objective_preset(objective: Objective) -> dict[str, Any]:
-    """The objective's own settings by section, `loss.name` included where it is not the default."""
+    """The objective's own settings by section, including `loss.name` if it is not the default."""
     if objective.loss.name == LossConfig.model_fields["name"].default:
         return dict(objective.preset)
     return {**objective.preset, "loss": {"name": objective.loss.name, **objective.preset.get("loss", {})}}

@@ -1,6 +1,6 @@
-"""Rules across keys: settings that are each within bounds but contradict each other.
+"""Rules across keys: settings that are valid separately but contradict each other.
 
-A rule checks only features that are enabled, so ablations stay possible; its message shows the arithmetic.
+A rule checks only enabled features, so that ablations stay possible; its message shows the arithmetic.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 Rule = Callable[["Config"], str | None]
 
 
-def contradiction(config: Config) -> str | None:
-    """The message of the first violated rule; None if the settings are consistent."""
+def find_contradiction(config: Config) -> str | None:
+    """The message of the first violated rule; None if there is none."""
     return next(filter(None, (rule(config) for rule in RULES)), None)
 
 
 def largest_advantage(n: int) -> float:
     """The upper bound of a normalised advantage (ddof = 1) in a group of `n`, for any rewards.
 
-    One right answer of n reaches it: (1 - 1/n) / sqrt(1/n). Samuelson 1968, "How deviant can you be?".
+    One right answer among n reaches it: (1 - 1/n) / sqrt(1/n). Samuelson 1968, "How deviant can you be?".
     """
     return (n - 1) / math.sqrt(n)
 
 
 def largest_deviation(n: int, spread: float) -> float:
-    """The upper bound of R - mean among `n` rewards within `spread`: one high, the others low."""
+    """The upper bound of R - mean among `n` rewards within `spread`: one is high, the others low."""
     return spread * (n - 1) / n
 
 
@@ -39,7 +39,7 @@ def _data(config: Config) -> str | None:
     """Exactly one of `data.path` and `data.mixture` is given."""
     data = config.data
     if data.path and data.mixture:
-        return "data.path and data.mixture are both set; set data.path=null for the mixture"
+        return "data.path and data.mixture are both set; set data.path=null to use the mixture"
     if not data.path and not data.mixture:
         return "data.path is missing: give a data set, or data.mixture={PATH: WEIGHT, ...}"
     return None
@@ -62,14 +62,15 @@ def _pixels(config: Config) -> str | None:
 
 
 def _adapters(config: Config) -> str | None:
-    """With `lora.rank`, weights are frozen: `model.freeze_projector` is not false; with `lora.vision`,
-    `model.freeze_vision` is false."""
+    """`lora.rank` excludes `model.freeze_projector: false`; `lora.vision` excludes `model.freeze_vision`."""
     if config.lora.rank is None:
         return None
     if config.model.freeze_projector is False:
-        return "model.freeze_projector=false with lora.rank: adapters alone are trained; leave it out"
+        return "model.freeze_projector=false with lora.rank: only adapters are trained; remove it"
     if config.lora.vision and config.model.freeze_vision:
-        return "lora.vision and model.freeze_vision: adapters cannot train in a frozen tower; choose one"
+        return (
+            "lora.vision and model.freeze_vision: a frozen tower cannot train adapters; set only one of them"
+        )
     return None
 
 
@@ -96,28 +97,28 @@ def _weight_decay(config: Config) -> str | None:
 def _dual_clip(config: Config) -> str | None:
     """`loss.dual_clip` > 1 + `loss.clip_high`, if the loss of `loss.name` has a dual clip (grpo)."""
     bound, ceiling = config.loss.dual_clip, 1 + config.loss.clip_high
-    used = "dual_clip" in token_loss(config.loss.name).keys
-    if not used or bound is None or bound > ceiling:
+    is_used = "dual_clip" in token_loss(config.loss.name).keys
+    if not is_used or bound is None or bound > ceiling:
         return None
     return (
         f"loss.dual_clip {bound:g} is not above 1 + loss.clip_high = {ceiling:g}: it would cut off "
-        "ratios that the clip range allows; raise it (the default is 3.0), or null for none"
+        "ratios that the clip range allows; raise it (the default is 3.0), or disable it with null"
     )
 
 
 def _exploration_temperature(config: Config) -> str | None:
     """With exploration, `exploration.temperature` >= `rollout.temperature`."""
-    hot, regular = config.exploration.temperature, config.rollout.temperature
-    if not config.exploration.enabled or hot >= regular:
+    explored, regular = config.exploration.temperature, config.rollout.temperature
+    if not config.exploration.enabled or explored >= regular:
         return None
     return (
-        f"exploration.temperature {hot:g} is below rollout.temperature {regular:g}: it would explore less "
-        f"than the responses that failed; give at least {regular:g}, or set exploration.enabled=false"
+        f"exploration.temperature {explored:g} is below rollout.temperature {regular:g}: it would explore "
+        f"less than the responses that failed; give at least {regular:g}, or set exploration.enabled=false"
     )
 
 
 def _regular_threshold(config: Config) -> str | None:
-    """With `retention.regular`, a group of `rollout.n` can exceed `retention.threshold`."""
+    """With `retention.regular`, advantages of `rollout.n` responses can exceed `retention.threshold`."""
     threshold, n = config.retention.threshold, config.rollout.n
     if not config.retention.regular or threshold < _largest_in(config, n):
         return None
@@ -128,10 +129,10 @@ def _regular_threshold(config: Config) -> str | None:
 
 
 def _exploration_magnitude(config: Config) -> str | None:
-    """With `retention.retain: magnitude`, a group of `exploration.n` can exceed `retention.magnitude`."""
+    """With `retention.retain: magnitude`, `exploration.n` responses can exceed `retention.magnitude`."""
     rules, explored = config.retention, config.exploration
-    used = explored.enabled and rules.exploration and rules.retain == "magnitude"
-    if not used or rules.magnitude < _largest_in(config, explored.n):
+    is_used = explored.enabled and rules.exploration and rules.retain == "magnitude"
+    if not is_used or rules.magnitude < _largest_in(config, explored.n):
         return None
     return (
         f"retention.magnitude {rules.magnitude:g} keeps no exploration response: "
@@ -140,7 +141,7 @@ def _exploration_magnitude(config: Config) -> str | None:
 
 
 def _min_advantage(config: Config) -> str | None:
-    """With the stabilizer, some group can exceed `stabilizer.min_advantage`."""
+    """With the stabilizer, advantages in some group can exceed `stabilizer.min_advantage`."""
     groups = {"rollout": config.rollout.n}
     if config.exploration.enabled:
         groups["exploration"] = config.exploration.n
@@ -160,8 +161,8 @@ def _capacity(config: Config) -> str | None:
     if not config.stabilizer.enabled or capacity >= 1:
         return None
     return (
-        f"stabilizer.capacity {capacity:g} holds {capacity:g} x {unit} trajectories, and a replay takes "
-        f"rollout.prompts x rollout.n = {unit}: it can never hold one; give at least 1"
+        f"stabilizer.capacity {capacity:g} means {capacity:g} x {unit} trajectories, but a replay needs "
+        f"rollout.prompts x rollout.n = {unit}; set at least 1"
     )
 
 
@@ -172,7 +173,7 @@ def _greedy_validation(config: Config) -> str | None:
         return None
     return (
         f"evaluation.n {n} with evaluation.temperature 0: greedy responses are equal, so {n} cost {n} times "
-        "as much as one without more information; set evaluation.n=1, or a temperature above 0"
+        "as much as one without additional information; set evaluation.n=1, or a temperature above 0"
     )
 
 
@@ -182,10 +183,10 @@ def _vllm(config: Config) -> str | None:
     if config.rollout.engine != "vllm" or (vllm.python is None) != (vllm.address is None):
         return None
     if vllm.python is not None:
-        return "vllm.python and vllm.address are both set; set the one that is not used to null"
+        return "vllm.python and vllm.address are both set; set the unused one to null"
     return (
-        "rollout.engine vllm needs vllm.python (of an environment that has vLLM) or "
-        "vllm.address (of a server that runs); see docs/vllm.md"
+        "rollout.engine vllm needs vllm.python (of an environment with vLLM) or "
+        "vllm.address (of a running server); see docs/vllm.md"
     )
 
 
@@ -200,8 +201,8 @@ def _vllm_address(config: Config) -> str | None:
     if vllm.devices is None and not vllm.options:
         return None
     return (
-        "vllm.devices and vllm.options are for a server that the trainer starts; give them "
-        "to the one at vllm.address when you start it"
+        "vllm.devices and vllm.options are for a server that the trainer starts; for the "
+        "server at vllm.address, set them when you start it"
     )
 
 
@@ -212,7 +213,7 @@ def _largest_in(config: Config, n: int) -> float:
 
 
 def _spread(config: Config) -> float:
-    """Range of rewards: 0 to 1, lowered by up to 1 for overlong responses."""
+    """The width of the rewards' range: 0 to 1, and down to -1 with the overlong penalty."""
     return 1.0 if config.reward.overlong_buffer is None else 2.0
 
 
@@ -240,4 +241,4 @@ RULES: tuple[Rule, ...] = (
     _vllm,
     _vllm_address,
 )
-"""In the order of reporting; docs/config.md lists their docstrings."""
+"""The rules in the order of checking; docs/config.md lists their docstrings."""

@@ -11,13 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vlm_uec.algorithm.objectives import algorithm_names, loss_names
 from vlm_uec.config.fields import Choices
-from vlm_uec.config.rules import contradiction
+from vlm_uec.config.rules import find_contradiction
 
-# Names of files, splits and functions: a control character in one is a mistake or an attack.
+# Names of files, splits and functions, without control characters.
 Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
 
-
-Target = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 class Section(BaseModel):
@@ -35,7 +34,7 @@ class ModelConfig(Section):
     )
     freeze_vision: bool = Field(
         False,
-        description="Freeze the vision tower; each rank then caches up to 4 GiB of its features.",
+        description="Freeze the vision tower. Each rank then caches up to 4 GiB of its features.",
     )
     freeze_projector: bool | None = Field(
         None,
@@ -44,13 +43,13 @@ class ModelConfig(Section):
     )
     activation_checkpointing: bool = Field(
         True,
-        description="Recompute activations in the backward pass: less memory, one more forward pass an "
+        description="Recompute activations in the backward pass: less memory, one more forward pass per "
         "update.",
     )
 
 
 class LoraConfig(Section):
-    """Low-rank adapters, trained in place of the weights."""
+    """Low-rank adapters (LoRA), trained instead of the weights."""
 
     rank: int | None = Field(
         None, ge=1, le=1024, description="Rank of the adapters; null: no adapters, the weights are trained."
@@ -58,16 +57,18 @@ class LoraConfig(Section):
     alpha: float = Field(
         32.0, gt=0, description="Scaling: the adapter's output is multiplied by alpha / rank."
     )
-    targets: list[Target] = Field(
-        list(get_args(Target)), min_length=1, description="Matrices of every text layer that get an adapter."
+    targets: list[LoraTarget] = Field(
+        list(get_args(LoraTarget)),
+        min_length=1,
+        description="Matrices of every text layer that have an adapter.",
     )
     vision: bool = Field(
         False,
-        description="Add adapters to the vision tower, too. Without them it is frozen, and each rank "
+        description="Add adapters to the vision tower, too. If false, the tower is frozen, and each rank "
         "caches up to 4 GiB of its features.",
     )
     export: Literal["merged", "adapter"] = Field(
-        "merged", description="What is exported: a merged model, or only the adapters in peft's format."
+        "merged", description="Export the merged model, or only the adapters in peft's format."
     )
 
 
@@ -81,7 +82,7 @@ class DataConfig(Section):
     )
     mixture: dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]] | None = Field(
         None,
-        description="Several data sets in place of path, each with its relative share of a step's prompts.",
+        description="Several data sets instead of path, each with its relative share of a step's prompts.",
     )
     validation_path: Name | None = Field(
         None, description="Data set of the validation problems; null: same as path."
@@ -124,9 +125,9 @@ class RolloutConfig(Section):
     engine: Literal["native", "vllm"] = Field(
         "native", description="Sampler: the trainer's own, or a vLLM server that receives the weights."
     )
-    prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts a step, over all ranks.")
+    prompts: int = Field(512, ge=1, le=1_000_000, description="|B|: prompts per step, over all ranks.")
     n: int = Field(
-        5, ge=2, le=4096, description="G: responses a prompt; advantages are relative to this group."
+        5, ge=2, le=4096, description="G: responses per prompt; advantages are relative to this group."
     )
     temperature: float = Field(1.0, ge=0.01, le=4, description="t: softmax temperature of sampling.")
     top_p: float = Field(
@@ -151,8 +152,8 @@ class RolloutConfig(Section):
     )
     offload_states: bool = Field(
         False,
-        description="Keep Adam's moments (8 bytes a trained weight) in host memory during a rollout: more "
-        "slots fit, at two copies a step.",
+        description="Keep Adam's moments (8 bytes per trained weight) in host memory during a rollout: more "
+        "slots fit, but each step copies them twice.",
     )
 
 
@@ -165,12 +166,12 @@ class VllmConfig(Section):
     )
     address: Name | None = Field(
         None,
-        description="HOST:PORT of a server that already runs, in place of python; its secret is read from "
+        description="HOST:PORT of a running server, instead of python; its secret is read from "
         "VLM_UEC_VLLM_KEY.",
     )
     devices: Name | None = Field(
         None,
-        description="CUDA_VISIBLE_DEVICES of the started server; null: shares the trainer's devices.",
+        description="CUDA_VISIBLE_DEVICES of the started server; null: the trainer's devices are shared.",
     )
     options: dict[Name, bool | int | float | str] = Field(
         {}, description="vLLM engine arguments for the started server, for example {tensor_parallel_size: 2}."
@@ -178,7 +179,7 @@ class VllmConfig(Section):
 
 
 class ExplorationConfig(Section):
-    """More and hotter responses to difficult prompts: those whose regular responses all failed."""
+    """Additional responses at a higher temperature to difficult prompts (all regular responses failed)."""
 
     enabled: bool = Field(False, description="Explore difficult prompts.")
     n: int = Field(20, ge=2, le=4096, description="G': additional responses to a difficult prompt.")
@@ -217,11 +218,11 @@ class RetentionConfig(Section):
 
 
 class PendingConfig(Section):
-    """The pending queue: retained trajectories wait in it until they fill a batch."""
+    """The pending queue, which collects retained trajectories until they fill a batch."""
 
     enabled: bool = Field(
         False,
-        description="Update only on whole multiples of |B| x G trajectories; off: each step trains on the "
+        description="Update only on whole multiples of |B| x G trajectories; false: each step trains on the "
         "trajectories it retained.",
     )
 
@@ -242,13 +243,13 @@ class StabilizerConfig(Section):
         2.0,
         gt=0,
         le=1000,
-        description="s': size of the buffer in units of |B| x G; the newest trajectories are kept.",
+        description="s': size of the buffer in units of |B| x G trajectories; the newest are kept.",
     )
     frequency: int = Field(
         5,
         ge=1,
-        description="f_replay: steps between replays; a replay reads the buffer in as many updates as "
-        "capacity.",
+        description="f_replay: steps between replays; a replay trains once on the buffer, in as many "
+        "updates as capacity.",
     )
     min_advantage: float = Field(
         1.0, description="A0: only trajectories with a larger advantage enter the buffer."
@@ -256,10 +257,10 @@ class StabilizerConfig(Section):
 
 
 class AdvantageConfig(Section):
-    """How a group's rewards become advantages."""
+    """Computation of advantages from a group's rewards."""
 
     scaled: bool = Field(
-        True, description="Divide by the group's standard deviation (GRPO); off: R - mean (Dr. GRPO)."
+        True, description="Divide by the group's standard deviation (GRPO); false: R - mean (Dr. GRPO)."
     )
 
 
@@ -269,27 +270,26 @@ class LossConfig(Section):
     name: Annotated[str, Choices(loss_names)] = Field(
         "grpo",
         description="Loss: PPO's clip of each token's ratio (grpo) or of a response's ratio (gspo), a "
-        "clipped weight without gradient (cispo), a soft gate (sapo), or no clip (unclipped; "
-        "KL-Cov uses it).",
+        "clipped weight without gradient (cispo), a soft gate (sapo), or no clip (unclipped, "
+        "for KL-Cov).",
     )
     clip_low: float = Field(
         0.2,
         gt=0,
         le=1,
-        description="Ratios below 1 - clip_low have no gradient where the advantage is negative. cispo: "
+        description="Ratios below 1 - clip_low have no gradient if the advantage is negative. cispo: "
         "weights are clipped at this lower bound; 1 disables it.",
     )
     clip_high: float = Field(
         0.2,
         gt=0,
-        description="Ratios above 1 + clip_high have no gradient where the advantage is positive. cispo: "
+        description="Ratios above 1 + clip_high have no gradient if the advantage is positive. cispo: "
         "weights are clipped at this upper bound.",
     )
     dual_clip: float | None = Field(
         3.0,
         gt=1,
-        description="grpo: ratios above it have no gradient where the advantage is negative; null: no "
-        "such bound.",
+        description="grpo: ratios above it have no gradient if the advantage is negative; null: no bound.",
     )
     tau_positive: float = Field(
         1.0, gt=0, description="sapo: temperature of the gate for advantage > 0; larger closes faster."
@@ -299,9 +299,8 @@ class LossConfig(Section):
     )
     aggregation: Literal["token_mean", "sequence_mean", "constant"] = Field(
         "token_mean",
-        description="Mean over a mini-batch: over all tokens (token_mean), over responses "
-        "(sequence_mean), or every token with weight 1 / rollout.max_tokens of a response "
-        "(constant).",
+        description="Mean over a mini-batch: over all tokens (token_mean), over responses' means "
+        "(sequence_mean), or over responses' sums / rollout.max_tokens (constant).",
     )
     entropy_coef: float = Field(
         0.0, ge=0, description="Weight of the entropy bonus in the objective; 0: none."
@@ -316,7 +315,9 @@ class LossConfig(Section):
         2e-3, gt=0, le=1, description="KL-Cov: share of tokens that get the penalty."
     )
     kl_coef: float = Field(
-        1e-2, ge=0, description="Weight of the KL to the starting policy; 0: no reference policy is loaded."
+        1e-2,
+        ge=0,
+        description="Weight of the KL to the starting policy; 0: the reference policy is not loaded.",
     )
     kl_estimator: Literal["k1", "k2", "k3"] = Field(
         "k3", description="Schulman's estimator of that KL; the gradient of k1 is zero on average."
@@ -334,7 +335,7 @@ class OptimConfig(Section):
 
     lr: float = Field(1e-6, gt=0, le=1, description="Learning rate.")
     weight_decay: float = Field(
-        1e-2, ge=0, description="Decoupled weight decay, multiplied by lr at each step."
+        1e-2, ge=0, description="Decoupled weight decay, multiplied by lr in each step."
     )
     max_grad_norm: float = Field(
         1.0, gt=0, description="Gradients with a larger norm are scaled down to this norm."
@@ -347,8 +348,8 @@ class OptimConfig(Section):
     microbatch_tokens: int = Field(
         8192,
         ge=1,
-        description="Packed positions of one forward pass on a rank, a prompt counted once for all its "
-        "responses; larger is faster and takes more memory, results differ only by rounding.",
+        description="Maximum positions of one forward pass on a rank; a prompt counts once for all its "
+        "responses. Larger is faster and needs more memory; results differ only by rounding.",
     )
 
 
@@ -368,7 +369,7 @@ class RewardConfig(Section):
         None,
         gt=0,
         le=1,
-        description="Share of rollout.max_tokens before the limit over which the reward falls linearly, "
+        description="Last part of rollout.max_tokens, as a fraction, in which the reward falls linearly, "
         "by 1 at the limit; null: no penalty.",
     )
 
@@ -386,27 +387,29 @@ class EvalConfig(Section):
     """Validation during training, with rollout's top_p and max_tokens."""
 
     n: int = Field(
-        1, ge=1, description="Responses a validation problem; from 2 on, eval/pass@n is logged, too."
+        1, ge=1, description="Responses per validation problem; if more than 1, eval/pass@n is also logged."
     )
     temperature: float = Field(0.5, ge=0, le=4, description="Sampling temperature of validation; 0: greedy.")
     problems: int | None = Field(
-        None, ge=1, description="Validate only on this many problems, the first ones; null: all."
+        None, ge=1, description="Validate only on the first problems, at most this many; null: all."
     )
 
 
 class TrainConfig(Section):
     """Length, seed, checkpoints and output of the run."""
 
-    steps: int = Field(ge=1, description="Trainer steps, including those that generate without an update.")
+    steps: int = Field(ge=1, description="Trainer steps, including steps without an update.")
     max_response_tokens: int | None = Field(
         None,
         ge=1,
-        description="Budget of sampled tokens, exploration included, at which the run ends before "
-        "`steps`, for comparisons at equal cost; null: no budget.",
+        description="End the run before `steps` when this many tokens have been sampled, including "
+        "exploration, for comparisons at equal cost; null: no limit.",
     )
     seed: int = Field(1, ge=0, description="Seed of prompt order, sampling and replay.")
     eval_every: int = Field(
-        0, ge=0, description="Steps between validations; the last step is also validated; 0: never."
+        0,
+        ge=0,
+        description="Steps between validations; the last step is always validated; 0: never validate.",
     )
     save_every: int = Field(
         0, ge=0, description="Steps between checkpoints; the last step always writes one."
@@ -414,7 +417,7 @@ class TrainConfig(Section):
     keep: int = Field(
         2,
         ge=1,
-        description="Number of newest checkpoints kept; each has 12 bytes a trained weight (7B: 100 GB).",
+        description="Number of newest checkpoints kept; each has 12 bytes per trained weight (7B: 100 GB).",
     )
     keep_best: int = Field(
         1,
@@ -424,13 +427,13 @@ class TrainConfig(Section):
     )
     measure_entropy: bool = Field(
         False,
-        description="Run one more pass over the tokens after an optimizer step, to measure the change of "
-        "entropy and log it next to the predicted change.",
+        description="Measure each optimizer step's change of entropy with one more pass over its tokens, "
+        "and log it with the predicted change.",
     )
     trackers: list[Literal["tensorboard", "wandb"]] = Field(
         ["tensorboard"],
         description="Trackers besides metrics.jsonl, under the same metric names; wandb must be installed "
-        "separately and reads WANDB_MODE, WANDB_PROJECT and its other variables.",
+        "separately; it reads WANDB_MODE, WANDB_PROJECT and its other variables.",
     )
     run_dir: Name = Field(description="Directory for metrics, samples, checkpoints, export and report.")
 
@@ -456,7 +459,7 @@ class GuardConfig(Section):
     entropy_window: int = Field(
         10,
         ge=1,
-        description="Number of steps whose mean entropy is compared: the first ones with the last ones.",
+        description="Number of steps in the compared means of entropy: of the first steps and of the last.",
     )
     start_timeout: float = Field(
         600,
@@ -466,8 +469,8 @@ class GuardConfig(Section):
     rank_timeout: float = Field(
         120,
         ge=2,
-        description="Seconds without a heartbeat from a rank after which the other ranks end. A dead rank "
-        "is detected at once on its own machine.",
+        description="Seconds without a heartbeat from a rank after which the other ranks end. On its own "
+        "machine, a dead rank is detected at once.",
     )
     stall_timeout: float = Field(
         3600,
@@ -483,7 +486,7 @@ class Config(Section):
     algorithm: Annotated[str, Choices(algorithm_names)] = Field(
         "uec",
         description="Preset: an objective, with +uec also the settings of UEC-RL; uec is grpo+uec. Other "
-        "arguments override its keys.",
+        "arguments override its settings.",
     )
     model: ModelConfig
     lora: LoraConfig = LoraConfig()
@@ -506,8 +509,8 @@ class Config(Section):
     guard: GuardConfig = GuardConfig()
     resume: Name = Field(
         "never",
-        description='"never" refuses a run_dir in use, "auto" resumes from its newest checkpoint if it '
-        "has one, a path names a checkpoint.",
+        description='"never" requires a new run_dir, "auto" resumes from its newest checkpoint if it '
+        "has one, a path selects a checkpoint.",
     )
 
     @property
@@ -517,6 +520,6 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        if fault := contradiction(self):
-            raise ValueError(fault)
+        if message := find_contradiction(self):
+            raise ValueError(message)
         return self

@@ -13,7 +13,7 @@ from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
 from vlm_uec.forecast.trained import trained_weights
 from vlm_uec.preflight import preflight
-from vlm_uec.rewards import load_reward_function, try_out
+from vlm_uec.rewards import check_reward_function, load_reward_function
 from vlm_uec.rollout.engine import RolloutShape
 from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size
 from vlm_uec.zero.config import read_deepspeed_config
@@ -50,7 +50,7 @@ def forecast(config: Config) -> str:
     shape = model_shape(config.model.path)
     data = data_forecast(config)
     if data.example is not None:
-        try_out(load_reward_function(config.reward.function), data.example)
+        check_reward_function(load_reward_function(config.reward.function), data.example)
     steps = [step_tokens(config, data.lengths, ranks) for ranks in RANKS]
     lines = ["", *_data_lines(config, data), "", *_step_lines(config, steps), ""]
     lines += _memory_lines(config, shape, data.lengths, steps) if shape else _no_memory_lines(config)

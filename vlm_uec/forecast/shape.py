@@ -12,7 +12,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2Config
 
 from vlm_uec.errors import UserError
 from vlm_uec.hub import exists_locally
-from vlm_uec.model.load import CLASSES, UnreadableModel, read_model_config, vision_tower
+from vlm_uec.model.load import MODEL_CLASSES, UnreadableModel, read_model_config, vision_tower
 
 # From config.json of Qwen/Qwen2.5-VL-{3B,7B,32B,72B}-Instruct, for use without the Hub.
 _FIELDS = (
@@ -100,7 +100,7 @@ def published_sizes(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def shape_of(config: Any) -> ModelShape:
     """Counts the weights of a model on the meta device."""
     with torch.device("meta"):
-        model = CLASSES[config.model_type](config)
+        model = MODEL_CLASSES[config.model_type](config)
     text, tower, vision = (
         config.get_text_config(),
         getattr(config, "vision_config", None),

@@ -1,9 +1,9 @@
-"""How the policy attends, plugged into transformers' own switch for attention functions.
+"""The policy's attention functions, registered with transformers' attention interface.
 
-The text model hands whatever it was given as attention mask through to the attention function. Here that is
-an object that attends: packed rows (`TiledAttention`, `FlexAttention`), or one prompt whose keys and values
-are kept (`PrefillAttention`). The vision tower's segments (windows, pictures) of one length share a call,
-instead of one a window.
+The text model passes its attention mask argument unchanged to the attention function. Here that argument is
+a callable that computes attention: over packed rows (`TiledAttention`, `FlexAttention`), or over one prompt
+whose keys and values are kept (`PrefillAttention`). Segments (windows, images) of the vision tower that have
+equal length share one call, instead of one call per window.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from vlm_uec.model.attention_tiles import Tile, tiles_of
+from vlm_uec.model.attention_tiles import Tile, make_tiles
 from vlm_uec.model.packing import PackedBatch
 
 TEXT = "vlm_uec"
-# transformers gives segment boundaries, and the whole sequence at once, to names that hold "flash".
+# transformers passes the full sequence with segment boundaries if the name contains "flash".
 VISION = "vlm_uec_flash"
 
 
@@ -38,35 +38,35 @@ class RowAttention(Protocol):
         ...
 
 
-def use_group_attention(text: Any, tower: Any | None) -> None:
-    """Switches a model's text and vision layers to the functions of this file."""
+def install_attention(text: Any, tower: Any | None) -> None:
+    """Makes a model's text and vision layers use the attention functions of this module."""
     AttentionInterface.register(TEXT, _attend_text)
     AttentionInterface.register(VISION, _attend_segments)
-    # For callers that let transformers make the mask.
+    # For callers that let transformers create the mask.
     AttentionMaskInterface.register(TEXT, sdpa_mask)
     text.config._attn_implementation = TEXT
     if tower is not None:
         tower.config._attn_implementation = VISION
 
 
-def attention_over(batch: PackedBatch) -> RowAttention:
-    """The attention of packed rows that is fastest on the batch's device."""
+def packed_attention(batch: PackedBatch) -> RowAttention:
+    """The attention over packed rows that is fastest on the batch's device."""
     if batch.input_ids.is_cuda:
         return FlexAttention(batch.row, batch.segment)
-    return TiledAttention([tile.to(batch.input_ids.device) for tile in tiles_of(batch.spans)])
+    return TiledAttention([tile.to(batch.input_ids.device) for tile in make_tiles(batch.spans)])
 
 
 class TiledAttention:
-    """Packed rows as a few rectangular products; masked blocks are not computed.
+    """Attention over packed rows as a few rectangular products; fully masked blocks are not computed.
 
-    A tile holds sequences of similar lengths: prompts, which attend to themselves, or responses, which attend
-    to their prompt and themselves. Runs on every device, with gradients.
+    A tile contains sequences of similar lengths: prompts, which attend to themselves, or responses, which
+    attend to their prompt and themselves. Runs on every device, with gradients.
     """
 
     def __init__(self, tiles: Sequence[Tile]) -> None:
         self.tiles = tiles
-        # Every position is a query once, so sorting by place puts the outputs back.
-        self._order = torch.cat([tile.places for tile in tiles]).argsort()
+        # Every position is a query exactly once, so sorting by position restores the order.
+        self._order = torch.cat([tile.positions for tile in tiles]).argsort()
 
     def __call__(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
@@ -85,24 +85,24 @@ class TiledAttention:
             query, key, value, attn_mask=tile.mask[:, None], scale=scale, enable_gqa=True
         )
         flat = attended.transpose(1, 2).flatten(0, 1)
-        return flat if tile.filled is None else flat.index_select(0, tile.filled)
+        return flat if tile.unpadded is None else flat.index_select(0, tile.unpadded)
 
 
 def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Rows [L, H, D] at places [n, length], as [n, H, length, D]."""
+    """Rows [L, H, D] at positions [n, length], as [n, H, length, D]."""
     picked = rows.index_select(0, index.flatten())
     return picked.view(*index.shape, *rows.shape[1:]).transpose(1, 2)
 
 
 class FlexAttention:
-    """Packed rows through one compiled kernel that skips fully masked blocks (CUDA)."""
+    """Attention over packed rows by one compiled kernel that skips fully masked blocks (CUDA)."""
 
     def __init__(self, row: torch.Tensor, segment: torch.Tensor) -> None:
         from torch.nn.attention.flex_attention import create_block_mask
 
         def visible(b: Any, h: Any, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-            readable = (segment[key] == 0) | (segment[query] == segment[key])
-            return (row[query] == row[key]) & readable & (key <= query)
+            same_segment = (segment[key] == 0) | (segment[query] == segment[key])
+            return (row[query] == row[key]) & same_segment & (key <= query)
 
         length = len(row)
         self._mask = create_block_mask(visible, None, None, length, length, device=str(row.device))
@@ -117,7 +117,7 @@ class FlexAttention:
             block_mask=self._mask,
             scale=scale,
             enable_gqa=True,
-            # The kernel for decoding, chosen for few queries, does not take lengths that change.
+            # The decoding kernel, chosen for few queries, does not support changing lengths.
             kernel_options={"FORCE_USE_FLEX_ATTENTION": True},
         )
         return attended[0].transpose(0, 1)
@@ -127,12 +127,12 @@ class FlexAttention:
 def _compiled_flex_attention() -> Callable[..., torch.Tensor]:
     from torch.nn.attention.flex_attention import flex_attention
 
-    # Lengths differ from micro-batch to micro-batch: one kernel for all of them.
+    # Lengths differ between micro-batches: one dynamic kernel serves all.
     return torch.compile(flex_attention, dynamic=True)
 
 
 class PrefillAttention:
-    """Plain causal attention over one prompt; keeps every layer's keys and values [KV heads, P, D]."""
+    """Causal attention over one prompt; keeps every layer's keys and values [KV heads, P, D]."""
 
     def __init__(self) -> None:
         self.keys: list[torch.Tensor] = []
@@ -157,7 +157,7 @@ def _attend_text(
     attention_mask: Any,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention function: [1, H, L, D] to [1, L, H, D]."""
+    """Attention function of the text model: [1, H, L, D] to [1, L, H, D]."""
     if attention_mask is None or isinstance(attention_mask, torch.Tensor):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     return attention_mask(query[0], key[0], value[0], options["scaling"])[None], None
@@ -175,14 +175,13 @@ def _attend_segments(
     max_length_q: int,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """The tower's attention function: every segment of [1, H, N, D] attends to itself; [1, N, H, D]."""
-    half = query.dtype in (torch.bfloat16, torch.float16)  # the kernel takes no other
+    """Attention function of the vision tower: segments of [1, H, N, D] attend to themselves; [1, N, H, D]."""
+    half = query.dtype in (torch.bfloat16, torch.float16)  # the only types the kernel supports
     if query.is_cuda and half and (varlen := _varlen_attention()) is not None:
         q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-        ends = cu_seq_lens_q.to(torch.int32)
-        return varlen(q, k, v, ends, ends, max_length_q, max_length_q, scale=scaling)[None], None
-    bounds = cu_seq_lens_q.tolist()
-    return segment_attention(query[0], key[0], value[0], bounds, scaling)[None], None
+        bounds = cu_seq_lens_q.to(torch.int32)
+        return varlen(q, k, v, bounds, bounds, max_length_q, max_length_q, scale=scaling)[None], None
+    return segment_attention(query[0], key[0], value[0], cu_seq_lens_q.tolist(), scaling)[None], None
 
 
 @cache
@@ -197,18 +196,18 @@ def _varlen_attention() -> Callable[..., Any] | None:
 def segment_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: Sequence[int], scale: float
 ) -> torch.Tensor:
-    """Attention within segments [bounds[i], bounds[i + 1]) of [H, N, D]; segments of one length share a call.
+    """Attention [N, H, D] within segments [bounds[i], bounds[i + 1]) of [H, N, D].
 
-    Returns [N, H, D].
+    Segments of equal length share a call.
     """
     by_length: dict[int, list[int]] = {}
     for start, end in pairwise(bounds):
         by_length.setdefault(end - start, []).append(start)
-    outputs, places = [], []
+    outputs, positions = [], []
     for length, starts in by_length.items():
         index = torch.tensor(starts, device=query.device)[:, None] + torch.arange(length, device=query.device)
         q, k, v = (_gather(tensor.transpose(0, 1), index) for tensor in (query, key, value))
         attended = F.scaled_dot_product_attention(q, k, v, scale=scale)
         outputs.append(attended.transpose(1, 2).flatten(0, 1))
-        places.append(index.flatten())
-    return torch.cat(outputs).index_select(0, torch.cat(places).argsort())
+        positions.append(index.flatten())
+    return torch.cat(outputs).index_select(0, torch.cat(positions).argsort())

@@ -1,4 +1,4 @@
-"""Loading Qwen2.5-VL and Qwen2.5 models: config, weights, token ids, and the parts that stay frozen."""
+"""Loads Qwen2.5-VL and Qwen2.5 models: config, weights, token ids and frozen parts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from vlm_uec.config import Config
-from vlm_uec.config.fields import either
+from vlm_uec.config.fields import join_or
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.hub import exists_locally, may_be_hub_id, missing_reason, silence_hub_retries
-from vlm_uec.model.norm import use_own_norms
+from vlm_uec.model.norm import replace_norms
 
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
-# Errors of reading a config that is missing, or that is JSON but no config.
+# Raised for a missing config, or for JSON that is not a model config.
 CONFIG_ERRORS = (
     OSError,
     ValueError,
@@ -42,7 +42,7 @@ CONFIG_ERRORS = (
     StrictDataclassError,
 )
 Model = Qwen2_5_VLForConditionalGeneration | Qwen2ForCausalLM
-CLASSES: Mapping[str, type[Model]] = {
+MODEL_CLASSES: Mapping[str, type[Model]] = {
     "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
     "qwen2": Qwen2ForCausalLM,
 }
@@ -50,8 +50,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class PatchProjection(nn.Conv3d):
-    """The tower's patch embedding as a matrix product: a patch is exactly one kernel wide, and a convolution
-    takes several times as long, more so in backward."""
+    """The tower's patch embedding as a matrix product: a patch has exactly the kernel's size, and a
+    convolution takes several times as long, especially in backward."""
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Patches [N, 3, 2, 14, 14] to embeddings [N, H, 1, 1, 1]."""
@@ -61,29 +61,31 @@ class PatchProjection(nn.Conv3d):
 def load_model(path: str, precision: str, *, checkpointing: bool) -> Model:
     """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
 
-    Raises `UserError` where the model is neither Qwen2.5-VL nor Qwen2.5, or a weight is missing or misshapen:
-    transformers would fill it with random numbers and only warn.
+    Raises `UserError` if the model is neither Qwen2.5-VL nor Qwen2.5, or a weight is missing or has the wrong
+    shape: transformers would initialise it randomly and only warn.
     """
-    kind = read_model_config(path).model_type
-    model, info = _load_with_report(path, CLASSES[kind], DTYPES[precision])
-    lost = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
-    if lost:
-        raise UserError(f"model.path {path}: {len(lost)} weights missing or misshapen, first {lost[0]}")
+    model_class = MODEL_CLASSES[read_model_config(path).model_type]
+    model, info = _load_with_report(path, model_class, DTYPES[precision])
+    unusable = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if unusable:
+        raise UserError(
+            f"model.path {path}: {len(unusable)} weights missing or of wrong shape, first {unusable[0]}"
+        )
     text, tower = text_model(model), vision_tower(model)
     check_rotary(text.rotary_emb)
     if tower is not None:
         tower.patch_embed.proj.__class__ = PatchProjection
-    use_own_norms(model, type(text.norm))
+    replace_norms(model, type(text.norm))
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
 
 
 def check_rotary(rotary: Any) -> None:
-    """Raises `UserError` where the frequencies of the rotary positions were rounded while loading.
+    """Raises `UserError` if the frequencies of the rotary embedding were rounded while loading.
 
-    Under ZeRO-3 transformers before 5.23 silently cast them to bf16: positions past some hundred are then
-    off by a good part of a turn.
+    Under ZeRO-3, transformers before 5.23 silently casts them to bf16, which makes the angles of positions
+    beyond a few hundred wrong by a large part of a turn.
     """
     found = rotary.inv_freq.double().cpu()
     exponents = torch.arange(len(found), dtype=torch.float64) / len(found)
@@ -94,16 +96,16 @@ def check_rotary(rotary: Any) -> None:
         )
 
 
-def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
-    """The model, and its missing and misshapen weights."""
+def _load_with_report(path: str, model_class: type[Model], dtype: torch.dtype) -> Any:
+    """The model, and its loading info with missing and mismatched weights."""
     try:
         with silence_progress():
-            return kind.from_pretrained(
+            return model_class.from_pretrained(
                 path,
                 dtype=dtype,
                 attn_implementation="sdpa",
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # reported instead of raised without a name
+                ignore_mismatched_sizes=True,  # reported with the weight's name instead of raised
             )
     except (OSError, SafetensorError) as error:
         reason = escape(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
@@ -111,7 +113,7 @@ def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
             f"model.path {path}: its weights cannot be read ({reason}); download it again"
         ) from error
     except RuntimeError as error:
-        # Under ZeRO-3 size mismatches are raised in any case.
+        # Under ZeRO-3, size mismatches are always raised.
         if "size mismatch" not in str(error):
             raise
         raise UserError(f"model.path {path}: {' '.join(str(error).split())}") from error
@@ -119,7 +121,7 @@ def _load_with_report(path: str, kind: type[Model], dtype: torch.dtype) -> Any:
 
 @contextmanager
 def silence_progress() -> Iterator[None]:
-    """Hides the progress bars of all ranks, and the table of missing weights, reported in one line."""
+    """Hides transformers' progress bars and its table of missing weights."""
     logger = logging.getLogger("transformers")
     level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
     logger.setLevel(logging.ERROR)
@@ -137,14 +139,14 @@ class UnreadableModel(UserError):
 
 
 def read_model_config(path: str) -> Any:
-    """The config of a directory or Hub id; raises `UserError` where it is neither Qwen2.5-VL nor Qwen2.5."""
-    here = exists_locally(path)
-    if not here and not may_be_hub_id(path):
+    """The config of a directory or Hub id; raises `UserError` if it is neither Qwen2.5-VL nor Qwen2.5."""
+    is_local = exists_locally(path)
+    if not is_local and not may_be_hub_id(path):
         raise UserError(
             f"model.path {escape(path, 200)}: {missing_reason(path)}; give a model directory or a Hub id"
         )
-    if here and not (Path(path) / "config.json").is_file():
-        raise UserError(f"model.path {path}: no config.json there; give a Hugging Face model directory")
+    if is_local and not (Path(path) / "config.json").is_file():
+        raise UserError(f"model.path {path}: it has no config.json; give a Hugging Face model directory")
     try:
         with silence_hub_retries():
             config = AutoConfig.from_pretrained(path)
@@ -153,9 +155,9 @@ def read_model_config(path: str) -> Any:
         raise UnreadableModel(
             f"model.path {path}: cannot be read ({reason}); give a model directory or a Hub id"
         ) from error
-    if config.model_type not in CLASSES:
+    if config.model_type not in MODEL_CLASSES:
         raise UserError(
-            f"model.path {path}: a {config.model_type} model; this trainer drives {either(CLASSES)}"
+            f"model.path {path}: a {config.model_type} model; this trainer supports {join_or(MODEL_CLASSES)}"
         )
     return config
 
@@ -163,19 +165,21 @@ def read_model_config(path: str) -> Any:
 def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids that end a response: the generation config's, or the tokenizer's end token.
 
-    Raises `UserError` where that config is damaged or names no ids.
+    Raises `UserError` if that config is invalid or has no ids.
     """
     try:
         ends = GenerationConfig.from_pretrained(path).eos_token_id
     except OSError as error:
         if (Path(path) / "generation_config.json").exists():
-            raise UserError(f"model.path {path}: its generation_config.json is no JSON; mend it") from error
+            raise UserError(
+                f"model.path {path}: its generation_config.json is not valid JSON; fix it"
+            ) from error
         ends = None
     ends = tokenizer.eos_token_id if ends is None else ends
     ids = [ends] if isinstance(ends, int) else ends
-    if not isinstance(ids, list) or not ids or not all(type(one) is int and one >= 0 for one in ids):
+    if not isinstance(ids, list) or not ids or not all(type(token) is int and token >= 0 for token in ids):
         raise UserError(
-            f"model.path {path}: eos_token_id {escape(str(ends))} is no token id; mend its config"
+            f"model.path {path}: eos_token_id {escape(str(ends))} is not a token id; fix its config"
         )
     return frozenset(ids)
 
@@ -183,7 +187,7 @@ def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 def banned_ids(vocabulary: int, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     """Mask [V] bool of ids that are never sampled: vision tokens, and embedding rows beyond the tokenizer.
 
-    A sampled `<|image_pad|>` would crash the scoring pass, hours into a run.
+    A sampled `<|image_pad|>` would crash the scoring pass.
     """
     banned = torch.zeros(vocabulary, dtype=torch.bool)
     banned[len(tokenizer) :] = True
@@ -203,20 +207,20 @@ def vision_tower(model: Any) -> Any | None:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenParts:
     """Parts of the vision tower that are not trained."""
 
     tower: bool = False
     projector: bool = False  # maps the tower's features to the text model's width
 
 
-NOTHING_FROZEN = Frozen()
+NOTHING_FROZEN = FrozenParts()
 
 
-def frozen_parts(config: Config) -> Frozen:
-    """The frozen parts by the config; with adapters, the parts without any."""
+def frozen_parts(config: Config) -> FrozenParts:
+    """The frozen parts by the config; with LoRA, the parts without adapters."""
     model = config.model
     if config.lora.rank is not None:
-        return Frozen(tower=not config.lora.vision, projector=True)
+        return FrozenParts(tower=not config.lora.vision, projector=True)
     projector = model.freeze_vision if model.freeze_projector is None else model.freeze_projector
-    return Frozen(tower=model.freeze_vision, projector=projector)
+    return FrozenParts(tower=model.freeze_vision, projector=projector)

@@ -1,4 +1,4 @@
-"""Root-mean-square norm in few passes over memory."""
+"""Root-mean-square norm with few passes over memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import nn
 
 
 class RMSNorm(nn.Module):
-    """Takes the place of transformers' norm, whose five operations each save a tensor for backward.
+    """Replaces transformers' norm, whose five operations each save a tensor for backward.
 
-    In bf16 it rounds once, at the end; transformers' rounds before the weight as well.
+    In bf16 it rounds once, at the end; transformers' norm also rounds before applying the weight.
     """
 
     weight: nn.Parameter
@@ -26,17 +26,17 @@ class RMSNorm(nn.Module):
         return normed
 
 
-def use_own_norms(model: nn.Module, theirs: type[nn.Module]) -> None:
-    """Switches every norm of class `theirs` in a model to `RMSNorm`; weights stay where they are."""
+def replace_norms(model: nn.Module, norm_class: type[nn.Module]) -> None:
+    """Changes every norm of class `norm_class` in a model to `RMSNorm`; the weights are unchanged."""
     for module in model.modules():
-        if type(module) is theirs:
+        if type(module) is norm_class:
             module.__class__ = RMSNorm
 
 
 class _CpuRMSNorm(torch.autograd.Function):
     """n = x / sqrt(mean(x^2) + eps), y = w n;  dL/dx = (w g - n mean(w g n)) / sqrt(mean(x^2) + eps).
 
-    torch has a kernel of its own for this on CUDA only.
+    torch has a fused kernel for this only on CUDA.
     """
 
     @staticmethod
@@ -54,6 +54,6 @@ class _CpuRMSNorm(torch.autograd.Function):
         grad = grads[0].to(normed.dtype)
         grad_weight = (grad * normed).flatten(0, -2).sum(dim=0)
         grad_normed = grad * weight
-        along = torch.linalg.vecdot(grad_normed, normed)[..., None] / normed.shape[-1]
-        grad_hidden = grad_normed.addcmul_(normed, along, value=-1).mul_(scale)
+        projection = torch.linalg.vecdot(grad_normed, normed)[..., None] / normed.shape[-1]
+        grad_hidden = grad_normed.addcmul_(normed, projection, value=-1).mul_(scale)
         return grad_hidden.to(grads[0].dtype), grad_weight.to(weight.dtype), None

@@ -1,8 +1,8 @@
 """Packed rows: one prompt and its responses, and micro-batches of rows by token budget.
 
-A row lays the prompt down once and every response after it, each response's positions restarting at
-the prompt's next M-RoPE position. Where a response sees the prompt and itself, the passes equal those over
-separate sequences, at the cost of one prompt instead of G.
+A row contains the prompt once, followed by every response; each response's positions restart at the
+prompt's next M-RoPE position. Because a response attends only to the prompt and itself, the results equal
+those of separate sequences, at the cost of one prompt instead of G.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vlm_uec.types import EncodedPrompt
 
 @dataclass(frozen=True)
 class Row:
-    """One prompt and the response tokens ([R] int64 each) scored under it."""
+    """One prompt and its responses' tokens ([R] int64 each)."""
 
     prompt: EncodedPrompt
     responses: tuple[torch.Tensor, ...]
@@ -27,30 +27,30 @@ class Row:
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """Rows side by side in one sequence of L positions, T response tokens to score."""
+    """Rows concatenated to one sequence of L positions, with T response tokens to score."""
 
     input_ids: torch.Tensor  # [L] int64
     position_ids: torch.Tensor  # [3, L] int64
     pixel_values: torch.Tensor  # [N, 1176] float32
     image_grid_thw: torch.Tensor  # [images, 3] int64
-    row: torch.Tensor  # [L] int64: which row a position belongs to
+    row: torch.Tensor  # [L] int64: index of the position's row
     segment: torch.Tensor  # [L] int64: 0 in the prompt, 1.. in the responses
     predictors: torch.Tensor  # [T] int64: the position whose output predicts the target
     targets: torch.Tensor  # [T] int64
-    spans: tuple[Span, ...]  # the same layout in numbers: prompts and the read part of responses
-    features: torch.Tensor | None = None  # [image tokens, H]: of a frozen tower; patches are empty then
+    spans: tuple[Span, ...]  # the same layout as spans: prompts, and responses without their last token
+    features: torch.Tensor | None = None  # [image tokens, H] of a frozen tower, instead of patches
 
     def to(self, device: torch.device) -> PackedBatch:
-        moved: dict[str, Any] = {
+        tensors: dict[str, Any] = {
             name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **tensors)
 
 
 def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) -> PackedBatch:
-    """Lays rows side by side; targets come in the order of rows and responses given.
+    """Concatenates rows; targets are in the order of rows and responses.
 
-    `features`: each row's picture features, where a frozen tower's are known.
+    `features`: each row's image features, if the frozen tower's outputs are already computed.
     """
     parts = [_pack_row(row, index) for index, row in enumerate(rows)]
     offsets = _offsets([len(part.input_ids) for part in parts])
@@ -61,9 +61,11 @@ def pack(rows: Sequence[Row], features: Sequence[torch.Tensor] | None = None) ->
         image_grid_thw=torch.cat([part.image_grid_thw for part in parts]),
         row=torch.cat([part.row for part in parts]),
         segment=torch.cat([part.segment for part in parts]),
-        predictors=torch.cat([part.predictors + at for part, at in zip(parts, offsets, strict=True)]),
+        predictors=torch.cat([part.predictors + offset for part, offset in zip(parts, offsets, strict=True)]),
         targets=torch.cat([part.targets for part in parts]),
-        spans=tuple(span.moved(at) for part, at in zip(parts, offsets, strict=True) for span in part.spans),
+        spans=tuple(
+            span.shifted(offset) for part, offset in zip(parts, offsets, strict=True) for span in part.spans
+        ),
         features=None if features is None else torch.cat(list(features)),
     )
 
@@ -76,14 +78,14 @@ def _pack_row(row: Row, index: int) -> PackedBatch:
     spans = [Span(0, prompt.length)]
     start = prompt.length
     for number, tokens in enumerate(row.responses, 1):
-        read = len(tokens) - 1
-        ids.append(tokens[:read])
-        position_ids.append((torch.arange(read) + prompt.next_position).expand(3, read))
-        segments.append(torch.full((read,), number))
+        length = len(tokens) - 1  # the last token is only a target
+        ids.append(tokens[:length])
+        position_ids.append((torch.arange(length) + prompt.next_position).expand(3, length))
+        segments.append(torch.full((length,), number))
         # The prompt's last position predicts every response's first token.
-        predictors.append(torch.cat([torch.tensor([prompt.length - 1]), torch.arange(start, start + read)]))
-        spans.append(Span(start, read, prompt_start=0, prompt_length=prompt.length))
-        start += read
+        predictors.append(torch.cat([torch.tensor([prompt.length - 1]), torch.arange(start, start + length)]))
+        spans.append(Span(start, length, prompt_start=0, prompt_length=prompt.length))
+        start += length
     return PackedBatch(
         input_ids=torch.cat(ids),
         position_ids=torch.cat(position_ids, dim=1),

@@ -1,7 +1,7 @@
-"""The policy as one module whose forward *is* the packed, shared-prompt forward.
+"""The policy as one module whose `forward` scores packed rows.
 
-ZeRO-3 attaches its hooks to the top module, so everything that is trained (vision tower, text model,
-head) runs inside this `forward`, on every rank, with or without pictures.
+ZeRO-3 attaches its hooks to the top module, so all trained parts (vision tower, text model, head) run inside
+this `forward`, on every rank, with or without images.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import get_vision_window_index
 
-from vlm_uec.model.attention import RowAttention, attention_over, use_group_attention
+from vlm_uec.model.attention import RowAttention, install_attention, packed_attention
 from vlm_uec.model.feature_cache import FeatureCache
-from vlm_uec.model.head import LogProbHead, logits_of
-from vlm_uec.model.load import NOTHING_FROZEN, Frozen, Model, text_model, vision_tower
+from vlm_uec.model.head import LogProbHead, compute_logits
+from vlm_uec.model.load import NOTHING_FROZEN, FrozenParts, Model, text_model, vision_tower
 from vlm_uec.model.packing import PackedBatch
 from vlm_uec.types import EncodedPrompt
 
@@ -23,11 +23,11 @@ from vlm_uec.types import EncodedPrompt
 class Policy(nn.Module):
     """Scores packed rows; the sampler uses `embed`, `hidden_states` and `logits` on gathered weights."""
 
-    def __init__(self, model: Model, banned: torch.Tensor, frozen: Frozen = NOTHING_FROZEN) -> None:
-        """`banned` [V] bool: ids that are neither sampled nor counted in any log-prob or entropy."""
+    def __init__(self, model: Model, banned: torch.Tensor, frozen: FrozenParts = NOTHING_FROZEN) -> None:
+        """`banned` [V] bool: ids that are excluded from sampling, log-probs and entropies."""
         super().__init__()
         self.model = model
-        use_group_attention(self.text, self.tower)
+        install_attention(self.text, self.tower)
         self.head = LogProbHead(model.lm_head.weight, banned)
         self.frozen = frozen
         self._features = FeatureCache()
@@ -36,7 +36,7 @@ class Policy(nn.Module):
             if part:
                 parameter.requires_grad_(False)
 
-    # Properties: a module stored twice would be in the state dict twice.
+    # Properties, because a module stored twice would be in the state dict twice.
     @property
     def text(self) -> Any:
         return text_model(self.model)
@@ -48,11 +48,11 @@ class Policy(nn.Module):
 
     def forward(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs [T] and exact entropies [T] (t = 1, allowed ids) of the batch's targets, fp32."""
-        embeddings = self._embedded(batch)
-        hidden = self.hidden_states(embeddings, batch.position_ids, attention_over(batch))
+        embeddings = self._embed_batch(batch)
+        hidden = self.hidden_states(embeddings, batch.position_ids, packed_attention(batch))
         return self.head(hidden.index_select(0, batch.predictors), batch.targets)
 
-    def _embedded(self, batch: PackedBatch) -> torch.Tensor:
+    def _embed_batch(self, batch: PackedBatch) -> torch.Tensor:
         if self.tower is None:
             return self.embed(batch.input_ids, self._no_features(0))
         if batch.features is None:
@@ -61,7 +61,7 @@ class Policy(nn.Module):
             features = self._project(batch.features)
         embeddings = self.embed(batch.input_ids, features)
         if len(batch.pixel_values) == 0:
-            # Still used: ranks with pictures wait for this tower's gather.
+            # The tower must run: ranks with images wait for it to gather its weights.
             embeddings = embeddings + 0.0 * features.sum()
         return embeddings
 
@@ -71,7 +71,7 @@ class Policy(nn.Module):
         """Last hidden states [L, H] of embeddings [L, H] at M-RoPE positions [3, L]."""
         output = self.text(
             inputs_embeds=embeddings[None],
-            # Without pictures the three axes are equal.
+            # Without images the three axes are equal.
             position_ids=position_ids[:1] if self.tower is None else position_ids[:, None],
             attention_mask={"full_attention": attention},
             use_cache=False,
@@ -79,17 +79,17 @@ class Policy(nn.Module):
         return output.last_hidden_state[0]
 
     def embed(self, input_ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Input embeddings [L, H]: tokens [L] with picture features [image tokens, H] at the image tokens."""
+        """Input embeddings [L, H]: tokens [L], with features [image tokens, H] at the image tokens."""
         embeddings = self.text.embed_tokens(input_ids)
         if self.tower is None:
             return embeddings
-        places = (input_ids == self.model.config.image_token_id)[:, None]
-        return embeddings.masked_scatter(places, features.to(embeddings.dtype))
+        is_image = (input_ids == self.model.config.image_token_id)[:, None]
+        return embeddings.masked_scatter(is_image, features.to(embeddings.dtype))
 
-    def picture_features(self, prompt: EncodedPrompt) -> torch.Tensor:
-        """Features [image tokens, H] of a prompt's pictures, as the text model reads them.
+    def prompt_features(self, prompt: EncodedPrompt) -> torch.Tensor:
+        """Features [image tokens, H] of a prompt's images, as the text model reads them.
 
-        Outside of `forward`: the weights must be whole.
+        Runs outside of `forward`, so the weights must be gathered.
         """
         if len(prompt.pixel_values) == 0:
             return self._no_features(self.text.config.hidden_size)
@@ -99,14 +99,14 @@ class Policy(nn.Module):
         return self.image_features(prompt.pixel_values.to(device), prompt.image_grid_thw.to(device))
 
     def frozen_features(self, prompt: EncodedPrompt) -> torch.Tensor:
-        """Output of a frozen tower for a prompt's pictures, computed once (`FeatureCache`), on any device.
+        """Output of a frozen tower for a prompt's images, computed once (`FeatureCache`), on any device.
 
-        [image tokens, H], or, where the projector is trained, its inputs [image tokens x 4, H of the
-        tower]. Outside of `forward`: the weights must be whole.
+        [image tokens, H], or, if the projector is trained, the projector's inputs [image tokens x 4, H of
+        the tower]. Runs outside of `forward`, so the weights must be gathered.
         """
         if len(prompt.pixel_values) == 0:
-            ready = self.tower is None or self.frozen.projector
-            return self._no_features((self.text if ready else self.tower).config.hidden_size)
+            projected = self.tower is None or self.frozen.projector
+            return self._no_features((self.text if projected else self.tower).config.hidden_size)
         if (cached := self._features.get(prompt)) is not None:
             return cached
         device = self.head.weight.device
@@ -117,19 +117,19 @@ class Policy(nn.Module):
         return features
 
     def has_cached_features(self, prompt: EncodedPrompt) -> bool:
-        """Whether `frozen_features` needs no weights."""
+        """Whether `frozen_features` can return without the weights."""
         return len(prompt.pixel_values) == 0 or self._features.get(prompt) is not None
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [S, V] fp32 of hidden states [S, H]."""
-        return logits_of(hidden, self.head.weight)
+        return compute_logits(hidden, self.head.weight)
 
     def _no_features(self, width: int) -> torch.Tensor:
-        """Empty features; the width comes from the config, as a sharded weight has no shape."""
+        """Empty features [0, width]; the width is from the config, because a sharded weight has no shape."""
         return self.head.weight.new_zeros(0, width)
 
     def image_features(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor) -> torch.Tensor:
-        """Features [image tokens, H] of patches [N, 1176]; of a blank picture without any."""
+        """Features [image tokens, H] of patches [N, 1176]; of a blank image if there are no patches."""
         visual = self.tower
         if len(pixel_values) == 0:
             merge = visual.spatial_merge_size
@@ -148,15 +148,15 @@ class Policy(nn.Module):
         output = visual(pixel_values.to(visual.dtype), grid_thw=image_grid_thw)
         if self.frozen.projector:
             return output.pooler_output
-        # Before the projector, tokens lie by attention window.
+        # Before the projector, tokens are ordered by attention window.
         windows, _ = get_vision_window_index(
             image_grid_thw,
             spatial_merge_size=visual.spatial_merge_size,
             window_size=visual.window_size,
             patch_size=visual.patch_size,
         )
-        patches_a_token = visual.spatial_merge_size**2
-        tokens = output.last_hidden_state.unflatten(0, (-1, patches_a_token))
+        patches_per_token = visual.spatial_merge_size**2
+        tokens = output.last_hidden_state.unflatten(0, (-1, patches_per_token))
         return tokens[windows.argsort()].flatten(0, 1)
 
     def _project(self, features: torch.Tensor) -> torch.Tensor:
@@ -164,7 +164,7 @@ class Policy(nn.Module):
         if self.frozen.projector:
             return features
         if len(features) == 0:
-            # Still run: under ZeRO-3 ranks with pictures wait for its gather.
+            # The projector must run: under ZeRO-3, ranks with images wait for it to gather its weights.
             visual = self.tower
             width = visual.config.hidden_size
             features = features.new_zeros(visual.spatial_merge_size**2, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vlm_uec.report.runs import RunData, number
-from vlm_uec.telemetry.phases import KNOBS, PREFIX
+from vlm_uec.telemetry.phases import ADVICE, PREFIX
 from vlm_uec.webpage.areas import area_chart
 from vlm_uec.webpage.axes import colour_of, short_number
 from vlm_uec.webpage.charts import card, legend_key
@@ -23,7 +23,7 @@ Means = Mapping[str, Sequence[float]]  # by phase, the mean seconds per step of 
 
 def time_cards(runs: Sequence[RunData]) -> list[Html]:
     """Seconds per step by phase: over the steps of one run, or the means of several runs as bars."""
-    means = {phase: [_mean(run, phase) for run in runs] for phase in KNOBS}
+    means = {phase: [_mean(run, phase) for run in runs] for phase in ADVICE}
     seconds_by_phase = {phase: values for phase, values in means.items() if any(values)}
     if not seconds_by_phase:
         return []

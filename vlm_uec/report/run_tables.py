@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from vlm_uec.config.file import flat
+from vlm_uec.config.file import flatten
 from vlm_uec.report.alarms import alarms_of
 from vlm_uec.report.catalog import VALIDATION
 from vlm_uec.report.runs import TOKENS, Checkpoint, RunData, number
@@ -69,7 +69,7 @@ def checkpoint_table(runs: Sequence[RunData]) -> list[Html]:
 
 def settings_table(runs: Sequence[RunData]) -> list[Html]:
     """All settings of one run, folded; for several runs the settings that differ."""
-    trees = [dict(flat(run.settings)) for run in runs]
+    trees = [dict(flatten(run.settings)) for run in runs]
     keys = list(dict.fromkeys(key for tree in trees for key in tree))
     if not keys:
         return []

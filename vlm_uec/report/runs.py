@@ -116,6 +116,6 @@ def _with_hours(rows: Sequence[Row]) -> list[Row]:
 
 def _checkpoints(path: Path) -> list[Checkpoint]:
     directory = CheckpointDirectory(path)
-    latest, best = directory.pointed(LATEST), directory.pointed(BEST)
-    names = [checkpoint.name for checkpoint in directory.whole()[-MAX_CHECKPOINTS:]]
+    latest, best = directory.read_pointer(LATEST), directory.read_pointer(BEST)
+    names = [checkpoint.name for checkpoint in directory.complete()[-MAX_CHECKPOINTS:]]
     return [Checkpoint(name, int(name.removeprefix("step_")), name == latest, name == best) for name in names]

@@ -78,7 +78,7 @@ class NativeEngine:
     def prefill(self, prompt: EncodedPrompt) -> PromptCache:
         """The prompt's keys, values and last logits, from a separate forward pass."""
         device = self.policy.head.weight.device
-        features = self.policy.picture_features(prompt)
+        features = self.policy.prompt_features(prompt)
         embeddings = self.policy.embed(prompt.input_ids.to(device), features)
         attention = PrefillAttention()
         hidden = self.policy.hidden_states(embeddings, prompt.position_ids.to(device), attention)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vlm_uec.model.head import entropy_of, log_softmax_allowed
+from vlm_uec.model.head import exact_entropy, log_softmax_allowed
 from vlm_uec.rng import keyed_generator
 
 BLOCK = 128  # ids; divides the vocabularies of Qwen2.5-VL
@@ -97,7 +97,7 @@ class _Rows:
         behaviour, mass = _select(self.tempered, tokens) - self.mass.log(), self.mass
         if self.greedy is not None:
             behaviour, mass = behaviour.masked_fill(self.greedy, 0.0), mass.masked_fill(self.greedy, 1.0)
-        entropy = entropy_of(self.policy, self.probabilities)
+        entropy = exact_entropy(self.policy, self.probabilities)
         return Sampled(tokens, behaviour, _select(self.policy, tokens), entropy, mass)
 
 

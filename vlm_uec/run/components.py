@@ -24,7 +24,7 @@ from vlm_uec.preflight import preflight
 from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, world_size
 from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.ranks.signals import StopRequest
-from vlm_uec.rewards import judge, load_reward_function, try_out
+from vlm_uec.rewards import check_reward_function, judge, load_reward_function
 from vlm_uec.rollout.engine import OnProgress, Progress, RolloutEngine
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.rollout.vllm.engine import VllmEngine
@@ -38,7 +38,7 @@ from vlm_uec.trainer import Trainer
 from vlm_uec.update.learner import Learner, PromptTable
 from vlm_uec.update.microbatches import PassBudget
 from vlm_uec.zero.build import build_policy, build_reference
-from vlm_uec.zero.config import layout, read_deepspeed_config
+from vlm_uec.zero.config import partition_layout, read_deepspeed_config
 from vlm_uec.zero.engine import ZeroPolicy
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Components:
     display: Display
     timer: PhaseTimer
     start: StartPoint
-    state: TrainState  # the checkpoint's, without its buffers: the trainer holds those
+    state: TrainState  # the checkpoint's, without its buffers: the trainer keeps those
     origin: Origin
     host: VllmHost | None
     encoder: PromptEncoder
@@ -61,7 +61,7 @@ class Components:
     policy: ZeroPolicy
     collector: Collector
     trainer: Trainer
-    validation: Validation | None  # None where train.eval_every is 0
+    validation: Validation | None  # None if train.eval_every is 0
     on_progress: OnProgress
 
     @property
@@ -90,12 +90,14 @@ def build_components(
     prompts, schedule = _training_prompts(config, encoder, display)
     held_out = _held_out_prompts(config, encoder, display) if config.train.eval_every else None
     problems = list(prompts.problems.values())
-    on_first_rank(lambda: try_out(reward_function, problems[0]))
+    on_first_rank(lambda: check_reward_function(reward_function, problems[0]))
     deepspeed_config = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     fingerprints = gather_lists(
         lambda: [model_fingerprint(config.model.path, model_config, "model.path")] if rank() == 0 else []
     )
-    origin = Origin(data=data_fingerprint(problems), model=fingerprints[0], layout=layout(deepspeed_config))
+    origin = Origin(
+        data=data_fingerprint(problems), model=fingerprints[0], layout=partition_layout(deepspeed_config)
+    )
     state = _saved_state(config, start, origin)
     judge_response = partial(
         judge,
@@ -245,7 +247,7 @@ def _saved_state(config: Config, start: StartPoint, origin: Origin) -> TrainStat
     state = load_state(start.checkpoint, origin)
     if config.loss.kl_coef and any(item.reference_logprobs is None for item in state.replay):
         raise UserError(
-            f"{start.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start afresh"
+            f"{start.checkpoint}: its replay buffer was filled at loss.kl_coef 0; keep 0 or start a new run"
         )
     return state
 
@@ -255,10 +257,10 @@ def _pass_budget(config: Config, display: Display) -> PassBudget:
     run_dir, configured = Path(config.train.run_dir), config.optim.microbatch_tokens
     positions = gather_lists(lambda: [load_budget(run_dir, configured)] if rank() == 0 else [])[0]
     if positions < configured:
-        display.line(f"micro-batches hold {positions} positions: more did not fit ({run_dir / FILE})")
+        display.line(f"micro-batches have {positions} positions: more did not fit ({run_dir / FILE})")
 
     def save(positions: int, why: str) -> None:
-        log.warning("%s: micro-batches hold %d positions from now on", why, positions)
+        log.warning("%s: micro-batches have %d positions from now on", why, positions)
         try:
             save_budget(run_dir, positions, why)
         except OSError as error:

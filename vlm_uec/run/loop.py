@@ -8,7 +8,7 @@ from pathlib import Path
 from signal import Signals
 
 from vlm_uec.checkpoint import Contents, save_checkpoint
-from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory, Keep
+from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory, KeepCounts
 from vlm_uec.config import dump_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.errors import Stopped
@@ -23,7 +23,7 @@ from vlm_uec.telemetry.mfu import update_mfu
 from vlm_uec.telemetry.phases import advice
 from vlm_uec.telemetry.samples import sample_rows
 from vlm_uec.trainer import StepOutcome
-from vlm_uec.zero.build import base_of
+from vlm_uec.zero.build import base_model_name
 
 TOKENS = "response_tokens/total"  # sampled since the first step, on all ranks, exploration included
 
@@ -46,7 +46,7 @@ def run_training(parts: Components) -> int | None:
 
 
 class TrainingLoop:
-    """Steps through a run on one rank; holds what changes between steps outside of the trainer."""
+    """Runs the steps on one rank; keeps the state that changes between steps outside of the trainer."""
 
     def __init__(self, parts: Components) -> None:
         """Loads the checkpoint's weights, if there is one, and opens the run directory's files."""
@@ -127,7 +127,9 @@ class TrainingLoop:
             self.recorder.sync()
             state = parts.trainer.state(self.step, self.values, finished=self.finished)
             contents = Contents(state, parts.origin, dump_config(parts.config))
-            save_checkpoint(parts.run_dir, contents, parts.policy.save, Keep(train.keep, train.keep_best))
+            save_checkpoint(
+                parts.run_dir, contents, parts.policy.save, KeepCounts(train.keep, train.keep_best)
+            )
         self.saved = (self.step, self.finished)
 
     def _save_before_exit(self, signum: int) -> None:
@@ -162,7 +164,7 @@ class TrainingLoop:
         final, temporary = parts.run_dir / "export", parts.run_dir / ".export.new"
         with translate_write_errors(parts.run_dir, "train.run_dir"):
             on_first_rank(lambda: shutil.rmtree(temporary, ignore_errors=True))
-            parts.policy.export(temporary, parts.config.lora, base_of(parts.config.model.path))
+            parts.policy.export(temporary, parts.config.lora, base_model_name(parts.config.model.path))
             on_first_rank(lambda: _publish(parts.encoder, temporary, final))
         parts.display.line(f"exported to {final}")
 
@@ -171,9 +173,11 @@ def _load_weights(parts: Components, checkpoint: Path) -> None:
     """Loads weights and optimizer state; the trainer already has the checkpoint's buffers."""
     start = parts.start
     with translate_write_errors(parts.run_dir, "train.run_dir"):
-        parts.policy.load(checkpoint, start.saved_by, CheckpointDirectory(parts.run_dir).scratch())
-    if start.saved_by != world_size():
-        sizes = f"written with world size {start.saved_by}, resuming with {world_size()}"
+        parts.policy.load(
+            checkpoint, start.saved_world_size, CheckpointDirectory(parts.run_dir).scratch_path()
+        )
+    if start.saved_world_size != world_size():
+        sizes = f"written with world size {start.saved_world_size}, resuming with {world_size()}"
         parts.display.line(f"checkpoint {sizes}: results are equal up to rounding")
     if start.own:
         # Only after a successful load: a rejected checkpoint must not become the latest.
@@ -183,11 +187,11 @@ def _load_weights(parts: Components, checkpoint: Path) -> None:
 
 def _point_latest(run_dir: Path, checkpoint: Path) -> None:
     with translate_write_errors(run_dir, "train.run_dir"):
-        CheckpointDirectory(run_dir).point(LATEST, checkpoint.resolve().name)
+        CheckpointDirectory(run_dir).set_pointer(LATEST, checkpoint.resolve().name)
 
 
 def _publish(encoder: PromptEncoder, temporary: Path, final: Path) -> None:
-    """Completes the folder before renaming it, so that `export` is a whole model or absent."""
+    """Completes the folder before renaming it, so that `export` is a complete model or absent."""
     encoder.save_pretrained(temporary)
     replace_directory(final, temporary)
 

@@ -24,7 +24,7 @@ class Recorder:
     """Metrics, samples, alarms and report of a run; every rank calls every method."""
 
     def __init__(self, config: Config, state: TrainState, *, fresh: bool) -> None:
-        """Continues after `state`; `fresh`: the directory must hold no metrics."""
+        """Continues after `state`; `fresh`: the directory must contain no metrics."""
         self.run_dir = Path(config.train.run_dir)
         self._writer: RunWriter | None = None
         self._trackers: list[Tracker] = []

@@ -28,8 +28,8 @@ class StartPoint:
     """Where a run starts."""
 
     checkpoint: Path | None
-    own: bool  # the checkpoint lies in this run's directory
-    saved_by: int  # how many ranks wrote it
+    own: bool  # the checkpoint is in this run's directory
+    saved_world_size: int  # how many ranks wrote it
     trained: int  # steps that the checkpoint has finished or trained
     changed_settings: tuple[str, ...]  # allowed differences from the checkpoint's config
 
@@ -66,7 +66,7 @@ def check_shared(run_dir: Path, token: str) -> None:
     while not (lock.is_file() and lock.read_text(encoding="utf-8", errors="replace") == token):
         if time.monotonic() > deadline:
             raise UserError(
-                f"train.run_dir {run_dir}: rank {rank()} does not see what rank 0 wrote there; choose a "
+                f"train.run_dir {run_dir}: rank {rank()} cannot read what rank 0 wrote there; choose a "
                 "directory on a file system that all machines share"
             )
         time.sleep(0.2)
@@ -81,8 +81,8 @@ def _open_run_dir(config: Config) -> StartPoint:
             CheckpointDirectory(run_dir).recover()
     checkpoint = find_checkpoint(run_dir, config.resume)
     if checkpoint is None:
-        return StartPoint(None, own=False, saved_by=world_size(), trained=0, changed_settings=())
+        return StartPoint(None, own=False, saved_world_size=world_size(), trained=0, changed_settings=())
     changed = check_resume(checkpoint, config)
     record = read_record(checkpoint)
-    own = CheckpointDirectory(run_dir).holds(checkpoint)
+    own = CheckpointDirectory(run_dir).contains(checkpoint)
     return StartPoint(checkpoint, own, record.world_size, record.step, tuple(changed))

@@ -16,7 +16,7 @@ from vlm_uec.zero.engine import start_distributed, stop_distributed
 
 
 def train(config: Config) -> None:
-    """Trains with `config`; every rank calls it. Raises `Stopped` where a signal ended it early."""
+    """Trains with `config`; every rank calls it. Raises `Stopped` if a signal ended it early."""
     guard, request = config.guard, StopRequest()
     found = rendezvous(guard.start_timeout)
     monitor = HeartbeatMonitor(found, Limits(guard.rank_timeout, guard.stall_timeout), request)

@@ -13,7 +13,7 @@ from typing import Protocol, TextIO
 
 from vlm_uec.cli import discard_stdout
 from vlm_uec.rollout.engine import Progress
-from vlm_uec.telemetry.phases import WHOLE, shares_line
+from vlm_uec.telemetry.phases import TOTAL, shares_line
 
 PLAIN_EVERY_S = 30.0
 SHOWN = {
@@ -96,7 +96,7 @@ class Display:
         """Prints the step's line."""
         numbers = {name: value for name, value in values.items() if value is not None}
         shown = [form.format(numbers[name]) for name, form in SHOWN.items() if name in numbers]
-        if WHOLE in numbers:
+        if TOTAL in numbers:
             shown.append(f"({shares_line(numbers)})")
         self.line(f"step {step}/{self._steps}  " + "  ".join(shown))
 

@@ -62,7 +62,7 @@ def _mismatch(trajectories: Sequence[Trajectory]) -> dict[str, float]:
 
 
 def _verdict_shares(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Shares of the verifier's verdicts; empty where a plug-in judged."""
+    """Shares of the verifier's verdicts; empty with a plug-in reward function."""
     kinds = [t.reward.verdict for t in trajectories if t.reward.verdict is not None]
     return {f"verdict/{kind}": kinds.count(kind) / len(kinds) for kind in VERDICT_KINDS} if kinds else {}
 

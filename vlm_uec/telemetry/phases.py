@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-PREFIX, WHOLE = "time/", "time/step"
+PREFIX, TOTAL = "time/", "time/step"
 MIN_SHARE = 0.01  # smaller phases are not printed
-KNOBS = {
+ADVICE = {
     "rollout": "raise rollout.slots (native engine) if memory is left, or lower rollout.max_tokens",
     "exploration": "lower exploration.n",
     "reward": "make reward.function faster",
@@ -21,24 +21,24 @@ KNOBS = {
 }
 
 
-def shares(times: Mapping[str, float]) -> dict[str, float]:
+def time_shares(times: Mapping[str, float]) -> dict[str, float]:
     """Each phase's share of `time/step`, largest first, without those below `MIN_SHARE`."""
-    whole = times[WHOLE]
+    total = times[TOTAL]
     phases = {
-        name.removeprefix(PREFIX): seconds / whole
+        name.removeprefix(PREFIX): seconds / total
         for name, seconds in times.items()
-        if name.startswith(PREFIX) and name != WHOLE and seconds >= MIN_SHARE * whole > 0
+        if name.startswith(PREFIX) and name != TOTAL and seconds >= MIN_SHARE * total > 0
     }
     return dict(sorted(phases.items(), key=lambda phase: -phase[1]))
 
 
 def shares_line(times: Mapping[str, float]) -> str:
     """For example `update 61%, rollout 38%`."""
-    return ", ".join(f"{name} {share:.0%}" for name, share in shares(times).items())
+    return ", ".join(f"{name} {share:.0%}" for name, share in time_shares(times).items())
 
 
 def advice(times: Mapping[str, float]) -> str:
     """The last line of a run, from its summed times."""
-    largest = next(iter(shares(times)))
-    hint = KNOBS[largest]
-    return f"time: {shares_line(times)} of {times[WHOLE]:.0f} s. To shorten {largest}, the largest: {hint}."
+    largest = next(iter(time_shares(times)))
+    hint = ADVICE[largest]
+    return f"time: {shares_line(times)} of {times[TOTAL]:.0f} s. To shorten {largest}, the largest: {hint}."

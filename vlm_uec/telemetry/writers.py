@@ -22,7 +22,7 @@ class RunWriter:
     """Appends to a run directory; on resume, removes what was written after the checkpoint.
 
     `resume_step` is the last step whose line is kept: later lines are cut, because the resumed run writes
-    them again. None starts a new run and raises `UserError` if the directory holds metrics. `sampled`: the
+    them again. None starts a new run and raises `UserError` if the directory contains metrics. `sampled`: the
     last step whose samples are kept; `resume_step` if None.
     """
 

@@ -1,1 +1,1 @@
-"""Score and update passes: learner, micro-batches, sums over ranks, non-finite updates."""
+"""Scoring and update passes: learner, micro-batches, sums over ranks, non-finite updates."""

@@ -1,8 +1,8 @@
-"""Scoring a batch and updating on it: the passes over trajectories, by mini-batch and micro-batch.
+"""Scores batches of trajectories and updates the policy on them, by mini-batch and micro-batch.
 
-Redundant forward passes are skipped. The first mini-batch's old log-probs are its own new ones, because
-nothing was updated in between; a trajectory whose gradient is exactly zero is not read, but its tokens stay
-in the denominator.
+Redundant forward passes are skipped. The first mini-batch's new log-probs are also its old ones, because no
+update precedes it. Trajectories whose gradient is exactly zero are not processed, but their tokens stay in
+the denominator.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vlm_uec.config import LossConfig
 from vlm_uec.model.packing import PackedBatch, Row, pack
 from vlm_uec.ranks.collectives import gather_objects, rank, world_size
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
-from vlm_uec.update.microbatches import MicroBatch, PassBudget, filler_of, plan_minibatch
+from vlm_uec.update.microbatches import MicroBatch, PassBudget, make_filler, plan_minibatch
 from vlm_uec.update.pass_sums import PassSums
 from vlm_uec.update.policy import ReferencePolicy, TrainablePolicy
 
@@ -37,7 +37,7 @@ SOURCES = ("regular", "exploration")
 
 @dataclass(frozen=True)
 class PromptTable:
-    """Prompts by problem id: all lengths are in memory on every rank, encodings are made on demand."""
+    """Prompts by problem id: lengths are in memory on every rank, prompts are encoded on demand."""
 
     tokens: Mapping[str, int]
     encode: Callable[[str], EncodedPrompt]
@@ -45,23 +45,23 @@ class PromptTable:
 
 @dataclass(frozen=True)
 class UpdateStats:
-    """One mini-batch's optimizer step, over all ranks. Shares and means are over the tokens read."""
+    """One mini-batch's optimizer step, over all ranks. Means and fractions are over the processed tokens."""
 
-    grad_norm: float  # NaN where the step was skipped
+    grad_norm: float  # NaN if the step was skipped
     policy_loss: float
-    kl_loss: float | None  # None where there is no reference
-    kl: float | None  # mean a token
-    clipped_low: float  # share of tokens
+    kl_loss: float | None  # None without a reference
+    kl: float | None  # mean per token
+    clipped_low: float  # fraction of tokens
     clipped_high: float
     ratio_mean: float
     ratio_max: float
     covariance: Mapping[str, float]  # by source: mean of (log pi + H) * advantage, over all of its tokens
-    entropy_change: float | None  # nats, of the tokens read, by this step; None where it was not measured
+    entropy_change: float | None  # nats, by this step, of the processed tokens; None if not measured
     entropy_predicted: float | None  # first-order prediction: -lr * covariance of the same tokens
     trajectories: int
     tokens: int  # prompt and response tokens of every trajectory
-    unique_tokens: int  # those read, with each row's prompt counted once
-    suspects: tuple[str, ...] = ()  # problem ids of a skipped step: loss or gradient not finite
+    unique_tokens: int  # processed tokens, with each row's prompt counted once
+    suspects: tuple[str, ...] = ()  # problem ids of a skipped step: its loss or gradient was not finite
 
     @property
     def skipped(self) -> bool:
@@ -70,13 +70,13 @@ class UpdateStats:
 
 @dataclass(frozen=True)
 class _Item:
-    """A trajectory of a mini-batch with what its loss needs."""
+    """A trajectory of a mini-batch with the inputs of its loss."""
 
     trajectory: Trajectory
     old: LogProbs  # None: use the new ones, detached
     reference: LogProbs
-    weight: float = 0.0  # of each of its tokens, from the whole mini-batch
-    leading: torch.Tensor | None = None  # [R] bool: tokens with the highest covariance in the mini-batch
+    weight: float = 0.0  # of each token, computed over the whole mini-batch
+    selected: torch.Tensor | None = None  # [R] bool: tokens with KL-Cov's penalty
 
 
 def _no_callback() -> None:
@@ -101,8 +101,8 @@ class Learner:
     ) -> None:
         """`minibatch`: trajectories; `max_tokens`: of a response; `budget`: positions of a forward pass.
 
-        `on_pass` is called after each pass. `measure_entropy`: one more pass after each step measures the
-        change of entropy.
+        `on_pass` is called after each pass. `measure_entropy`: measure the change of entropy with one more
+        pass after each step.
         """
         self.policy, self.reference, self.prompts, self.loss = policy, reference, prompts, loss
         self.minibatch, self.max_tokens = minibatch, max_tokens
@@ -111,7 +111,7 @@ class Learner:
     def old_logprobs(self, batch: Sequence[Trajectory]) -> list[LogProbs]:
         """Log-probs [R] of each trajectory under the current policy, t = 1.
 
-        None in the first mini-batch, whose update computes them, and for trajectories without a gradient.
+        None for the first mini-batch, whose update computes them, and for trajectories without a gradient.
         """
         later = batch[self.minibatch :]
         return [None] * (len(batch) - len(later)) + self._score(later, lambda p: self.policy.score(p)[0])
@@ -127,11 +127,13 @@ class Learner:
     ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
         """One optimizer step for each mini-batch, in FIFO order; returns the scored trajectories.
 
-        A mini-batch whose loss or gradient is not finite changes nothing and returns no trajectories.
+        If a mini-batch's loss or gradient is not finite, its step is skipped and its trajectories left out.
         """
         items = [_Item(*terms) for terms in zip(batch, old, reference, strict=True)]
-        done = [self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)]
-        return [scored for part, _ in done for scored in part], [stats for _, stats in done]
+        results = [
+            self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)
+        ]
+        return [scored for part, _ in results for scored in part], [stats for _, stats in results]
 
     def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
         """The same update on replayed trajectories, with their stored old log-probs."""
@@ -145,36 +147,36 @@ class Learner:
     def _score(
         self, batch: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
     ) -> list[LogProbs]:
-        mine: dict[TrajectoryKey, torch.Tensor] = {}
+        own: dict[TrajectoryKey, torch.Tensor] = {}
         for part in minibatches(batch, self.minibatch):
             active = [trajectory for trajectory in part if self._has_gradient(trajectory)]
             if active:
-                mine |= self._fitting(active, partial(self._score_minibatch, active, score))
-        together = _union(mine)
-        return [together.get(trajectory.key) for trajectory in batch]
+                own |= self._retry_smaller(active, partial(self._score_minibatch, active, score))
+        gathered = _gather_union(own)
+        return [gathered.get(trajectory.key) for trajectory in batch]
 
     def _score_minibatch(
         self, active: Sequence[Trajectory], score: Callable[[PackedBatch], torch.Tensor]
     ) -> dict[TrajectoryKey, torch.Tensor]:
-        mine: dict[TrajectoryKey, torch.Tensor] = {}
-        # The same rows as in the update, so that an unchanged policy's ratio is 1.
+        own: dict[TrajectoryKey, torch.Tensor] = {}
+        # The same rows as in the update, so that the ratio of an unchanged policy is 1.
         for micro, packed in self._packed(self._plan(active), active):
             scored = score(packed)
             if not micro.filler:
-                mine |= _by_key([active[member] for member in micro.members], scored)
-        return mine
+                own |= _split_by_key([active[member] for member in micro.members], scored)
+        return own
 
-    def _fitting(self, trajectories: Sequence[Trajectory], passes: Callable[[], T]) -> T:
-        """Runs `passes` over the trajectories; after an out-of-memory error, again with half the budget.
+    def _retry_smaller(self, trajectories: Sequence[Trajectory], run_passes: Callable[[], T]) -> T:
+        """Runs passes over the trajectories; after an out-of-memory error, again with half the budget.
 
-        Raises `RunFailed` where the budget cannot be halved.
+        Raises `RunFailed` if the budget cannot be halved.
         """
         while True:
             try:
-                return passes()
+                return run_passes()
             except torch.OutOfMemoryError as error:
-                fault = error.with_traceback(None)  # its frames reference the pass's tensors
-            self.budget.halve(trajectories, self.prompts.tokens, fault)
+                memory_error = error.with_traceback(None)  # its frames reference the pass's tensors
+            self.budget.halve(trajectories, self.prompts.tokens, memory_error)
             self.policy.abandon_pass()
             if self.reference is not None:
                 self.reference.abandon_pass()
@@ -208,43 +210,45 @@ class Learner:
         trajectories = [item.trajectory for item in part]
         lengths = [len(t.response.tokens) for t in trajectories]
         weights = token_weights(lengths, self.loss.aggregation, self.max_tokens)
-        leading = self._leading(trajectories)
+        selected = self._select_tokens(trajectories)
         items = [
-            replace(item, weight=weight, leading=tokens)
-            for item, weight, tokens in zip(part, weights, leading, strict=True)
+            replace(item, weight=weight, selected=tokens)
+            for item, weight, tokens in zip(part, weights, selected, strict=True)
         ]
         active = [item for item in items if self._has_gradient(item.trajectory)]
-        # Ranks step together even without a gradient: weight decay and momentum still apply.
-        work = active or items
-        read = [item.trajectory for item in work]
-        passes = partial(self._accumulate, work, [] if active else [filler_of(read, self.prompts.tokens)])
-        new, sums = self._fitting(read, partial(passes, replayed=replayed))
-        total, suspects = sums.over_ranks()
+        # A step is made even without a gradient: weight decay and momentum still apply.
+        processed = active or items
+        trajectories_read = [item.trajectory for item in processed]
+        fillers = [] if active else [make_filler(trajectories_read, self.prompts.tokens)]
+        accumulate = partial(self._accumulate, processed, fillers, replayed=replayed)
+        new, sums = self._retry_smaller(trajectories_read, accumulate)
+        total, suspects = sums.reduce()
         grad_norm = None
         if suspects:
             self.policy.discard()
         elif (grad_norm := self.policy.step()) is None:
-            suspects = sorted({trajectory.response.problem_id for trajectory in read})
+            suspects = sorted({trajectory.response.problem_id for trajectory in trajectories_read})
         elif self.measure_entropy and active:
-            total["entropy_after"] = self._fitting(read, partial(self._entropy, read))
+            measure = partial(self._measure_entropy, trajectories_read)
+            total["entropy_after"] = self._retry_smaller(trajectories_read, measure)
         stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
         if stats.skipped:
             return [], stats
-        return _scored(active, _union(new) if _wants_new(active) else {}), stats
+        return _scored(active, _gather_union(new) if _needs_new_logprobs(active) else {}), stats
 
-    def _entropy(self, read: Sequence[Trajectory]) -> float:
-        """Entropy summed over the tokens of all ranks, under the current policy."""
+    def _measure_entropy(self, trajectories: Sequence[Trajectory]) -> float:
+        """The current policy's entropy, summed over the tokens of all ranks."""
         sums = PassSums()
-        for micro, packed in self._packed(self._plan(read), read):
+        for micro, packed in self._packed(self._plan(trajectories), trajectories):
             entropy = self.policy.score(packed)[1]
             if not micro.filler:
                 sums.add("entropy", entropy)
-        return sums.over_ranks()[0]["entropy"]
+        return sums.reduce()[0]["entropy"]
 
-    def _leading(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
-        """Mask of each trajectory's tokens with the highest covariance in the whole mini-batch, as sampled.
+    def _select_tokens(self, trajectories: Sequence[Trajectory]) -> Sequence[torch.Tensor | None]:
+        """KL-Cov's selected tokens of each trajectory, from the whole mini-batch's sampled log-probs.
 
-        The authors' code uses each micro-batch's new log-probs; this result does not depend on the packing.
+        The authors' code uses each micro-batch's new log-probs, so its result depends on the packing.
         """
         if not self.loss.kl_cov_coef:
             return [None] * len(trajectories)
@@ -256,21 +260,21 @@ class Learner:
         return covariance_selection(logprobs, advantages, self.loss.kl_cov_fraction).split(lengths)
 
     def _accumulate(
-        self, work: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
+        self, items: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
     ) -> tuple[dict[TrajectoryKey, torch.Tensor], PassSums]:
-        """Forward and backward over a mini-batch, or over `fillers`.
+        """Forward and backward passes over a mini-batch, or over `fillers`.
 
-        Returns this rank's new log-probs only where they are needed: copying them to the CPU stalls a GPU.
+        Returns this rank's new log-probs only if they are needed: copying them to the CPU stalls a GPU.
         """
-        read = [item.trajectory for item in work]
-        wanted = _wants_new(work)
+        trajectories = [item.trajectory for item in items]
+        needs_new = _needs_new_logprobs(items)
         sums = PassSums()
         new: dict[TrajectoryKey, torch.Tensor] = {}
-        for micro, packed in self._packed(fillers or self._plan(read), read):
-            members = [work[member] for member in micro.members]
+        for micro, packed in self._packed(fillers or self._plan(trajectories), trajectories):
+            members = [items[member] for member in micro.members]
             logprobs = self._micro_batch(packed, members, micro, sums, replayed=replayed)
-            if wanted and not micro.filler:
-                new |= _by_key([item.trajectory for item in members], logprobs)
+            if needs_new and not micro.filler:
+                new |= _split_by_key([item.trajectory for item in members], logprobs)
         return new, sums
 
     def _micro_batch(
@@ -282,52 +286,54 @@ class Learner:
         *,
         replayed: bool,
     ) -> torch.Tensor:
-        """One forward and backward pass; the new log-probs [T], without gradient."""
+        """One forward and backward pass; returns the new log-probs [T], detached."""
         logprobs, entropy = self.policy.forward(packed)
         terms = _TokenTerms.of(items, logprobs)
-        objective, kl = self._terms(logprobs, terms)
-        share = terms.weight * (0.0 if micro.filler else 1.0)
-        policy_loss, kl_loss = (objective.loss * share).sum(), self.loss.kl_coef * (kl * share).sum()
-        loss = policy_loss + kl_loss + (self._added(logprobs, entropy, terms) * share).sum()
+        surrogate, kl = self._surrogate_and_kl(logprobs, terms)
+        weight = terms.weight * (0.0 if micro.filler else 1.0)
+        policy_loss, kl_loss = (surrogate.loss * weight).sum(), self.loss.kl_coef * (kl * weight).sum()
+        loss = policy_loss + kl_loss + (self._entropy_terms(logprobs, entropy, terms) * weight).sum()
         self.policy.backward(loss * world_size())
         if not micro.filler:
-            sums.watch(loss, (row.problem_id for row in micro.rows))
+            sums.require_finite(loss, (row.problem_id for row in micro.rows))
             covariance = covariance_terms(logprobs.detach(), entropy.detach(), terms.advantage)
             sums.add("policy_loss", policy_loss)
             sums.add("kl_loss", kl_loss)
             sums.add("kl", kl)
-            sums.add("ratio", objective.ratio)
+            sums.add("ratio", surrogate.ratio)
             if self.measure_entropy:
                 sums.add("entropy", entropy)
-            sums.add("clipped_low", objective.clipped_low)
-            sums.add("clipped_high", objective.clipped_high)
+            sums.add("clipped_low", surrogate.clipped_low)
+            sums.add("clipped_high", surrogate.clipped_high)
             for source in ["replay"] if replayed else SOURCES:
                 sums.add(f"covariance/{source}", covariance * terms.of_source(source))
-            sums.peak("ratio_max", objective.ratio)
+            sums.maximum("ratio_max", surrogate.ratio)
             sums.count("read", len(logprobs))
             sums.count("unique_tokens", sum(row.length for row in micro.rows) + len(items))
         return logprobs.detach()
 
-    def _added(
+    def _entropy_terms(
         self, logprobs: torch.Tensor, entropy: torch.Tensor, terms: _TokenTerms
     ) -> torch.Tensor | float:
-        """Terms that entropy baselines add to the loss, [T]: a bonus, a KL to the old policy (KL-Cov)."""
-        added: torch.Tensor | float = 0.0
+        """Entropy baselines' additional loss terms, [T]: an entropy bonus, KL-Cov's penalty."""
+        loss: torch.Tensor | float = 0.0
         if self.loss.entropy_coef:
-            added = added + entropy_bonus(entropy, self.loss.entropy_coef)
-        if terms.leading is not None:
-            added = added + covariance_penalty(logprobs, terms.old, terms.leading, self.loss.kl_cov_coef)
-        return added
+            loss = loss + entropy_bonus(entropy, self.loss.entropy_coef)
+        if terms.selected is not None:
+            loss = loss + covariance_penalty(logprobs, terms.old, terms.selected, self.loss.kl_cov_coef)
+        return loss
 
-    def _terms(self, logprobs: torch.Tensor, terms: _TokenTerms) -> tuple[SurrogateTerms, torch.Tensor]:
+    def _surrogate_and_kl(
+        self, logprobs: torch.Tensor, terms: _TokenTerms
+    ) -> tuple[SurrogateTerms, torch.Tensor]:
         loss = self.loss
-        objective = surrogate_terms(loss, logprobs, terms.old, terms.advantage, terms.lengths)
+        surrogate = surrogate_terms(loss, logprobs, terms.old, terms.advantage, terms.lengths)
         if loss.importance_cap is not None:
             importance = truncated_importance_weights(terms.old, terms.behaviour, loss.importance_cap)
-            objective = replace(objective, loss=objective.loss * importance)
+            surrogate = replace(surrogate, loss=surrogate.loss * importance)
         if terms.reference is None:
-            return objective, torch.zeros_like(logprobs)
-        return objective, KL_ESTIMATORS[loss.kl_estimator](logprobs, terms.reference)
+            return surrogate, torch.zeros_like(logprobs)
+        return surrogate, KL_ESTIMATORS[loss.kl_estimator](logprobs, terms.reference)
 
     def _stats(
         self,
@@ -345,7 +351,7 @@ class Learner:
             tokens[source] += len(trajectory.response.tokens)
         measured = "entropy_after" in total
         change = (total["entropy_after"] - total["entropy"]) / read
-        forces = sum(total[f"covariance/{source}"] for source in (*SOURCES, "replay")) / read
+        covariance = sum(total[f"covariance/{source}"] for source in (*SOURCES, "replay")) / read
         return UpdateStats(
             grad_norm=math.nan if grad_norm is None else grad_norm,
             policy_loss=total["policy_loss"],
@@ -353,14 +359,14 @@ class Learner:
             kl=None if self.reference is None else total["kl"] / read,
             clipped_low=total["clipped_low"] / read,
             clipped_high=total["clipped_high"] / read,
-            # Ratio 1 where no trajectory was read.
+            # The ratio is 1 if no trajectory was processed.
             ratio_mean=total["ratio"] / read if total["read"] else 1.0,
             ratio_max=total["ratio_max"] if total["read"] else 1.0,
             covariance={
                 source: total[f"covariance/{source}"] / count for source, count in tokens.items() if count
             },
             entropy_change=change if measured else None,
-            entropy_predicted=predicted_entropy_change(self.policy.lr, forces) if measured else None,
+            entropy_predicted=predicted_entropy_change(self.policy.lr, covariance) if measured else None,
             trajectories=len(trajectories),
             tokens=sum(self.prompts.tokens[t.response.problem_id] for t in trajectories)
             + sum(tokens.values()),
@@ -371,7 +377,7 @@ class Learner:
 
 @dataclass(frozen=True)
 class _TokenTerms:
-    """Inputs of the loss other than the new log-probs, by token ([T] each)."""
+    """Inputs of the loss besides the new log-probs, per token ([T] each)."""
 
     advantage: torch.Tensor
     weight: torch.Tensor
@@ -379,62 +385,64 @@ class _TokenTerms:
     behaviour: torch.Tensor
     reference: torch.Tensor | None
     explored: torch.Tensor  # bool
-    leading: torch.Tensor | None  # bool
+    selected: torch.Tensor | None  # bool
     lengths: tuple[int, ...]  # of the responses, in order
 
     @classmethod
     def of(cls, items: Sequence[_Item], logprobs: torch.Tensor) -> _TokenTerms:
-        """`logprobs` [T] are the new ones, which replace missing old ones."""
+        """`logprobs` [T]: the new ones, which replace missing old ones."""
         device = logprobs.device
         counts = torch.tensor([len(item.trajectory.response.tokens) for item in items])
 
-        def spread(values: Sequence[float]) -> torch.Tensor:
+        def per_token(values: Sequence[float]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32).repeat_interleave(counts).to(device)
 
         old = [item.old for item in items if item.old is not None]
         references = [item.reference for item in items if item.reference is not None]
         behaviour = [item.trajectory.response.behaviour_logprobs for item in items]
-        leading = [item.leading for item in items if item.leading is not None]
+        selected = [item.selected for item in items if item.selected is not None]
         explored = [float(item.trajectory.response.source == "exploration") for item in items]
         return cls(
-            advantage=spread([item.trajectory.advantage for item in items]),
-            weight=spread([item.weight for item in items]),
+            advantage=per_token([item.trajectory.advantage for item in items]),
+            weight=per_token([item.weight for item in items]),
             old=torch.cat(old).to(device) if old else logprobs.detach(),
             behaviour=torch.cat(behaviour).to(device),
             reference=torch.cat(references).to(device) if references else None,
-            explored=spread(explored) == 1,
-            leading=torch.cat(leading).to(device) if leading else None,
+            explored=per_token(explored) == 1,
+            selected=torch.cat(selected).to(device) if selected else None,
             lengths=tuple(counts.tolist()),
         )
 
     def of_source(self, source: str) -> torch.Tensor | bool:
-        """Mask of the tokens of a source; all of them for a replay."""
+        """Mask of a source's tokens; True (all tokens) for a replay."""
         if source == "replay":
             return True
         return self.explored if source == "exploration" else ~self.explored
 
 
-def _wants_new(items: Sequence[_Item]) -> bool:
+def _needs_new_logprobs(items: Sequence[_Item]) -> bool:
     """Whether the new log-probs are needed as old ones."""
     return any(item.old is None for item in items)
 
 
-def _by_key(trajectories: Sequence[Trajectory], values: torch.Tensor) -> dict[TrajectoryKey, torch.Tensor]:
-    """Token values [T] of a pass, split by trajectory, on the CPU."""
+def _split_by_key(
+    trajectories: Sequence[Trajectory], values: torch.Tensor
+) -> dict[TrajectoryKey, torch.Tensor]:
+    """Splits a pass's token values [T] by trajectory, on the CPU."""
     pieces = values.float().cpu().split([len(t.response.tokens) for t in trajectories])
     return {t.key: piece.clone() for t, piece in zip(trajectories, pieces, strict=True)}
 
 
-def _union(mine: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
+def _gather_union(own: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
     """All ranks' entries, on every rank."""
-    together: dict[TrajectoryKey, torch.Tensor] = {}
-    for share in gather_objects(dict(mine)):
-        together |= share
-    return together
+    union: dict[TrajectoryKey, torch.Tensor] = {}
+    for entries in gather_objects(dict(own)):
+        union |= entries
+    return union
 
 
 def _scored(items: Sequence[_Item], new: Mapping[TrajectoryKey, torch.Tensor]) -> list[ScoredTrajectory]:
-    """Trajectories with their old log-probs: those given, or those computed in their own update."""
+    """Trajectories with their old log-probs: the given ones, or the new ones of their update."""
     return [
         ScoredTrajectory(
             item.trajectory, new[item.trajectory.key] if item.old is None else item.old, item.reference

@@ -1,4 +1,4 @@
-"""Updates with non-finite numbers: each is reported, and too many in a row end the run."""
+"""Reports updates with non-finite numbers; too many consecutive ones end the run."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from vlm_uec.errors import RunFailed
 from vlm_uec.escape import escape
 from vlm_uec.update.learner import UpdateStats
 
-_NAMED = 8  # problems, in a line
+_MAX_LISTED = 8  # problems listed in a message
 
 
 class UpdateGuard:
-    """Counts skipped updates in a row."""
+    """Counts consecutive skipped updates."""
 
-    def __init__(self, limit: int, in_a_row: int = 0) -> None:
-        """`in_a_row`: those just before, of a run that goes on from a checkpoint."""
-        self.limit, self.in_a_row = limit, in_a_row
+    def __init__(self, limit: int, consecutive: int = 0) -> None:
+        """`consecutive`: the count saved in the checkpoint of a resumed run."""
+        self.limit, self.consecutive = limit, consecutive
 
-    def check(self, step: int, updates: Sequence[UpdateStats], say: Callable[[str], None]) -> None:
-        """Takes a step's updates in order; raises `RunFailed` at the limit."""
+    def check(self, step: int, updates: Sequence[UpdateStats], report: Callable[[str], None]) -> None:
+        """Checks a step's updates in order; raises `RunFailed` at the limit."""
         for update in updates:
             if not update.skipped:
-                self.in_a_row = 0
+                self.consecutive = 0
                 continue
-            self.in_a_row += 1
-            say(
-                f"step {step}: an update was skipped, its loss or gradient was not finite "
-                f"({self.in_a_row} in a row); problems in it: {_names(update.suspects)}"
+            self.consecutive += 1
+            report(
+                f"step {step}: an update was skipped because its loss or gradient was not finite "
+                f"({self.consecutive} in a row); its problems: {_list_names(update.suspects)}"
             )
-            if self.in_a_row >= self.limit:
+            if self.consecutive >= self.limit:
                 raise RunFailed(
-                    f"{self.in_a_row} updates in a row were not finite (guard.bad_updates): look at the "
-                    "problems told above, or resume from a checkpoint with a lower optim.lr"
+                    f"{self.consecutive} updates in a row were not finite (guard.bad_updates): check the "
+                    "problems listed above, or resume from a checkpoint with a lower optim.lr"
                 )
 
 
-def _names(suspects: Sequence[str]) -> str:
-    more = len(suspects) - _NAMED
-    return ", ".join(escape(name, 60) for name in suspects[:_NAMED]) + (
+def _list_names(suspects: Sequence[str]) -> str:
+    more = len(suspects) - _MAX_LISTED
+    return ", ".join(escape(name, 60) for name in suspects[:_MAX_LISTED]) + (
         f" and {more} more" if more > 0 else ""
     )

@@ -39,7 +39,7 @@ class TrainablePolicy(Protocol):
     def frozen_features(
         self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
     ) -> dict[str, torch.Tensor]:
-        """Picture features of prompts from a frozen tower, on the CPU."""
+        """Image features of prompts from a frozen tower, on the CPU."""
         ...
 
     def score(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,7 +55,7 @@ class TrainablePolicy(Protocol):
         ...
 
     def step(self) -> float | None:
-        """One optimizer step; the gradient norm, or None where it is not finite and nothing changed."""
+        """One optimizer step; the gradient norm, or None if it is not finite and the step was skipped."""
         ...
 
     def discard(self) -> None:

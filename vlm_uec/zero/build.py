@@ -20,16 +20,16 @@ def build_policy(config: Config, tokenizer: PreTrainedTokenizerBase) -> ZeroPoli
     settings = read_deepspeed_config(config.deepspeed.config, config.model.precision, config.optim)
     policy = _load(config, settings, tokenizer, checkpointing=config.model.activation_checkpointing)
     if config.lora.rank is not None:
-        add_adapters(policy.model, config.lora, base_of(config.model.path), config.train.seed)
+        add_adapters(policy.model, config.lora, base_model_name(config.model.path), config.train.seed)
     return ZeroPolicy(policy, settings, config.optim, offload_states=config.rollout.offload_states)
 
 
 def build_reference(
     config: Config, tokenizer: PreTrainedTokenizerBase, policy: ZeroPolicy
 ) -> ZeroReference | BaseReference | None:
-    """The frozen starting policy for the KL term; none where `loss.kl_coef` is 0.
+    """The frozen starting policy for the KL term; None if `loss.kl_coef` is 0.
 
-    With adapters it is the trained policy without them: no second copy.
+    With adapters, it is the trained policy without them, which needs no second copy.
     """
     if config.loss.kl_coef == 0:
         return None
@@ -46,13 +46,13 @@ def build_reference(
 def _load(
     config: Config, settings: dict[str, object], tokenizer: PreTrainedTokenizerBase, *, checkpointing: bool
 ) -> Policy:
-    holder = zero_init(settings)  # from_pretrained shards while this exists
+    hf_config = zero_init(settings)  # from_pretrained shards while this exists
     model = load_model(config.model.path, config.model.precision, checkpointing=checkpointing)
-    del holder
+    del hf_config
     banned = banned_ids(text_model(model).vocab_size, tokenizer)
     return Policy(model, banned, frozen_parts(config))
 
 
-def base_of(path: str) -> str:
+def base_model_name(path: str) -> str:
     """The model's Hub id, or the absolute path of its directory."""
     return str(Path(path).resolve()) if exists_locally(path) else path

@@ -1,7 +1,7 @@
 """Loading DeepSpeed's ZeRO checkpoints, on any number of ranks.
 
-Files are unpickled as data only, converted where the number of ranks differs, and DeepSpeed's loaders are
-corrected: the optimizer keeps the run's settings and a step count for each sub-group.
+Files are unpickled as data only and converted if the number of ranks differs. The results of DeepSpeed's
+loaders are corrected: the optimizer keeps the run's settings and has a step count for each sub-group.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ from vlm_uec.ranks.collectives import barrier, on_first_rank, rank
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 # The only classes in our ZeRO-3 files besides tensors and plain containers.
-_CLASSES = [LossScaler, ZeroStageEnum]
-# Settings of a parameter group that the run's config decides; the rest belongs to the optimizer's state.
+_ALLOWED_CLASSES = [LossScaler, ZeroStageEnum]
+# Settings of a parameter group from the run's config; all others are optimizer state.
 _SETTINGS = ("lr", "weight_decay")
 
 
 @contextmanager
 def restricted_pickles(directory: Path) -> Iterator[None]:
-    """Within it `torch.load` accepts only tensors and two classes, whatever DeepSpeed requests.
+    """Makes `torch.load` accept only tensors and two classes, whatever arguments DeepSpeed passes.
 
-    Raises `UserError` where a file holds anything else. Must not be nested: the first exit ends it.
+    Raises `UserError` if a file contains anything else. Must not be nested: the first exit ends it.
     """
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
     try:
-        with torch.serialization.safe_globals(_CLASSES):
+        with torch.serialization.safe_globals(_ALLOWED_CLASSES):
             yield
     except (pickle.UnpicklingError, EOFError) as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         reason = escape(found[1] if found else str(error), 160)
         raise UserError(
-            f"{directory}: its ZeRO files hold more than weights ({reason}); resume=PATH picks another"
+            f"{directory}: its ZeRO files contain more than weights ({reason}); "
+            "choose another with resume=PATH"
         ) from error
     finally:
         if before is None:
@@ -57,14 +58,14 @@ def restricted_pickles(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def universal_copy(zero: Path, scratch: Path) -> Iterator[Path]:
-    """DeepSpeed's universal checkpoint of the ZeRO files in `zero`, which any number of ranks can load.
+def universal_checkpoint(zero: Path, scratch: Path) -> Iterator[Path]:
+    """Converts the ZeRO files in `zero` to DeepSpeed's universal format, which any number of ranks can load.
 
     Rank 0 writes it to the directory `scratch`, which all ranks must share, and removes it at the end. It has
-    a file for each weight's fp32 value and moments; while it is written, disk holds them twice.
+    a file for each weight's fp32 value and moments; while it is written, they are on disk twice.
     """
     try:
-        on_first_rank(lambda: convert(zero, scratch))
+        on_first_rank(lambda: convert_to_universal(zero, scratch))
         yield scratch
         barrier()
     finally:
@@ -72,7 +73,7 @@ def universal_copy(zero: Path, scratch: Path) -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def convert(zero: Path, scratch: Path) -> None:
+def convert_to_universal(zero: Path, scratch: Path) -> None:
     """Writes the universal checkpoint of the ZeRO files in `zero` to `scratch`/zero."""
     shutil.rmtree(scratch, ignore_errors=True)
     settings = Namespace(
@@ -84,26 +85,26 @@ def convert(zero: Path, scratch: Path) -> None:
         strict=True,
         inject_missing_state=False,
     )
-    # Hides its progress output; errors are raised.
+    # Hides the converter's progress output; errors are raised.
     with restricted_pickles(zero), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         ds_to_universal.main(settings)
 
 
 @contextmanager
-def corrected_load(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Wraps DeepSpeed's `load_checkpoint`; `optimizer` is the one inside its ZeRO optimizer.
+def correct_loaded_state(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Corrects the state after DeepSpeed's `load_checkpoint`; `optimizer`: inside the ZeRO optimizer.
 
     Keeps this run's learning rate and weight decay, which both of DeepSpeed's loaders overwrite.
 
-    Gives each of ZeRO's sub-groups a step count of its own: DeepSpeed's universal loader (0.19.8,
-    `load_hp_checkpoint_state_from_checkpoint_dir_stage3`) shares one tensor, which every sub-group's
-    step then increments, so that n sub-groups make n steps of one in Adam's bias correction. A sub-group
-    holds `sub_group_size` (1e9) weights of a rank: small models have one. Saving keeps the tensor shared.
+    Gives each ZeRO sub-group a separate step count: DeepSpeed's universal loader (0.19.8,
+    `load_hp_checkpoint_state_from_checkpoint_dir_stage3`) shares one tensor, which every sub-group's step
+    then increments, so Adam's bias correction counts n steps per step with n sub-groups. A sub-group has
+    `sub_group_size` (1e9) weights of a rank; small models have one. Saved checkpoints keep the shared tensor.
     """
-    own = [{key: group[key] for key in _SETTINGS} for group in optimizer.param_groups]
+    settings_before = [{key: group[key] for key in _SETTINGS} for group in optimizer.param_groups]
     yield
-    for group, settings in zip(optimizer.param_groups, own, strict=True):
+    for group, settings in zip(optimizer.param_groups, settings_before, strict=True):
         group.update(settings)
     for state in optimizer.state.values():
-        if torch.is_tensor(state.get("step")):  # DeepSpeed's CPUAdam counts in plain numbers
+        if torch.is_tensor(state.get("step")):  # DeepSpeed's CPUAdam has plain numbers
             state["step"] = state["step"].clone()

@@ -20,7 +20,7 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from vlm_uec.config import LoraConfig, OptimConfig
 from vlm_uec.errors import UserError
-from vlm_uec.model.adapters import merged, peft_config, save_adapters, without_adapters
+from vlm_uec.model.adapters import merge_adapters, peft_config, save_adapters, without_adapters
 from vlm_uec.model.host_memory import keep_freed_memory
 from vlm_uec.model.load import silence_progress
 from vlm_uec.model.packing import PackedBatch
@@ -28,7 +28,7 @@ from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.collectives import gather_objects, world_size
 from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.types import EncodedPrompt
-from vlm_uec.zero.checkpoint import corrected_load, restricted_pickles, universal_copy
+from vlm_uec.zero.checkpoint import correct_loaded_state, restricted_pickles, universal_checkpoint
 from vlm_uec.zero.config import offloads
 from vlm_uec.zero.offload import StateOffload
 from vlm_uec.zero.optimizer import make_optimizer
@@ -37,29 +37,29 @@ ZERO_TAG = "zero"
 DEFAULT_TIMEOUT = timedelta(minutes=30)
 
 
-def start_distributed(found: Rendezvous, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-    """Makes a process group of the ranks of a rendezvous; `timeout`: of every collective."""
+def start_distributed(rendezvous: Rendezvous, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+    """Creates the process group of a rendezvous; `timeout`: of every collective."""
     device = get_accelerator().device_name()
-    bound = {}
+    device_options = {}
     if device == "cpu":
         keep_freed_memory()
     else:
-        # Collectives of objects use the current device, and start before any model is on it.
+        # Object collectives use the current device, before any model is loaded on it.
         local = int(os.environ["LOCAL_RANK"])
         get_accelerator().set_device(local)
         if device == "cuda":
-            bound = {"device_id": get_accelerator().device(local)}
-    # DeepSpeed calls collectives by names that torch 2.13 renames: one warning a rank and name, no harm.
+            device_options = {"device_id": get_accelerator().device(local)}
+    # DeepSpeed uses collectives' names that torch 2.13 deprecates; the warnings are harmless.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    # Its compilation takes a minute and fails without a compiler; gloo and NCCL do not need it.
+    # Compiling it takes a minute and fails without a compiler; gloo and NCCL do not need it.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     torch.distributed.init_process_group(
         get_accelerator().communication_backend_name(),
-        store=found.store,
-        rank=found.rank,
-        world_size=found.ranks,
+        store=rendezvous.store,
+        rank=rendezvous.rank,
+        world_size=rendezvous.ranks,
         timeout=timeout,
-        **bound,
+        **device_options,
     )
     deepspeed.init_distributed(verbose=False, timeout=timeout)
 
@@ -77,13 +77,13 @@ class ZeroPolicy:
     def __init__(
         self, policy: Policy, config: dict[str, Any], optim: OptimConfig, *, offload_states: bool
     ) -> None:
-        """`offload_states`: optimizer states are in host memory while `gathered`."""
+        """`offload_states`: keep optimizer states in host memory within `gathered`."""
         parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(parameters, optim, config)
         self.policy = policy
         self._engine = deepspeed.initialize(model=policy, optimizer=optimizer, config=config)[0]
-        already = offloads(config["zero_optimization"], "offload_optimizer")
-        self._offload = StateOffload() if offload_states and not already else None
+        on_host = offloads(config["zero_optimization"], "offload_optimizer")
+        self._offload = StateOffload() if offload_states and not on_host else None
 
     @property
     def device(self) -> torch.device:
@@ -110,28 +110,28 @@ class ZeroPolicy:
         return self._engine(batch.to(self.device))
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Accumulates gradients. DeepSpeed averages over ranks: scale a global sum by the world size."""
+        """Accumulates gradients. DeepSpeed averages over ranks: scale global sums by the world size."""
         self._engine.backward(loss)
 
     def step(self) -> float | None:
-        """One optimizer step over everything accumulated; the gradient norm before clipping.
+        """One optimizer step with the accumulated gradients; returns the gradient norm before clipping.
 
-        None where the norm is not finite, on all ranks: DeepSpeed then drops the gradient, and weights and
-        moments stay as they are.
+        Returns None on all ranks if the norm is not finite: DeepSpeed then drops the gradient, and weights
+        and moments are unchanged.
         """
         self._engine.step()
         norm = float(self._engine.get_global_grad_norm())
         return norm if math.isfinite(norm) else None
 
     def discard(self) -> None:
-        """Drops everything accumulated since the last step; every rank calls it."""
+        """Drops the gradients accumulated since the last step; every rank calls it."""
         self._engine.zero_grad()  # gradients that an interrupted pass has not reduced yet
         self._engine.optimizer._overflow_clean_up(None)  # as DeepSpeed does after an overflow
 
     def abandon_pass(self) -> None:
-        """After a pass that an error interrupted on the only rank: drops gradients, releases weights."""
+        """Drops gradients and releases weights after an error interrupted a pass; for a single rank."""
         for bucket in self._engine.optimizer.ipg_buckets.values():
-            bucket.clear_params()  # gradients that wait for a common reduction
+            bucket.clear_params()  # gradients not yet reduced
         self.discard()
         _release_weights(self._engine.optimizer, self._engine.optimizer.parameter_offload)
 
@@ -142,29 +142,29 @@ class ZeroPolicy:
     def frozen_features(
         self, names: Sequence[str], encode: Callable[[str], EncodedPrompt]
     ) -> dict[str, torch.Tensor]:
-        """Picture features of prompts from a frozen tower, on the CPU.
+        """Image features of prompts from a frozen tower, on the CPU.
 
         Every rank calls it with the prompts of its next passes.
         """
         missing = not all(self.policy.has_cached_features(encode(name)) for name in names)
         tower = self.policy.tower
-        with self._whole(tower) if any(gather_objects(missing)) else nullcontext():
+        with self._gather_weights(tower) if any(gather_objects(missing)) else nullcontext():
             return {name: self.policy.frozen_features(encode(name)).cpu() for name in names}
 
     @contextmanager
     def gathered(self) -> Iterator[Policy]:
-        """Whole weights on every rank and no ZeRO hooks, during a rollout."""
+        """Gathers all weights on every rank and removes ZeRO's hooks, for a rollout."""
         offloaded = (
             self._offload.offloaded(self._engine.optimizer.optimizer) if self._offload else nullcontext()
         )
-        with offloaded, self._whole(self.policy):
+        with offloaded, self._gather_weights(self.policy):
             yield self.policy
 
     @contextmanager
-    def _whole(self, module: torch.nn.Module) -> Iterator[None]:
-        # DeepSpeed's own `unwrap_model_for_generation` leaves the hooks off when the body raises.
+    def _gather_weights(self, module: torch.nn.Module) -> Iterator[None]:
+        # DeepSpeed's `unwrap_model_for_generation` does not restore the hooks after an exception.
         offload = self._engine.optimizer.parameter_offload
-        # ZeRO-3's linear function releases weights before backward; without a backward it only costs time.
+        # ZeRO-3's linear function releases weights for backward, which is not needed here.
         sharded_linear = F.linear
         with GatheredParameters(list(module.parameters())):
             for hook in (*offload.forward_hooks, *offload.backward_hooks):
@@ -178,18 +178,18 @@ class ZeroPolicy:
                 offload._register_deepspeed_module(offload.module)
 
     def save(self, directory: Path) -> None:
-        """Every rank's ZeRO state under `directory`; all ranks call it."""
+        """Writes the ZeRO state under `directory`; all ranks call it."""
         self._engine.save_checkpoint(str(directory), tag=ZERO_TAG, save_latest=False)
 
-    def load(self, directory: Path, saved_by: int, scratch: Path) -> None:
-        """Restores what `save` wrote on `saved_by` ranks, on any number of ranks; all ranks call it.
+    def load(self, directory: Path, saved_world_size: int, scratch: Path) -> None:
+        """Loads what `save` wrote on `saved_world_size` ranks, on any number of ranks; all ranks call it.
 
-        `scratch`: directory for the converted checkpoint, where the number of ranks differs.
+        `scratch`: directory for the converted checkpoint, used if the number of ranks differs.
         """
-        if saved_by == world_size():
+        if saved_world_size == world_size():
             self._load(directory)
             return
-        with universal_copy(directory / ZERO_TAG, scratch) as copy:
+        with universal_checkpoint(directory / ZERO_TAG, scratch) as copy:
             self._engine._config.load_universal_checkpoint = True
             try:
                 self._load(copy)
@@ -197,32 +197,32 @@ class ZeroPolicy:
                 self._engine._config.load_universal_checkpoint = False
 
     def _load(self, directory: Path) -> None:
-        with restricted_pickles(directory), corrected_load(self._engine.optimizer.optimizer):
+        with restricted_pickles(directory), correct_loaded_state(self._engine.optimizer.optimizer):
             loaded, _ = self._engine.load_checkpoint(str(directory), tag=ZERO_TAG)
         if loaded is None:
-            raise UserError(f"{directory}: holds no ZeRO state; resume from another checkpoint")
+            raise UserError(f"{directory}: contains no ZeRO state; resume from another checkpoint")
 
     def export(self, directory: Path, lora: LoraConfig, base: str) -> None:
-        """A Hugging Face model directory; all ranks call it, rank 0 writes. `base`: of the adapters."""
+        """Writes a Hugging Face model directory on rank 0; all ranks call it. `base`: the base model."""
         state = self._engine._zero3_consolidated_16bit_state_dict()
         if state is None or self._engine.global_rank != 0:
             return
-        ours = {name.removeprefix("model."): state[name] for name in state if name.startswith("model.")}
+        weights = {name.removeprefix("model."): state[name] for name in state if name.startswith("model.")}
         model: Any = self.policy.model
         if lora.rank is not None and lora.export == "adapter":
-            save_adapters(ours, peft_config(lora, base), directory)
+            save_adapters(weights, peft_config(lora, base), directory)
             return
         if lora.rank is not None:
-            ours = dict(merged(ours, lora.alpha / lora.rank))
-        # Under ZeRO-3 transformers keeps renamings that loading never used, and would write
+            weights = dict(merge_adapters(weights, lora.alpha / lora.rank))
+        # Under ZeRO-3, transformers keeps renaming rules that loading did not use, and would write
         # `model.model.layers`; without them it writes the published names.
         model._weight_conversions = None
         with silence_progress():
-            model.save_pretrained(directory, state_dict=ours)
+            model.save_pretrained(directory, state_dict=weights)
 
 
 class BaseReference:
-    """The policy without its adapters: the initial policy."""
+    """The reference for LoRA: the policy with its adapters disabled."""
 
     def __init__(self, policy: ZeroPolicy) -> None:
         self._policy = policy
@@ -233,7 +233,7 @@ class BaseReference:
             return self._policy.score(batch)[0]
 
     def abandon_pass(self) -> None:
-        """Does nothing: the policy releases the weights."""
+        """Does nothing, because the policy releases the weights."""
 
 
 class ZeroReference:
@@ -251,19 +251,19 @@ class ZeroReference:
             return self._engine(batch.to(device))[0]
 
     def abandon_pass(self) -> None:
-        """After a pass that an error interrupted on the only rank: releases gathered weights."""
+        """Releases gathered weights after an error interrupted a pass; for a single rank."""
         _release_weights(self._engine.optimizer, self._engine.optimizer)
 
 
 def _release_weights(optimizer: Any, offload: Any) -> None:
     coordinator = offload.get_param_coordinator()
     if not coordinator.is_invalid_trace():
-        # The order of the modules' gathers was recorded only in part.
+        # The recorded order of the modules' gathers is incomplete.
         coordinator._invalidate_trace()
     offload.partition_all_parameters()
-    kept = offload.persistent_parameters
-    if kept:
-        kept[0].all_gather(kept)
+    persistent = offload.persistent_parameters
+    if persistent:
+        persistent[0].all_gather(persistent)
     get_accelerator().empty_cache()
 
 

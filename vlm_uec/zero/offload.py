@@ -1,4 +1,4 @@
-"""Offload of the optimizer states to host memory during a rollout, to free memory for keys and values."""
+"""Offloads optimizer states to host memory during a rollout, to free memory for the key-value cache."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 
 class StateOffload:
-    """Host buffers for optimizer states, allocated once: allocating pinned memory is slow."""
+    """Host buffers for optimizer states, allocated once because allocating pinned memory is slow."""
 
     def __init__(self) -> None:
         self._buffers: dict[int, torch.Tensor] = {}
 
     @contextmanager
     def offloaded(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Moves AdamW's moments to the host, and back at the end; the tensor objects stay the same."""
+        """Moves AdamW's moments to the host, and back on exit; the tensor objects stay the same."""
         moments = [
             value
             for state in optimizer.state.values()
@@ -33,7 +33,7 @@ class StateOffload:
             yield
         finally:
             for moment, device in zip(moments, devices, strict=True):
-                # A copy on a CPU, too: the buffer is reused.
+                # Also copied if the device is a CPU, because the buffer is reused.
                 moment.data = torch.empty_like(moment, device=device).copy_(moment, non_blocking=True)
             if any(device.type == "cuda" for device in devices):
                 torch.cuda.synchronize()

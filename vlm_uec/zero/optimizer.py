@@ -1,4 +1,4 @@
-"""AdamW: torch's on the device, DeepSpeed's CPUAdam where a GPU's optimizer states are offloaded."""
+"""AdamW: torch's on the device, DeepSpeed's CPUAdam if a GPU's optimizer states are offloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def make_optimizer(
     parameters: Sequence[torch.nn.Parameter], optim: OptimConfig, config: dict[str, Any]
 ) -> torch.optim.Optimizer:
-    """`config`: the DeepSpeed JSON. CPUAdam is compiled at its first use; else torch's AdamW is used."""
+    """`config`: the DeepSpeed JSON. CPUAdam is compiled at first use; torch's AdamW is used if that fails."""
     offloaded = offloads(config["zero_optimization"], "offload_optimizer")
     if offloaded and get_accelerator().device_name() != "cpu":
         try:
@@ -36,5 +36,7 @@ def make_optimizer(
 
 
 def _first_line(error: BaseException) -> str:
-    cause = error.__cause__ or error.__context__ or error  # DeepSpeed's own message has no reason
+    cause = (
+        error.__cause__ or error.__context__ or error
+    )  # DeepSpeed's own message does not include the reason
     return (str(cause).strip() or type(cause).__name__).splitlines()[0][:200]

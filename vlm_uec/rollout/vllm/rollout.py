@@ -106,7 +106,7 @@ class VllmRollout:
         if request is None:
             return None
         with torch.no_grad():
-            features = self.scorer.policy.picture_features(request.prompt).cpu()
+            features = self.scorer.policy.prompt_features(request.prompt).cpu()
         return VllmRequestState(request, request_index, features)
 
     def _submit(self, state: VllmRequestState, run: range) -> None:

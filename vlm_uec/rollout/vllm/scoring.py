@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from vlm_uec.model.attention import attention_over
+from vlm_uec.model.attention import packed_attention
 from vlm_uec.model.head import CHUNK_ELEMENTS
 from vlm_uec.model.packing import Row, pack
 from vlm_uec.model.policy import Policy
@@ -34,7 +34,9 @@ def score_responses(
         batch = pack([Row(prompt, part)], [features]).to(policy.head.weight.device)
         assert batch.features is not None
         embeddings = policy.embed(batch.input_ids, batch.features)
-        hidden = policy.hidden_states(embeddings, batch.position_ids, attention_over(batch))[batch.predictors]
+        hidden = policy.hidden_states(embeddings, batch.position_ids, packed_attention(batch))[
+            batch.predictors
+        ]
         records = _score(policy, hidden, batch.targets, sampling)
         lengths = [len(tokens) for tokens in part]
         split = {name: values.cpu().split(lengths) for name, values in records.items()}
