@@ -1,10 +1,11 @@
-"""Makes the bundled tiny Qwen2.5-VL from nothing: tokenizer, then supervised training on synthetic problems.
+"""Builds the bundled tiny Qwen2.5-VL from scratch: tokenizer, then supervised training on synthetic problems.
 
     OMP_NUM_THREADS=1 python -m assets.make_tiny_model
 
-A genuine `Qwen2_5_VLForConditionalGeneration`, small enough to learn on one CPU core. It is trained on
-training-split problems only and stopped early on purpose: reinforcement learning needs room. Weights are
-drawn with standard deviation 1 / sqrt(fan_in); the stock 0.02 is far too small at this width.
+The model is a `Qwen2_5_VLForConditionalGeneration` that can be trained on one CPU core. Training uses the
+training split only and is stopped early on purpose, so that reinforcement learning can improve the model.
+Weights are initialised with standard deviation 1 / sqrt(fan_in); the default 0.02 is far too small at this
+width.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from assets.tiny_reading import Lessons, teach_reading
 from assets.tiny_scores import Score, evaluate, table
 from assets.tiny_tokenizer import GEOMETRY_WORDING, train_tokenizer
 from assets.tiny_training import Recipe, response_text, train, training_stream
+from assets.tiny_vision_pretraining import PretrainingRecipe, pretrain_vision_tower
 from data_prep.synthetic.kinds import LEVELS
 from data_prep.synthetic.problems import generate
 from vlm_uec.data.chat import FormatPrompt
@@ -41,11 +42,11 @@ from vlm_uec.rollout.native import NativeEngine
 BUNDLE = Path(__file__).parent / "tiny-qwen2.5-vl"
 VOCABULARY = 512
 MIN_PIXELS, MAX_PIXELS = 56 * 56, 168 * 168
-EVALUATED, SAMPLES = 560, 8  # test problems; responses to each at t = 1
+EVALUATED, SAMPLES = 560, 8  # test problems; responses to each at temperature 1
 
 
 def tokenizer_texts(seed: int) -> Iterator[str]:
-    """What the vocabulary is trained on; the format prompt weighs most, as every prompt holds it."""
+    """Training texts of the vocabulary; the format prompt, part of every prompt, has the largest weight."""
     format_prompt = FormatPrompt()
     for made in generate("train", 2000, seed, LEVELS):
         yield response_text(made)
@@ -56,7 +57,7 @@ def tokenizer_texts(seed: int) -> Iterator[str]:
 
 
 def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
-    """About 0.8 million parameters; vision layer 0 attends in windows, layer 1 fully, as in Qwen2.5-VL."""
+    """About 0.8 million parameters; as in Qwen2.5-VL, vision layers have window (0) or full attention (1)."""
 
     token = tokenizer.get_vocab()
     return Qwen2_5_VLConfig(
@@ -98,7 +99,7 @@ def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLConfig:
 def random_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalGeneration:
     """Matrices with standard deviation 1 / sqrt(fan_in), biases 0, norms 1.
 
-    Pixel filters have mean 0: a page is mostly white, and paper would outshout ink in every patch.
+    Pixel filters have mean 0: pictures are mostly white, and white would dominate the output of every filter.
     """
     torch.manual_seed(seed)
     config._attn_implementation = "sdpa"
@@ -139,7 +140,7 @@ def save_model(
 
 
 def load_encoder(bundle: Path) -> PromptEncoder:
-    """Without a cache: in training the same problem comes back in another place of its picture."""
+    """Encoder without a cache: in training, the same problem occurs with several pictures."""
     processor = load_image_processor(str(bundle), MIN_PIXELS, MAX_PIXELS)
     tokenizer = AutoTokenizer.from_pretrained(bundle)
     return PromptEncoder(tokenizer, processor, FormatPrompt(), max_prompt_tokens=512, cache_bytes=0)
@@ -150,13 +151,13 @@ def build(out: Path, recipe: Recipe) -> None:
     tokenizer = save_tokenizer_and_processor(out, recipe)
     encoder = load_encoder(out)
     model = random_model(tiny_config(tokenizer), recipe.seed)
-    teach_reading(model.model.visual, encoder.image_processor, recipe.seed, Lessons())
+    pretrain_vision_tower(model.model.visual, encoder.image_processor, recipe.seed, PretrainingRecipe())
     policy = Policy(model, banned_ids(VOCABULARY, tokenizer))
     train(policy, encoder, recipe, training_stream(recipe))
     save_model(model, tokenizer, out)
 
 
-def describe(out: Path, recipe: Recipe) -> str:
+def write_model_card(out: Path, recipe: Recipe) -> str:
     """Scores the model in `out` on test-split problems; writes its card and returns it."""
     encoder = load_encoder(out)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(out)
@@ -164,12 +165,12 @@ def describe(out: Path, recipe: Recipe) -> str:
     engine = NativeEngine(policy, frozenset(end_tokens(encoder.tokenizer)), slots=32)
     problems = [made.problem for made in generate("test", EVALUATED, recipe.seed, LEVELS)]
     scores = evaluate(engine, encoder, problems, SAMPLES)
-    text = card(recipe, sum(parameter.numel() for parameter in model.parameters()), scores)
+    text = model_card(recipe, sum(parameter.numel() for parameter in model.parameters()), scores)
     (out / "README.md").write_text(text, encoding="utf-8")
     return text
 
 
-def card(recipe: Recipe, parameters: int, scores: Sequence[Score]) -> str:
+def model_card(recipe: Recipe, parameters: int, scores: Sequence[Score]) -> str:
     return f"""---
 license: apache-2.0
 library_name: transformers
@@ -179,15 +180,15 @@ pipeline_tag: image-text-to-text
 
 A `Qwen2_5_VLForConditionalGeneration` of {parameters:,} parameters for demonstrations and tests on a CPU.
 It reads plane-geometry pictures of 84 x 84 pixels (9 image tokens) and answers in the form
-`<think> ... </think> \\boxed{{...}}`. It knows nothing else. Its whole training was {Lessons().steps} batches
-of pages of numbers for the vision tower, then {recipe.steps:,} batches of {recipe.batch} problems of
-`python -m data_prep synthetic`, training split only. It ended early on purpose: reinforcement learning
-needs room.
+`<think> ... </think> \\boxed{{...}}`. It has no other abilities. The vision tower was pretrained on
+{PretrainingRecipe().steps} batches of pages of numbers; the model was then trained on {recipe.steps:,}
+batches of {recipe.batch} problems of `python -m data_prep synthetic`, training split only. Training was
+stopped early on purpose, so that reinforcement learning can improve the model.
 
 Made by `OMP_NUM_THREADS=1 python -m assets.make_tiny_model` with `{recipe}`.
 
-Scores on {EVALUATED} test-split problems: greedy, mean of {SAMPLES} samples at t = 1, and share of problems
-with any of those {SAMPLES} right.
+Scores on {EVALUATED} test-split problems: greedy, mean of {SAMPLES} samples at temperature 1, and share of
+problems with at least one of these {SAMPLES} samples correct.
 
 {table(scores)}
 """
@@ -202,7 +203,7 @@ def main() -> None:
     torch.set_num_threads(1)
     recipe = Recipe(seed=arguments.seed, steps=arguments.steps)
     build(arguments.out, recipe)
-    print(describe(arguments.out, recipe))
+    print(write_model_card(arguments.out, recipe))
 
 
 if __name__ == "__main__":

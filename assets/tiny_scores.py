@@ -1,4 +1,4 @@
-"""How good the tiny model is, by kind and by level: what stands on its card."""
+"""Scores of the tiny model by kind and level of problem, for its model card."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MAX_RESPONSE_TOKENS = 96
 
 @dataclass(frozen=True)
 class Score:
-    """Of one kind, or one level: fractions of the responses."""
+    """Scores of one kind, or one level: fractions of correct responses."""
 
     name: str
     level: int
     problems: int
     greedy: float
-    sampled: float  # at t = 1
-    solved: float  # problems with a right answer among the samples
+    sampled: float  # at temperature 1
+    solved: float  # fraction of problems with a correct sample
 
 
 def sample(
@@ -34,7 +34,7 @@ def sample(
     return engine.generate(requests, StreamKey(seed=1, step=0), lambda progress: None)
 
 
-def judge(encoder: PromptEncoder, group: Group, problem: Problem) -> list[bool]:
+def verify_responses(encoder: PromptEncoder, group: Group, problem: Problem) -> list[bool]:
     texts = [encoder.tokenizer.decode(one.tokens, skip_special_tokens=True) for one in group.responses]
     return [verify(str(text), problem.answer, precision=problem.precision).correct for text in texts]
 
@@ -47,7 +47,9 @@ def evaluate(
     greedy = sample(engine, prompts, 1, 0.0)
     sampled = sample(engine, prompts, samples, 1.0)
     rows = [
-        _Row(problem, judge(encoder, one, problem)[0], judge(encoder, many, problem))
+        _ProblemResult(
+            problem, verify_responses(encoder, one, problem)[0], verify_responses(encoder, many, problem)
+        )
         for problem, one, many in zip(problems, greedy, sampled, strict=True)
     ]
     kinds = sorted({(row.level, row.kind) for row in rows})
@@ -57,7 +59,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ProblemResult:
     problem: Problem
     greedy: bool
     sampled: list[bool]
@@ -71,7 +73,7 @@ class _Row:
         return int(self.problem.metadata["level"])
 
 
-def _score(name: str, rows: Sequence[_Row]) -> Score:
+def _score(name: str, rows: Sequence[_ProblemResult]) -> Score:
     count = len(rows)
     greedy = sum(row.greedy for row in rows) / count
     sampled = sum(sum(row.sampled) / len(row.sampled) for row in rows) / count

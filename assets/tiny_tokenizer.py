@@ -1,8 +1,8 @@
-"""The tiny model's tokenizer: Qwen2's own class and special tokens over a small byte-level BPE.
+"""The tiny model's tokenizer: class and special tokens of Qwen2, with a small byte-level BPE vocabulary.
 
-Trained here on the project's prompts and solutions and on ordinary geometry wording, so the format prompt
-is short in tokens; bytes make every other text encodable. The chat template gives what Qwen2.5-VL's gives
-for conversations of text and pictures.
+The BPE is trained on the project's prompts and solutions and on typical geometry wording, so that the format
+prompt has few tokens; any other text is encoded as bytes. For conversations of text and pictures, the chat
+template has the same output as that of Qwen2.5-VL.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-# Qwen2's: a digit is always a token of its own.
+# The pattern of Qwen2: every digit is a separate token.
 _PRETOKENS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -55,7 +55,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
-# How Geometry3K words its questions and answers, without any of its problems.
+# The style of questions and answers in Geometry3K, without any of its problems.
 GEOMETRY_WORDING = (
     "Find the measure of \\angle 1 . Find m \\angle A B C . Find the length of \\overline { A B } .",
     "Quadrilateral A B C D is a rectangle. Find the perimeter of the parallelogram.",
@@ -71,7 +71,7 @@ GEOMETRY_WORDING = (
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
-    """A tokenizer of `vocabulary` entries, the special tokens last as in Qwen2.5."""
+    """A tokenizer of `vocabulary` entries, with the special tokens last, as in Qwen2.5."""
     trained = Tokenizer(models.BPE())
     trained.normalizer = normalizers.NFC()
     trained.pre_tokenizer = pre_tokenizers.Sequence(
@@ -87,7 +87,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
     )
     trained.train_from_iterator(texts, trainer)
     model = json.loads(trained.to_str())["model"]
-    merges: Any = [tuple(pair) for pair in model["merges"]]  # pairs, whatever the signature says
+    # Any, because the type annotation of Qwen2Tokenizer is wrong: it needs pairs.
+    merges: Any = [tuple(pair) for pair in model["merges"]]
     tokenizer = Qwen2Tokenizer(
         vocab={**model["vocab"], SPECIAL_TOKENS[0]: vocabulary - len(SPECIAL_TOKENS)},
         merges=merges,

@@ -1,4 +1,4 @@
-"""Supervised training of the tiny model: synthetic problems, answered by their worked solutions."""
+"""Supervised training of the tiny model on synthetic problems and their worked solutions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from random import Random
 import torch
 from torch.nn import functional as F
 
-from data_prep.synthetic.kinds import LEVELS, at_level
-from data_prep.synthetic.problems import SyntheticProblem, make_problem, problem_id, split_of
+from data_prep.synthetic.kinds import LEVELS, kinds_at_level
+from data_prep.synthetic.problems import SyntheticProblem, assigned_split, make_problem, problem_id
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.model.policy import Policy
@@ -23,15 +23,15 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Recipe:
-    """Supervised training. `level_weights`: how often levels 1, 2, 3 and 4 are drawn."""
+    """Settings of the supervised training. `level_weights`: probabilities of levels 1, 2, 3 and 4."""
 
     seed: int = 1
     steps: int = 1800
     batch: int = 32
     lr: float = 2e-3
     filter_lr_scale: float = 0.03
-    bare_share: float = 0.7  # of the steps, the first, have no format prompt,
-    full_every: int = 4  # but for every fourth
+    bare_share: float = 0.7  # the first 70% of the steps omit the format prompt,
+    full_every: int = 4  # except for every fourth step
     warmup: int = 100
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
@@ -39,36 +39,36 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Right-padded sequences: B of them, L positions, N patches in all."""
+class TrainingBatch:
+    """B right-padded sequences of L positions, with N patches in total."""
 
     input_ids: torch.Tensor  # [B, L] int64
     positions: torch.Tensor  # [3, B, L] int64
-    labels: torch.Tensor  # [B, L] int64: the next token where it is of the response, else IGNORED
+    labels: torch.Tensor  # [B, L] int64: the next token if it belongs to the response, else IGNORED
     patches: torch.Tensor  # [N, 1176] float32
     grid: torch.Tensor  # [B, 3] int64
 
 
 def response_text(made: SyntheticProblem) -> str:
-    """The response the tiny model learns to give: short reasoning, then the answer in a box."""
+    """The target response: short reasoning, then the boxed answer."""
     return f"<think> {made.solution} </think> \\boxed{{{made.problem.answer}}}"
 
 
 def training_stream(recipe: Recipe) -> Iterator[SyntheticProblem]:
-    """Endless training-split problems; one may come back, but in another place of its picture."""
+    """Endless problems of the training split; a repeated problem has a figure in another position."""
     rng = Random(recipe.seed)
     drawn = 0
     while True:
         level = rng.choices(LEVELS, recipe.level_weights)[0]
-        kind = rng.choice(at_level(level))
+        kind = rng.choice(kinds_at_level(level))
         values = kind.draw_values(rng)
-        if split_of(problem_id(kind, values)) == "train":
+        if assigned_split(problem_id(kind, values)) == "train":
             drawn += 1
             yield make_problem(kind, values, seed=drawn)
 
 
-def collate(samples: Sequence[tuple[EncodedPrompt, torch.Tensor]], pad: int) -> Batch:
-    """Prompts and their responses ([R] each, end token included), one after the other, padded right."""
+def collate(samples: Sequence[tuple[EncodedPrompt, torch.Tensor]], pad: int) -> TrainingBatch:
+    """Concatenates each prompt with its response ([R], end token included) and pads to the right."""
     length = max(prompt.length + len(response) - 1 for prompt, response in samples)
     input_ids = torch.full((len(samples), length), pad)
     labels = torch.full((len(samples), length), IGNORED)
@@ -81,14 +81,19 @@ def collate(samples: Sequence[tuple[EncodedPrompt, torch.Tensor]], pad: int) -> 
         positions[:, row, :start] = prompt.position_ids
         positions[:, row, start : start + read] = prompt.next_position + torch.arange(read)
     patches = torch.cat([prompt.pixel_values for prompt, _ in samples])
-    return Batch(
+    return TrainingBatch(
         input_ids, positions, labels, patches, torch.cat([prompt.image_grid_thw for prompt, _ in samples])
     )
 
 
-def batches(recipe: Recipe, encoder: PromptEncoder, problems: Iterator[SyntheticProblem]) -> Iterator[Batch]:
-    """Mostly bare questions at first: with half the tokens, as much is learned in half the time. A switch at
-    the end alone would cost what was learned, as the format prompt moves every response's position."""
+def batches(
+    recipe: Recipe, encoder: PromptEncoder, problems: Iterator[SyntheticProblem]
+) -> Iterator[TrainingBatch]:
+    """Batches that, at first, mostly have no format prompt.
+
+    This halves the tokens and the time of training. Some batches have the format prompt from the start,
+    because it shifts the positions of responses, and a late switch would lose what was learned.
+    """
     tokenizer = encoder.tokenizer
     bare = PromptEncoder(
         tokenizer, encoder.image_processor, FormatPrompt("{{ question }}"), encoder.max_prompt_tokens, 0
@@ -105,8 +110,8 @@ def batches(recipe: Recipe, encoder: PromptEncoder, problems: Iterator[Synthetic
         yield collate(list(zip(prompts, responses, strict=True)), tokenizer.pad_token_id)
 
 
-def response_loss(policy: Policy, batch: Batch) -> torch.Tensor:
-    """Mean cross entropy of the response tokens; padding is on the right, so causality alone hides it."""
+def response_loss(policy: Policy, batch: TrainingBatch) -> torch.Tensor:
+    """Mean cross entropy of the response tokens; with padding on the right, the causal mask hides it."""
     embeddings = policy.embed(batch.input_ids.flatten(), policy.image_features(batch.patches, batch.grid))
     output = policy.model.model.language_model(
         inputs_embeds=embeddings.view(*batch.input_ids.shape, -1),
@@ -124,11 +129,14 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def _optimizer(policy: Policy, recipe: Recipe) -> torch.optim.AdamW:
-    """Adam moves each of a pixel filter's 1176 weights alike, and most pixels are equally white: at the
-    full rate one step would shift every patch by more than ink ever does."""
+    """AdamW with a lower learning rate for the pixel filters.
+
+    Adam changes all 1176 weights of a filter by similar amounts, and most pixels are white: at the full rate,
+    one step would shift the output for every patch by more than any drawing does.
+    """
     filters = list(policy.model.model.visual.patch_embed.parameters())
-    known = {id(parameter) for parameter in filters}
-    others = [parameter for parameter in policy.model.parameters() if id(parameter) not in known]
+    filter_ids = {id(parameter) for parameter in filters}
+    others = [parameter for parameter in policy.model.parameters() if id(parameter) not in filter_ids]
     groups = [{"params": filters, "lr_scale": recipe.filter_lr_scale}, {"params": others, "lr_scale": 1.0}]
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
 

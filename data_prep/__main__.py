@@ -14,13 +14,13 @@ COMMANDS = {
     "mathvista": "MathVista's testmini from its json and pictures, parquet files or the Hub",
     "math": "text-only problems with one answer each, from parquet files or the Hub",
     "synthetic": "seeded plane-geometry problems with rendered diagrams",
-    "inspect": "what a dataset holds: statistics, token budget, repeats and leaks, a picture gallery",
+    "inspect": "statistics of a dataset, token budget, duplicates and leaks, a picture gallery",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    args = parser_for(arguments).parse_args(arguments)
+    args = build_parser(arguments).parse_args(arguments)
     try:
         summary = args.run(args)
     except UserError as error:
@@ -30,12 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        if list(arguments[:1]) == [name]:  # a command's imports are paid for only where it is asked for
+        if list(arguments[:1]) == [name]:  # only the requested command is imported
             module = importlib.import_module(f"data_prep.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)

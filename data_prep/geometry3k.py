@@ -1,14 +1,14 @@
-"""Geometry3K (Lu et al. 2021, "Inter-GPS") in each form it is passed around in, as a dataset for training.
+"""Converts Geometry3K (Lu et al. 2021, "Inter-GPS"), in each published layout, to a training dataset.
 
-The raw form is `<split>/<id>/data.json` beside `img_diagram.png`, or `img_diagram_point.png` where the clean
-diagram is missing; the jsonl form is `<split>.jsonl` with `id`, `problem`, `answer` (its text) and `image` (a
-path below the directory, or null). The directory's own top level decides: `<split>.jsonl` there means jsonl.
+The raw layout is `<split>/<id>/data.json` beside `img_diagram.png`, or `img_diagram_point.png` if the clean
+diagram is missing. The jsonl layout is `<split>.jsonl` with `id`, `problem`, `answer` (its text) and `image`
+(a path below the directory, or null). A directory with `<split>.jsonl` at its top level has the jsonl layout.
 Tables, in parquet files or on the Hub, have the columns of `hiyouga/geometry3k` (`images`, `problem`,
 `answer`) or of veRL; see `vlm_uec.data.rows`.
 
-The question is `problem_text`, not `annotat_text`: it is the wording of the jsonl form and of the parquet
-files published for RL, and it is there in reduced records too. Choices are kept but not shown, so every
-question is free-form. Text that looks like a model's special token stays text.
+The question is `problem_text`, not `annotat_text`: the jsonl layout and the parquet files published for RL
+use this wording, and reduced records also contain it. Choices are kept but not shown, so every question is
+free-form. Text that looks like a special token stays text.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from typing import Any
 from data_prep import sources
 from data_prep.records import (
     MAX_RECORD_BYTES,
-    checked_picture,
-    file_below,
-    json_object,
+    find_file_inside,
+    parse_json_object,
     read_bounded,
     read_picture,
     text_field,
     text_list,
+    validated_picture,
 )
 from data_prep.writer import Rejection, summary, write_dataset
-from vlm_uec.data.rows import problem_of, wanted_columns
+from vlm_uec.data.rows import choose_columns, parse_problem
 from vlm_uec.data.validation import IMAGE_MARK, InvalidRow, problem_defect
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
+RAW_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 TABLE_SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
-PICTURES = ("img_diagram.png", "img_diagram_point.png")
+PICTURE_NAMES = ("img_diagram.png", "img_diagram_point.png")
 SOURCE = "geometry3k"
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What both forms have in common."""
+    """The fields that both raw layouts have in common."""
 
     id: str
     text: str
@@ -65,28 +65,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> str:
     if args.raw is not None:
         return summary(prepare(args.raw, args.out))
-    return summary(prepare_tables(sources.open_source(args, TABLE_SPLITS, wanted_columns), args.out))
+    return summary(prepare_tables(sources.open_source(args, TABLE_SPLITS, choose_columns), args.out))
 
 
 def prepare(raw: Path, out: Path) -> dict[str, Any]:
-    """Convert the splits found in `raw` and return the manifest; its counters say which picture was used.
+    """Convert the splits found in `raw` and return the manifest, which counts the picture files used by name.
 
     Raises:
-        UserError: `raw` is missing, has neither layout, cannot be read or gives no usable row.
+        UserError: `raw` is missing, has neither layout, cannot be read or has no usable row.
     """
-    layout, found = _sources(raw)
+    layout, found = _find_layout(raw)
     pictures: Counter[str] = Counter()
     splits = {
-        SPLITS[split]: _split_rows(raw.resolve(), split, source, pictures) for split, source in found.items()
+        RAW_SPLITS[split]: _split_rows(raw.resolve(), split, source, pictures)
+        for split, source in found.items()
     }
     return write_dataset(out, splits, {"dataset": SOURCE, "layout": layout}, pictures)
 
 
-def prepare_tables(source: sources.Source, out: Path) -> dict[str, Any]:
+def prepare_tables(source: sources.TableSource, out: Path) -> dict[str, Any]:
     """Convert every split of the tables and return the manifest.
 
     Raises:
-        UserError: a table cannot be read, or there is no usable row.
+        UserError: a table cannot be read, or no row is usable.
     """
     splits = {
         split: sources.table_problems(split, tables, _table_problem)
@@ -98,20 +99,21 @@ def prepare_tables(source: sources.Source, out: Path) -> dict[str, Any]:
 def _table_problem(row: sources.Row) -> Problem:
     if not row["images"]:
         raise InvalidRow("missing picture")
-    problem = problem_of(row)
+    problem = parse_problem(row)
     for image in problem.images:
-        checked_picture(image, problem.question)
+        validated_picture(image, problem.question)
     answer_type = problem.answer_type if row.get("answer_type") else _answer_type(problem.answer)
     return replace(problem, source=problem.source or SOURCE, answer_type=answer_type)
 
 
-def _sources(raw: Path) -> tuple[str, dict[str, Path]]:
+def _find_layout(raw: Path) -> tuple[str, dict[str, Path]]:
+    """The layout's name, and the jsonl file or folder of each split."""
     if not raw.is_dir():
-        raise UserError(f"{raw}: no such directory; give --raw the directory that holds Geometry3K")
-    jsonl = {split: raw / f"{split}.jsonl" for split in SPLITS if (raw / f"{split}.jsonl").is_file()}
+        raise UserError(f"{raw}: no such directory; give the directory of Geometry3K with --raw")
+    jsonl = {split: raw / f"{split}.jsonl" for split in RAW_SPLITS if (raw / f"{split}.jsonl").is_file()}
     if jsonl:
         return "jsonl", jsonl
-    folders = {split: raw / split for split in SPLITS if (raw / split).is_dir()}
+    folders = {split: raw / split for split in RAW_SPLITS if (raw / split).is_dir()}
     if folders:
         return "inter-gps", folders
     raise UserError(
@@ -125,7 +127,7 @@ def _split_rows(
     items = _jsonl_items if source.is_file() else _folder_items
     try:
         total = sum(1 for _ in items(split, source))
-        for name, read in sources.progress(items(split, source), SPLITS[split], total):
+        for name, read in sources.progress(items(split, source), RAW_SPLITS[split], total):
             yield _row(root, name, read, pictures)
     except OSError as error:
         raise UserError(f"{source}: cannot be read: {error}; check --raw") from error
@@ -139,13 +141,13 @@ def _row(root: Path, name: str, read: Callable[[], _Record], pictures: Counter[s
     except InvalidRow as error:
         return Rejection(name[:200], error.reason, error.detail)
     used = Path(record.picture).name
-    pictures[used if used in PICTURES else "picture of another name"] += 1
+    pictures[used if used in PICTURE_NAMES else "picture of another name"] += 1
     return problem
 
 
 def _problem(root: Path, record: _Record) -> Problem:
     if IMAGE_MARK in record.text:
-        raise InvalidRow(f"question holds {IMAGE_MARK}", record.text)
+        raise InvalidRow(f"question contains {IMAGE_MARK}", record.text)
     problem = Problem(
         id=record.id,
         question=IMAGE_MARK + record.text,
@@ -162,7 +164,7 @@ def _problem(root: Path, record: _Record) -> Problem:
 
 
 def _answer_type(answer: str) -> str:
-    """MathVista's names: `integer`, `float`, or `text` for all else (radicals, fractions, ratios, ...)."""
+    """MathVista's names: `integer`, `float`, or `text` for all others (radicals, fractions, ratios, ...)."""
     if re.fullmatch(r"-?\d+", answer.strip(), re.ASCII):
         return "integer"
     return "float" if re.fullmatch(r"-?\d*\.\d+", answer.strip(), re.ASCII) else "text"
@@ -170,8 +172,8 @@ def _answer_type(answer: str) -> str:
 
 def _picture(root: Path, name: str) -> bytes:
     if not name:
-        raise InvalidRow("missing picture", "none named")
-    path = file_below(root, name)
+        raise InvalidRow("missing picture", "no file named")
+    path = find_file_inside(root, name)
     if path is None:
         raise InvalidRow("missing picture", name)
     return read_picture(path, name)
@@ -183,7 +185,7 @@ def _jsonl_items(split: str, file: Path) -> Iterator[tuple[str, Callable[[], _Re
 
 
 def _lines(file: Path) -> Iterator[bytes]:
-    """Lines that are not blank; of one over the limit only enough to see that it is."""
+    """The lines that are not blank; lines over the limit are cut one byte after it."""
     with file.open("rb") as stream:
         while line := stream.readline(MAX_RECORD_BYTES + 1):
             if line.strip():
@@ -193,7 +195,7 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 
 def _jsonl_record(split: str, line: bytes) -> _Record:
-    fields = json_object(line)
+    fields = parse_json_object(line)
     number = fields.get("id")
     if not isinstance(number, int | str) or isinstance(number, bool):
         raise InvalidRow("wrong type", f"'id' is {type(number).__name__}, not a number or text")
@@ -208,7 +210,7 @@ def _jsonl_record(split: str, line: bytes) -> _Record:
 
 def _folder_items(split: str, folder: Path) -> Iterator[tuple[str, Callable[[], _Record]]]:
     folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    for path in sorted(folders, key=lambda path: (len(path.name), path.name)):  # 2, 10, 11 as numbers go
+    for path in sorted(folders, key=lambda path: (len(path.name), path.name)):  # in numeric order: 2, 10, 11
         name = f"geometry3k-{split}-{path.name}"
         yield name, partial(_folder_record, name, split, path)
 
@@ -216,13 +218,13 @@ def _folder_items(split: str, folder: Path) -> Iterator[tuple[str, Callable[[], 
 def _folder_record(name: str, split: str, folder: Path) -> _Record:
     if not (folder / "data.json").is_file():
         raise InvalidRow("missing data.json", folder.name)
-    fields = json_object(read_bounded(folder / "data.json", MAX_RECORD_BYTES))
+    fields = parse_json_object(read_bounded(folder / "data.json", MAX_RECORD_BYTES))
     choices = text_list(fields, "choices")
-    picture = next((name for name in PICTURES if (folder / name).exists()), "")
+    picture = next((name for name in PICTURE_NAMES if (folder / name).exists()), "")
     return _Record(
         id=name,
         text=text_field(fields, "problem_text"),
-        answer=_right_choice(choices, text_field(fields, "answer")),
+        answer=_answer_choice(choices, text_field(fields, "answer")),
         picture=f"{split}/{folder.name}/{picture}" if picture else "",
         choices=choices,
         metadata={key: _labels(fields.get(key)) for key in ("problem_type_graph", "problem_type_goal")},
@@ -230,16 +232,16 @@ def _folder_record(name: str, split: str, folder: Path) -> _Record:
 
 
 def _labels(value: Any) -> list[str]:
-    """At most ten short texts; anything else in these fields is of no use to anyone."""
+    """At most ten short texts; other values are dropped."""
     labels = value if isinstance(value, list) else []
     return [label for label in labels if isinstance(label, str) and len(label) <= 100][:10]
 
 
-def _right_choice(choices: Sequence[str], letter: str) -> str:
+def _answer_choice(choices: Sequence[str], letter: str) -> str:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(choices)]
-    place = letters.find(letter.strip().upper()) if len(letter.strip()) == 1 else -1
+    index = letters.find(letter.strip().upper()) if len(letter.strip()) == 1 else -1
     if not letter.strip():
         raise InvalidRow("empty answer")
-    if place < 0:
+    if index < 0:
         raise InvalidRow("answer letter out of range", f"'{letter}' with {len(choices)} choices")
-    return choices[place]
+    return choices[index]

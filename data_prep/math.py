@@ -1,7 +1,7 @@
-"""A text-only set of problems with one answer each, such as MATH or GSM8K, as a dataset for training.
+"""Converts text-only problems with one answer each, such as MATH or GSM8K, to a training dataset.
 
-Tables, in parquet files or on the Hub, with a column for the problem and one for its answer. Of an answer
-that reasons and ends in `#### 42`, the form of GSM8K, the part behind the mark counts.
+The input is tables, in parquet files or on the Hub, with a column for the problem and one for its answer. If
+an answer contains `####`, as in GSM8K (reasoning, then `#### 42`), only the part after the mark is used.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 from data_prep import sources
 from data_prep.writer import summary, write_dataset
-from vlm_uec.data.rows import problem_of, require_columns
+from vlm_uec.data.rows import parse_problem, require_columns
 from vlm_uec.data.validation import InvalidRow
 from vlm_uec.types import Problem
 
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+TABLE_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 FINAL_MARK = "####"
 
 
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> str:
-    """Raises UserError where a table cannot be read, or there is no usable row."""
-    source = sources.open_source(args, SPLITS, partial(_columns, columns=(args.problem, args.answer)))
-    build = partial(_problem, problem=args.problem, answer=args.answer)
-    splits = {split: sources.table_problems(split, tables, build) for split, tables in source.tables.items()}
+    """Raises UserError if a table cannot be read, or no row is usable."""
+    source = sources.open_source(args, TABLE_SPLITS, partial(_columns, columns=(args.problem, args.answer)))
+    parse = partial(_problem, problem=args.problem, answer=args.answer)
+    splits = {split: sources.table_problems(split, tables, parse) for split, tables in source.tables.items()}
     return summary(write_dataset(args.out, splits, {"dataset": "math", **source.settings}))
 
 
@@ -42,11 +42,11 @@ def _columns(present: Iterable[str], where: str, columns: tuple[str, ...]) -> li
 
 def _problem(row: sources.Row, problem: str, answer: str) -> Problem:
     fields: dict[str, Any] = {"images": [], "problem": row[problem], "answer": final_answer(row[answer])}
-    return problem_of(fields | ({"id": row["id"]} if "id" in row else {}))
+    return parse_problem(fields | ({"id": row["id"]} if "id" in row else {}))
 
 
 def final_answer(answer: object) -> str:
-    """What counts of it; numbers as text. Raises InvalidRow for what is neither."""
+    """The answer as text, from the last `####` on. Raises InvalidRow unless it is text or a number."""
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         raise InvalidRow("answer is neither text nor a number", str(answer))
     return str(answer).rpartition(FINAL_MARK)[2].strip()

@@ -1,4 +1,4 @@
-"""Records and pictures of a raw directory, which are untrusted: reads are bounded and stay inside it."""
+"""Reads untrusted records and pictures of a raw directory: bounded, and only inside the directory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vlm_uec.data.validation import MAX_PICTURE_BYTES, InvalidRow, picture_defec
 MAX_RECORD_BYTES = 2**20
 
 
-def json_object(data: bytes) -> dict[str, Any]:
-    """The object that a record's bytes spell. Raises InvalidRow."""
+def parse_json_object(data: bytes) -> dict[str, Any]:
+    """Parses a record. Raises InvalidRow unless it is a JSON object."""
     if len(data) > MAX_RECORD_BYTES:
         raise InvalidRow(f"record over {MAX_RECORD_BYTES} bytes")
     try:
@@ -21,12 +21,12 @@ def json_object(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidRow("malformed JSON", str(error)) from error
     if not isinstance(fields, dict):
-        raise InvalidRow("malformed JSON", f"{type(fields).__name__} where an object was expected")
+        raise InvalidRow("malformed JSON", f"{type(fields).__name__} instead of an object")
     return fields
 
 
 def text_field(fields: Mapping[str, Any], key: str) -> str:
-    """Raises InvalidRow where the field is not text."""
+    """Raises InvalidRow if the field is not text."""
     value = fields.get(key)
     if not isinstance(value, str):
         raise InvalidRow("wrong type", f"'{key}' is {type(value).__name__}, not text")
@@ -34,19 +34,23 @@ def text_field(fields: Mapping[str, Any], key: str) -> str:
 
 
 def text_list(fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Raises InvalidRow where the field is not a list of texts."""
+    """Raises InvalidRow if the field is not a list of texts."""
     value = fields.get(key)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InvalidRow("wrong type", f"'{key}' is not a list of texts")
     return tuple(value)
 
 
-def file_below(root: Path, name: str) -> Path | None:
-    """The file `name` below the resolved `root`, or None. Links may not lead out of `root`: InvalidRow."""
+def find_file_inside(root: Path, name: str) -> Path | None:
+    """The file `name` below the resolved `root`, or None. Raises InvalidRow if it leads outside."""
     try:
         path = (root / name).resolve()
         inside, exists = path.is_relative_to(root), path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a name too long, a loop of links
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # a NUL character, a name that is too long, a loop of links
         raise InvalidRow("missing picture", f"{name}: {error}") from error
     if not inside:
         raise InvalidRow("picture path leaves the directory", name)
@@ -54,19 +58,19 @@ def file_below(root: Path, name: str) -> Path | None:
 
 
 def read_picture(path: Path, name: str) -> bytes:
-    """The bytes of a picture that decodes. Raises InvalidRow, whose detail is `name`."""
-    return checked_picture(read_bounded(path, MAX_PICTURE_BYTES), name)
+    """The bytes of a picture. Raises InvalidRow, with `name` as detail, if it cannot be decoded."""
+    return validated_picture(read_bounded(path, MAX_PICTURE_BYTES), name)
 
 
-def checked_picture(data: bytes, name: str) -> bytes:
-    """The same bytes, once their pixels have been decoded. Raises InvalidRow, whose detail is `name`."""
+def validated_picture(data: bytes, name: str) -> bytes:
+    """Returns `data` after decoding its pixels. Raises InvalidRow, with `name` as detail, if that fails."""
     if fault := picture_defect(data, decode=True):
         raise InvalidRow(fault, name)
     return data
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The content, cut one byte after the limit, so that too large files show. Raises InvalidRow."""
+    """The content, cut one byte after the limit, so that larger files are detected. Raises InvalidRow."""
     try:
         with path.open("rb") as file:
             return file.read(limit + 1)

@@ -1,4 +1,4 @@
-"""Where a command's rows come from (a directory, parquet files, the Hub), and how they become problems."""
+"""Input rows of a command (from a directory, parquet files or the Hub), and their conversion to problems."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ from tqdm import tqdm
 
 from data_prep.writer import Rejection
 from vlm_uec.data.dataset import parquet_files
-from vlm_uec.data.rows import RejectedRow, read_problems
-from vlm_uec.data.tables import Columns, hub_rows, load_hub, parquet_length, parquet_rows, split_of
+from vlm_uec.data.rows import RejectedRow, parse_problems
+from vlm_uec.data.tables import (
+    ColumnChooser,
+    hub_rows,
+    load_hub_dataset,
+    parquet_length,
+    parquet_rows,
+    split_name,
+)
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -24,24 +31,24 @@ Problems = Iterator[Problem | Rejection]
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows of one split: how many, and how to read them."""
+class SplitTable:
+    """The number of rows of one table of a split, and a function that reads them."""
 
     length: int
     read: Callable[[], Iterator[Row]]
 
 
 @dataclass(frozen=True)
-class Source:
-    """What `--hub` or `--parquet` names: each split's tables in order, and what the manifest says of it."""
+class TableSource:
+    """The input of `--hub` or `--parquet`: the tables of each split in order, and the manifest's settings."""
 
     where: str
-    tables: Mapping[str, Sequence[Table]]
+    tables: Mapping[str, Sequence[SplitTable]]
     settings: Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser, raw: str | None, columns: str) -> None:
-    """`raw` and `columns` say what a raw directory and a table hold; None: there is no raw form."""
+    """`raw`, `columns`: help texts on the content of a raw directory (None: no --raw) and of a table."""
     source = parser.add_mutually_exclusive_group(required=True)
     if raw is not None:
         source.add_argument("--raw", type=Path, metavar="DIR", help=raw)
@@ -50,49 +57,53 @@ def add_arguments(parser: argparse.ArgumentParser, raw: str | None, columns: str
         "--parquet",
         nargs="+",
         metavar="FILE",
-        help=f"parquet files with the columns {columns}; the split is read off a file's name, or write "
-        "SPLIT=FILE; a directory stands for its parquet files",
+        help=f"parquet files with the columns {columns}; the name of a file gives its split, or write "
+        "SPLIT=FILE; a directory means all of its parquet files",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the parquet files go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the data set")
 
 
-def open_source(args: argparse.Namespace, names: Mapping[str, str], choose: Columns) -> Source:
-    """The tables of `args.hub` or `args.parquet`. `names`: a split's published names, and ours.
+def open_source(
+    args: argparse.Namespace, split_names: Mapping[str, str], choose_columns: ColumnChooser
+) -> TableSource:
+    """The tables of `args.hub` or `args.parquet`. `split_names`: our split names by published name.
 
     Raises:
-        UserError: a file or data set that cannot be opened, a split of another name, a column missing.
+        UserError: a file or data set cannot be opened, a split name is unknown, a column is missing.
     """
     if args.hub is not None:
-        return Source(args.hub, _hub_tables(args.hub, names, choose), {"layout": "hub", "hub": args.hub})
-    files = list(chain.from_iterable(_named_files(item, names) for item in args.parquet))
+        return TableSource(
+            args.hub, _hub_tables(args.hub, split_names, choose_columns), {"layout": "hub", "hub": args.hub}
+        )
+    files = list(chain.from_iterable(_files_by_split(item, split_names) for item in args.parquet))
     tables = [
-        (split, Table(parquet_length(file, choose), partial(parquet_rows, file, choose)))
+        (split, SplitTable(parquet_length(file, choose_columns), partial(parquet_rows, file, choose_columns)))
         for split, file in files
     ]
     settings = {"layout": "parquet", "files": [file.name for _, file in files]}
-    return Source(" ".join(args.parquet), _by_split(tables, names), settings)
+    return TableSource(" ".join(args.parquet), _group_by_split(tables, split_names), settings)
 
 
 def table_problems(
     split: str,
-    tables: Sequence[Table],
-    build: Callable[[Row], Problem],
-    name: Callable[[Row], str] | None = None,
+    tables: Sequence[SplitTable],
+    parse: Callable[[Row], Problem],
+    row_id: Callable[[Row], str] | None = None,
 ) -> Problems:
-    """`row_problems` of a split's tables, one after the other."""
+    """`row_problems` over all tables of a split."""
     rows = chain.from_iterable(table.read() for table in tables)
-    yield from row_problems(split, rows, sum(table.length for table in tables), build, name)
+    yield from row_problems(split, rows, sum(table.length for table in tables), parse, row_id)
 
 
 def row_problems(
     split: str,
     rows: Iterable[Row],
     total: int,
-    build: Callable[[Row], Problem],
-    name: Callable[[Row], str] | None = None,
+    parse: Callable[[Row], Problem],
+    row_id: Callable[[Row], str] | None = None,
 ) -> Problems:
-    """A split's rows as problems or rejections, with a progress bar. `build`, `name`: see `read_problems`."""
-    for item in read_problems(progress(rows, split, total), build, name):
+    """A split's rows as problems or rejections, with a progress bar; arguments as in `parse_problems`."""
+    for item in parse_problems(progress(rows, split, total), parse, row_id):
         if isinstance(item, RejectedRow):
             yield Rejection(item.id or f"{split} row {item.row}", item.reason, item.detail)
         else:
@@ -100,57 +111,63 @@ def row_problems(
 
 
 def progress(rows: Iterable[Any], split: str, total: int) -> Iterable[Any]:
-    """The same rows, with a bar where standard error is a terminal."""
+    """Iterates over the rows, with a progress bar if standard error is a terminal."""
     return tqdm(rows, split, total, unit=" problems", disable=None)
 
 
-def _hub_tables(dataset: str, names: Mapping[str, str], choose: Columns) -> dict[str, list[Table]]:
-    found = load_hub(dataset)
-    if unknown := [split for split in found if split not in names]:
+def _hub_tables(
+    dataset: str, split_names: Mapping[str, str], choose_columns: ColumnChooser
+) -> dict[str, list[SplitTable]]:
+    found = load_hub_dataset(dataset)
+    if unknown := [split for split in found if split not in split_names]:
         raise UserError(
-            f"{dataset}: split '{unknown[0]}' is none of {', '.join(names)}; "
+            f"{dataset}: split '{unknown[0]}' is none of {', '.join(split_names)}; "
             "download its files and give --parquet SPLIT=FILE"
         )
     tables = []
     for split, rows in found.items():
         where = f"{dataset} ({split})"
-        choose(rows.column_names, where)
-        tables.append((names[split], Table(len(rows), partial(hub_rows, rows, choose, where))))
-    return _by_split(tables, names)
+        choose_columns(rows.column_names, where)
+        tables.append(
+            (split_names[split], SplitTable(len(rows), partial(hub_rows, rows, choose_columns, where)))
+        )
+    return _group_by_split(tables, split_names)
 
 
-def _by_split(tables: Iterable[tuple[str, Table]], names: Mapping[str, str]) -> dict[str, list[Table]]:
-    """In the order of `names`, which is the usual one, and not that of the files."""
-    splits: dict[str, list[Table]] = {split: [] for split in names.values()}
+def _group_by_split(
+    tables: Iterable[tuple[str, SplitTable]], split_names: Mapping[str, str]
+) -> dict[str, list[SplitTable]]:
+    """Groups tables by split, in the order of `split_names`."""
+    splits: dict[str, list[SplitTable]] = {split: [] for split in split_names.values()}
     for split, table in tables:
         splits[split].append(table)
     return {split: found for split, found in splits.items() if found}
 
 
-def _named_files(item: str, names: Mapping[str, str]) -> list[tuple[str, Path]]:
+def _files_by_split(item: str, split_names: Mapping[str, str]) -> list[tuple[str, Path]]:
     name, equals, rest = item.partition("=")
-    if equals and name in names:
-        return [(names[name], _existing(Path(rest)))]
+    if equals and name in split_names:
+        return [(split_names[name], _check_exists(Path(rest)))]
     if equals and name.isidentifier() and not Path(item).exists():
-        raise UserError(f"{item}: '{name}' is none of the splits {', '.join(names)}; rename it")
-    path = _existing(Path(item))
+        raise UserError(f"{item}: '{name}' is none of the splits {', '.join(split_names)}; rename it")
+    path = _check_exists(Path(item))
     files = parquet_files(path) if path.is_dir() else [path]
     if not files:
-        raise UserError(f"{path}: no parquet file in it, nor in its folder data; check --parquet")
-    return [(_split(file, names), file) for file in files]
+        raise UserError(f"{path}: no parquet file in it or in its folder data; check --parquet")
+    return [(_split_of_file(file, split_names), file) for file in files]
 
 
-def _existing(path: Path) -> Path:
+def _check_exists(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{path}: no such file; check --parquet")
     return path
 
 
-def _split(file: Path, names: Mapping[str, str]) -> str:
-    name = split_of(file)
-    if name not in names:
+def _split_of_file(file: Path, split_names: Mapping[str, str]) -> str:
+    name = split_name(file)
+    if name not in split_names:
         raise UserError(
-            f"{file}: its name tells none of the splits {', '.join(names)}; "
-            f"write SPLIT=FILE, such as {next(iter(names))}={file}"
+            f"{file}: its name matches none of the splits {', '.join(split_names)}; "
+            f"write SPLIT=FILE, such as {next(iter(split_names))}={file}"
         )
-    return names[name]
+    return split_names[name]

@@ -1,8 +1,8 @@
 """Writes problems as `<split>.parquet` files with a manifest.
 
-The parquet schema carries the feature types of the `datasets` library, so that
-`datasets.load_dataset("parquet", data_dir=...)` gives PIL pictures. EasyR1 reads `images`, `problem` and
-`answer`; for veRL there are `data_source`, `prompt` and `reward_model` beside our own columns.
+The parquet schema contains the feature types of the `datasets` library, so that
+`datasets.load_dataset("parquet", data_dir=...)` returns PIL pictures. EasyR1 reads `images`, `problem` and
+`answer`; veRL reads `data_source`, `prompt` and `reward_model`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from vlm_uec.types import Problem
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
 
-_ROWS_A_GROUP = 100  # what the Hub recommends for pictures
+_ROWS_A_GROUP = 100  # the Hub's recommendation for pictures
 _BYTES_A_GROUP = 32 * 2**20
-# Only these are dictionary-encoded: of pictures a dictionary would be the pictures again, all in one page.
+# Only these are dictionary-encoded: a dictionary of pictures would be a second copy of them, in one page.
 _REPEATING = ["question_type", "answer_type", "source", "data_source"]
 
 _STRING = {"dtype": "string", "_type": "Value"}
-# Written by hand as "Sequence": every version of `datasets` reads it, "List" only versions from 4 on.
+# "Sequence", which every version of `datasets` reads; "List" needs version 4 or newer.
 _FEATURES = {
     "images": {"feature": {"_type": "Image"}, "_type": "Sequence"},
     "problem": _STRING,
@@ -49,7 +49,7 @@ _FEATURES = {
     "source": _STRING,
     "metadata": _STRING,
     "data_source": _STRING,
-    # A list and not a "Sequence", which would make a dict of lists out of it.
+    # A list, because `datasets` converts a "Sequence" of dicts to a dict of lists.
     "prompt": [{"role": _STRING, "content": _STRING}],
     "reward_model": {"style": _STRING, "ground_truth": _STRING},
 }
@@ -75,7 +75,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row left out. Rows are counted by `reason`; `detail` is the row's own value."""
+    """A rejected row. Rows are counted by `reason`; `detail` is the value at fault."""
 
     id: str
     reason: str
@@ -98,22 +98,22 @@ def write_dataset(
 ) -> dict[str, Any]:
     """Stream each split into `out/<split>.parquet`, write `out/manifest.json` and return the manifest.
 
-    `counters` is read after the last row, so a generator may fill it while it streams. Problems that cannot
-    be trained on, and second uses of an id within a split, become rejections. A split left without rows gets
-    no file. Files appear under their names only when all are complete, the manifest last; parquet files of an
-    earlier run's other splits are removed. The manifest's hashes cover the content (see
+    `counters` is read after the last row, so a generator may update it while it streams. Problems that cannot
+    be trained on, and repeated ids within a split, become rejections. A split without rows gets no file.
+    Files get their final names only when all are complete, the manifest last; parquet files of other splits,
+    from an earlier run, are removed. The manifest's hashes cover the content (see
     `vlm_uec.data.dataset.data_fingerprint`), not the bytes of the files.
 
     Raises:
-        UserError: no split has a usable row, `out` cannot be written, or holds splits of another writer.
-        ValueError: a split is not named train, validation or test.
+        UserError: no split has a usable row, `out` cannot be written, or it contains files of another
+        program. ValueError: a split is not named train, validation or test.
     """
     if unknown := set(splits) - set(SPLITS):
         raise ValueError(f"splits {sorted(unknown)} are none of {SPLITS}")
-    _refuse_others_files(out)
+    _check_no_foreign_files(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # The leading dot hides it from `datasets` should the process be killed in here.
+        # The leading dot hides the folder from `datasets` if the process is killed.
         with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as name:
             partial = Path(name)
             tallies = {
@@ -130,17 +130,17 @@ def write_dataset(
     return manifest
 
 
-def _refuse_others_files(out: Path) -> None:
-    theirs = [split for split in SPLITS if (out / f"{split}.parquet").exists()]
-    if theirs and not (out / MANIFEST).exists():
+def _check_no_foreign_files(out: Path) -> None:
+    found = [split for split in SPLITS if (out / f"{split}.parquet").exists()]
+    if found and not (out / MANIFEST).exists():
         raise UserError(
-            f"{out}: holds {theirs[0]}.parquet without a {MANIFEST}, so it is not data_prep's to replace; "
-            "choose another --out, or take the file away"
+            f"{out}: contains {found[0]}.parquet without a {MANIFEST}, so data_prep did not write it; "
+            "choose another --out, or remove the file"
         )
 
 
 def summary(manifest: Mapping[str, Any]) -> str:
-    """What went into a dataset, a line a split and one a counter."""
+    """The counts of a manifest as text: one line per split and per counter."""
     lines = []
     for split, count in manifest["counts"].items():
         rejected = manifest["rejected_counts"][split]
@@ -165,7 +165,7 @@ def _write_split(path: Path, rows: Iterable[Problem | Rejection]) -> _SplitTally
 
 def _accepted(rows: Iterable[Problem | Rejection], tally: _SplitTally) -> Iterator[Problem]:
     for row in rows:
-        rejection = row if isinstance(row, Rejection) else _judge(row, tally.ids)
+        rejection = row if isinstance(row, Rejection) else _check_problem(row, tally.ids)
         if rejection:
             tally.rejected.append(rejection)
         elif isinstance(row, Problem):
@@ -175,7 +175,7 @@ def _accepted(rows: Iterable[Problem | Rejection], tally: _SplitTally) -> Iterat
             yield row
 
 
-def _judge(problem: Problem, ids: set[str]) -> Rejection | None:
+def _check_problem(problem: Problem, ids: set[str]) -> Rejection | None:
     if problem.id in ids:
         return Rejection(problem.id, "duplicate id")
     fault = problem_defect(problem)
@@ -216,7 +216,7 @@ def _row(problem: Problem) -> dict[str, Any]:
 
 
 def _metadata(problem: Problem) -> str:
-    # Metadata out of another's table may hold a date or bytes; the digest too takes their text.
+    # Metadata of external tables can contain dates or bytes; the digest also uses their text.
     return json.dumps(dict(problem.metadata), sort_keys=True, default=str)
 
 
@@ -246,7 +246,7 @@ def _manifest(
 
 
 def _publish(partial: Path, out: Path) -> None:
-    """The old manifest goes first and the new one comes last: a directory with a manifest is complete."""
+    """Removes the old manifest first and adds the new one last: a directory with a manifest is complete."""
     (out / MANIFEST).unlink(missing_ok=True)
     for split in SPLITS:
         file = partial / f"{split}.parquet"

@@ -23,7 +23,7 @@ from vlm_uec.data.prompts import prepare_prompts
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.hub import model_fingerprint
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 from vlm_uec.model.load import banned_ids, end_ids, load_model, read_model_config, text_model
 from vlm_uec.model.policy import Policy
 from vlm_uec.ranks.collectives import (
@@ -196,7 +196,7 @@ class Evaluation:
     def _finish(self, metadata: dict[str, Any], samples: list[Sample]) -> None:
         out, prompt_text = self.store.out, self.encoder.format_prompt
         metadata["settings"]["k"] = self.arguments.k
-        with writing_to(out, "--out", "--resume"):
+        with translate_write_errors(out, "--out", "--resume"):
             self.store.finish(samples)
             report = write_results(out, metadata, self.problems, samples, prompt_text)
         self.display.line(report)

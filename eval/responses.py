@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.mathvista import bare_problem, raw_rows
-from vlm_uec.data.rows import RejectedRow, read_problems
+from data_prep.mathvista import load_raw_rows, problem_without_picture
+from vlm_uec.data.rows import RejectedRow, parse_problems
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
@@ -103,7 +103,9 @@ def read_testmini(path: Path) -> list[Problem]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; give MathVista's testmini.json")
     problems: list[Problem] = []
-    for item in read_problems(raw_rows(path), bare_problem, lambda row: str(row["pid"])[:200]):
+    for item in parse_problems(
+        load_raw_rows(path), problem_without_picture, lambda row: str(row["pid"])[:200]
+    ):
         if isinstance(item, RejectedRow):
             defect = f"{item.reason}: {escape(item.detail)}" if item.detail else item.reason
             raise UserError(f"{path}, pid {escape(item.id)}: {defect}; download it again")

@@ -13,7 +13,7 @@ from eval.samples import SUMMARY, Sample
 from eval.scorers import PromptText
 from eval.store import indented_json
 from eval.summary import summarise
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.types import Problem
 
 PAGE_FILE = "index.html"
@@ -33,9 +33,9 @@ def write_results(
     """
     settings = metadata["settings"]
     summary = {**metadata, **summarise(problems, samples, settings["k"], settings["seed"], prompt_text)}
-    write_whole(out / SUMMARY, [indented_json(summary)])
+    atomic_write(out / SUMMARY, [indented_json(summary)])
     if records := official_records(problems, samples):
-        write_whole(out / OFFICIAL_FILE, [indented_json(records)])
+        atomic_write(out / OFFICIAL_FILE, [indented_json(records)])
     write_plots(out, summary, samples)
     write_page(out / PAGE_FILE, summary, problems, samples)
     return f"{console_text(summary)}\npage: {out / PAGE_FILE}"

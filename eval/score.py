@@ -30,7 +30,7 @@ from vlm_uec.data.dataset import data_fingerprint, load_problems
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.digest import file_sha256
-from vlm_uec.io.disk_space import check_writable, writing_to
+from vlm_uec.io.disk_space import check_writable, translate_write_errors
 from vlm_uec.types import Problem
 
 _SETTINGS = ("seed", "template", "reward")
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     metadata = _metadata(arguments, known, len(known) - len(problems), n, ks)
     if OFFICIAL in scorers:
         metadata["settings"]["extractions"] = _extraction_source(arguments, extractions, len(samples))
-    with writing_to(arguments.out, "--out", "run it again"):
+    with translate_write_errors(arguments.out, "--out", "run it again"):
         arguments.out.mkdir(parents=True, exist_ok=True)
         SampleStore(arguments.out).finish(samples)
         report = write_results(arguments.out, metadata, problems, samples, prompt_text)

@@ -18,8 +18,8 @@ from eval.samples import SAMPLES, Sample, complete_lines_size, read_samples, sam
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
-from vlm_uec.io.disk_space import writing_to
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.disk_space import translate_write_errors
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.io.lock import acquire_lock
 
 IDENTITY = "evaluation.json"
@@ -48,10 +48,10 @@ class SampleStore:
     def begin(self, identity: Identity) -> None:
         """Creates and locks the directory. Raises UserError if another evaluation uses it."""
         path = self.out / IDENTITY
-        with writing_to(self.out, "--out", "--resume"):
+        with translate_write_errors(self.out, "--out", "--resume"):
             self.out.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                write_whole(path, [indented_json(identity)])
+                atomic_write(path, [indented_json(identity)])
             self._lock = acquire_lock(
                 path, f"--out {self.out}: another evaluation is using it; choose another"
             )
@@ -69,7 +69,7 @@ class SampleStore:
     def open_part(self, rank: int) -> Iterator[BinaryIO]:
         """Opens this rank's partial file for appending, after removing an incomplete last line."""
         path = self.out / PARTIAL / f"rank_{rank}.jsonl"
-        with writing_to(self.out, "--out", "--resume"):
+        with translate_write_errors(self.out, "--out", "--resume"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab+") as file:
                 file.truncate(complete_lines_size(path.read_bytes()))
@@ -77,7 +77,7 @@ class SampleStore:
 
     def finish(self, samples: Sequence[Sample]) -> None:
         """Writes all samples in their final order and deletes the partial files."""
-        write_whole(self.out / SAMPLES, map(sample_line, samples))
+        atomic_write(self.out / SAMPLES, map(sample_line, samples))
         shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
 
 

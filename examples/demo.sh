@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo, step by step: data, Pass@k before, UEC-RL training under ZeRO-3, Pass@k after, report.
 # Usage: examples/demo.sh "LAUNCHER AND ITS OPTIONS" [FOLDER PROBLEMS STEPS]
-# With the last three, a small one into FOLDER: so many problems in each split, so many steps.
+# The optional arguments run a smaller demo in FOLDER, with PROBLEMS problems per split and STEPS steps.
 set -euo pipefail
 
 launch=$1
@@ -13,23 +13,23 @@ settings=(train.run_dir="$run" ${2:+data.path="$data" train.steps="$4"})
 sampling=(--data "$data" --split test --n 8 --k 1 4 8 --max-tokens 96 --max-pixels 7056)
 
 rm -rf "$run" "$run-before" "$run-after" "$data"
-say() { printf '\n== %s\n' "$*"; }
+heading() { printf '\n== %s\n' "$*"; }
 
-say "1/5 Drawing geometry problems"
+heading "1/5 Generating geometry problems"
 python -m data_prep synthetic --out "$data" --seed 1 "${sizes[@]}" --levels 1 2 3
 
-say "2/5 Pass@k of the model as bundled"
+heading "2/5 Pass@k of the bundled model"
 python eval/passk.py --model "$model" "${sampling[@]}" --out "$run-before"
 
-say "3/5 UEC-RL under DeepSpeed ZeRO-3"
+heading "3/5 UEC-RL under DeepSpeed ZeRO-3"
 $launch train.py --config configs/tiny_cpu.yaml "${settings[@]}"
 
-say "4/5 Pass@k of the trained model"
+heading "4/5 Pass@k of the trained model"
 python eval/passk.py --model "$run/export" "${sampling[@]}" --out "$run-after"
 
 python eval/passk.py --compare "$run-before" "$run-after"
 
-say "5/5 The report, with Pass@k before and after"
+heading "5/5 Report with Pass@k before and after"
 python -m vlm_uec.telemetry.report "$run" "$run-before" "$run-after"
 
-say "Done. Open $run/report.html; each answer to the held-out problems: $run-after/index.html"
+heading "Done. Open $run/report.html; responses to the held-out problems: $run-after/index.html"

@@ -1,4 +1,4 @@
-"""A data set of your own: sums of two labelled lengths, as one parquet file a split.
+"""A data set of your own: sums of two labelled lengths, with one parquet file per split.
 
 python examples/own_data.py [FOLDER]     (default: data/own)
 python -m data_prep inspect data/own --model assets/tiny-qwen2.5-vl
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 
 def picture(label: str) -> dict[str, bytes]:
-    """A PNG that shows the label; pictures travel inside the parquet file, never as paths."""
+    """A PNG that shows the label; pictures are stored in the parquet file, not as paths."""
     image = Image.new("RGB", (90, 70), "white")
     ImageDraw.Draw(image).text((10, 20), label, fill="black")
     file = BytesIO()

@@ -23,8 +23,10 @@ from vlm_uec.algorithm.objectives import OBJECTIVES, Objective, TokenLoss
 def reinforce(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor) -> SurrogateTerms:
     """-A log p, all [T] (Williams 1992): the ratio to the old policy is reported, but has no effect."""
     ratio = torch.exp(logprobs - old_logprobs).detach()
-    never = torch.zeros_like(advantages, dtype=torch.bool)
-    return SurrogateTerms(loss=-advantages * logprobs, ratio=ratio, clipped_low=never, clipped_high=never)
+    not_clipped = torch.zeros_like(advantages, dtype=torch.bool)
+    return SurrogateTerms(
+        loss=-advantages * logprobs, ratio=ratio, clipped_low=not_clipped, clipped_high=not_clipped
+    )
 
 
 OBJECTIVES["reinforce"] = Objective(

@@ -9,13 +9,13 @@ from vlm_uec.types import Problem
 from vlm_uec.verifier import verify
 
 FREE_CHARACTERS = 400
-PENALTY = 0.2  # of a right answer's reward, at twice the free length or more
+PENALTY = 0.2  # of the reward of a correct answer, at twice the free length or more
 
 
 def reward(response: str, problem: Problem) -> float:
-    """From 0 (wrong) to 1 (right, and at most `FREE_CHARACTERS` long).
+    """From 0 (wrong) to 1 (correct, and at most `FREE_CHARACTERS` long).
 
-    A wrong answer earns exactly 0 whatever its length: a prompt is difficult, and is explored, only if all of
+    A wrong answer gets exactly 0, for any length: a prompt is difficult, and is explored, only if all of
     its rewards are 0.
     """
     verdict = verify(response, problem.answer, choices=problem.choices, precision=problem.precision)

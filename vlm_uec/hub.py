@@ -1,4 +1,4 @@
-"""Names of models and data sets (a local directory or a Hugging Face Hub id), and fingerprints of models."""
+"""Names of models and data sets (local directory or Hugging Face Hub id), and fingerprints of models."""
 
 from __future__ import annotations
 

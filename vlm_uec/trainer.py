@@ -21,7 +21,7 @@ from vlm_uec.algorithm.retention import (
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.collector import Collector, Experience
 from vlm_uec.config import Config
-from vlm_uec.data.schedule import Schedule
+from vlm_uec.data.schedule import ProblemSchedule
 from vlm_uec.rng import keyed_generator
 from vlm_uec.rollout.engine import OnProgress
 from vlm_uec.timers import PhaseTimer
@@ -68,7 +68,7 @@ class Trainer:
         policy: ZeroPolicy,
         collector: Collector,
         learner: Learner,
-        schedule: Schedule,
+        schedule: ProblemSchedule,
         timer: PhaseTimer,
         *,
         announce: Callable[[str], None],

@@ -1,10 +1,10 @@
-"""The bundled tiny model with heads of 32 numbers, the least that vLLM has for a CPU: the same function.
+"""Writes the bundled tiny model with heads of 32, vLLM's minimum on a CPU; it computes the same function.
 
     python -m benchmarks.lib.wide_model --out runs/wide-model
 
-Its heads of 24 are padded with zeros, and so are hidden states, 96 to 128 wide. What a width enters is set
-right: the attention's scale in the queries, the mean of squares in the norms, and the rotary frequencies in
-their base. Logits agree to rounding; in training, the new weights learn too.
+The heads of 24 and the hidden states of 96 are padded with zeros to 32 and 128. Quantities that depend on a
+width are corrected: the attention's scale in the queries, the mean of squares in the norms, and the rotary
+frequencies in their base. Logits agree to rounding. Training also changes the padding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEAD = 32
 
 @dataclass(frozen=True)
 class Widths:
-    """Of the text model, before and after."""
+    """Widths of the text model before and after."""
 
     heads: int
     key_heads: int
@@ -38,11 +38,11 @@ class Widths:
         return self.hidden // self.heads
 
     @property
-    def wide(self) -> int:
+    def wide_hidden(self) -> int:
         return self.heads * self.head
 
     @property
-    def stretch(self) -> float:
+    def ratio(self) -> float:
         return self.head / self.old_head
 
 
@@ -53,34 +53,34 @@ def widen(source: Path, out: Path, head: int = HEAD) -> Path:
     text = config["text_config"]
     widths = Widths(text["num_attention_heads"], text["num_key_value_heads"], text["hidden_size"], head)
     weights = load_file(source / "model.safetensors")
-    wide = {name: _wide(name, weight, widths).contiguous() for name, weight in weights.items()}
-    save_file(wide, out / "model.safetensors", metadata={"format": "pt"})
-    (out / "config.json").write_text(json.dumps(_config(config, widths), indent=2), encoding="utf-8")
+    widened = {name: _widened(name, weight, widths).contiguous() for name, weight in weights.items()}
+    save_file(widened, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "config.json").write_text(json.dumps(_widened_config(config, widths), indent=2), encoding="utf-8")
     return out
 
 
-def _wide(name: str, weight: torch.Tensor, widths: Widths) -> torch.Tensor:
+def _widened(name: str, weight: torch.Tensor, widths: Widths) -> torch.Tensor:
     kind = name.removesuffix(".weight").removesuffix(".bias").rpartition(".")[2]
     if name.startswith("visual."):
-        return _pad(weight, 0, widths.wide) if name.startswith("visual.merger.mlp.2.") else weight
+        return _pad(weight, 0, widths.wide_hidden) if name.startswith("visual.merger.mlp.2.") else weight
     if kind == "q_proj":
-        # Scores are divided by the root of the head's width.
-        weight = _spread(weight, widths.heads, widths) * widths.stretch**0.5
+        # Attention divides scores by the square root of the head's width.
+        weight = _spread(weight, widths.heads, widths) * widths.ratio**0.5
     elif kind in ("k_proj", "v_proj"):
         weight = _spread(weight, widths.key_heads, widths)
     elif kind == "o_proj":
-        weight = _pad(_spread(weight.t(), widths.heads, widths).t(), 0, widths.wide)
+        weight = _pad(_spread(weight.t(), widths.heads, widths).t(), 0, widths.wide_hidden)
     elif kind == "down_proj":
-        weight = _pad(weight, 0, widths.wide)
+        weight = _pad(weight, 0, widths.wide_hidden)
     elif "norm" in kind:
-        # The mean of squares is over more numbers, of the same sum.
-        return _pad(weight, 0, widths.wide) * widths.stretch**-0.5
-    reads_hidden = name.endswith(".weight") and kind not in ("o_proj", "down_proj")
-    return _pad(weight, 1, widths.wide) if reads_hidden else weight
+        # The mean of squares has the same sum over more elements.
+        return _pad(weight, 0, widths.wide_hidden) * widths.ratio**-0.5
+    has_hidden_inputs = name.endswith(".weight") and kind not in ("o_proj", "down_proj")
+    return _pad(weight, 1, widths.wide_hidden) if has_hidden_inputs else weight
 
 
 def _spread(rows: torch.Tensor, heads: int, widths: Widths) -> torch.Tensor:
-    """Rows [heads x old head, ...] to [heads x head, ...]: rotary pairs lie half a head apart."""
+    """Rows [heads x old head, ...] to [heads x head, ...]; the two of a rotary pair are half a head apart."""
     old = rows.reshape(heads, 2, widths.old_head // 2, *rows.shape[1:])
     new = old.new_zeros(heads, 2, widths.head // 2, *rows.shape[1:])
     new[:, :, : widths.old_head // 2] = old
@@ -93,24 +93,24 @@ def _pad(tensor: torch.Tensor, dim: int, size: int) -> torch.Tensor:
     return torch.cat([tensor, tensor.new_zeros(shape)], dim)
 
 
-def _config(config: Mapping[str, Any], widths: Widths) -> dict[str, Any]:
+def _widened_config(config: Mapping[str, Any], widths: Widths) -> dict[str, Any]:
     text, rope = config["text_config"], config["text_config"]["rope_parameters"]
     *sections, last = rope["mrope_section"]
     added = (widths.head - widths.old_head) // 2
     wide_rope = {
         **rope,
         "mrope_section": [*sections, last + added],
-        "rope_theta": rope["rope_theta"] ** widths.stretch,
+        "rope_theta": rope["rope_theta"] ** widths.ratio,
     }
     return {
         **config,
         "text_config": {
             **text,
-            "hidden_size": widths.wide,
-            "rms_norm_eps": text["rms_norm_eps"] / widths.stretch,
+            "hidden_size": widths.wide_hidden,
+            "rms_norm_eps": text["rms_norm_eps"] / widths.ratio,
             "rope_parameters": wide_rope,
         },
-        "vision_config": {**config["vision_config"], "out_hidden_size": widths.wide},
+        "vision_config": {**config["vision_config"], "out_hidden_size": widths.wide_hidden},
     }
 
 

@@ -1,15 +1,16 @@
-"""Does a two-rank run survive being struck down? Strikes it at seeded random moments, resumes it, compares.
+"""Crash test: interrupts a two-rank run at seeded random moments, resumes it and compares the results.
 
     python benchmarks/robustness/crash.py --moments 30 --seed 1 --out runs/crash
 
-First the tiny recipe, shortened, uninterrupted; then, a moment each, the same run struck in one of five ways
-in turn (see strikes.py), and resumed with resume=auto. The resumed run must finish with the metrics (measured
-ones apart), samples and exported weights of the uninterrupted one; "lost" is retained - trained on - waiting,
-in trajectories; "torn" counts faults of the folder that the strike left.
-"As promised": SIGTERM ends a rank with 143, and a rank whose peer was killed ends by itself, not with 0.
-Prints a table, writes crash.json (after every moment), and exits 1 unless all end as promised, finish and are
-equal, with 0 lost and 0 torn. Folders of moments that failed are kept. Needs Linux, two CPU cores of its own
-and about a minute a moment.
+Runs the tiny recipe, shortened, once without an interruption. For each moment the same run is interrupted in
+one of five ways in turn (see lib/robustness/fault_injection.py) and resumed with resume=auto. The resumed run
+must finish with the metrics (measured ones excepted), samples and exported weights of the uninterrupted run.
+"lost" is retained - trained on - skipped - pending, in trajectories; "torn" counts faults in the run
+directory after the interruption. "expected exits": SIGTERM ends a rank with 143, and a rank whose peer was
+killed exits by itself, with a code other than 0.
+Prints a table, writes crash.json (after every moment), and exits with 1 unless every run exits as expected,
+finishes and is equal, with 0 lost and 0 torn. Run directories of failed moments are kept. Needs Linux, two
+unshared CPU cores and about a minute per moment.
 """
 
 from __future__ import annotations
@@ -20,19 +21,26 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.launching import SHORT
-from benchmarks.lib.robustness.run_checks import differences, lost
-from benchmarks.lib.robustness.strikes import KINDS, RANK_TIMEOUT_S, Moment, Struck, Timeline, draw, strike
-from benchmarks.lib.robustness.watched_run import RUN_LIMIT_S, WatchedRun, phase
-from benchmarks.speed.step import machine
+from benchmarks.lib.machine import machine_info
+from benchmarks.lib.robustness.crash_results import MomentResult, Resumed, results_table, summary
+from benchmarks.lib.robustness.fault_injection import (
+    INTERRUPTIONS,
+    RANK_TIMEOUT_S,
+    Timeline,
+    draw_moment,
+    interrupt,
+)
+from benchmarks.lib.robustness.run_checks import differences, lost_trajectories
+from benchmarks.lib.robustness.watched_run import RUN_LIMIT_S, WatchedRun, current_phase
 from vlm_uec.telemetry.writers import read_jsonl
 
 SETTINGS = (
@@ -45,97 +53,34 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Resumed:
-    """What resuming made of it."""
-
-    finished: bool
-    seconds_to_restart: float | None  # from the command to the first phase
-    differences: tuple[str, ...]
-    lost: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """One moment's."""
-
-    kind: str
-    moment: Moment
-    struck: Struck
-    resumed: Resumed
-
-    @property
-    def faults(self) -> list[str]:
-        """Why the run did not survive this moment; empty where it did."""
-        struck, resumed = self.struck, self.resumed
-        return [
-            *([] if struck.as_promised else [f"ranks ended with {struck.codes}"]),
-            *struck.torn,
-            *([] if resumed.finished else ["did not finish when resumed"]),
-            *resumed.differences,
-            *([f"{resumed.lost:g} trajectories lost"] if resumed.lost else []),
-        ]
-
-
-PHASES = ("start", "rollout", "update", "replay", "validation", "checkpoint", "metrics", "export", "over")
-COLUMNS: Mapping[str, Callable[[Result], float]] = {
-    "moments": lambda result: 1,
-    **{name: partial(lambda name, result: result.struck.phase == name, name) for name in PHASES},
-    "as promised": lambda result: result.struck.as_promised,
-    "finished": lambda result: result.resumed.finished,
-    "equal": lambda result: not result.resumed.differences,
-    "lost": lambda result: abs(result.resumed.lost),
-    "torn": lambda result: len(result.struck.torn),
-}
-
-
-def measure(run: WatchedRun, run_dir: Path, steps: int) -> Timeline:
-    """Waits for the uninterrupted run; ends the benchmark where it fails or proves nothing."""
-    told = [*(f"step {step}: rollout" for step in range(1, steps + 1)), f"step {steps}/{steps} "]
-    times = [run.seconds_until(run.ranks), *(run.seconds_until(partial(run.says, mark)) for mark in told)]
-    end = run.seconds_until(partial(run.says, "exported to "))
-    marks = [(mark, at) for mark, at in zip(["", *told], times, strict=True) if at is not None]
-    if run.end(RUN_LIMIT_S) != 0 or end is None:
+def measure_timeline(run: WatchedRun, run_dir: Path, steps: int) -> Timeline:
+    """Waits for the uninterrupted run; exits if it fails or never has trajectories in both buffers."""
+    lines = [*(f"step {step}: rollout" for step in range(1, steps + 1)), f"step {steps}/{steps} "]
+    times = [
+        run.seconds_until(run.rank_pids),
+        *(run.seconds_until(partial(run.has_printed, line)) for line in lines),
+    ]
+    end = run.seconds_until(partial(run.has_printed, "exported to "))
+    marks = [(mark, at) for mark, at in zip(["", *lines], times, strict=True) if at is not None]
+    if run.wait_for_end(RUN_LIMIT_S) != 0 or end is None:
         sys.exit("the uninterrupted run failed: see its log")
     rows = read_jsonl(run_dir / "metrics.jsonl")
-    if lost(rows) or not any(row["uec/pending"] and row["uec/replay_size"] for row in rows):
-        sys.exit("the uninterrupted run loses trajectories, or never has any waiting in both buffers")
+    if lost_trajectories(rows) or not any(row["uec/pending"] and row["uec/replay_size"] for row in rows):
+        sys.exit("the uninterrupted run loses trajectories, or its two buffers are never filled together")
     return Timeline(tuple(marks), end, median(row["time/checkpoint"] for row in rows), steps)
 
 
-def resume(run: WatchedRun, run_dir: Path, whole: Path) -> Resumed:
-    """Waits for the resumed run's end."""
-    restart = run.seconds_until(lambda: phase(run.text) != "start" or run.says("exported to "))
-    finished = run.end(RUN_LIMIT_S) == 0
-    rows = read_jsonl(run_dir / "metrics.jsonl")
-    return Resumed(finished, restart, tuple(differences(whole, run_dir)), lost(rows))
-
-
-def table(results: Sequence[Result]) -> str:
-    """A row a kind of strike, and their sum."""
-
-    def row(name: str, part: Sequence[Result]) -> str:
-        sums = {column: sum(map(count, part)) for column, count in COLUMNS.items()}
-        return f"{name:22}" + "".join(f"{value:>{len(column) + 2}g}" for column, value in sums.items())
-
-    rows = [row(kind.name, [result for result in results if result.kind == kind.name]) for kind in KINDS]
-    head = " " * 22 + "".join(f"{column:>{len(column) + 2}}" for column in COLUMNS)
-    return "\n".join([head, *rows, row("all", results)])
-
-
-def summary(results: Sequence[Result], timeline: Timeline) -> str:
-    restarts = [r.resumed.seconds_to_restart for r in results if r.resumed.seconds_to_restart is not None]
-    half = sum(result.struck.half_written for result in results)
-    return (
-        f"{len(results)} moments, {sum(not result.faults for result in results)} sound; "
-        f"{half} left a checkpoint half written beside the whole one\n"
-        f"uninterrupted: {timeline.end:.1f} s, {timeline.marks[1][1]:.1f} s of it before the first step; "
-        f"median restart, to the first phase: {median(restarts) if restarts else float('nan'):.1f} s"
+def wait_for_resumed(run: WatchedRun, run_dir: Path, reference: Path) -> Resumed:
+    restart = run.seconds_until(
+        lambda: current_phase(run.output) != "start" or run.has_printed("exported to ")
     )
+    finished = run.wait_for_end(RUN_LIMIT_S) == 0
+    rows = read_jsonl(run_dir / "metrics.jsonl")
+    return Resumed(finished, restart, tuple(differences(reference, run_dir)), lost_trajectories(rows))
 
 
-def prepare(out: Path) -> Path:
-    """The problems: three steps an epoch, so that the run also crosses into the second."""
+def prepare_data(out: Path) -> Path:
+    """Writes the problems: three steps per epoch, so that the run also reaches the second epoch."""
     if out.exists():
         sys.exit(f"{out} exists: choose another --out, or remove it")
     (out / "logs").mkdir(parents=True)
@@ -145,36 +90,41 @@ def prepare(out: Path) -> Path:
     return out / "data"
 
 
-class Bench:
-    """The runs of one benchmark, each in a folder of its own under `out`; one at a time."""
+class CrashTest:
+    """The runs of one benchmark, one after the other, each in a separate folder under `out`."""
 
     def __init__(self, out: Path, seed: int, steps: int, overrides: Sequence[str]) -> None:
         self._out, self._seed = out, seed
-        self._settings = [*SETTINGS, f"data.path={prepare(out)}", f"train.steps={steps}", *overrides]
-        self.timeline = measure(self._start("whole", "whole"), out / "whole", steps)
-        self.results: list[Result] = []
+        self._settings = [*SETTINGS, f"data.path={prepare_data(out)}", f"train.steps={steps}", *overrides]
+        self._reference = out / "uninterrupted"
+        run = self._start(self._reference, "uninterrupted")
+        self.timeline = measure_timeline(run, self._reference, steps)
+        self.results: list[MomentResult] = []
 
-    def _start(self, folder: str, log: str, *more: str) -> WatchedRun:
-        settings = [*self._settings, f"train.run_dir={self._out / folder}", *more]
+    def _start(self, run_dir: Path, log: str, *more: str) -> WatchedRun:
+        settings = [*self._settings, f"train.run_dir={run_dir}", *more]
         return WatchedRun(settings, self._out / "logs" / f"{log}.txt")
 
-    def strike(self, number: int) -> None:
-        """A run struck, resumed, compared and recorded."""
-        kind, name = KINDS[number % len(KINDS)], f"{number:02d}"
-        run_dir, whole = self._out / name, self._out / "whole"
-        moment = draw(kind, self.timeline, random.Random(f"{self._seed}/{number}"))
-        struck = strike(self._start(name, f"{name}-struck"), kind, moment, run_dir)
-        resumed = resume(self._start(name, f"{name}-resumed", "resume=auto"), run_dir, whole)
-        result = Result(kind.name, moment, struck, resumed)
+    def test_moment(self, number: int) -> None:
+        """Interrupts a run, resumes it, compares it and records the result."""
+        interruption, name = INTERRUPTIONS[number % len(INTERRUPTIONS)], f"{number:02d}"
+        run_dir = self._out / name
+        moment = draw_moment(interruption, self.timeline, random.Random(f"{self._seed}/{number}"))
+        run = self._start(run_dir, f"{name}-interrupted")
+        interrupted = interrupt(run, interruption, moment, run_dir)
+        resumed_run = self._start(run_dir, f"{name}-resumed", "resume=auto")
+        resumed = wait_for_resumed(resumed_run, run_dir, self._reference)
+        result = MomentResult(interruption.name, moment, interrupted, resumed)
         self.results.append(result)
         self._write()
-        print(f"{name} {kind.name}, {struck.phase}: {'; '.join(result.faults) or 'sound'}", flush=True)
+        faults = "; ".join(result.faults) or "no fault"
+        print(f"{name} {interruption.name}, {interrupted.phase}: {faults}", flush=True)
         if not result.faults:
             shutil.rmtree(run_dir)
 
     def _write(self) -> None:
         record = {
-            "machine": machine(),
+            "machine": machine_info(),
             "seed": self._seed,
             "settings": self._settings,
             "timeline": asdict(self.timeline),
@@ -193,11 +143,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/crash"))
     parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="passed to train.py")
     arguments = parser.parse_intermixed_args()
-    bench = Bench(arguments.out.resolve(), arguments.seed, arguments.steps, arguments.overrides)
+    crash_test = CrashTest(arguments.out.resolve(), arguments.seed, arguments.steps, arguments.overrides)
     for number in range(arguments.moments):
-        bench.strike(number)
-    print(table(bench.results), summary(bench.results, bench.timeline), sep="\n\n")
-    return 1 if any(result.faults for result in bench.results) else 0
+        crash_test.test_moment(number)
+    print(results_table(crash_test.results), summary(crash_test.results, crash_test.timeline), sep="\n\n")
+    return 1 if any(result.faults for result in crash_test.results) else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""A million hostile strings through the verifier: nothing may raise, be slow, or change its mind.
+"""Fuzzes the verifier with a million hostile strings: no exceptions, slow calls or changing verdicts.
 
     python benchmarks/robustness/fuzz_verifier.py [--count 1000000] [--seed 1]
 
-Prints what was seen, and exits 1 when anything went wrong. Strings are LaTeX fragments in random order,
-real spellings of answers with random edits, deep nesting, towers of powers, broken Unicode and long repeats.
-Samples of what was judged right without being a plain spelling of the truth are printed too, for people to
-read.
+Prints a summary and exits with 1 if a call failed. Strings are LaTeX fragments in random order, spellings of
+answers with random edits, deep nesting, towers of powers, broken Unicode and long repetitions. For manual
+review it also prints texts that were judged right although they do not contain the truth as spelled.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from dataclasses import dataclass, field
 
 from vlm_uec.verifier import verify
 
-LIMIT = 0.5  # seconds of CPU time for one verdict
-REPEAT_EVERY = 50  # one call in so many is made twice
-SAMPLES = 25
+MAX_SECONDS = 0.5  # of CPU time per verdict
+REPEAT_EVERY = 50  # calls; one of them is made twice
+SHOWN_TEXTS = 25
 TRUTHS = [
     "12", "8.7", "-83", r"3 \sqrt { 3 }", r"\frac { 3 5 } { 4 }", r"4 9 \pi", "2:7", "90-w", "20 y^2 - 10 y",
     "x < 60", "a + b = 90", "(4, -7)", "[1998, 2003]", "sphere", "not enough information", "45%", "39cm",
@@ -44,7 +43,7 @@ FRAGMENTS = [
 
 
 @dataclass
-class Report:
+class VerifierReport:
     kinds: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     slow: list[str] = field(default_factory=list)
@@ -62,19 +61,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    source = random.Random(args.seed)
-    report, started = Report(), time.process_time()
+    rng = random.Random(args.seed)
+    report, started = VerifierReport(), time.process_time()
     for number in range(args.count):
-        _try_one(source, number, report)
+        _try_string(rng, number, report)
     _print_report(report, args.count, time.process_time() - started)
     sys.exit(1 if report.failed else 0)
 
 
-def _try_one(source: random.Random, number: int, report: Report) -> None:
-    truth = source.choice(TRUTHS)
-    response = _response(source, truth)
-    choices = [truth, "31", _soup(source, 4)] if source.random() < 0.2 else None
-    precision = source.choice([None, None, None, 1, 2])
+def _try_string(rng: random.Random, number: int, report: VerifierReport) -> None:
+    truth = rng.choice(TRUTHS)
+    response = _response(rng, truth)
+    choices = [truth, "31", _random_fragments(rng, 4)] if rng.random() < 0.2 else None
+    precision = rng.choice([None, None, None, 1, 2])
     started = time.process_time()
     try:
         verdict = verify(response, truth, choices=choices, precision=precision)
@@ -83,7 +82,7 @@ def _try_one(source: random.Random, number: int, report: Report) -> None:
         return
     seconds = time.process_time() - started
     report.slowest = max(report.slowest, seconds)
-    if seconds > LIMIT:
+    if seconds > MAX_SECONDS:
         report.slow.append(f"{seconds:.2f} s {response[:200]!r}")
     report.kinds[verdict.kind] += 1
     if verdict.correct and verdict.extracted and len(report.right) < 10**5:
@@ -95,62 +94,64 @@ def _try_one(source: random.Random, number: int, report: Report) -> None:
         report.changed.append(repr(response[:200]))
 
 
-def _response(source: random.Random, truth: str) -> str:
-    text = source.choice([_soup, _edited, _edited, _nested, _repeated])(source, truth)
-    frame = source.choice(
+def _response(rng: random.Random, truth: str) -> str:
+    text = rng.choice([_random_fragments, _edited, _edited, _nested, _repeated])(rng, truth)
+    frame = rng.choice(
         [r"\boxed{%s}", r"\boxed{%s}", "<answer>%s</answer>", "The answer is %s.", "答案是%s。", "%s"]
     )
     response = frame.replace("%s", text)
-    return f"<think>{_soup(source, 3)}</think>{response}" if source.random() < 0.5 else response
+    return f"<think>{_random_fragments(rng, 3)}</think>{response}" if rng.random() < 0.5 else response
 
 
-def _soup(source: random.Random, length: object) -> str:
-    most = length if isinstance(length, int) else source.choice([4, 12, 40, 150])
-    return "".join(source.choices(FRAGMENTS, k=source.randint(0, most)))
+def _random_fragments(rng: random.Random, length: object) -> str:
+    most = length if isinstance(length, int) else rng.choice([4, 12, 40, 150])
+    return "".join(rng.choices(FRAGMENTS, k=rng.randint(0, most)))
 
 
-def _edited(source: random.Random, truth: str) -> str:
-    """The truth's own spelling with one to four fragments put in, taken out or written over."""
+def _edited(rng: random.Random, truth: str) -> str:
+    """The truth with one to four fragments inserted, removed or replaced."""
     text = truth
-    for _ in range(source.randint(1, 4)):
-        place = source.randint(0, len(text))
+    for _ in range(rng.randint(1, 4)):
+        position = rng.randint(0, len(text))
         text = (
-            text[:place]
-            + source.choice(["", source.choice(FRAGMENTS)])
-            + text[place + source.randint(0, 1) :]
+            text[:position] + rng.choice(["", rng.choice(FRAGMENTS)]) + text[position + rng.randint(0, 1) :]
         )
     return text
 
 
-def _nested(source: random.Random, truth: str) -> str:
-    opening, closing = source.choice(BRACKETS)
-    depth = source.choice([1, 3, 10, 23, 24, 25, 60, 300])
-    return opening * depth + truth + closing * (depth - source.choice([0, 0, 0, 1]))
+def _nested(rng: random.Random, truth: str) -> str:
+    opening, closing = rng.choice(BRACKETS)
+    depth = rng.choice([1, 3, 10, 23, 24, 25, 60, 300])
+    return opening * depth + truth + closing * (depth - rng.choice([0, 0, 0, 1]))
 
 
-def _repeated(source: random.Random, truth: str) -> str:
-    return source.choice(FRAGMENTS) * source.choice([2, 5, 20, 100, 400, 2000]) + source.choice([truth, ""])
+def _repeated(rng: random.Random, truth: str) -> str:
+    return rng.choice(FRAGMENTS) * rng.choice([2, 5, 20, 100, 400, 2000]) + rng.choice([truth, ""])
 
 
-def _print_report(report: Report, count: int, seconds: float) -> None:
-    print(f"{count:,} strings in {seconds:.0f} s of CPU time ({count / seconds:,.0f} a second)")
+def _print_report(report: VerifierReport, count: int, seconds: float) -> None:
+    print(f"{count:,} strings in {seconds:.0f} s of CPU time ({count / seconds:,.0f} per second)")
     print("verdicts: " + ", ".join(f"{kind} {number:,}" for kind, number in report.kinds.most_common()))
-    print(f"raised {len(report.raised)}, over {LIMIT} s {len(report.slow)}, changed {len(report.changed)}")
+    print(
+        f"raised {len(report.raised)}, over {MAX_SECONDS} s {len(report.slow)}, changed {len(report.changed)}"
+    )
     print(f"slowest verdict {1000 * report.slowest:.0f} ms")
     for line in [*report.raised, *report.slow, *report.changed][:20]:
         print(f"  {line}")
-    odd = {text: truth for text, truth in report.right.items() if _bare(truth) not in _bare(text)}
-    print(f"{len(odd):,} texts judged right do not spell the truth as the data set does; some of them:")
-    for text in sorted(odd, key=_mixed)[:SAMPLES]:
-        print(f"  {odd[text]!r:28} {text!r}")
+    respelled = {
+        text: truth for text, truth in report.right.items() if _stripped(truth) not in _stripped(text)
+    }
+    print(f"{len(respelled):,} texts judged right do not contain the truth as spelled; some of them:")
+    for text in sorted(respelled, key=_scattered_order)[:SHOWN_TEXTS]:
+        print(f"  {respelled[text]!r:28} {text!r}")
 
 
-def _bare(text: str) -> str:
+def _stripped(text: str) -> str:
     return re.sub(r"[\s${}]", "", text)
 
 
-def _mixed(text: str) -> tuple[int, str]:
-    """An order that is the same in every run and does not put like beside like."""
+def _scattered_order(text: str) -> tuple[int, str]:
+    """A sort key that is the same in every run and separates similar texts."""
     return (sum(map(ord, text)) % 101, text)
 
 

@@ -1,11 +1,11 @@
-"""The arithmetic of one GRPO step: of groups, which share a prompt, and of as many separate sequences.
+"""Counts the operations of one GRPO step: with groups, which share a prompt, and with separate sequences.
 
     python benchmarks/speed/arithmetic.py
 
-Counts what step.py's shapes cannot do without, in GFLOP: two for each weight and token or patch, four for
-each pair of positions that see each other and hidden unit; backward counts as two forwards. Norms, softmax
-and sampling are left out. Divided by the rate of a large matrix product, which step.py prints, it is the time
-below which no implementation gets.
+Counts the minimum for step.py's shapes in GFLOP: two operations for each weight and token or patch, four for
+each hidden unit and pair of positions in attention; a backward pass counts as two forward passes. Norms,
+softmax and sampling are not counted. Divided by the rate of a large matrix product, which step.py prints, the
+count is a lower bound of the time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
-from benchmarks.speed.random_model import SHAPES as MODELS
-from benchmarks.speed.step import SHAPES, Shape
+from benchmarks.lib.speed.architectures import ARCHITECTURES
+from benchmarks.lib.speed.step_shapes import STEP_SHAPES, StepShape
 
-PATCH, MERGED = 14, 4  # pixels a side; patches a token
-WINDOW = 64  # patches that see each other in most of the tower's layers
-TEXT_TOKENS = 38  # of step.py's prompts, beside the picture's
+PATCH, MERGED = 14, 4  # side in pixels; patches per token
+WINDOW = 64  # patches of an attention window, which most of the tower's layers use
+TEXT_TOKENS = 38  # of step.py's prompts, without the picture's
 
 
 @dataclass(frozen=True)
-class Work:
-    """FLOPs of a step."""
+class StepFlops:
+    """FLOPs of a step by part."""
 
     rollout_tower: float
     rollout_prompts: float
@@ -42,14 +42,14 @@ class Work:
         return sum(vars(self).values())
 
 
-class Model:
-    """FLOPs of a forward pass by part."""
+class ForwardFlops:
+    """FLOPs of a forward pass by part of the model."""
 
     def __init__(self, text: Mapping[str, Any], vision: Mapping[str, Any]) -> None:
         self.text, self.vision = text, vision
 
     def tower(self, patches: int) -> float:
-        """Of one picture."""
+        """For one picture."""
         vision = self.vision
         size, depth, full = vision["hidden_size"], vision["depth"], len(vision["fullatt_block_indexes"])
         block = 4 * size**2 + 3 * size * vision["intermediate_size"]
@@ -69,30 +69,30 @@ class Model:
         return float(2 * self.text["vocab_size"] * self.text["hidden_size"] * positions)
 
 
-def work_of(shape: Shape, *, shared: bool) -> Work:
-    """A step's work where a prompt is read once for its G responses (`shared`), or with each of them."""
-    model = Model(MODELS[shape.model].text, MODELS[shape.model].vision)
+def step_flops(shape: StepShape, *, shared: bool) -> StepFlops:
+    """FLOPs of a step that processes a prompt once for its G responses (`shared`) or once per response."""
+    model = ForwardFlops(ARCHITECTURES[shape.model].text, ARCHITECTURES[shape.model].vision)
     patches = (shape.pixels // PATCH) ** 2
-    prompt, read = patches // MERGED + TEXT_TOKENS, shape.max_tokens - 1
+    prompt, decoded_tokens = patches // MERGED + TEXT_TOKENS, shape.max_tokens - 1
     responses = shape.prompts * shape.n
     prompts = shape.prompts if shared else responses
-    own_pairs = responses * (read * prompt + read**2 / 2)
+    response_pairs = responses * (decoded_tokens * prompt + decoded_tokens**2 / 2)
     tower = prompts * model.tower(patches)
     prefill = model.layers(prompts * prompt, prompts * prompt**2 / 2)
-    decoded = model.layers(responses * read, own_pairs)
-    return Work(
+    decode = model.layers(responses * decoded_tokens, response_pairs)
+    return StepFlops(
         rollout_tower=tower,
         rollout_prompts=prefill,
-        decoding=decoded + model.head(responses * read),
+        decoding=decode + model.head(responses * decoded_tokens),
         update_tower=3 * tower,
-        update_text=3 * (prefill + decoded),
+        update_text=3 * (prefill + decode),
         update_head=3 * model.head(responses * shape.max_tokens),
     )
 
 
 def main() -> None:
-    for name, shape in SHAPES.items():
-        shared, separate = work_of(shape, shared=True), work_of(shape, shared=False)
+    for name, shape in STEP_SHAPES.items():
+        shared, separate = step_flops(shape, shared=True), step_flops(shape, shared=False)
         print(f"\n{name}: {shape.prompts} prompts x {shape.n} responses of {shape.max_tokens} tokens, GFLOP")
         print(f"{'':>16} {'groups':>10} {'sequences':>10}")
         for part, value in vars(shared).items():

@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/speed/our_worker.py SPEC.json PORT
     OMP_NUM_THREADS=1 deepspeed --num_accelerators 2 benchmarks/speed/our_worker.py SPEC.json PORT
 
-The same protocol and SPEC.json (see trl_worker.py); "overrides" there are dotted config keys on top. The
-whole trainer runs: ZeRO-3 engine, rollout on gathered weights, retention, update. Only rewards and lengths
-are forced: sample i of a prompt's G has reward i / (G - 1), and no id ends a response.
+Protocol and SPEC.json are those of trl_worker.py, with dotted config keys in "overrides". The whole trainer
+runs: ZeRO-3 engine, rollout on gathered weights, retention, update. Only rewards and lengths are forced:
+sample i of a prompt's G has reward i / (G - 1), and no id ends a response.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from typing import Any
 import torch
 import transformers
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
+
+from benchmarks.lib.speed.worker_config import config_of
 from vlm_uec.collector import Collector
-from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import prepare_prompts
-from vlm_uec.data.schedule import Part, Schedule
+from vlm_uec.data.schedule import MixturePart, ProblemSchedule
 from vlm_uec.model.load import end_ids
 from vlm_uec.ranks.collectives import rank, world_size
 from vlm_uec.ranks.rendezvous import rendezvous
@@ -48,57 +50,20 @@ PHASES = {
 }
 
 
-def config_of(spec: Mapping[str, Any]) -> Config:
-    settings = {
-        "model.path": spec["model"],
-        "model.precision": spec["precision"],
-        "model.freeze_vision": False,
-        "model.activation_checkpointing": spec["checkpointing"],
-        "algorithm": "uec" if spec["difficult_share"] else "grpo",
-        # Forced lengths end at the limit, all of them.
-        "overlong_filter.enabled": False,
-        "data.min_pixels": spec["min_pixels"],
-        "data.max_pixels": spec["max_pixels"],
-        "data.max_prompt_tokens": 4096,
-        "prompt.template": '"{{ question }}"',
-        "rollout.prompts": spec["prompts"],
-        "rollout.n": spec["n"],
-        "rollout.temperature": spec["temperature"],
-        "rollout.top_p": spec["top_p"],
-        "rollout.max_tokens": spec["max_tokens"],
-        "rollout.slots": slots_of(spec),
-        "optim.minibatch": spec["prompts"],
-        "optim.microbatch_tokens": spec["budget"],
-        "optim.lr": spec["lr"],
-        "loss.kl_coef": spec["kl_coef"],
-        "train.steps": spec["steps"],
-        "deepspeed.config": "configs/zero3.json" if torch.cuda.is_available() else "configs/zero3_cpu.json",
-        **spec.get("overrides", {}),
-    }
-    return load_config("configs/tiny_cpu.yaml", [f"{key}={value}" for key, value in settings.items()])
-
-
-def slots_of(spec: Mapping[str, Any]) -> int | str:
-    """On a CPU no more than a rank has responses, as its products keep all slots."""
-    if torch.cuda.is_available():
-        return "null"
-    return min(64, max(8, spec["prompts"] * spec["n"] // world_size()))
-
-
 class ForcedRewards:
-    """Judges by how often a prompt was asked: i / (G - 1) for its i-th response, 0 where it is difficult."""
+    """i / (G - 1) for the i-th response to a prompt; 0 for the first G responses to a difficult prompt."""
 
     def __init__(self, n: int, difficult_share: float) -> None:
         self._n, self._share = n, difficult_share
-        self._asked: Counter[str] = Counter()
+        self._rewarded: Counter[str] = Counter()
 
     def __call__(self, text: str, problem: Problem) -> Reward:
-        asked = self._asked[problem.id]
-        self._asked[problem.id] += 1
-        # 61 has no factor in common with 100: any run of problems holds about its share.
-        difficult = 61 * int(problem.id) % 100 < 100 * self._share
-        failed = difficult and asked < self._n
-        value = 0.0 if failed else (asked % self._n) / (self._n - 1)
+        index = self._rewarded[problem.id]
+        self._rewarded[problem.id] += 1
+        # 61 and 100 are coprime, so difficult prompts are spread evenly over the ids.
+        is_difficult = 61 * int(problem.id) % 100 < 100 * self._share
+        failed = is_difficult and index < self._n
+        value = 0.0 if failed else (index % self._n) / (self._n - 1)
         return Reward(value, value, 0.0, "forced")
 
 
@@ -112,8 +77,8 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
         max_prompt_tokens=config.data.max_prompt_tokens,
     )
     problems = [
-        Problem(one["id"], one["question"], "1", images=(Path(one["image"]).read_bytes(),))
-        for one in spec["problems"]
+        Problem(row["id"], row["question"], "1", images=(Path(row["image"]).read_bytes(),))
+        for row in spec["problems"]
     ]
     prompts = prepare_prompts(problems, encoder)
     policy = build_policy(config, encoder.tokenizer)
@@ -140,7 +105,7 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
     timer = PhaseTimer()
     display = Display(active=False, stream=StringIO())
     ids = tuple(sorted(prompts.problems))
-    schedule = Schedule([Part("", ids, config.rollout.prompts)], config.train.seed)
+    schedule = ProblemSchedule([MixturePart("", ids, config.rollout.prompts)], config.train.seed)
     trainer = Trainer(
         config,
         policy,
@@ -156,12 +121,12 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
 
 
 def text_weights(model: Any) -> int:
-    """Of the text layers and the head; the embedding is looked up, the tower left out."""
+    """Number of weights of the text layers and the head, without the embedding and the tower."""
     weights = [*model.model.language_model.layers.parameters(), model.lm_head.weight]
     return sum(getattr(weight, "ds_numel", weight.numel()) for weight in weights)
 
 
-def answer(
+def measured_step(
     outcome: StepOutcome, times: Mapping[str, float], prompt_tokens: Mapping[str, int], weights: int
 ) -> dict[str, float]:
     trajectories = [*outcome.experience.regular, *outcome.experience.explored]
@@ -194,7 +159,7 @@ def main() -> None:
         outcome = trainer.step(step)
         times = timer.finish()
         if benchmark:
-            benchmark.send(answer(outcome, times, prompt_tokens, weights))
+            benchmark.send(measured_step(outcome, times, prompt_tokens, weights))
     stop_distributed()
 
 

@@ -1,15 +1,16 @@
-"""The evaluator's samples a second beside those of Hugging Face `generate(num_return_sequences=n)`.
+"""Samples per second of the evaluator and of Hugging Face `generate(num_return_sequences=n)`.
 
     OMP_NUM_THREADS=1 python benchmarks/speed/passk.py                               # both cases, both shapes
     OMP_NUM_THREADS=1 python benchmarks/speed/passk.py --case free --shape geometry3k
-    python benchmarks/speed/passk.py --model DIR --shape gpu  # one GPU, a model of your own
+    python benchmarks/speed/passk.py --model DIR --shape gpu  # one GPU, a model directory
 
-forced: every response has the maximal length. free: responses end by chance, a third of the maximum long on
-average. Each side goes from problems to scored samples: ours by `sample_answers`, as eval/passk.py calls it,
-with every sample appended to a file; the other encodes the same prompts, generates for 8 of them at a time,
-decodes and scores. Same weights, problems, precision and allowed ids, in one process and taking turns.
+forced: every response has the maximal length. free: responses end at random, with a third of the maximal
+length on average. Each side turns problems into scored samples: ours with `sample_answers`, as eval/passk.py
+calls it, appending every sample to a file; the other encodes the same prompts, generates for 8 of them at a
+time, decodes and scores. Both have the same weights, problems, precision and allowed ids, run in one process
+and take turns.
 
-Prints medians and the pair-by-pair ratios of samples a second; writes JSON.
+Prints medians and the pair-by-pair ratios of samples per second; writes JSON.
 """
 
 from __future__ import annotations
@@ -18,36 +19,29 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
-from benchmarks.speed.rollout import (
-    SEED,
-    SHAPES,
-    Drawn,
+from benchmarks.lib.machine import machine_info
+from benchmarks.lib.speed.sampling import (
+    SAMPLING_SHAPES,
     Models,
-    Sampler,
-    Shape,
-    Turn,
-    ends_for_a_third,
-    library_inputs,
-    library_responses,
+    SamplingShape,
+    end_ids_for_a_third,
+    hf_inputs,
+    hf_responses,
+    ignore_progress,
     model_directory,
-    print_turns,
-    silent,
-    take_turns,
+    noise_problems,
 )
-from benchmarks.speed.step import machine
+from benchmarks.lib.speed.timed_calls import SampleCount, Sampler, TimedCall, call_alternately, print_calls
 from eval.samples import Sample
 from eval.scorers import Scorer, make_scorers, score_response
 from eval.store import SampleStore, append_sample
@@ -56,45 +50,34 @@ from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.rollout.engine import Sampling
 from vlm_uec.rollout.native import NativeEngine
-from vlm_uec.types import Problem
 
 PROMPTS, BATCH = 24, 8
 
 
 @dataclass(frozen=True)
 class Task:
-    """What both sides are to do."""
+    """The problems, scorers and lengths of both sides."""
 
-    shape: Shape
+    shape: SamplingShape
     prompts: PromptSet
     scorers: Mapping[str, Scorer]
-    ends: Sequence[int]  # ids that end a response; none forces the maximal length
+    ends: Sequence[int]  # ids that end a response; empty: the maximal length is forced
 
 
-def task_of(models: Models, shape: Shape, *, forced: bool) -> Task:
+def make_task(models: Models, shape: SamplingShape, *, forced: bool) -> Task:
     encoder = PromptEncoder.from_pretrained(
         models.path, min_pixels=shape.pixels**2, max_pixels=shape.pixels**2, max_prompt_tokens=4096
     )
-    problems = list(drawn_problems(shape))
-    ends = [] if forced else ends_for_a_third(models.banned, shape.max_tokens)
+    problems = list(noise_problems(shape))
+    ends = [] if forced else end_ids_for_a_third(models.banned, shape.max_tokens)
     return Task(shape, prepare_prompts(problems, encoder), make_scorers(problems, None, None), ends)
-
-
-def drawn_problems(shape: Shape) -> Iterator[Problem]:
-    """A picture of noise and a question each."""
-    random = np.random.default_rng(SEED)
-    for number in range(shape.prompts):
-        file = BytesIO()
-        pixels = random.integers(0, 256, (shape.pixels, shape.pixels, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(file, format="PNG")
-        yield Problem(str(number), "<image>What is the value of x?", "1", images=(file.getvalue(),))
 
 
 def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
     engine = NativeEngine(models.policy, frozenset(task.ends), slots)
     shape, problems = task.shape, task.prompts.problems
 
-    def draw(number: int) -> Drawn:
+    def sample(number: int) -> SampleCount:
         samples: list[Sample] = []
         with tempfile.TemporaryDirectory() as folder, SampleStore(Path(folder)).open_part(0) as part:
             for answer in sample_answers(
@@ -105,39 +88,39 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
                 n=shape.n,
                 sampling=Sampling(1.0, 1.0, shape.max_tokens),
                 seed=number,
-                on_progress=silent,
+                on_progress=ignore_progress,
             ):
                 samples.append(Sample(**vars(answer), scores={}))
                 append_sample(part, samples[-1])
-        for sample in samples:
-            score_response(task.scorers, sample.text, problems[sample.problem_id])
-        return Drawn(len(samples), sum(sample.tokens or 0 for sample in samples))
-
-    return draw
-
-
-def library_sampler(models: Models, task: Task) -> Sampler:
-    names = list(task.prompts.problems)
-    batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
-
-    def sample(number: int) -> Drawn:
-        torch.manual_seed(number)
-        lengths = []
-        for batch in batches:
-            inputs = library_inputs([task.prompts.encode(name) for name in batch], models)
-            responses = library_responses(models, inputs, task.shape, task.ends)
-            texts = models.tokenizer.batch_decode(responses, skip_special_tokens=True)
-            for place, text in enumerate(texts):
-                score_response(task.scorers, text, task.prompts.problems[batch[place // task.shape.n]])
-            lengths += [len(response) for response in responses]
-        return Drawn(len(lengths), sum(lengths))
+        for one in samples:
+            score_response(task.scorers, one.text, problems[one.problem_id])
+        return SampleCount(len(samples), sum(one.tokens or 0 for one in samples))
 
     return sample
 
 
-def samples_ratio(turns: Mapping[str, Sequence[Turn]]) -> list[float]:
-    """Ours to the library's samples a second, pair by pair."""
-    pairs = zip(turns["ours"], turns["generate"], strict=True)
+def hf_sampler(models: Models, task: Task) -> Sampler:
+    names = list(task.prompts.problems)
+    batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
+
+    def sample(number: int) -> SampleCount:
+        torch.manual_seed(number)
+        lengths = []
+        for batch in batches:
+            inputs = hf_inputs([task.prompts.encode(name) for name in batch], models)
+            responses = hf_responses(models, inputs, task.shape, task.ends)
+            texts = models.tokenizer.batch_decode(responses, skip_special_tokens=True)
+            for index, text in enumerate(texts):
+                score_response(task.scorers, text, task.prompts.problems[batch[index // task.shape.n]])
+            lengths += [len(response) for response in responses]
+        return SampleCount(len(lengths), sum(lengths))
+
+    return sample
+
+
+def samples_per_second_ratios(calls: Mapping[str, Sequence[TimedCall]]) -> list[float]:
+    """Samples per second, ours / generate, pair by pair."""
+    pairs = zip(calls["ours"], calls["generate"], strict=True)
     return [one.samples / one.seconds / (other.samples / other.seconds) for one, other in pairs]
 
 
@@ -146,7 +129,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--case", nargs="+", choices=["forced", "free"], default=["forced", "free"])
-    parser.add_argument("--shape", nargs="+", choices=sorted(SHAPES), default=["geometry3k", "short"])
+    parser.add_argument(
+        "--shape", nargs="+", choices=sorted(SAMPLING_SHAPES), default=["geometry3k", "short"]
+    )
     parser.add_argument("--model", help="a model directory; random weights if not given")
     parser.add_argument("--random", default="2m", help="shape of the random weights (see random_model.py)")
     parser.add_argument("--rounds", type=int, default=5)
@@ -155,25 +140,25 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     gpu = torch.cuda.is_available()
-    record = {"machine": {**machine(), "transformers": transformers.__version__}, "cases": {}}
+    record = {"machine": {**machine_info(), "transformers": transformers.__version__}, "cases": {}}
     with model_directory(arguments.model, arguments.random) as path:
         models = Models(path, torch.device("cuda" if gpu else "cpu"), "bf16" if gpu else "fp32")
         for name in arguments.shape:
-            shape = replace(SHAPES[name], prompts=PROMPTS)
+            shape = replace(SAMPLING_SHAPES[name], prompts=PROMPTS)
             for case in arguments.case:
-                task = task_of(models, shape, forced=case == "forced")
+                task = make_task(models, shape, forced=case == "forced")
                 sides = {
                     "ours": our_sampler(models, task, arguments.slots),
-                    "generate": library_sampler(models, task),
+                    "generate": hf_sampler(models, task),
                 }
-                turns = take_turns(sides, arguments.rounds, models.device)
-                ratios = samples_ratio(turns)
-                print_turns(f"{case}, {name}", turns)
+                calls = call_alternately(sides, arguments.rounds, models.device)
+                ratios = samples_per_second_ratios(calls)
+                print_calls(f"{case}, {name}", calls)
                 print(
                     f"samples/s, ours / generate: {median(ratios):.2f} "
                     f"({min(ratios):.2f} to {max(ratios):.2f} pair by pair)"
                 )
-                rows = {side: [asdict(turn) for turn in taken] for side, taken in turns.items()}
+                rows = {side: [asdict(call) for call in taken] for side, taken in calls.items()}
                 record["cases"][f"{case}, {name}"] = {
                     "shape": asdict(shape),
                     "turns": rows,

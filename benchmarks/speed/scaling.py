@@ -1,12 +1,12 @@
-"""What one GRPO step costs as G, the picture and the number of ranks grow.
+"""Seconds of one GRPO step as G, the picture size and the number of ranks grow.
 
     OMP_NUM_THREADS=1 python benchmarks/speed/scaling.py
     OMP_NUM_THREADS=1 python benchmarks/speed/scaling.py --sweep G --steps 9
 
-The whole trainer steps, as in step.py, at its geometry3k shape with one thing varied at a time; rewards and
-lengths are forced. On a CPU all trainers are up together and take turns: a machine whose speed drifts
-is as slow for all; on a GPU, where they do not fit side by side, they run one after the other. Prints
-medians, and ratios turn by turn to the first row of each sweep; writes JSON.
+Steps of the whole trainer at step.py's geometry3k shape with one parameter varied at a time; rewards and
+lengths are forced. On a CPU all trainers run side by side and take turns, so that changes in the machine's
+speed affect all of them equally; on a GPU, whose memory is too small for that, they run one after the other.
+Prints medians, and ratios turn by turn to the first row of each sweep; writes JSON.
 """
 
 from __future__ import annotations
@@ -21,27 +21,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
-from benchmarks.speed.step import (
-    PHASES,
-    SHAPES,
-    Steps,
-    machine,
-    make_model,
-    make_spec,
-    median_of,
-    steps_of,
-    take_turns,
-    worker,
-)
+from benchmarks.lib.machine import machine_info
+from benchmarks.lib.speed.step_shapes import STEP_SHAPES
+from benchmarks.lib.speed.turns import PHASES, Steps, median_seconds, take_turns, total_steps
+from benchmarks.lib.speed.workers import make_model, make_spec, worker
 
-BASE = SHAPES["geometry3k"]
+BASE = STEP_SHAPES["geometry3k"]
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a trainer is told that others are not."""
+    """The parameters that differ between the trainers."""
 
     n: int = BASE.n
     pixels: int = BASE.pixels
@@ -61,19 +53,19 @@ Turns = Mapping[Point, Sequence[Steps]]
 
 
 def write_specs(points: Sequence[Point], directory: Path, arguments: argparse.Namespace) -> dict[Point, Path]:
-    """A file a point; points with equal pictures share the model and the problems."""
+    """One SPEC.json per point; points with equal picture sizes share the model and the problems."""
     specs: dict[int, dict[str, Any]] = {}
     paths = {}
     for point in points:
         if point.pixels not in specs:
-            home = directory / str(point.pixels)
-            home.mkdir()
-            make_model(BASE.model, home / "model")
+            shared = directory / str(point.pixels)
+            shared.mkdir()
+            make_model(BASE.model, shared / "model")
             specs[point.pixels] = make_spec(
                 replace(BASE, pixels=point.pixels),
-                home / "model",
-                home,
-                steps=steps_of(arguments.steps),
+                shared / "model",
+                shared,
+                steps=total_steps(arguments.steps),
                 kl=arguments.kl,
                 overrides=dict(pair.split("=", 1) for pair in arguments.overrides),
             )
@@ -89,16 +81,16 @@ def print_sweep(title: str, points: Sequence[Point], turns: Turns) -> None:
         f"{'G':>3} {'picture':>8} {'ranks':>6} " + " ".join(f"{phase:>11}" for phase in PHASES) + "    times"
     )
     for point in points:
-        values = [median_of(turns[point], phase) for phase in PHASES]
+        values = [median_seconds(turns[point], phase) for phase in PHASES]
         seconds = " ".join(f"{value:>11.3f}" for value in values)
-        times = ratio(turns, point, points[0])
-        print(f"{point.n:>3} {point.pixels:>8} {point.ranks:>6} {seconds} {times:>8.2f}")
+        relative = step_ratio(turns, point, points[0])
+        print(f"{point.n:>3} {point.pixels:>8} {point.ranks:>6} {seconds} {relative:>8.2f}")
 
 
-def ratio(turns: Turns, point: Point, first: Point) -> float:
-    """Median step to median step, of each turn; the median of those."""
+def step_ratio(turns: Turns, point: Point, first: Point) -> float:
+    """Median over the turns of the ratio of median step times."""
     pairs = zip(turns[point], turns[first], strict=True)
-    return median(median_of([one], "step") / median_of([other], "step") for one, other in pairs)
+    return median(median_seconds([one], "step") / median_seconds([other], "step") for one, other in pairs)
 
 
 def main() -> None:
@@ -109,8 +101,9 @@ def main() -> None:
     parser.add_argument("--kl", type=float, default=0.0)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/scaling.json"))
-    parser.add_argument("overrides", nargs="*", metavar="dotted.key=value", help="of our config")
-    # Points set G; the rest is of step.py's arguments that this script has not.
+    parser.add_argument(
+        "overrides", nargs="*", metavar="dotted.key=value", help="settings of this project's config"
+    )
     arguments = parser.parse_intermixed_args()
     points = list(dict.fromkeys(point for name in arguments.sweep for point in SWEEPS[name]))
     with tempfile.TemporaryDirectory() as directory:
@@ -119,14 +112,14 @@ def main() -> None:
         turns = take_turns(workers, arguments.steps)
     for name in arguments.sweep:
         print_sweep(name, SWEEPS[name], turns)
-    taken = [{**asdict(point), "turns": turns[point]} for point in points]
+    rows = [{**asdict(point), "turns": turns[point]} for point in points]
     ratios = {
-        name: {point.name: ratio(turns, point, SWEEPS[name][0]) for point in SWEEPS[name]}
+        name: {point.name: step_ratio(turns, point, SWEEPS[name][0]) for point in SWEEPS[name]}
         for name in arguments.sweep
     }
-    record = {"machine": machine(), "shape": asdict(BASE), "kl_coef": arguments.kl}
+    record = {"machine": machine_info(), "shape": asdict(BASE), "kl_coef": arguments.kl}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**record, "ratios": ratios, "points": taken}, indent=2)
+    text = json.dumps({**record, "ratios": ratios, "points": rows}, indent=2)
     arguments.out.write_text(text + "\n", encoding="utf-8")
     print(f"written to {arguments.out}")
 

@@ -4,14 +4,15 @@
     OMP_NUM_THREADS=1 python benchmarks/speed/trl_worker.py SPEC.json PORT
     OMP_NUM_THREADS=1 torchrun --nproc_per_node 2 benchmarks/speed/trl_worker.py SPEC.json PORT
 
-A benchmark that listens on PORT drives it, so that two trainers can take turns on one machine. Rank 0
-connects and says {"ready": ...}; each "step" is answered with that step's seconds; "stop" ends it.
+A benchmark that listens on PORT sends the commands, so that two trainers can take turns on one machine. Rank
+0 connects and sends {"ready": ...}; each "step" command is answered with the step's seconds; "stop" ends the
+worker.
 
-generation: prompts to completions, tokenization and pictures included. scoring: the rest of the rollout,
-which is TRL's second pass over the pictures, the reference's log-probs, rewards and advantages. update:
-from there to the end of the step. step: all of it and the data loader, from command to answer.
-SPEC.json holds the fields of `Spec`; others are ignored. Everything else is TRL's default, except that
-logging and saving are off, and that activation checkpointing is as our side has it.
+generation: from prompts to completions, including tokenization and pictures. scoring: the rest of the
+rollout, which is TRL's second pass over the pictures, the reference's log-probs, rewards and advantages.
+update: from there to the end of the step. step: the whole step and the data loader, from the command to the
+answer. SPEC.json holds the fields of `Spec`; others are ignored. All other settings are TRL's defaults,
+except that logging and saving are off and that activation checkpointing is the same as on our side.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ IMAGE_PAD = "<|image_pad|>"
 
 @dataclass(frozen=True)
 class Spec:
-    """What both trainers are asked to do; the last two are TRL's own choices."""
+    """The settings of both trainers; the last two fields only concern TRL."""
 
     model: str
     problems: list[dict[str, str]]
@@ -67,14 +68,16 @@ class Spec:
     threads: int
     reward: str
     checkpointing: bool = False
-    trl_microbatch: int | None = None  # rows a forward pass, a rank; all of them at once if not given
-    trl_dtype: str = "float32"  # of the weights; under bf16 TRL keeps them in fp32 and autocasts
+    trl_microbatch: int | None = None  # rows per forward pass and rank; None: all in one pass
+    trl_dtype: str = "float32"  # of the weights; with bf16 TRL keeps them in fp32 and autocasts
 
     def __post_init__(self) -> None:
         if self.reward != "forced":
-            raise ValueError(f'reward "{self.reward}": only "forced" is known')
+            raise ValueError(f'reward "{self.reward}": only "forced" is supported')
         if len(self.problems) < self.prompts:
-            raise ValueError(f"{len(self.problems)} problems do not fill a step of {self.prompts} prompts")
+            raise ValueError(
+                f"{len(self.problems)} problems are too few for a step of {self.prompts} prompts"
+            )
 
 
 def read_spec(path: str) -> Spec:
@@ -84,7 +87,7 @@ def read_spec(path: str) -> Spec:
 
 
 class PictureProcessor(ProcessorMixin):
-    """Qwen2.5-VL's processor without its video half, which does not construct without torchvision."""
+    """Qwen2.5-VL's processor without its video part, which needs torchvision."""
 
     def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
         super().__init__(image_processor, tokenizer, chat_template=chat_template)
@@ -98,12 +101,12 @@ class PictureProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **_: object,
     ) -> BatchFeature:
-        """Texts with one image pad a picture, and each text's pictures, as the model's inputs."""
+        """The model's inputs. `images`: the pictures of each text, which has one image pad per picture."""
         pictures = [picture for group in images for picture in group]
         features = self.image_processor(images=pictures, return_tensors="pt")
         merged = self.image_processor.merge_size**2
         counts = iter((features["image_grid_thw"].prod(dim=1) // merged).tolist())
-        expanded = [re.sub(re.escape(IMAGE_PAD), lambda _: IMAGE_PAD * next(counts), one) for one in text]
+        expanded = [re.sub(re.escape(IMAGE_PAD), lambda _: IMAGE_PAD * next(counts), each) for each in text]
         tokens = self.tokenizer(expanded, padding=padding)
         kinds = [[int(token == self.image_token_id) for token in row] for row in tokens["input_ids"]]
         return BatchFeature({**tokens, "mm_token_type_ids": kinds, **features}, tensor_type=return_tensors)
@@ -128,7 +131,7 @@ def load_processor(spec: Spec) -> ProcessorMixin:
 
 
 def load_problems(spec: Spec) -> datasets.Dataset:
-    """Conversations with a picture column, as TRL documents them: the picture goes before the text."""
+    """Conversations with a picture column, as TRL documents them: the picture precedes the text."""
     questions = [problem["question"].replace(IMAGE_MARK, "") for problem in spec.problems]
     columns = {
         "prompt": [[{"role": "user", "content": question}] for question in questions],
@@ -138,7 +141,7 @@ def load_problems(spec: Spec) -> datasets.Dataset:
 
 
 def forced_rewards(n: int) -> Callable[..., list[float | None]]:
-    """0 to 1 in even steps over each prompt's samples, so that for even n no advantage is zero."""
+    """Evenly spaced from 0 to 1 over each prompt's samples, so that for even n no advantage is zero."""
 
     def forced(completions: Sequence[object], **_: object) -> list[float | None]:
         return [index % n / (n - 1) for index in range(len(completions))]
@@ -146,14 +149,14 @@ def forced_rewards(n: int) -> Callable[..., list[float | None]]:
     return forced
 
 
-class Link:
-    """The benchmark's commands, which rank 0 hears and every rank obeys."""
+class BenchmarkConnection:
+    """The connection of rank 0 to the benchmark; commands are broadcast to all ranks."""
 
     def __init__(self, port: int) -> None:
         self._rank, self._group = 0, None
         if torch.distributed.is_initialized():
             self._rank = torch.distributed.get_rank()
-            # Waiting on NCCL would keep the device busy while the other trainer has its turn.
+            # Waiting with NCCL would keep the device busy during the other trainer's turn.
             self._group = torch.distributed.new_group(backend="gloo")
         self._benchmark = None if self._rank else Client(("127.0.0.1", port), authkey=b"benchmark")
 
@@ -168,8 +171,8 @@ class Link:
         return str(command[0])
 
 
-class Stopped(Exception):
-    """The benchmark has seen enough."""
+class StopCommand(Exception):
+    """The benchmark sent "stop"."""
 
 
 def now() -> float:
@@ -179,37 +182,37 @@ def now() -> float:
 
 
 class TimedTrainer(trl.GRPOTrainer):
-    """TRL's trainer with a clock around its rollout; nothing else is changed."""
+    """TRL's trainer, unchanged except for the measured times of its rollout."""
 
-    generated_in: float  # seconds
-    rolled_out_in: float  # seconds, generation included
-    rolled_out_at: float
+    generation_seconds: float
+    rollout_seconds: float  # generation included
+    rollout_end: float
     completion_tokens: int  # of all ranks
 
     def _generate(self, prompts: list[Any]) -> Any:
         start = now()
         generated = super()._generate(prompts)
-        self.generated_in = now() - start
+        self.generation_seconds = now() - start
         return generated
 
     def _generate_and_score_completions(self, inputs: list[Any]) -> Any:
         start = now()
         rollout = super()._generate_and_score_completions(inputs)
-        self.rolled_out_at = now()
-        self.rolled_out_in = self.rolled_out_at - start
+        self.rollout_end = now()
+        self.rollout_seconds = self.rollout_end - start
         self.completion_tokens = int(rollout["num_items_in_batch"])
         return rollout
 
 
 class TurnTaking(TrainerCallback):
-    """Holds TRL's loop before each step until the benchmark asks for it."""
+    """Blocks TRL's loop before each step until the benchmark sends a command."""
 
-    def __init__(self, trainer: TimedTrainer, spec: Spec, link: Link) -> None:
-        self._trainer, self._spec, self._link = trainer, spec, link
+    def __init__(self, trainer: TimedTrainer, spec: Spec, connection: BenchmarkConnection) -> None:
+        self._trainer, self._spec, self._connection = trainer, spec, connection
         self._started = 0.0
 
     def on_train_begin(self, *_: object, **__: object) -> None:
-        self._link.send({"ready": described(self._trainer)})
+        self._connection.send({"ready": description(self._trainer)})
         self._wait()
 
     def on_step_end(self, *_: object, **__: object) -> None:
@@ -217,11 +220,11 @@ class TurnTaking(TrainerCallback):
         expected = self._spec.prompts * self._spec.n * self._spec.max_tokens
         if self._spec.forced_lengths and trainer.completion_tokens != expected:
             raise RuntimeError(f"{trainer.completion_tokens} completion tokens, not {expected}")
-        self._link.send(
+        self._connection.send(
             {
-                "generation": trainer.generated_in,
-                "scoring": trainer.rolled_out_in - trainer.generated_in,
-                "update": ended - trainer.rolled_out_at,
+                "generation": trainer.generation_seconds,
+                "scoring": trainer.rollout_seconds - trainer.generation_seconds,
+                "update": ended - trainer.rollout_end,
                 "step": ended - self._started,
                 "peak_gib": peak_memory_gib(),
                 "completion_tokens": trainer.completion_tokens,
@@ -230,12 +233,12 @@ class TurnTaking(TrainerCallback):
         self._wait()
 
     def _wait(self) -> None:
-        if self._link.receive() == "stop":
-            raise Stopped
+        if self._connection.receive() == "stop":
+            raise StopCommand
         self._started = now()
 
 
-def described(trainer: Any) -> dict[str, Any]:
+def description(trainer: Any) -> dict[str, Any]:
     return {
         "trl": trl.__version__,
         "transformers": transformers.__version__,
@@ -248,7 +251,7 @@ def described(trainer: Any) -> dict[str, Any]:
     }
 
 
-def arguments_of(spec: Spec, out: str) -> trl.GRPOConfig:
+def grpo_config(spec: Spec, out: str) -> trl.GRPOConfig:
     on_cpu = not torch.cuda.is_available()
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     rows = spec.prompts * spec.n // ranks
@@ -283,16 +286,16 @@ def main() -> None:
         trainer = TimedTrainer(
             model=spec.model,
             reward_funcs=forced_rewards(spec.n),
-            args=arguments_of(spec, out),
+            args=grpo_config(spec, out),
             train_dataset=load_problems(spec),
             processing_class=load_processor(spec),
         )
-        # accelerate raises the number where OMP_NUM_THREADS is unset, so it is set after.
+        # accelerate raises the number of threads if OMP_NUM_THREADS is unset, so it is set afterwards.
         torch.set_num_threads(spec.threads)
-        trainer.add_callback(TurnTaking(trainer, spec, Link(port)))
+        trainer.add_callback(TurnTaking(trainer, spec, BenchmarkConnection(port)))
         try:
             trainer.train()
-        except Stopped:
+        except StopCommand:
             trainer.accelerator.end_training()
 
 

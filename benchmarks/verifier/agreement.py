@@ -1,11 +1,11 @@
-"""Agreement with the scores recorded for real responses, and every disagreement with the rule behind it.
+"""Agreement with the published scores of real responses, and the rule behind every disagreement.
 
     python benchmarks/verifier/agreement.py --data DATA [--all]
 
-`DATA/geometry3k/model_outputs` holds Qwen2.5-VL-7B's responses to the test split with the scores that verl's
-reward (the last box anywhere, compared by mathruler) gave them. A flip is explained by rule: each disagreeing
-response is judged a second time with the thinking's own boxes let in, as the recorded scorer did. If the two
-then agree, rule 1 alone is behind the flip; else the verdict's own rule is.
+`DATA/geometry3k/model_outputs` holds Qwen2.5-VL-7B's responses to the test split with scores from verl's
+reward (the last box anywhere, compared by mathruler). To explain a disagreement, the response is judged again
+with the boxes inside the thinking accepted, as the recorded scorer did. If the verdicts then agree, rule 1 is
+the cause; otherwise it is the rule of the verdict.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
-from benchmarks.verifier.peers import recorded_rows
+from benchmarks.lib.verifier.recorded import recorded_rows
 from vlm_uec.verifier import verify
 
-RULE_1 = "rule 1: the box stands inside the thinking and nothing follows it"
+RULE_1 = "rule 1: the box is inside the thinking and nothing follows it"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--all", action="store_true", help="every disagreement, not three of each rule")
+    parser.add_argument("--all", action="store_true", help="print every disagreement, not three per rule")
     args = parser.parse_args()
     table: Counter[tuple[bool, bool]] = Counter()
-    flips: dict[str, list[str]] = {}
+    disagreements: dict[str, list[str]] = {}
     for row in recorded_rows(args.data):
         correct = verify(row["response"], row["answer"]).correct
         table[row["right"], correct] += 1
         if correct != row["right"]:
-            flips.setdefault(_judgement(row), []).append(_line(row))
+            disagreements.setdefault(_cause(row), []).append(_line(row))
     _print_table(table)
-    for judgement, lines in flips.items():
-        print(f"\n{len(lines)} x {judgement}")
+    for cause, lines in disagreements.items():
+        print(f"\n{len(lines)} x {cause}")
         print("\n".join(lines if args.all else lines[:3]))
 
 
-def _judgement(row: dict[str, Any]) -> str:
-    """Which rule flips this response, whatever its content."""
-    opened = verify(row["response"].replace("</think>", ""), row["answer"])
-    if opened.correct == row["right"]:
+def _cause(row: dict[str, Any]) -> str:
+    """The rule that causes the disagreement, and its reason."""
+    with_thinking = verify(row["response"].replace("</think>", ""), row["answer"])
+    if with_thinking.correct == row["right"]:
         return RULE_1
     verdict = verify(row["response"], row["answer"])
     return f"rule {verdict.rule}: {verdict.reason}"

@@ -1,10 +1,10 @@
-"""MathVista's official scorer: Bard's published verdicts again, and Qwen2.5-VL-7B by both scorers.
+"""Checks MathVista's official scorer on Bard's published verdicts; scores Qwen2.5-VL-7B with both scorers.
 
     python benchmarks/verifier/mathvista_scorers.py --data DATA/mathvista
 
-`--data` holds testmini.json and results/: a full official result (Bard: extraction, prediction, verdict and
-the scores), and 999 responses of Qwen2.5-VL-7B without any score. A table counts those by the rule of each
-scorer that decided; then comes every response on which the two differ.
+`--data` holds testmini.json and results/: a complete official result (Bard: extraction, prediction, verdict
+and scores), and 999 responses of Qwen2.5-VL-7B without scores. A table counts the latter by the rule that
+decided in each scorer; a list of the responses on which the two scorers differ follows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a file, the repository's root is not on the path
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from eval.mathvista import normalise, official_score
 from eval.responses import read_responses, read_testmini
@@ -33,7 +33,7 @@ GROUPS = ("task", "question_type", "answer_type", "source", "grade")
 
 @dataclass(frozen=True)
 class Judged:
-    """One response by both scorers."""
+    """One response with the verdicts of both scorers."""
 
     problem: Problem
     text: str
@@ -47,8 +47,8 @@ class Judged:
 
     def label(self, key: str) -> str:
         problem = self.problem
-        own = {"question_type": problem.question_type, "answer_type": problem.answer_type}
-        return own[key] if key in own else str(problem.metadata[key])
+        fields = {"question_type": problem.question_type, "answer_type": problem.answer_type}
+        return fields[key] if key in fields else str(problem.metadata[key])
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     problems = {problem.id: problem for problem in read_testmini(args.data / "testmini.json")}
     print_bard(args.data / "results", problems)
     responses = read_responses(args.data / "results" / "qwen2.5-vl-7b_testmini.jsonl")
-    judged = [_judge(problems[given.problem_id], given.text) for given in responses]
+    judged = [_judge(problems[response.problem_id], response.text) for response in responses]
     print_accuracies(judged)
     print_rules(judged)
 
@@ -70,15 +70,15 @@ def print_bard(results: Path, problems: Mapping[str, Problem]) -> None:
         pid: official_score(problems[f"mathvista-{pid}"], row["response"], row["extraction"]).correct
         for pid, row in rows.items()
     }
-    other = {
+    changed = {
         pid: predicted
         for pid, row in rows.items()
         if (predicted := normalise(row["extraction"], problems[f"mathvista-{pid}"])) != row["prediction"]
     }
-    same = sum(verdicts[pid] == row["true_false"] for pid, row in rows.items())
-    print(f"Bard: {same} of {len(rows)} official verdicts reproduced")
-    print(f"      {len(rows) - len(other)} of {len(rows)} official predictions reproduced")
-    for pid, predicted in other.items():
+    reproduced = sum(verdicts[pid] == row["true_false"] for pid, row in rows.items())
+    print(f"Bard: {reproduced} of {len(rows)} official verdicts reproduced")
+    print(f"      {len(rows) - len(changed)} of {len(rows)} official predictions reproduced")
+    for pid, predicted in changed.items():
         row = rows[pid]
         print(
             f"        pid {pid}, {row['answer_type']}: extraction {escape(row['extraction'])!r}, "
@@ -90,7 +90,7 @@ def print_bard(results: Path, problems: Mapping[str, Problem]) -> None:
 def print_group_accuracies(
     rows: Mapping[str, Any], verdicts: Mapping[str, bool], recorded: Mapping[str, Any]
 ) -> None:
-    """By the labels in Bard's own records: later versions of testmini changed some grades and skills."""
+    """Groups by the labels in Bard's records, because later versions of testmini changed some of them."""
     average = _accuracy(sum(verdicts.values()), len(verdicts)) == _figures(recorded["average"])
     entries = [
         (key, value, entry)
@@ -112,7 +112,7 @@ def print_group_accuracies(
 
 
 def _labels(fields: Mapping[str, Any], key: str) -> Sequence[str]:
-    """A record's values of a field, of which `skills` has several."""
+    """The values of a record's field; `skills` has several."""
     value = fields[key]
     return value if isinstance(value, list) else [value]
 
@@ -131,7 +131,7 @@ def _judge(problem: Problem, text: str) -> Judged:
 
 
 def print_accuracies(judged: Sequence[Judged]) -> None:
-    print(f"\nQwen2.5-VL-7B, {len(judged)} responses: right by")
+    print(f"\nQwen2.5-VL-7B, {len(judged)} responses: right according to")
     print(f"{'':42}{'n':>5}{'official':>18}{'verify':>18}")
     _print_row("all", judged)
     for key in GROUPS:

@@ -1,17 +1,17 @@
-"""The verifier beside math-verify and mathruler: accuracy, false positives and negatives, verdicts a second.
+"""Compares the verifier with math-verify and mathruler: accuracy, false positives and negatives, speed.
 
     python benchmarks/verifier/peers.py --cases CASES.jsonl --data DATA [--peers DIR]
 
-`--cases`: labelled cases, a JSON object a line: response, answer, expected, and perhaps choices, precision.
-`--data`: the folder with geometry3k/ and mathvista/ (model outputs that others published).
-`--peers`: where the peers are installed; they stay out of this project's environment:
+`--cases`: labelled cases, one JSON object per line: response, answer, expected; optional: choices, precision.
+`--data`: the folder with geometry3k/ and mathvista/ (published model outputs).
+`--peers`: the installation directory of the peers, separate from this project's environment:
 
     pip install --target DIR --no-deps math-verify==0.9.0 mathruler==0.1.0 pylatexenc \\
         latex2sympy2_extended==1.11.0 antlr4-python3-runtime==4.13.2
 
-A peer runs in a process of its own, which is killed when a call takes longer than CALL_LIMIT; such a call
-counts as a hang and as the verdict "wrong". Speed is CPU time on one core, hangs left out; ours is the median
-of REPEATS.
+Each peer runs in a separate process, which is killed if a call takes longer than CALL_LIMIT; such a call
+counts as a hang and as the verdict "wrong". Speed is verdicts per second of CPU time on one core, without
+hangs; ours is the median of REPEATS.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
+
+from benchmarks.lib.verifier.recorded import json_lines, recorded_rows
 from vlm_uec.verifier import verify
 
 CALL_LIMIT = 2.0  # seconds
@@ -39,7 +42,7 @@ PEERS = ("mathruler, last box", "math-verify, default", "math-verify, as TRL set
 
 @dataclass(frozen=True)
 class Call:
-    """One verdict to give. `expected` is None where nobody has labelled the response."""
+    """Arguments of one verdict. `expected` is None if the response has no label."""
 
     response: str
     answer: str
@@ -49,7 +52,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Result:
+class PeerResult:
     verdicts: list[bool]
     hangs: int
     per_second: float
@@ -69,7 +72,7 @@ def main() -> None:
         return
     peers = PEERS if find_spec("math_verify") and find_spec("mathruler") else ()
     if not peers:
-        print("The peers are not installed; this file's first lines say how to. Ours alone:\n")
+        print("The peers are not installed (see this script's docstring). Only this verifier:\n")
     for title, calls in _call_sets(args.cases, args.data):
         _print_table(title, calls, {name: _run_peer(name, args.peers, calls) for name in peers})
 
@@ -94,7 +97,7 @@ def labelled_cases(path: Path) -> list[Call]:
 
 
 def geometry3k(data: Path) -> list[Call]:
-    """Rows of known problems. The label: the recorded score, but wrong where nothing follows the thinking."""
+    """Label: the recorded score, or wrong if nothing follows the thinking."""
     calls = []
     for row in recorded_rows(data):
         concluded = bool(row["response"].rpartition("</think>")[2].strip())
@@ -102,23 +105,8 @@ def geometry3k(data: Path) -> list[Call]:
     return calls
 
 
-def recorded_rows(data: Path) -> list[dict[str, Any]]:
-    """`row`, `answer`, `response` and `right`: 0.9 of the recorded score is the answer's."""
-    outputs = data / "geometry3k" / "model_outputs"
-    responses = {row["row"]: row for row in _json_lines(outputs / "qwen2.5-vl-7b_test_vllm.jsonl")}
-    return [
-        {
-            "row": known["row"],
-            "answer": known["answer"],
-            "response": responses[known["row"]]["response"],
-            "right": responses[known["row"]]["score"] > 0.5,
-        }
-        for known in _json_lines(outputs / "row_to_id.jsonl")
-    ]
-
-
 def mathvista(data: Path) -> list[Call]:
-    rows = _json_lines(data / "mathvista" / "results" / "qwen2.5-vl-7b_testmini.jsonl")
+    rows = json_lines(data / "mathvista" / "results" / "qwen2.5-vl-7b_testmini.jsonl")
     questions = json.loads((data / "mathvista" / "testmini.json").read_text(encoding="utf-8"))
     return [_mathvista_call(row["response"], questions[row["pid"]]) for row in rows]
 
@@ -139,11 +127,7 @@ def _mathvista_call(response: str | None, question: dict[str, Any]) -> Call:
     )
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _run_ours(calls: Sequence[Call]) -> Result:
+def _run_ours(calls: Sequence[Call]) -> PeerResult:
     speeds = []
     for _ in range(REPEATS):
         started = time.process_time()
@@ -152,14 +136,14 @@ def _run_ours(calls: Sequence[Call]) -> Result:
             for call in calls
         ]
         speeds.append(len(calls) / (time.process_time() - started))
-    return Result(verdicts, 0, statistics.median(speeds))
+    return PeerResult(verdicts, 0, statistics.median(speeds))
 
 
-def _run_peer(name: str, peers: Path | None, calls: Sequence[Call]) -> Result:
+def _run_peer(name: str, peers: Path | None, calls: Sequence[Call]) -> PeerResult:
     verdicts, hangs, seconds, answered = [], 0, 0.0, 0
     worker = _start(name, peers)
     for call in calls:
-        reply = _ask(worker, {"response": call.response, "answer": call.answer}, CALL_LIMIT)
+        reply = _request(worker, {"response": call.response, "answer": call.answer}, CALL_LIMIT)
         if reply is None:
             hangs += 1
             worker.kill()
@@ -172,7 +156,7 @@ def _run_peer(name: str, peers: Path | None, calls: Sequence[Call]) -> Result:
         answered += 1
     worker.kill()
     worker.wait()
-    return Result(verdicts, hangs, answered / seconds if seconds else float("nan"))
+    return PeerResult(verdicts, hangs, answered / seconds if seconds else float("nan"))
 
 
 def _start(name: str, peers: Path | None) -> subprocess.Popen[str]:
@@ -184,12 +168,12 @@ def _start(name: str, peers: Path | None) -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    if _ask(worker, {"response": r"\boxed{1}", "answer": "1"}, START_LIMIT) is None:
-        raise SystemExit(f"{name} does not start; run this file with --serve {name!r} to see why")
+    if _request(worker, {"response": r"\boxed{1}", "answer": "1"}, START_LIMIT) is None:
+        raise SystemExit(f"{name} does not start; for its error run this script with --serve {name!r}")
     return worker
 
 
-def _ask(worker: subprocess.Popen[str], question: dict[str, str], limit: float) -> dict[str, Any] | None:
+def _request(worker: subprocess.Popen[str], question: dict[str, str], limit: float) -> dict[str, Any] | None:
     assert worker.stdin and worker.stdout
     worker.stdin.write(json.dumps(question) + "\n")
     worker.stdin.flush()
@@ -199,7 +183,7 @@ def _ask(worker: subprocess.Popen[str], question: dict[str, str], limit: float) 
 
 
 def _serve(grade: Callable[[str, str], bool]) -> None:
-    """One question a line in, one verdict a line out; anything that a peer raises is the verdict "wrong"."""
+    """Reads one question per line, writes one verdict per line; an exception is the verdict "wrong"."""
     for line in sys.stdin:
         question = json.loads(line)
         started = time.process_time()
@@ -216,10 +200,10 @@ def _peer(name: str) -> Callable[[str, str], bool]:
 
         return lambda response, answer: grade_answer(extract_boxed_content(response), answer)
     from math_verify import LatexExtractionConfig, parse
-    from math_verify import verify as agree
+    from math_verify import verify as is_equal
 
     if name.endswith("default"):
-        return lambda response, answer: agree(parse(f"${answer}$"), parse(response))
+        return lambda response, answer: is_equal(parse(f"${answer}$"), parse(response))
     from latex2sympy2_extended import NormalizationConfig
 
     config = LatexExtractionConfig(
@@ -227,13 +211,13 @@ def _peer(name: str) -> Callable[[str, str], bool]:
         boxed_match_priority=0,
         try_extract_without_anchor=False,
     )
-    return lambda response, answer: agree(
+    return lambda response, answer: is_equal(
         parse(f"${answer}$"),
         parse(response, extraction_config=[config], extraction_mode="first_match"),
     )
 
 
-def _print_table(title: str, calls: Sequence[Call], peers: dict[str, Result]) -> None:
+def _print_table(title: str, calls: Sequence[Call], peers: dict[str, PeerResult]) -> None:
     results = {"this verifier": _run_ours(calls), **peers}
     ours = results["this verifier"].verdicts
     print(f"\n{title}: {len(calls)} responses")
@@ -245,10 +229,10 @@ def _print_table(title: str, calls: Sequence[Call], peers: dict[str, Result]) ->
     )
     print(f"{'':30}" + "".join(f"{column:>17}" for column in [*columns, "hangs", "verdicts/s"]))
     for name, result in results.items():
-        wanted = [bool(call.expected) for call in calls] if labelled else ours
-        pairs = list(zip(result.verdicts, wanted, strict=True))
-        false_positives = sum(given and not right for given, right in pairs)
-        false_negatives = sum(right and not given for given, right in pairs)
+        expected = [bool(call.expected) for call in calls] if labelled else ours
+        pairs = list(zip(result.verdicts, expected, strict=True))
+        false_positives = sum(verdict and not right for verdict, right in pairs)
+        false_negatives = sum(right and not verdict for verdict, right in pairs)
         accuracy = f"{100 * (1 - (false_positives + false_negatives) / len(pairs)):.1f}"
         first = accuracy if labelled else str(sum(result.verdicts))
         shown = [first, false_positives, false_negatives, result.hangs, f"{result.per_second:,.0f}"]

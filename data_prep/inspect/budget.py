@@ -1,4 +1,4 @@
-"""What a pixel budget makes of a picture, by arithmetic on its size alone."""
+"""The effect of a pixel budget on a picture, computed from its size."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ QWEN_FACTOR = 28  # pixels a side of an image token: patches of 14, merged 2 x 2
 
 @dataclass(frozen=True)
 class PixelBudget:
-    """Least and most pixels of a resized picture, whose sides are multiples of `factor`."""
+    """Minimum and maximum pixels of a resized picture, whose sides are multiples of `factor`."""
 
     min_pixels: int
     max_pixels: int
     factor: int = QWEN_FACTOR
 
     def pixels(self, width: int, height: int) -> int:
-        """Pixels after resizing. Raises `ValueError` for sides beyond 200:1."""
-        high, wide = smart_resize(height, width, self.factor, self.min_pixels, self.max_pixels)
-        return int(high * wide)
+        """Pixels after resizing. Raises `ValueError` for an aspect ratio over 200:1."""
+        new_height, new_width = smart_resize(height, width, self.factor, self.min_pixels, self.max_pixels)
+        return int(new_height * new_width)
 
     def tokens(self, width: int, height: int) -> int:
-        """Image tokens of the prompt. Raises as `pixels` does."""
+        """Image tokens in the prompt. Raises the errors of `pixels`."""
         return self.pixels(width, height) // self.factor**2
 
     def enlarges(self, width: int, height: int) -> bool:

@@ -1,7 +1,7 @@
-"""`python -m data_prep inspect DIR`: what is in a dataset, before GPU days are spent on it.
+"""`python -m data_prep inspect DIR`: statistics of a dataset, to check it before training.
 
-Counts, answer forms, picture sizes, prompt lengths, repeats within a split and leaks between splits: on the
-console, and with a picture gallery as one HTML page.
+Prints counts, answer forms, picture sizes, prompt lengths, duplicates within a split and leaks between
+splits, and writes them with a picture gallery to one HTML page.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ DEFAULT_PICTURES = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The same pixel budget and prompt limit as a training config has, by default."""
+    """The defaults of pixel budget and prompt limit are those of a training config."""
     parser.add_argument(
-        "directory", type=Path, metavar="DIR", help="a data_prep directory, or any with parquet files"
+        "directory",
+        type=Path,
+        metavar="DIR",
+        help="a data_prep directory, or another directory of parquet files",
     )
     parser.add_argument(
-        "--model", type=Path, metavar="DIR", help="tokenizer and image processor: count prompt tokens"
+        "--model", type=Path, metavar="DIR", help="count prompt tokens with this model's tokenizer"
     )
     parser.add_argument(
         "--template", metavar="TEXT", help="prompt.template of the config: text or .jinja file"
@@ -36,18 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=DEFAULT_PICTURES,
         metavar="N",
-        help=f"problems a split in the gallery, spread evenly over it (default: {DEFAULT_PICTURES})",
+        help=f"problems per split in the gallery, evenly spaced (default: {DEFAULT_PICTURES})",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default: DIR/inspect.html)")
 
 
 def run(args: argparse.Namespace) -> str:
-    """What was found, as text; the page is written on the way.
+    """Writes the page and returns the statistics as text.
 
-    Raises `UserError` for options that contradict each other and whatever cannot be read or written.
+    Raises `UserError` if options contradict each other or a file cannot be read or written.
     """
     _check(args)
-    from data_prep.inspect.report import inspect_dataset  # transformers takes seconds, --help should not
+    # Imported here, because transformers takes seconds to import and --help does not need it.
+    from data_prep.inspect.report import inspect_dataset
 
     return inspect_dataset(
         args.directory,
@@ -63,11 +67,13 @@ def run(args: argparse.Namespace) -> str:
 
 def _check(args: argparse.Namespace) -> None:
     if args.pictures < 0:
-        raise UserError(f"--pictures {args.pictures}: give 0 for no gallery, or a number of problems a split")
+        raise UserError(
+            f"--pictures {args.pictures}: give 0 for no gallery, or a number of problems per split"
+        )
     for name in ("min_pixels", "max_pixels", "max_prompt_tokens"):
         if getattr(args, name) <= 0:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: give a number above 0")
     if args.min_pixels > args.max_pixels:
         raise UserError(f"--min-pixels {args.min_pixels} is above --max-pixels {args.max_pixels}; swap them")
     if args.template is not None and args.model is None:
-        raise UserError("--template has no effect without --model; name the model whose tokens to count")
+        raise UserError("--template has no effect without --model; give the model with --model")

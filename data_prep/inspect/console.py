@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data_prep.inspect.findings import MAX_LABEL, Findings, Table
-from data_prep.inspect.repeats import Overlap, Pair
-from data_prep.inspect.survey import SplitFacts
-from data_prep.inspect.wording import shortened
+from data_prep.inspect.duplicates import Overlap, Pair
+from data_prep.inspect.findings import MAX_LABEL, Findings, StatisticsTable
+from data_prep.inspect.scan import SplitStats
+from data_prep.inspect.shorten import shorten
 from vlm_uec.escape import escape_controls
 from vlm_uec.webpage.distribution import Histogram
 
-MAX_NAMED = 5  # ids, or pairs of them
+MAX_IDS = 5  # ids, or pairs of ids, per line
 _BAR = 20  # characters of a histogram's longest bar
 
 
-def console_text(splits: Sequence[SplitFacts], findings: Findings, overlaps: Sequence[Overlap]) -> str:
-    """Sections apart by an empty line; ids and types cannot steer the terminal."""
+def console_text(splits: Sequence[SplitStats], findings: Findings, overlaps: Sequence[Overlap]) -> str:
+    """Sections separated by an empty line; control characters in ids and types are escaped."""
     sections = [_table(table) for table in (*findings.contents, findings.sizes) if table.rows]
     if findings.histograms:
         title, histogram = next(iter(findings.histograms.items()))
         sections.append(_histogram(title, histogram))
-    sections.append(_repeats(overlaps))
+    sections.append(_duplicates(overlaps))
     broken = [
         _line(f"broken pictures, {split.name}", [_id(name) for name in split.broken])
         for split in splits
@@ -32,13 +32,13 @@ def console_text(splits: Sequence[SplitFacts], findings: Findings, overlaps: Seq
     return "\n\n".join("\n".join(escape_controls(line) for line in section) for section in sections)
 
 
-def _table(table: Table) -> list[str]:
+def _table(table: StatisticsTable) -> list[str]:
     rows = [(table.title, *table.headers[1:]), *table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [_aligned(row, widths) for row in rows]
+    return [_align(row, widths) for row in rows]
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+def _align(row: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = (
         cell.rjust(width) if column else cell.ljust(width)
         for column, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -47,13 +47,13 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _histogram(title: str, histogram: Histogram) -> list[str]:
-    """A line a bin: in each split its count, and a bar for its share."""
+    """One line per bin: a bar for its share and its count, for each split."""
     shares = histogram.shares()
     longest = max(max(values, default=0.0) for values in shares.values()) or 1.0
-    rows = [(title, *(shortened(name, MAX_LABEL) for name in shares))]
-    for place, label in enumerate(histogram.labels):
+    rows = [(title, *(shorten(name, MAX_LABEL) for name in shares))]
+    for bin_index, label in enumerate(histogram.labels):
         cells = (
-            f"{'█' * round(_BAR * shares[name][place] / longest)} {counts[place]}"
+            f"{'█' * round(_BAR * shares[name][bin_index] / longest)} {counts[bin_index]}"
             for name, counts in histogram.counts.items()
         )
         rows.append((label, *cells))
@@ -63,8 +63,8 @@ def _histogram(title: str, histogram: Histogram) -> list[str]:
     ]
 
 
-def _repeats(overlaps: Sequence[Overlap]) -> list[str]:
-    lines = ["Repeats within a split, and leaks between splits"]
+def _duplicates(overlaps: Sequence[Overlap]) -> list[str]:
+    lines = ["Duplicates within a split, and leaks between splits"]
     for overlap in overlaps:
         contradicting = sum(not pair.same_answer for pair in overlap.same_question)
         note = f", {contradicting} with another answer" if contradicting else ""
@@ -73,15 +73,15 @@ def _repeats(overlaps: Sequence[Overlap]) -> list[str]:
     return lines
 
 
-def _pairs(what: str, pairs: Sequence[Pair], note: str = "") -> str:
-    return _line(what, [f"{_id(pair.first)} = {_id(pair.second)}" for pair in pairs], note)
+def _pairs(label: str, pairs: Sequence[Pair], note: str = "") -> str:
+    return _line(label, [f"{_id(pair.first)} = {_id(pair.second)}" for pair in pairs], note)
 
 
-def _line(what: str, named: Sequence[str], note: str = "") -> str:
-    shown = ", ".join(named[:MAX_NAMED])
-    more = ", …" if len(named) > MAX_NAMED else ""
-    return f"  {what}: {len(named)}{note}" + (f" ({shown}{more})" if named else "")
+def _line(label: str, ids: Sequence[str], note: str = "") -> str:
+    shown = ", ".join(ids[:MAX_IDS])
+    more = ", …" if len(ids) > MAX_IDS else ""
+    return f"  {label}: {len(ids)}{note}" + (f" ({shown}{more})" if ids else "")
 
 
 def _id(name: str) -> str:
-    return shortened(name, MAX_LABEL)
+    return shorten(name, MAX_LABEL)

@@ -1,4 +1,4 @@
-"""What the console and the page both show: tables and histograms of the splits, side by side."""
+"""Tables and histograms of the splits, side by side, for the console and the page."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_prep.inspect.budget import PixelBudget
-from data_prep.inspect.survey import ProblemFacts, SplitFacts
-from data_prep.inspect.wording import shortened
+from data_prep.inspect.scan import ProblemStats, SplitStats
+from data_prep.inspect.shorten import shorten
 from vlm_uec.data.answer_form import ANSWER_FORMS
 from vlm_uec.webpage.distribution import Histogram, describe, histogram
 
-MAX_ROWS = 15  # of a table of counts: a data set may name its types as it likes
+MAX_ROWS = 15  # of a table of counts: a data set may have any number of types
 MAX_LABEL = 60  # characters
 
 _SUMMARY_HEADERS = ("least", "mean", "median", "95th %", "most")
 
 
 @dataclass(frozen=True)
-class Table:
+class StatisticsTable:
     """Cells as text; the first column names the row."""
 
     title: str
@@ -29,27 +29,27 @@ class Table:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything but repeats and pictures."""
+    """All statistics except duplicates and pictures."""
 
-    contents: tuple[Table, ...]
-    sizes: Table
-    histograms: Mapping[str, Histogram]  # by title; the one that the token budget is about comes first
+    contents: tuple[StatisticsTable, ...]
+    sizes: StatisticsTable
+    histograms: Mapping[str, Histogram]  # by title; the one for the token budget comes first
 
 
-def find(
-    splits: Sequence[SplitFacts],
-    left_out_before: Mapping[str, Counter[str]],
+def compute_findings(
+    splits: Sequence[SplitStats],
+    rejected_by_data_prep: Mapping[str, Counter[str]],
     budget: PixelBudget,
     max_prompt_tokens: int,
 ) -> Findings:
-    """`left_out_before`: by split and reason, what data_prep had left out already."""
+    """`rejected_by_data_prep`: number of rows that data_prep rejected, by split and reason."""
     measures = _measures(budget)
     values = {
         name: {split.name: _flat(map(measure, split.problems)) for split in splits}
         for name, measure in measures.items()
     }
     contents = (
-        _problems(splits, left_out_before),
+        _problems(splits, rejected_by_data_prep),
         _counts("Answer forms", splits, lambda problem: problem.answer_form, ANSWER_FORMS),
         _counts("Question types", splits, lambda problem: problem.question_type),
         _counts("Answer types", splits, lambda problem: problem.answer_type),
@@ -60,8 +60,8 @@ def find(
     return Findings(contents, _sizes(values), {name: histogram(values[name]) for name in shown})
 
 
-def _measures(budget: PixelBudget) -> dict[str, Callable[[ProblemFacts], list[int]]]:
-    """What is measured, in the order in which a picture becomes tokens."""
+def _measures(budget: PixelBudget) -> dict[str, Callable[[ProblemStats], list[int]]]:
+    """The measured quantities, in processing order from picture to tokens."""
     return {
         "Width as stored": lambda problem: [picture.width for picture in problem.pictures],
         "Height as stored": lambda problem: [picture.height for picture in problem.pictures],
@@ -77,24 +77,26 @@ def _measures(budget: PixelBudget) -> dict[str, Callable[[ProblemFacts], list[in
 
 
 def _flat(values: Iterable[list[int]]) -> list[int]:
-    return [value for some in values for value in some]
+    return [value for group in values for value in group]
 
 
-def _problems(splits: Sequence[SplitFacts], left_out_before: Mapping[str, Counter[str]]) -> Table:
+def _problems(
+    splits: Sequence[SplitStats], rejected_by_data_prep: Mapping[str, Counter[str]]
+) -> StatisticsTable:
     rows = [_row("problems", [len(split.problems) for split in splits])]
     rows += _left_out_rows("left out", [split.left_out for split in splits])
-    before = [left_out_before.get(split.name, Counter()) for split in splits]
-    rows += _left_out_rows("left out by data_prep", before)
-    return Table("Problems", ("", *_names(splits)), tuple(rows))
+    rejected = [rejected_by_data_prep.get(split.name, Counter()) for split in splits]
+    rows += _left_out_rows("left out by data_prep", rejected)
+    return StatisticsTable("Problems", ("", *_names(splits)), tuple(rows))
 
 
-def _left_out_rows(what: str, by_split: Sequence[Counter[str]]) -> list[tuple[str, ...]]:
-    return [_row(f"{what}: {name}", numbers) for name, numbers in _most_common(by_split)]
+def _left_out_rows(label: str, by_split: Sequence[Counter[str]]) -> list[tuple[str, ...]]:
+    return [_row(f"{label}: {name}", numbers) for name, numbers in _most_common(by_split)]
 
 
 def _counts(
-    title: str, splits: Sequence[SplitFacts], kind: Callable[[ProblemFacts], str], order: Sequence[str] = ()
-) -> Table:
+    title: str, splits: Sequence[SplitStats], kind: Callable[[ProblemStats], str], order: Sequence[str] = ()
+) -> StatisticsTable:
     counters = [Counter(map(kind, split.problems)) for split in splits]
     rows = _most_common(counters)
     if order:
@@ -104,34 +106,32 @@ def _counts(
         (name, *(_with_share(number, total) for number, total in zip(numbers, totals, strict=True)))
         for name, numbers in rows
     ]
-    return Table(title, ("", *_names(splits)), tuple(cells))
+    return StatisticsTable(title, ("", *_names(splits)), tuple(cells))
 
 
 def _most_common(counters: Sequence[Counter[str]]) -> list[tuple[str, list[int]]]:
-    """Rows of one number a split, the most common first; what is beyond `MAX_ROWS` becomes one row."""
+    """Rows with one number per split, the most common first; rows beyond `MAX_ROWS` are summed in one row."""
     total: Counter[str] = Counter()
     for counter in counters:
         total.update(counter)
     names = [name for name, _ in total.most_common()]
-    rows = [
-        (shortened(name, MAX_LABEL), [counter[name] for counter in counters]) for name in names[:MAX_ROWS]
-    ]
+    rows = [(shorten(name, MAX_LABEL), [counter[name] for counter in counters]) for name in names[:MAX_ROWS]]
     if rest := names[MAX_ROWS:]:
         rows.append((f"({len(rest)} more)", [sum(counter[name] for name in rest) for counter in counters]))
     return rows
 
 
-def _sizes(values: Mapping[str, Mapping[str, Sequence[int]]]) -> Table:
+def _sizes(values: Mapping[str, Mapping[str, Sequence[int]]]) -> StatisticsTable:
     rows = []
     for name, by_split in values.items():
         for split, numbers in by_split.items():
             if summary := describe(numbers):
                 cells = (summary.minimum, summary.mean, summary.median, summary.p95, summary.maximum)
-                rows.append((name, shortened(split, MAX_LABEL), *map(_number, cells)))
-    return Table("Sizes and tokens", ("", "split", *_SUMMARY_HEADERS), tuple(rows))
+                rows.append((name, shorten(split, MAX_LABEL), *map(_number, cells)))
+    return StatisticsTable("Sizes and tokens", ("", "split", *_SUMMARY_HEADERS), tuple(rows))
 
 
-def _budget(splits: Sequence[SplitFacts], budget: PixelBudget, max_prompt_tokens: int) -> Table:
+def _budget(splits: Sequence[SplitStats], budget: PixelBudget, max_prompt_tokens: int) -> StatisticsTable:
     pictures = [
         [(picture.width, picture.height) for problem in split.problems for picture in problem.pictures]
         for split in splits
@@ -153,11 +153,11 @@ def _budget(splits: Sequence[SplitFacts], budget: PixelBudget, max_prompt_tokens
             for split in splits
         ]
         rows.append(_row(f"prompts over {max_prompt_tokens} tokens", over))
-    return Table("Budget", ("", *_names(splits)), tuple(rows))
+    return StatisticsTable("Budget", ("", *_names(splits)), tuple(rows))
 
 
-def _names(splits: Sequence[SplitFacts]) -> list[str]:
-    return [shortened(split.name, MAX_LABEL) for split in splits]
+def _names(splits: Sequence[SplitStats]) -> list[str]:
+    return [shorten(split.name, MAX_LABEL) for split in splits]
 
 
 def _row(name: str, numbers: Iterable[int]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A prompt's length without its patches: text through the tokenizer, pictures by arithmetic on their size."""
+"""Computes prompt lengths: text with the tokenizer, pictures from their size, without resizing them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
 
-class PromptMeter:
-    """Counts the tokens that `PromptEncoder` would make, and resizes no picture for it."""
+class PromptTokenCounter:
+    """Counts the tokens of a prompt as `PromptEncoder` makes it, without resizing pictures."""
 
     def __init__(self, model: Path, template: str | None, min_pixels: int, max_pixels: int) -> None:
-        """The pixels given take the place of the model's own budget, as in training.
+        """`min_pixels` and `max_pixels` replace the model's own budget, as in training.
 
-        Raises `UserError` where `model` is no model directory, or the template does not parse.
+        Raises `UserError` if `model` is not a model directory, or the template does not parse.
         """
         if not model.is_dir():
             raise UserError(
@@ -36,9 +36,9 @@ class PromptMeter:
         self.budget = PixelBudget(min_pixels, max_pixels, processor.patch_size * processor.merge_size)
 
     def __call__(self, problem: Problem, sizes: Sequence[tuple[int, int]]) -> int:
-        """Tokens of the prompt; `sizes` are width and height of the problem's pictures.
+        """Tokens of the prompt; `sizes`: width and height of each picture.
 
-        Raises `PromptRejected` where the template leaves not one image mark a picture.
+        Raises `PromptRejected` if the prompt does not have one image mark per picture.
         """
         message = user_message(self._encoder.format_prompt(problem))
         ids = tokenize_chat([message], self._encoder.tokenizer)

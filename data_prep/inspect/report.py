@@ -1,4 +1,4 @@
-"""The inspection from a directory to the page: one split in memory at a time."""
+"""Inspects a directory and writes the page, with one split in memory at a time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from data_prep.inspect.budget import PixelBudget
 from data_prep.inspect.console import console_text
-from data_prep.inspect.findings import find
+from data_prep.inspect.duplicates import find_overlaps
+from data_prep.inspect.findings import compute_findings
 from data_prep.inspect.gallery import gallery
 from data_prep.inspect.page import page_text
-from data_prep.inspect.prompt_length import PromptMeter
-from data_prep.inspect.repeats import find_overlaps
-from data_prep.inspect.splits import left_out_before, splits_of
-from data_prep.inspect.survey import survey
+from data_prep.inspect.prompt_length import PromptTokenCounter
+from data_prep.inspect.scan import scan_split
+from data_prep.inspect.splits import list_splits, rejected_by_data_prep
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.errors import UserError
 
@@ -30,23 +30,23 @@ def inspect_dataset(
     max_prompt_tokens: int,
     pictures: int,
 ) -> str:
-    """Write the page to `out` and return what the console shows; `pictures` are gallery cards a split.
+    """Write the page to `out` and return the text for the console; `pictures`: gallery cards per split.
 
-    Raises `UserError` where the dataset, a split of it or the model cannot be read, or `out` not be written.
+    Raises `UserError` if the dataset, a split or the model cannot be read, or `out` cannot be written.
     """
-    names = splits_of(directory)
+    names = list_splits(directory)
     _check_target(out)
-    meter = PromptMeter(model, template, min_pixels, max_pixels) if model else None
-    budget = meter.budget if meter else PixelBudget(min_pixels, max_pixels)
+    count_tokens = PromptTokenCounter(model, template, min_pixels, max_pixels) if model else None
+    budget = count_tokens.budget if count_tokens else PixelBudget(min_pixels, max_pixels)
     splits, galleries = [], {}
     for name in names:
         loaded = load_problems(str(directory), name)
-        splits.append(survey(name, loaded, meter))
+        splits.append(scan_split(name, loaded, count_tokens))
         galleries[name] = gallery(loaded.problems, splits[-1], pictures)
-    findings = find(splits, left_out_before(directory), budget, max_prompt_tokens)
+    findings = compute_findings(splits, rejected_by_data_prep(directory), budget, max_prompt_tokens)
     overlaps = find_overlaps(splits)
-    settings = f"{directory.resolve()}, {min_pixels} to {max_pixels} pixels a picture, " + (
-        f"prompts of {model.resolve().name}" if model else "no model named: prompt tokens not counted"
+    settings = f"{directory.resolve()}, {min_pixels} to {max_pixels} pixels per picture, " + (
+        f"prompts of {model.resolve().name}" if model else "no model given: prompt tokens not counted"
     )
     title = f"Dataset {directory.resolve().name}"
     _write(out, page_text(title, settings, splits, findings, overlaps, galleries))
@@ -54,17 +54,17 @@ def inspect_dataset(
 
 
 def _check_target(out: Path) -> None:
-    """Before the work is done, not after."""
+    """Raises `UserError` if the page cannot be written, before the inspection starts."""
     try:
         writable = out.parent.is_dir() and not out.is_dir()
     except OSError:
         writable = False
     if not writable:
-        raise UserError(f"--out {out}: no file can be written there; give one in a directory that exists")
+        raise UserError(f"--out {out}: cannot be written; give a file in an existing directory")
 
 
 def _write(out: Path, content: str) -> None:
-    """Whole or not at all."""
+    """Writes the page atomically."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         temporary.write_text(content, encoding="utf-8", errors="replace")
@@ -72,5 +72,5 @@ def _write(out: Path, content: str) -> None:
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}; choose another file") from error
     finally:
-        with suppress(OSError):  # fails in a read-only folder too, already reported
+        with suppress(OSError):  # also fails in a read-only folder, which is already reported
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which splits a directory of parquet files holds, and what data_prep left out of them."""
+"""The splits of a directory of parquet files, and the rows that data_prep rejected."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pydantic import BaseModel, ValidationError
 
 from data_prep.writer import MANIFEST, SPLITS
 from vlm_uec.data.dataset import parquet_files
-from vlm_uec.data.tables import split_of
+from vlm_uec.data.tables import split_name
 from vlm_uec.errors import UserError
 
 _MAX_MANIFEST_BYTES = 64 * 2**20
 
 
-def splits_of(directory: Path) -> list[str]:
-    """Names that `load_problems` takes: train, validation and test first, then others by name.
+def list_splits(directory: Path) -> list[str]:
+    """Split names for `load_problems`: train, validation and test first, then the others by name.
 
-    Raises `UserError` where there is no such directory, or no parquet file in it or its folder `data`.
+    Raises `UserError` if the directory is missing or contains no parquet file, also not in its folder `data`.
     """
     try:
         files = parquet_files(directory) if directory.is_dir() else None
@@ -28,8 +28,8 @@ def splits_of(directory: Path) -> list[str]:
     if files is None:
         raise UserError(f"{directory}: no such directory; write one with 'python -m data_prep'")
     if not files:
-        raise UserError(f"{directory}: no parquet file there or in its folder data; is it a dataset?")
-    names = set(map(split_of, files))
+        raise UserError(f"{directory}: no parquet file in it or in its folder data; is it a dataset?")
+    names = set(map(split_name, files))
     return sorted(names, key=lambda name: (SPLITS.index(name) if name in SPLITS else len(SPLITS), name))
 
 
@@ -37,8 +37,8 @@ class _Manifest(BaseModel):
     rejected_counts: dict[str, dict[str, int]] = {}
 
 
-def left_out_before(directory: Path) -> Mapping[str, Counter[str]]:
-    """Reasons and counts by split, as data_prep's manifest has them; a file of another form says nothing."""
+def rejected_by_data_prep(directory: Path) -> Mapping[str, Counter[str]]:
+    """Counts by split and reason, from data_prep's manifest; empty if it is missing or has another format."""
     file = directory / MANIFEST
     try:
         if file.stat().st_size > _MAX_MANIFEST_BYTES:

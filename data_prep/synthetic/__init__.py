@@ -1,4 +1,4 @@
-"""`python -m data_prep synthetic`: plane geometry with exact answers; the numbers are in the picture only."""
+"""`python -m data_prep synthetic`: plane geometry with exact answers; the numbers are only in the picture."""
 
 from data_prep.synthetic.command import add_arguments, run
 

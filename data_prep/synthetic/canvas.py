@@ -1,8 +1,8 @@
-"""A small drawing surface in a unit square of 84 x 84, whatever the picture's size in pixels.
+"""A drawing surface of 84 x 84 units, independent of the picture's size in pixels.
 
-84 is three of Qwen2.5-VL's 28-pixel image tokens a side. Figures are *not* to scale, as in school books:
-the numbers decide, and the labels stay legible. Only Pillow's own font is used, so every machine draws
-the same letters.
+84 is three of Qwen2.5-VL's 28-pixel image tokens per side. As in school books, figures are *not* to scale:
+only the numbers matter, and the labels stay legible. Only Pillow's built-in font is used, so pictures are the
+same on every machine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 UNITS = 84
 _FONT_UNITS = 12
-# Half a 14-pixel patch: a digit meets the patches in four ways a direction, not in every way there is,
-# which is what lets a model of less than a million parameters read it.
+# Half a 14-pixel patch: digits have few offsets relative to the patches, so that a model of less than a
+# million parameters can learn to read them.
 _LABEL_GRID = 7
 _WHITE = (255, 255, 255)
 _BLACK = (0, 0, 0)
@@ -36,7 +36,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @dataclass(frozen=True)
 class Placement:
-    """Moves a whole figure by a unit or two, so that no label has a fixed pixel."""
+    """Moves a figure by up to two units, so that no label has a fixed position."""
 
     right: int
     down: int
@@ -93,13 +93,13 @@ class Canvas:
         self._draw.ellipse(self._box(centre, 1.2), fill=_BLACK)
 
     def right_angle(self, corner: Point, right: int, down: int) -> None:
-        """A small square at `corner`; `right` and `down` are 1 or -1: where the square lies."""
+        """A small square at `corner`; `right` and `down`, 1 or -1, are its directions."""
         x, y = corner
         side_x, side_y = x + 5 * right, y + 5 * down
         self.line((x, side_y), (side_x, side_y), (side_x, y))
 
     def label(self, centre: Point, text: object) -> None:
-        """Text on its own white box, so that no line runs through a digit, at the nearest grid point."""
+        """Text at the nearest grid point, on a white box, so that no line crosses a digit."""
         position = self._label_position(centre)
         box = self._draw.textbbox(position, str(text), font=self._font, anchor="mm")
         self._draw.rectangle((box[0] - 1, box[1] - 1, box[2], box[3]), fill=_WHITE)

@@ -1,4 +1,4 @@
-"""`python -m data_prep synthetic`: exact plane geometry whose numbers stand in the picture only."""
+"""`python -m data_prep synthetic`: plane geometry with exact answers; the numbers are only in the picture."""
 
 from __future__ import annotations
 
@@ -35,13 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for split in SPLITS:
         parser.add_argument(f"--{split}", type=_count, default=_DEFAULT_COUNTS[split], help="problems")
     parser.add_argument(
-        "--levels", type=int, nargs="+", default=list(LEVELS), help="levels in turn, 1 is easiest"
+        "--levels",
+        type=int,
+        nargs="+",
+        default=list(LEVELS),
+        help="levels of difficulty, used in turn; 1 is the easiest",
     )
     parser.add_argument("--image-size", type=_pixels, default=DEFAULT_PIXELS, help="pixels a side")
 
 
 def run(args: argparse.Namespace) -> str:
-    """Writes the splits that have a count and says so."""
+    """Writes the splits whose count is not 0 and returns a summary."""
     levels = sorted(set(args.levels))
     splits: dict[str, list[Problem]] = {
         split: [

@@ -1,7 +1,7 @@
-"""Exact answers, written as Geometry3K writes them.
+"""Exact answers in the notation of Geometry3K.
 
-Everything here is integers and fractions; no float takes part. Decimals are rounded half away from zero,
-as a school book does. LaTeX has Geometry3K's spaces inside its braces.
+All computation uses integers and fractions, no floats. Decimals are rounded half away from zero, as in school
+books. LaTeX has spaces inside its braces, as in Geometry3K.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 
 Form = Literal["whole", "decimal", "radical", "fraction", "pi"]
 
-# Two rationals around pi, 10^-30 apart: enough to round any multiple of it that a picture can show.
+# Rational bounds of pi, 10^-30 apart: precise enough to round the multiples of pi that occur in problems.
 _PI_DIGITS = 3141592653589793238462643383279
 _PI_LOW = Fraction(_PI_DIGITS, 10**30)
 _PI_HIGH = Fraction(_PI_DIGITS + 1, 10**30)
@@ -21,7 +21,7 @@ _PI_HIGH = Fraction(_PI_DIGITS + 1, 10**30)
 
 @dataclass(frozen=True)
 class ExactAnswer:
-    """An answer as text and the form it has."""
+    """An answer as text, and its form."""
 
     text: str
     form: Form
@@ -41,7 +41,7 @@ def whole(value: int) -> ExactAnswer:
 
 
 def terminating(value: Fraction) -> ExactAnswer:
-    """A number that is whole or ends after its first decimal, such as 37.5. ValueError otherwise."""
+    """A whole number or one with a single decimal, such as 37.5. Raises ValueError for others."""
     if value.denominator == 1:
         return whole(value.numerator)
     if (10 * value).denominator != 1:
@@ -57,7 +57,7 @@ def fraction(value: Fraction) -> ExactAnswer:
 
 
 def split_square(radicand: int) -> tuple[int, int]:
-    """(k, m) with radicand = k * k * m and m free of squares. ValueError unless radicand > 0."""
+    """(k, m) with radicand = k * k * m and m square-free. Raises ValueError unless radicand > 0."""
     if radicand <= 0:
         raise ValueError(f"{radicand} is not a positive radicand")
     outside = max(k for k in range(1, isqrt(radicand) + 1) if radicand % (k * k) == 0)
@@ -88,7 +88,7 @@ def times_pi(factor: int) -> ExactAnswer:
 
 
 def plus_pi_to_tenth(rational: Fraction, factor: Fraction) -> ExactAnswer:
-    """rational + factor * pi to the nearest tenth, certain because both bounds of pi round alike."""
+    """rational + factor * pi to the nearest tenth. Raises ValueError if rounding is ambiguous."""
     low, high = (round_half_away(rational + factor * pi, 1) for pi in (_PI_LOW, _PI_HIGH))
     if low != high:
         raise ValueError(f"{rational} + {factor} pi is too near a rounding boundary")

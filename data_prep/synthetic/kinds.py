@@ -1,8 +1,8 @@
-"""The kinds of problem: what is drawn at random, what is asked, and the exact answer with its steps.
+"""The kinds of problem: random values, question, and exact answer with its steps.
 
-Level 1 is one step on small numbers, level 2 asks for another form of answer or one step more, level 3
-has larger numbers or composite figures, level 4 is meant to be out of a small model's reach.
-A solution's first words are the values as read from the picture; then comes the arithmetic.
+Level 1 is one step on small numbers. Level 2 needs another form of answer or one more step. Level 3 has
+larger numbers or composite figures. Level 4 is intended to be too hard for a small model. A solution starts
+with the values as read from the picture; the arithmetic follows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data_prep.synthetic.canvas import Canvas
 from data_prep.synthetic.exact import ExactAnswer
 from data_prep.synthetic.sketches import Values
 
-Solved = tuple[ExactAnswer, str]  # the answer and the worked solution
+AnswerWithSteps = tuple[ExactAnswer, str]  # the answer and the worked solution
 
 FIND_X = "Find x."
 NEAREST_TENTH = "Round to the nearest tenth."
@@ -26,13 +26,13 @@ NEAREST_TENTH = "Round to the nearest tenth."
 
 @dataclass(frozen=True)
 class ProblemKind:
-    """A kind at one level. (name, values) identifies a problem; `solve` sees nothing else."""
+    """A kind at one level. (name, values) identifies a problem and determines its answer."""
 
     name: str
     level: int
     question: str
     draw_values: Callable[[Random], dict[str, int]]
-    solve: Callable[[Values], Solved]
+    solve: Callable[[Values], AnswerWithSteps]
     sketch: Callable[[Canvas, Values], None]
 
 
@@ -48,19 +48,19 @@ def _two_angles(rng: Random) -> dict[str, int]:
     return {"a": a, "b": rng.randint(20, 160 - a)}
 
 
-def _third_angle(v: Values) -> Solved:
+def _third_angle(v: Values) -> AnswerWithSteps:
     a, b = v["a"], v["b"]
     x = 180 - a - b
     return exact.whole(x), f"{a}, {b}. {a}+{b}={a + b}. 180-{a + b}={x}."
 
 
-def _isosceles_base(v: Values) -> Solved:
+def _isosceles_base(v: Values) -> AnswerWithSteps:
     apex = v["apex"]
     answer = exact.terminating(Fraction(180 - apex, 2))
     return answer, f"{apex}. 180-{apex}={180 - apex}. {180 - apex}/2={answer.text}."
 
 
-def _exterior_angle(v: Values) -> Solved:
+def _exterior_angle(v: Values) -> AnswerWithSteps:
     a, b = v["a"], v["b"]
     return exact.whole(a + b), f"{a}, {b}. {a}+{b}={a + b}."
 
@@ -69,24 +69,24 @@ def _three_angles(rng: Random) -> dict[str, int]:
     return {name: rng.randint(50, 100) for name in "abc"}
 
 
-def _fourth_angle(v: Values) -> Solved:
+def _fourth_angle(v: Values) -> AnswerWithSteps:
     a, b, c = v["a"], v["b"], v["c"]
     x = 360 - a - b - c
     steps = f"{a}, {b}, {c}. {a}+{b}={a + b}. {a + b}+{c}={a + b + c}. 360-{a + b + c}={x}."
     return exact.whole(x), steps
 
 
-def _supplement(v: Values) -> Solved:
+def _supplement(v: Values) -> AnswerWithSteps:
     a = v["a"]
     return exact.whole(180 - a), f"{a}. 180-{a}={180 - a}."
 
 
-def _inscribed_angle(v: Values) -> Solved:
+def _inscribed_angle(v: Values) -> AnswerWithSteps:
     answer = exact.terminating(Fraction(v["central"], 2))
     return answer, f"{v['central']}. {v['central']}/2={answer.text}."
 
 
-def _central_angle(v: Values) -> Solved:
+def _central_angle(v: Values) -> AnswerWithSteps:
     inscribed = v["inscribed"]
     return exact.whole(2 * inscribed), f"{inscribed}. 2*{inscribed}={2 * inscribed}."
 
@@ -94,7 +94,7 @@ def _central_angle(v: Values) -> Solved:
 # --- lengths ----------------------------------------------------------------------------------------------
 
 
-def _perimeter(v: Values) -> Solved:
+def _perimeter(v: Values) -> AnswerWithSteps:
     w, h = v["w"], v["h"]
     return exact.whole(2 * (w + h)), f"{w}, {h}. {w}+{h}={w + h}. 2*{w + h}={2 * (w + h)}."
 
@@ -103,17 +103,17 @@ def _sum_of_squares(a: int, b: int) -> str:
     return f"{a}, {b}. {a * a}+{b * b}={a * a + b * b}."
 
 
-def _hypotenuse(v: Values) -> Solved:
+def _hypotenuse(v: Values) -> AnswerWithSteps:
     a, b = v["a"], v["b"]
     return exact.root(a * a + b * b), _sum_of_squares(a, b)
 
 
-def _diagonal(v: Values) -> Solved:
+def _diagonal(v: Values) -> AnswerWithSteps:
     w, h = v["w"], v["h"]
     return exact.root(w * w + h * h), _sum_of_squares(w, h)
 
 
-def _hypotenuse_to_tenth(v: Values) -> Solved:
+def _hypotenuse_to_tenth(v: Values) -> AnswerWithSteps:
     a, b = v["a"], v["b"]
     return exact.root_to_tenth(a * a + b * b), _sum_of_squares(a, b)
 
@@ -126,13 +126,13 @@ def _leg_and_hypotenuse(longest: int) -> Callable[[Random], dict[str, int]]:
     return draw
 
 
-def _leg(v: Values) -> Solved:
+def _leg(v: Values) -> AnswerWithSteps:
     a, c = v["a"], v["c"]
     rest = c * c - a * a
     return exact.root(rest), f"{a}, {c}. {c * c}-{a * a}={rest}."
 
 
-def _chained_hypotenuse(v: Values) -> Solved:
+def _chained_hypotenuse(v: Values) -> AnswerWithSteps:
     a, b, c = v["a"], v["b"], v["c"]
     inner, total = a * a + b * b, a * a + b * b + c * c
     steps = f"{a}, {b}, {c}. {a * a}+{b * b}={inner}. {inner}+{c * c}={total}."
@@ -147,7 +147,7 @@ def _similar_sides(low: int, high: int) -> Callable[[Random], dict[str, int]]:
     return draw
 
 
-def _fourth_proportional(v: Values) -> Solved:
+def _fourth_proportional(v: Values) -> AnswerWithSteps:
     a, b, c = v["a"], v["b"], v["c"]
     common = gcd(b * c, a)
     steps = f"{a}, {b}, {c}. {b}*{c}={b * c}. {b * c}/{a}, {common}."
@@ -161,21 +161,21 @@ def _rectangle_sides(rng: Random) -> dict[str, int]:
     return {"w": rng.randint(2, 30), "h": rng.randint(2, 9)}
 
 
-def _area(v: Values) -> Solved:
+def _area(v: Values) -> AnswerWithSteps:
     w, h = v["w"], v["h"]
     return exact.whole(w * h), f"{w}, {h}. {w}*{h}={w * h}."
 
 
-def _circumference(v: Values) -> Solved:
+def _circumference(v: Values) -> AnswerWithSteps:
     return exact.times_pi(2 * v["r"]), f"{v['r']}. 2*{v['r']}={2 * v['r']}."
 
 
-def _circle_area(v: Values) -> Solved:
+def _circle_area(v: Values) -> AnswerWithSteps:
     r = v["r"]
     return exact.times_pi(r * r), f"{r}. {r}*{r}={r * r}."
 
 
-def _circle_area_to_tenth(v: Values) -> Solved:
+def _circle_area_to_tenth(v: Values) -> AnswerWithSteps:
     r = v["r"]
     return exact.plus_pi_to_tenth(Fraction(0), Fraction(r * r)), f"{r}. {r}*{r}={r * r}."
 
@@ -185,7 +185,7 @@ def _two_radii(rng: Random) -> dict[str, int]:
     return {"inner": inner, "outer": rng.randint(inner + 1, 25)}
 
 
-def _ring_area(v: Values) -> Solved:
+def _ring_area(v: Values) -> AnswerWithSteps:
     outer, inner = v["outer"] ** 2, v["inner"] ** 2
     steps = f"{v['inner']}, {v['outer']}. {outer}-{inner}={outer - inner}."
     return exact.times_pi(outer - inner), steps
@@ -196,7 +196,7 @@ def _trapezoid_sides(rng: Random) -> dict[str, int]:
     return {"top": top, "bottom": rng.randint(top + 2, 30), "h": rng.randint(3, 15)}
 
 
-def _trapezoid_area(v: Values) -> Solved:
+def _trapezoid_area(v: Values) -> AnswerWithSteps:
     top, bottom, h = v["top"], v["bottom"], v["h"]
     both = top + bottom
     answer = exact.terminating(Fraction(both * h, 2))
@@ -214,7 +214,7 @@ def _l_shape_sides(rng: Random) -> dict[str, int]:
     }
 
 
-def _l_shape_area(v: Values) -> Solved:
+def _l_shape_area(v: Values) -> AnswerWithSteps:
     lower = v["width"] * v["right"]
     upper_height = v["height"] - v["right"]
     upper = v["top"] * upper_height
@@ -231,7 +231,7 @@ def _frame_sides(rng: Random) -> dict[str, int]:
     return {"width": width, "height": height, "inner_width": inner_width, "inner_height": inner_height}
 
 
-def _frame_area(v: Values) -> Solved:
+def _frame_area(v: Values) -> AnswerWithSteps:
     outer, inner = v["width"] * v["height"], v["inner_width"] * v["inner_height"]
     steps = (
         f"{v['width']}, {v['height']}, {v['inner_width']}, {v['inner_height']}. "
@@ -246,14 +246,14 @@ def _rectangle_and_circle(rng: Random) -> dict[str, int]:
     return {"w": rng.randint(2 * r + 1, 40), "h": rng.randint(2 * r + 1, 40), "r": r}
 
 
-def _outside_circle_area(v: Values) -> Solved:
+def _outside_circle_area(v: Values) -> AnswerWithSteps:
     outer, square = v["w"] * v["h"], v["r"] ** 2
     answer = exact.plus_pi_to_tenth(Fraction(outer), Fraction(-square))
     steps = f"{v['w']}, {v['h']}, {v['r']}. {v['w']}*{v['h']}={outer}. {v['r']}*{v['r']}={square}."
     return answer, steps
 
 
-def _stadium_area(v: Values) -> Solved:
+def _stadium_area(v: Values) -> AnswerWithSteps:
     w, d = v["w"], v["d"]
     answer = exact.plus_pi_to_tenth(Fraction(w * d), Fraction(d * d, 4))
     return answer, f"{w}, {d}. {w}*{d}={w * d}. {d}*{d}={d * d}."
@@ -263,7 +263,7 @@ def _even_legs(rng: Random) -> dict[str, int]:
     return {"a": 2 * rng.randint(2, 20), "b": 2 * rng.randint(2, 20)}
 
 
-def _circumscribed_area(v: Values) -> Solved:
+def _circumscribed_area(v: Values) -> AnswerWithSteps:
     a, b = v["a"] // 2, v["b"] // 2
     return exact.times_pi(a * a + b * b), f"{v['a']}, {v['b']}. {a * a}+{b * b}={a * a + b * b}."
 
@@ -399,5 +399,5 @@ KINDS: tuple[ProblemKind, ...] = (
 LEVELS: tuple[int, ...] = tuple(sorted({kind.level for kind in KINDS}))
 
 
-def at_level(level: int) -> tuple[ProblemKind, ...]:
+def kinds_at_level(level: int) -> tuple[ProblemKind, ...]:
     return tuple(kind for kind in KINDS if kind.level == level)

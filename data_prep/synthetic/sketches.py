@@ -1,4 +1,4 @@
-"""One picture a kind of problem. A sketch takes the problem's values and draws every one of them."""
+"""Pictures, one per kind of problem. A sketch draws all values of the problem."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from eval.page.result_charts import CURVE_TITLE, LENGTHS_TITLE, length_histogram
 from eval.page.result_tables import about_tables, breakdown_tables, main_table, tiles
 from eval.page.style import STYLE
 from eval.samples import Sample
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.types import Problem
 from vlm_uec.webpage.cards import STYLE as CARD_STYLE
 from vlm_uec.webpage.charts import card, figure
@@ -44,7 +44,7 @@ def write_page(
         _problem_list(problem_cards(shown, problems, filtering.classes)),
     ]
     document = page(title, body, CARD_STYLE + STYLE + filter_style(filtering.filters))
-    write_whole(path, [document.encode("utf-8", "replace")])
+    atomic_write(path, [document.encode("utf-8", "replace")])
 
 
 def write_plots(directory: Path, summary: Mapping[str, Any], samples: Sequence[Sample]) -> None:
@@ -60,7 +60,9 @@ def write_plots(directory: Path, summary: Mapping[str, Any], samples: Sequence[S
     }
     for name, (title, drawing, x_name, y_name) in plots.items():
         if drawing.parts:
-            write_whole(directory / name, [figure(title, drawing, x_name, y_name).encode("utf-8", "replace")])
+            atomic_write(
+                directory / name, [figure(title, drawing, x_name, y_name).encode("utf-8", "replace")]
+            )
 
 
 def _by_problem(problems: Mapping[str, Problem], samples: Sequence[Sample]) -> dict[str, list[Sample]]:

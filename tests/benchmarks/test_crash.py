@@ -1,4 +1,4 @@
-"""The crash benchmark's own judgement: what it calls torn, lost, different and as promised."""
+"""The crash test's own checks: torn files, lost trajectories, differences and expected exit codes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,32 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lib.robustness.run_checks import differences, lost, torn
-from benchmarks.lib.robustness.strikes import KINDS, Moment, Struck, Timeline, as_promised, draw
-from benchmarks.lib.robustness.watched_run import exit_code, has_ended, parent, phase
-from benchmarks.robustness.crash import Result, Resumed, table
+from benchmarks.lib.robustness.crash_results import MomentResult, Resumed, results_table
+from benchmarks.lib.robustness.fault_injection import (
+    INTERRUPTIONS,
+    Interrupted,
+    Interruption,
+    Moment,
+    Timeline,
+    draw_moment,
+    exits_as_expected,
+)
+from benchmarks.lib.robustness.run_checks import differences, lost_trajectories, torn_files
+from benchmarks.lib.robustness.watched_run import current_phase, exit_code, has_ended, parent_pid
 
-ALL, TERM_BOTH, KILL_ONE, TERM_ONE, WRITING = KINDS
-# Of the three bytes "abc": FIPS 180-2, appendix B.1.
+ALL, TERM_BOTH, KILL_ONE, TERM_ONE, WRITING = INTERRUPTIONS
+# SHA-256 of the three bytes "abc": FIPS 180-2, appendix B.1.
 SHA256_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 TIMELINE = Timeline(
     marks=(("", 2.0), ("step 1: rollout", 10.0), ("step 2: rollout", 11.0), ("step 2/2 ", 13.0)),
     end=14.0,
-    writing=0.5,
+    checkpoint_seconds=0.5,
     steps=2,
 )
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
+    ("output", "phase"),
     [
         ("", "start"),
         ("resumed from runs/step_000003 after step 3\n", "start"),
@@ -44,35 +52,37 @@ TIMELINE = Timeline(
         ("step 1/16  acc 0.1\r\n", "metrics"),
     ],
 )
-def test_the_phase_is_what_the_run_named_last(text: str, name: str) -> None:
-    assert phase(text) == name
+def test_current_phase_is_the_last_printed_one(output: str, phase: str) -> None:
+    assert current_phase(output) == phase
 
 
 def test_a_moment_is_a_function_of_the_seed() -> None:
-    for kind in KINDS:
-        assert draw(kind, TIMELINE, random.Random("1/0")) == draw(kind, TIMELINE, random.Random("1/0"))
-    assert draw(ALL, TIMELINE, random.Random("1/0")) != draw(ALL, TIMELINE, random.Random("1/1"))
+    def drawn(interruption: Interruption, seed: str) -> Moment:
+        return draw_moment(interruption, TIMELINE, random.Random(seed))
+
+    assert all(drawn(each, "1/0") == drawn(each, "1/0") for each in INTERRUPTIONS)
+    assert drawn(ALL, "1/0") != drawn(ALL, "1/1")
 
 
 def test_moments_fall_between_their_mark_and_the_next() -> None:
-    # 90 of a hundred in 4 s of training: 22.5 in each second; the rest in the start.
+    # 90 % in 4 s of training: 22.5 % in each second; the rest during the start.
     longest = {"": 8.0, "step 1: rollout": 1.0, "step 2: rollout": 2.0, "step 2/2 ": 1.0}
-    moments = [draw(ALL, TIMELINE, random.Random(number)) for number in range(4000)]
+    moments = [draw_moment(ALL, TIMELINE, random.Random(number)) for number in range(4000)]
     assert all(0 <= moment.delay <= longest[moment.mark] for moment in moments)
     shares = {mark: sum(m.mark == mark for m in moments) / 4000 for mark in longest}
     expected = {"": 0.1, "step 1: rollout": 0.225, "step 2: rollout": 0.45, "step 2/2 ": 0.225}
     assert shares == pytest.approx(expected, abs=0.03)  # four standard errors
-    assert {moment.victim for moment in moments} == {0, 1}
+    assert {moment.target_rank for moment in moments} == {0, 1}
 
 
-def test_a_moment_of_writing_waits_for_any_steps_directory_and_no_longer_than_it_is_written() -> None:
-    moments = [draw(WRITING, TIMELINE, random.Random(number)) for number in range(200)]
+def test_a_checkpoint_moment_names_a_steps_directory_and_lies_within_its_writing() -> None:
+    moments = [draw_moment(WRITING, TIMELINE, random.Random(number)) for number in range(200)]
     assert {moment.mark for moment in moments} == {".writing-step_000001", ".writing-step_000002"}
     assert all(0 <= moment.delay <= 0.5 for moment in moments)
 
 
 @pytest.mark.parametrize(
-    ("kind", "doing", "codes", "kept"),
+    ("interruption", "phase", "codes", "expected"),
     [
         (ALL, "update", (), True),
         (WRITING, "checkpoint", (), True),
@@ -98,13 +108,15 @@ def test_a_moment_of_writing_waits_for_any_steps_directory_and_no_longer_than_it
         (ALL, "over", (1,), False),
     ],
 )
-def test_how_ranks_should_end(kind: object, doing: str, codes: tuple[int | None, ...], kept: bool) -> None:
-    assert as_promised(kind, doing, codes) is kept  # type: ignore[arg-type]
+def test_expected_exit_codes(
+    interruption: Interruption, phase: str, codes: tuple[int | None, ...], expected: bool
+) -> None:
+    assert exits_as_expected(interruption, phase, codes) is expected
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """Two steps told; the checkpoint of the second holds the three bytes "abc"."""
+    """Two recorded steps; the checkpoint of the second holds the three bytes "abc"."""
     checkpoint = tmp_path / "checkpoints" / "step_000002"
     (checkpoint / "zero").mkdir(parents=True)
     (checkpoint / "zero" / "weights").write_bytes(b"abc")
@@ -115,38 +127,38 @@ def run_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_whole_folder_is_not_torn(run_dir: Path) -> None:
-    assert torn(run_dir) == []
+def test_an_intact_run_directory_is_not_torn(run_dir: Path) -> None:
+    assert torn_files(run_dir) == []
 
 
-def test_a_folder_without_a_checkpoint_is_not_torn(tmp_path: Path) -> None:
+def test_a_run_directory_without_a_checkpoint_is_not_torn(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / ".writing-step_000001").mkdir(parents=True)
-    assert torn(tmp_path) == []
+    assert torn_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("content", [b"abd", b"ab", b""])
-def test_a_file_that_is_not_what_the_manifest_says_is_torn(run_dir: Path, content: bytes) -> None:
+def test_a_file_that_differs_from_the_manifest_is_torn(run_dir: Path, content: bytes) -> None:
     (run_dir / "checkpoints/step_000002/zero/weights").write_bytes(content)
-    assert torn(run_dir) == ["step_000002/zero/weights"]
+    assert torn_files(run_dir) == ["step_000002/zero/weights"]
 
 
-def test_a_file_missing_or_not_listed_is_torn(run_dir: Path) -> None:
+def test_a_missing_or_unlisted_file_is_torn(run_dir: Path) -> None:
     zero = run_dir / "checkpoints/step_000002/zero"
     (zero / "weights").rename(zero / "other")
-    assert torn(run_dir) == ["step_000002/zero/other", "step_000002/zero/weights"]
+    assert torn_files(run_dir) == ["step_000002/zero/other", "step_000002/zero/weights"]
 
 
 @pytest.mark.parametrize("manifest", [None, "", "[]", "{}", '{"files": {"zero'])
 def test_a_checkpoint_without_a_readable_manifest_is_torn(run_dir: Path, manifest: str | None) -> None:
     path = run_dir / "checkpoints/step_000002/manifest.json"
     path.unlink() if manifest is None else path.write_text(manifest)
-    assert [fault.partition(":")[0] for fault in torn(run_dir)] == ["step_000002/manifest.json"]
+    assert [fault.partition(":")[0] for fault in torn_files(run_dir)] == ["step_000002/manifest.json"]
 
 
 @pytest.mark.parametrize("latest", ["", "step_000003\n"])
-def test_a_pointer_to_nothing_is_torn(run_dir: Path, latest: str) -> None:
+def test_a_pointer_to_no_checkpoint_is_torn(run_dir: Path, latest: str) -> None:
     (run_dir / "checkpoints/latest").write_text(latest)
-    assert len(torn(run_dir)) == 1
+    assert len(torn_files(run_dir)) == 1
 
 
 @pytest.mark.parametrize(
@@ -154,19 +166,19 @@ def test_a_pointer_to_nothing_is_torn(run_dir: Path, latest: str) -> None:
     [
         ('{"step": 1}\n{"step": 2}\n{"st', ["metrics.jsonl, line 3: torn"]),
         ('{"step": 1}\n{"st\n{"step": 2}\n', ["metrics.jsonl, line 2: torn"]),
-        ('{"step": 1}\n{"step": 2}', ["metrics.jsonl: the last line has no end"]),
+        ('{"step": 1}\n{"step": 2}', ["metrics.jsonl: the last line has no newline"]),
         ('{"step": 1}\n{"step": 1}\n', ["metrics.jsonl: steps [1, 1]"]),
         ('{"step": 1}\n{"step": 3}\n', ["metrics.jsonl: steps [1, 3]"]),
         ('{"step": 2}\n', ["metrics.jsonl: steps [2]"]),
         ("", []),
     ],
 )
-def test_metrics_torn_told_twice_or_left_out(run_dir: Path, text: str, faults: list[str]) -> None:
+def test_torn_repeated_and_missing_metrics_are_found(run_dir: Path, text: str, faults: list[str]) -> None:
     (run_dir / "metrics.jsonl").write_text(text)
-    assert torn(run_dir) == faults
+    assert torn_files(run_dir) == faults
 
 
-def test_trajectories_are_trained_on_skipped_or_waiting_or_else_lost() -> None:
+def test_trajectories_neither_trained_on_skipped_nor_pending_are_lost() -> None:
     rows = [
         {"uec/retained_regular": 9, "uec/retained_exploration": 2, "uec/pending": 11},
         {
@@ -177,13 +189,13 @@ def test_trajectories_are_trained_on_skipped_or_waiting_or_else_lost() -> None:
             "uec/pending": 7,
         },
     ]
-    assert lost(rows) == 0  # 9 + 2 + 20 - (16 + 8) - 7
-    assert lost([rows[0], {**rows[1], "uec/pending": 4}]) == 3
-    assert lost([rows[0], {**rows[1], "update/trajectories": 24}]) == -8
-    assert lost([]) == 0
+    assert lost_trajectories(rows) == 0  # 9 + 2 + 20 - (16 + 8) - 7
+    assert lost_trajectories([rows[0], {**rows[1], "uec/pending": 4}]) == 3
+    assert lost_trajectories([rows[0], {**rows[1], "update/trajectories": 24}]) == -8
+    assert lost_trajectories([]) == 0
 
 
-def _folder(path: Path, rows: list[dict[str, object]]) -> Path:
+def _run_dir(path: Path, rows: list[dict[str, object]]) -> Path:
     (path / "samples").mkdir(parents=True)
     (path / "export").mkdir()
     (path / "samples" / "step_000001.jsonl").write_text("{}\n")
@@ -192,21 +204,21 @@ def _folder(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
-def test_only_what_is_measured_may_differ(tmp_path: Path) -> None:
+def test_only_measured_metrics_may_differ(tmp_path: Path) -> None:
     measured = {"time/step": 1.0, "tokens_per_second": 2.0, "memory/peak_gib": 3.0, "mfu": 0.1}
     row = {"step": 1, "lr": 1e-6, "grad_norm": 0.5}
-    whole = _folder(tmp_path / "whole", [{**row, **measured}])
-    assert differences(whole, _folder(tmp_path / "same", [{**row, "time/step": 9.0}])) == []
-    other = _folder(tmp_path / "other", [{"step": 1, "lr": 2e-6, "loss/kl": 0.0}])
-    assert differences(whole, other) == ["step 1: grad_norm", "step 1: loss/kl", "step 1: lr"]
+    reference = _run_dir(tmp_path / "reference", [{**row, **measured}])
+    assert differences(reference, _run_dir(tmp_path / "same", [{**row, "time/step": 9.0}])) == []
+    other = _run_dir(tmp_path / "other", [{"step": 1, "lr": 2e-6, "loss/kl": 0.0}])
+    assert differences(reference, other) == ["step 1: grad_norm", "step 1: loss/kl", "step 1: lr"]
 
 
 def test_missing_and_changed_files_and_steps_are_differences(tmp_path: Path) -> None:
-    whole, run = (_folder(tmp_path / name, [{"step": 1}, {"step": 2}]) for name in ("whole", "run"))
+    reference, run = (_run_dir(tmp_path / name, [{"step": 1}, {"step": 2}]) for name in ("reference", "run"))
     (run / "metrics.jsonl").write_text('{"step": 1}\n')
     (run / "samples" / "step_000001.jsonl").rename(run / "samples" / "step_000002.jsonl")
     (run / "export" / "model.safetensors").write_bytes(b"abd")
-    assert differences(whole, run) == [
+    assert differences(reference, run) == [
         "metrics.jsonl: steps [1], not [1, 2]",
         "export/model.safetensors",
         "samples/step_000001.jsonl",
@@ -218,9 +230,9 @@ def test_missing_and_changed_files_and_steps_are_differences(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("program", "code"), [("raise SystemExit(143)", 143), ("import os; os.kill(os.getpid(), 9)", -9)]
 )
-def test_an_ended_process_tells_its_exit_code_until_its_parent_asks(program: str, code: int) -> None:
+def test_an_ended_process_has_an_exit_code_until_its_parent_collects_it(program: str, code: int) -> None:
     process = subprocess.Popen([sys.executable, "-c", program])
-    assert parent(process.pid) == os.getpid()
+    assert parent_pid(process.pid) == os.getpid()
     until = time.monotonic() + 20
     while not has_ended(process.pid) and time.monotonic() < until:
         time.sleep(0.01)
@@ -237,23 +249,23 @@ def test_a_running_process_has_no_exit_code() -> None:
     assert not has_ended(os.getpid())
 
 
-def _result(kind: str, phase_struck: str, **resumed: object) -> Result:
-    struck = Struck(phase_struck, (), True, 0.1, False, ())
+def _result(interruption: str, phase: str, **resumed: object) -> MomentResult:
+    interrupted = Interrupted(phase, (), True, 0.1, False, ())
     fields = {"finished": True, "seconds_to_restart": 12.0, "differences": (), "lost": 0, **resumed}
-    return Result(kind, Moment("", 0.0, 0), struck, Resumed(**fields))  # type: ignore[arg-type]
+    return MomentResult(interruption, Moment("", 0.0, 0), interrupted, Resumed(**fields))  # type: ignore[arg-type]
 
 
-def test_the_table_sums_by_kind_and_does_not_let_losses_and_repeats_cancel() -> None:
+def test_the_table_sums_by_interruption_and_losses_and_repeats_do_not_cancel() -> None:
     results = [
         _result(ALL.name, "update"),
         _result(ALL.name, "export", lost=3),
         _result(ALL.name, "update", lost=-3, differences=("step 2: lr",)),
         _result(TERM_ONE.name, "start", finished=False),
     ]
-    lines = table(results).splitlines()
+    lines = results_table(results).splitlines()
     columns = ["moments", "start", "update", "export", "finished", "equal", "lost", "torn"]
-    # "as promised" is the only heading of two words.
-    heads = lines[0].replace("as promised", "as_promised").split()
+    # "expected exits" is the only heading of two words.
+    heads = lines[0].replace("expected exits", "expected_exits").split()
 
     def cells(line: str, name: str) -> list[str]:
         values = dict(zip(heads, line.removeprefix(name).split(), strict=True))
@@ -264,13 +276,14 @@ def test_the_table_sums_by_kind_and_does_not_let_losses_and_repeats_cancel() -> 
     assert cells(lines[-1], "all") == ["4", "1", "2", "1", "3", "3", "6", "0"]
 
 
-def test_every_fault_is_told() -> None:
+def test_every_fault_is_listed() -> None:
     assert _result(ALL.name, "update").faults == []
-    struck = Struck("update", (143, None), False, 60.0, False, ("latest names 'x', which is not there",))
+    torn = ("latest names 'x', which does not exist",)
+    interrupted = Interrupted("update", (143, None), False, 60.0, False, torn)
     resumed = Resumed(False, None, ("step 2: lr",), -3.0)
-    assert Result(TERM_BOTH.name, Moment("", 0.0, 0), struck, resumed).faults == [
+    assert MomentResult(TERM_BOTH.name, Moment("", 0.0, 0), interrupted, resumed).faults == [
         "ranks ended with (143, None)",
-        "latest names 'x', which is not there",
+        "latest names 'x', which does not exist",
         "did not finish when resumed",
         "step 2: lr",
         "-3 trajectories lost",

@@ -1,4 +1,4 @@
-"""The arithmetic of the entropy study's tables, by hand."""
+"""The arithmetic of the entropy study's results, checked by hand."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any, cast
 import pytest
 import torch
 
+from benchmarks.lib.study.arms import StudyRun
+from benchmarks.lib.study.breakdowns import entropy_by_token, pass_by_kind
+from benchmarks.lib.study.comparisons import comparisons
+from benchmarks.lib.study.probe_effects import effects_by_source, sign_test
 from benchmarks.lib.study.results import (
-    PASSES,
-    Outcome,
-    Validated,
-    at,
+    UPDATE_KINDS,
+    RunResult,
+    ValidationScores,
+    entropy_prediction,
     estimate,
-    outcome_of,
-    paired_at,
-    prediction_of,
-    relative_gain,
+    gain_ratio,
+    paired_differences_at,
+    read_result,
+    value_at,
 )
-from benchmarks.lib.study.runs import StudyRun
-from benchmarks.study.entropy_study import comparisons
-from benchmarks.study.finals import by_kind, entropy_by_token
-from benchmarks.study.probe import by_source, sign_test
 from vlm_uec.config import dump_config, load_config
 
 
-def _outcome(arm: str, seed: int, *course: tuple[int, int, float]) -> Outcome:
-    """Steps, tokens and Pass@1 of every validation."""
-    validated = tuple(Validated(step, tokens, value, 2 * value) for step, tokens, value in course)
+def _result(arm: str, seed: int, *course: tuple[int, int, float]) -> RunResult:
+    """`course`: steps, tokens and Pass@1 of every validation."""
+    validated = tuple(ValidationScores(step, tokens, value, 2 * value) for step, tokens, value in course)
     last = validated[-1]
-    return Outcome(
+    return RunResult(
         arm,
         seed,
         last.step,
@@ -47,20 +47,20 @@ def _outcome(arm: str, seed: int, *course: tuple[int, int, float]) -> Outcome:
         1,
         0,
         1.0,
-        dict.fromkeys(PASSES),
+        dict.fromkeys(UPDATE_KINDS),
         validated,
     )
 
 
 RUNS = [
-    _outcome("UEC", 1, (10, 200, 0.4), (20, 400, 0.6)),
-    _outcome("GRPO", 1, (10, 100, 0.3), (30, 300, 0.5), (40, 400, 0.5)),
-    _outcome("UEC", 2, (10, 200, 0.5), (20, 400, 0.7)),
-    _outcome("GRPO", 2, (10, 100, 0.3), (30, 300, 0.5), (40, 400, 0.6)),
+    _result("UEC", 1, (10, 200, 0.4), (20, 400, 0.6)),
+    _result("GRPO", 1, (10, 100, 0.3), (30, 300, 0.5), (40, 400, 0.5)),
+    _result("UEC", 2, (10, 200, 0.5), (20, 400, 0.7)),
+    _result("GRPO", 2, (10, 100, 0.3), (30, 300, 0.5), (40, 400, 0.6)),
 ]
 
 
-def test_an_interval_is_students() -> None:
+def test_intervals_are_students() -> None:
     """Mean 2, deviation 1, three seeds: 4.303 / sqrt(3) = 2.484 to each side."""
     found = estimate([1, 2, 3])
     assert (found.mean, found.low, found.high) == pytest.approx((2, 2 - 2.4843, 2 + 2.4843), abs=1e-3)
@@ -68,46 +68,48 @@ def test_an_interval_is_students() -> None:
 
 
 @pytest.mark.parametrize(
-    ("axis", "place", "expected"),
+    ("axis", "position", "expected"),
     [("tokens", 50, 0.25), ("tokens", 100, 0.3), ("tokens", 200, 0.4), ("step", 35, 0.5), ("step", 0, 0.2)],
 )
-def test_between_two_validations_lies_a_line(axis: str, place: float, expected: float) -> None:
-    assert at(RUNS[1], axis, place, "pass_1", 0.2) == pytest.approx(expected)
+def test_values_between_validations_are_interpolated(axis: str, position: float, expected: float) -> None:
+    assert value_at(RUNS[1], axis, position, "pass_1", 0.2) == pytest.approx(expected)
 
 
-def test_beyond_the_last_validation_nothing_is_known() -> None:
+def test_values_beyond_the_last_validation_are_refused() -> None:
     with pytest.raises(ValueError, match="GRPO, seed 1: no validation at or after 401"):
-        at(RUNS[1], "tokens", 401, "pass_1", 0.2)
+        value_at(RUNS[1], "tokens", 401, "pass_1", 0.2)
 
 
-def test_differences_are_taken_seed_by_seed_at_the_same_place() -> None:
+def test_differences_are_paired_by_seed_at_the_same_position() -> None:
     """At 200 tokens 0.4 and 0.5 against 0.4; at step 20 0.6 and 0.7 against 0.4."""
-    tokens = paired_at(RUNS, ("UEC", "GRPO"), "tokens", 200, {"pass_1": 0.2, "pass_k": 0.4})
+    tokens = paired_differences_at(RUNS, ("UEC", "GRPO"), "tokens", 200, {"pass_1": 0.2, "pass_k": 0.4})
     assert (tokens["pass_1"].mean, tokens["pass_k"].mean) == pytest.approx((0.05, 0.1))
-    assert paired_at(RUNS, ("UEC", "GRPO"), "step", 20, {"pass_1": 0.2})["pass_1"].mean == pytest.approx(0.25)
+    assert paired_differences_at(RUNS, ("UEC", "GRPO"), "step", 20, {"pass_1": 0.2})[
+        "pass_1"
+    ].mean == pytest.approx(0.25)
 
 
-def test_a_relative_gain_is_of_the_means_over_the_base_model() -> None:
+def test_gain_ratios_use_means_over_the_base_model() -> None:
     """(0.65 - 0.25) / (0.55 - 0.25)."""
-    assert relative_gain(RUNS, "UEC", "GRPO", 0.25) == pytest.approx(4 / 3)
+    assert gain_ratio(RUNS, "UEC", "GRPO", 0.25) == pytest.approx(4 / 3)
 
 
-def test_predicted_and_measured_changes_of_updates_and_of_replays_are_compared_apart() -> None:
-    """Updates: measured is 3 times predicted. Replays: the other way about, twice as large."""
+def test_updates_and_replays_have_separate_entropy_predictions() -> None:
+    """Updates: measured is 3 times predicted. Replays: the negative, twice as large."""
     rows: list[dict[str, float | None]] = [
         {"update/entropy_predicted": p, "update/entropy_change": 3 * p, "replay/entropy_change": None}
         for p in (1.0, 2.0, 4.0)
     ]
     rows += [{"replay/entropy_predicted": p, "replay/entropy_change": 90 - 2 * p} for p in (1.0, 2.0, 5.0)]
-    updates, replays = prediction_of(rows, "update"), prediction_of(rows, "replay")
+    updates, replays = entropy_prediction(rows, "update"), entropy_prediction(rows, "replay")
     assert updates is not None and replays is not None
     assert (updates.correlation, updates.size) == pytest.approx((1, 3))
     assert (replays.correlation, replays.size) == pytest.approx((-1, 2))
-    assert prediction_of(rows[:5], "replay") is None
+    assert entropy_prediction(rows[:5], "replay") is None
 
 
-def test_a_runs_numbers_are_read_from_its_metrics(tmp_path: Path) -> None:
-    """Twelve steps of entropy 1 to 12: means of ten are 5.5, 6.5 and 7.5. Validated after 6 and 12."""
+def test_results_are_read_from_a_runs_metrics(tmp_path: Path) -> None:
+    """Twelve steps of entropy 1 to 12: means of ten are 5.5, 6.5 and 7.5. Validation after 6 and 12."""
     rows: list[dict[str, float | None]] = [
         {
             "step": step,
@@ -129,22 +131,28 @@ def test_a_runs_numbers_are_read_from_its_metrics(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
     settings = dump_config(load_config("configs/tiny_cpu.yaml"))  # 16 problems, 8 responses to each
     (tmp_path / "config.yaml").write_text(settings, encoding="utf-8")
-    told = outcome_of(StudyRun("UEC", 3, tmp_path))
-    assert (told.arm, told.seed, told.steps, told.tokens, told.optimizer_steps) == ("UEC", 3, 12, 1200, 14)
-    assert (told.minutes, told.rescued, told.pass_1, told.pass_k) == (6.0, 24, 0.12, 0.24)
-    assert (told.entropy_first, told.entropy_last, told.entropy_least) == (5.5, 7.5, 5.5)
-    assert told.course == (Validated(6, 600, 0.06, 0.12), Validated(12, 1200, 0.12, 0.24))
-    assert told.predictions == {"update": None, "replay": None}
-    assert told.retained == 40 / (128 + 32)
+    found = read_result(StudyRun("UEC", 3, tmp_path))
+    assert (found.arm, found.seed, found.steps, found.tokens, found.optimizer_steps) == (
+        "UEC",
+        3,
+        12,
+        1200,
+        14,
+    )
+    assert (found.minutes, found.rescued, found.pass_1, found.pass_k) == (6.0, 24, 0.12, 0.24)
+    assert (found.entropy_first, found.entropy_last, found.entropy_least) == (5.5, 7.5, 5.5)
+    assert found.course == (ValidationScores(6, 600, 0.06, 0.12), ValidationScores(12, 1200, 0.12, 0.24))
+    assert found.predictions == {"update": None, "replay": None}
+    assert found.retained == 40 / (128 + 32)
 
 
-def test_arms_are_compared_with_grpo_and_with_what_has_as_many_steps() -> None:
+def test_arms_are_compared_with_grpo_and_with_the_grpo_arm_of_equal_steps() -> None:
     last = {"GRPO": 0.5, "GRPO, two steps a batch": 0.6, "UEC, two steps a batch": 0.8}
-    outcomes = [
-        _outcome(arm, seed, (1, 100, value + seed / 100)) for arm, value in last.items() for seed in (1, 2)
+    results = [
+        _result(arm, seed, (1, 100, value + seed / 100)) for arm, value in last.items() for seed in (1, 2)
     ]
-    told = comparisons(outcomes, list(last), {"pass_1": 0.315, "pass_k": 0.63})
-    differences = {name: value["pass_1"]["mean"] for name, value in told.items() if " - " in name}
+    found = comparisons(results, list(last), {"pass_1": 0.315, "pass_k": 0.63})
+    differences = {name: value["pass_1"]["mean"] for name, value in found.items() if " - " in name}
     assert differences == pytest.approx(
         {
             "GRPO, two steps a batch - GRPO": 0.1,
@@ -153,15 +161,15 @@ def test_arms_are_compared_with_grpo_and_with_what_has_as_many_steps() -> None:
         }
     )
     # (0.815 - 0.315) / (0.615 - 0.315)
-    assert told["gain of UEC, two steps a batch / gain of GRPO, two steps a batch"] == pytest.approx(5 / 3)
+    assert found["gain of UEC, two steps a batch / gain of GRPO, two steps a batch"] == pytest.approx(5 / 3)
 
 
 def test_the_sign_test_is_exact() -> None:
-    """5 of 5 one way: 2 / 32. 4 of 5: 2 x (1 + 5) / 32. As many ups as downs: certain."""
+    """5 of 5 in one direction: 2 / 32. 4 of 5: 2 x (1 + 5) / 32. 3 of 6: 1."""
     assert [sign_test(5, 0), sign_test(1, 4), sign_test(3, 3)] == [0.0625, 0.375, 1]
 
 
-def test_pushes_are_told_by_source() -> None:
+def test_probe_effects_are_means_over_seeds_by_source() -> None:
     """Means by seed -0.1, 0.1 and -0.3: mean -0.1, deviation 0.2, 4.303 x 0.2 / sqrt(3) to each side."""
     changes = {1: (-0.3, 0.1), 2: (0.1,), 3: (-0.3, -0.3)}
     probes = [
@@ -170,8 +178,8 @@ def test_pushes_are_told_by_source() -> None:
         for change in of_seed
     ]
     probes[0]["difficult_change"] = 0.5
-    told = by_source(probes)["replay"]
-    every, difficult = told["all states"], told["states of difficult prompts"]
+    found = effects_by_source(probes)["replay"]
+    every, difficult = found["all states"], found["states of difficult prompts"]
     assert (every["probes"], every["probes_up"], every["seeds"], every["seeds_up"]) == (5, 2, 3, 1)
     assert every["change"]["mean"] == pytest.approx(-0.1)
     assert every["change"]["high"] == pytest.approx(-0.1 + 4.303 * 0.2 / math.sqrt(3))
@@ -184,15 +192,15 @@ def _group(name: str, tokens: list[int], entropy: list[float]) -> Any:
     return SimpleNamespace(prompt=SimpleNamespace(problem_id=name), responses=[response] * 16)
 
 
-def test_kinds_are_means_over_their_problems() -> None:
+def test_scores_by_kind_are_means_over_problems() -> None:
     """4 and 0 of 16 right: Pass@1 1/8, and Pass@16 one problem of two."""
     groups = [_group("a", [1], [0.0]), _group("b", [1], [0.0])]
     right = {"a": 4, "b": 0}
-    told = by_kind(groups, lambda group: right[group.prompt.problem_id], {"a": "angle", "b": "angle"})
-    assert told == {"angle": {"pass_1": 0.125, "pass_k": 0.5}}
+    found = pass_by_kind(groups, lambda group: right[group.prompt.problem_id], {"a": "angle", "b": "angle"})
+    assert found == {"angle": {"pass_1": 0.125, "pass_k": 0.5}}
 
 
-def test_entropy_is_told_of_digits_and_of_the_others() -> None:
+def test_entropy_of_digits_and_of_other_tokens() -> None:
     groups = [_group("a", [0, 1, 2], [0.6, 0.2, 0.0])]
-    told = entropy_by_token(cast(Any, groups), torch.tensor([True, False, False]))
-    assert told == pytest.approx({"digits": 0.6, "others": 0.1, "digits_share": 0.75}, abs=1e-6)
+    found = entropy_by_token(cast(Any, groups), torch.tensor([True, False, False]))
+    assert found == pytest.approx({"digits": 0.6, "others": 0.1, "digits_share": 0.75}, abs=1e-6)

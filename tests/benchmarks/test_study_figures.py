@@ -1,4 +1,4 @@
-"""The entropy study's figures: what their lines are, and that they are pictures."""
+"""The entropy study's figures: their curves, and the lines in the SVG files."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lib.study.figures import average, draw
-from benchmarks.lib.study.runs import StudyRun
+from benchmarks.lib.study.arms import StudyRun
+from benchmarks.lib.study.figures import draw_figures, mean_curve
 
 STEPS = 30
 
 
-def test_a_line_is_the_mean_over_runs_at_the_same_places() -> None:
-    """From where the last begins (10) to where the first ends (110): 2 and 4, then 12 and 24 at 110; the last
-    interval is 12.706 x 6 x sqrt(2) / sqrt(2) to each side."""
+def test_a_curve_is_the_mean_over_runs_at_equal_positions() -> None:
+    """From the later start, 10, to the earlier end, 110: 2 and 4 at 10, 12 and 24 at 110; the last interval
+    is 12.706 x 6 x sqrt(2) / sqrt(2) to each side."""
     curves = [[(0.0, 1.0), (110.0, 12.0)], [(10.0, 4.0), (110.0, 24.0), (500.0, 24.0)]]
-    means, intervals = average(curves, unit=10)
+    means, intervals = mean_curve(curves, unit=10)
     assert (means[0], means[-1]) == ((1, pytest.approx((2 + 4) / 2)), (11, pytest.approx(18)))
     x, low, high = intervals[-1]
     assert (x, low, high) == (11, pytest.approx(18 - 12.706 * 6), pytest.approx(18 + 12.706 * 6))
-    assert average([[], []], unit=1) == ([], [])
+    assert mean_curve([[], []], unit=1) == ([], [])
 
 
 def _run(folder: Path, arm: str, seed: int) -> StudyRun:
@@ -49,22 +49,24 @@ def _run(folder: Path, arm: str, seed: int) -> StudyRun:
     return run
 
 
-def _points(picture: str) -> list[list[tuple[float, float]]]:
-    root = ElementTree.fromstring(picture)
+def _points(svg: str) -> list[list[tuple[float, float]]]:
+    root = ElementTree.fromstring(svg)
     lines = [node.get("points", "") for node in root.iter() if node.tag.endswith("polyline")]
     return [[(float(x), float(y)) for x, y in (p.split(",") for p in line.split())] for line in lines]
 
 
-def test_every_figure_is_a_picture_with_a_line_for_each_arm(tmp_path: Path) -> None:
+def test_every_figure_has_a_line_for_each_arm(tmp_path: Path) -> None:
     arms = ("GRPO", "UEC", "UEC, no exploration")
     runs = [_run(tmp_path, arm, seed) for arm in arms for seed in (1, 2)]
-    paths = {path.stem: path for path in draw(runs, {"pass_1": 0.3, "pass_k": 0.6}, tmp_path / "figures")}
-    pictures = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
-    assert len(_points(pictures["pass_1"])) == 2
-    assert len(_points(pictures["entropy_ablations"])) == 3
-    assert "UEC, no exploration" in pictures["entropy_ablations"]
-    # Neither of the two others explores.
-    assert len(_points(pictures["rescued"])) == 1
-    # From the base model's 0.3 at no tokens up to 0.5.
-    (line, _) = _points(pictures["pass_1"])
+    paths = {
+        path.stem: path for path in draw_figures(runs, {"pass_1": 0.3, "pass_k": 0.6}, tmp_path / "figures")
+    }
+    svgs = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+    assert len(_points(svgs["pass_1"])) == 2
+    assert len(_points(svgs["entropy_ablations"])) == 3
+    assert "UEC, no exploration" in svgs["entropy_ablations"]
+    # The other two arms do not explore.
+    assert len(_points(svgs["rescued"])) == 1
+    # From the base model's 0.3 at 0 tokens up to 0.5.
+    (line, _) = _points(svgs["pass_1"])
     assert line[0][1] > line[-1][1] and math.isclose(line[0][0], min(x for x, _ in line))

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from benchmarks.lib.study.tasks import KIND
-from benchmarks.study.probe import LENGTH, Descent, Probe, Prober
+from benchmarks.lib.study.prober import STEP_LENGTH, FixedLengthDescent, Probe, Prober
+from benchmarks.lib.study.tasks import KINDS_BY_NAME
 from data_prep.synthetic.problems import make_problem
 from tests.support.fakes import make_response
 from tests.support.launch import BUNDLED_MODEL
@@ -26,12 +26,14 @@ from vlm_uec.rollout.engine import Request, Sampling, StreamKey
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.types import ScoredTrajectory, Trajectory
 
-PROBLEMS = [make_problem(KIND["central_angle"], {"inscribed": angle}, seed=1).problem for angle in (20, 31)]
+PROBLEMS = [
+    make_problem(KINDS_BY_NAME["central_angle"], {"inscribed": angle}, seed=1).problem for angle in (20, 31)
+]
 EASY, HARD = (problem.id for problem in PROBLEMS)
 
 
 class FakeRun:
-    """As much of a run as a prober asks: its policy, prompts, and what the next steps would sample."""
+    """The parts of a run that a prober uses: policy, prompts, and scripted samples of the next steps."""
 
     def __init__(self) -> None:
         self.config = load_config("configs/tiny_cpu.yaml", [f"model.path={BUNDLED_MODEL}", "loss.kl_coef=0"])
@@ -56,15 +58,15 @@ class FakeRun:
         )
         self.sampled = 0
         self.likely = {name: self._greedy(name) for name in (EASY, HARD)}
-        self.odd = self._with_another_digit(self.likely[HARD])
+        self.unlikely = self._with_another_digit(self.likely[HARD])
 
     def _with_another_digit(self, tokens: torch.Tensor) -> torch.Tensor:
-        """In place of the first."""
-        tokenizer, odd = self.encoder.tokenizer, tokens.clone()
+        """The first digit is replaced."""
+        tokenizer, changed = self.encoder.tokenizer, tokens.clone()
         texts = [str(tokenizer.decode([number])) for number in tokens.tolist()]
-        place = next(place for place, text in enumerate(texts) if text.isdigit())
-        (odd[place],) = tokenizer.encode(str((int(texts[place]) + 3) % 10))
-        return odd
+        index = next(index for index, text in enumerate(texts) if text.isdigit())
+        (changed[index],) = tokenizer.encode(str((int(texts[index]) + 3) % 10))
+        return changed
 
     def _greedy(self, name: str) -> torch.Tensor:
         ends = end_ids(str(BUNDLED_MODEL), self.encoder.tokenizer)
@@ -85,7 +87,9 @@ class FakeRun:
             self._trajectory(EASY, self.likely[EASY], 1.0, right=True),
             self._trajectory(HARD, self.likely[HARD], 0.0),
         ]
-        return SimpleNamespace(regular=regular, explored=[self._trajectory(HARD, self.odd, 1.0, right=True)])
+        return SimpleNamespace(
+            regular=regular, explored=[self._trajectory(HARD, self.unlikely, 1.0, right=True)]
+        )
 
     def _replay(self) -> list[ScoredTrajectory]:
         likely = self._trajectory(EASY, self.likely[EASY], 1.0, right=True)
@@ -121,7 +125,7 @@ def probes(prober: Prober) -> list[Probe]:
     return list(prober.probe(10))
 
 
-def test_every_source_has_its_turn_from_the_same_entropy(probes: list[Probe]) -> None:
+def test_every_source_starts_from_the_same_entropy(probes: list[Probe]) -> None:
     assert [(probe.source, probe.trajectories) for probe in probes] == [
         ("regular", 1),
         ("exploration", 1),
@@ -131,14 +135,14 @@ def test_every_source_has_its_turn_from_the_same_entropy(probes: list[Probe]) ->
     assert all(probe.change and probe.difficult_change for probe in probes)
 
 
-def test_reinforcing_the_likely_lowers_entropy_and_the_unlikely_raises_it(probes: list[Probe]) -> None:
-    """Of regular and replay it is the likeliest response of all; the explored one has another first digit."""
+def test_reinforcing_likely_tokens_lowers_entropy_and_unlikely_ones_raises_it(probes: list[Probe]) -> None:
+    """Regular and replay reinforce the greedy response; exploration one with another first digit."""
     regular, explored, replay = probes
     assert regular.change < 0 and replay.change < 0
     assert explored.difficult_change is not None and explored.difficult_change > 0
 
 
-def test_the_copy_is_set_back_to_the_policy_and_the_policy_never_moves(
+def test_the_copy_is_reset_and_the_policy_never_changes(
     run: FakeRun, prober: Prober, probes: list[Probe]
 ) -> None:
     fresh = load_model(str(BUNDLED_MODEL), "fp32", checkpointing=False).state_dict()
@@ -147,11 +151,11 @@ def test_the_copy_is_set_back_to_the_policy_and_the_policy_never_moves(
     assert all(torch.equal(value, run.weights.model.state_dict()[name]) for name, value in fresh.items())
 
 
-def test_a_step_has_its_length_whatever_the_gradients(run: FakeRun) -> None:
+def test_a_step_has_a_fixed_length(run: FakeRun) -> None:
     weights = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2))]
-    descent = Descent(cast(Any, SimpleNamespace(parameters=lambda: iter(weights))), LENGTH)
+    descent = FixedLengthDescent(cast(Any, SimpleNamespace(parameters=lambda: iter(weights))), STEP_LENGTH)
     descent.backward(sum((5 * weight.sum() for weight in weights), torch.zeros(())))
     descent.step()
     moved = torch.cat([weight.detach() for weight in weights])
-    assert float(moved.norm()) == pytest.approx(LENGTH, rel=1e-5)
+    assert float(moved.norm()) == pytest.approx(STEP_LENGTH, rel=1e-5)
     assert torch.equal(moved, moved[:1].expand(5)) and moved[0] < 0

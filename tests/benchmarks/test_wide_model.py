@@ -1,3 +1,5 @@
+"""The tiny model with wider heads computes the same function."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,17 +18,17 @@ from vlm_uec.types import EncodedPrompt
 
 @pytest.fixture(scope="module")
 def prompt() -> EncodedPrompt:
-    drawn = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     ids = torch.cat([torch.tensor([507]), torch.full((9,), 510), torch.tensor([508]), torch.arange(40, 70)])
     grid = torch.tensor([[1, 6, 6]])
-    patches = torch.randn(36, 3 * 2 * 14 * 14, generator=drawn)
+    patches = torch.randn(36, 3 * 2 * 14 * 14, generator=generator)
     return EncodedPrompt("p", ids, patches, grid, mrope_positions(ids, grid, 510, 2))
 
 
-def test_the_wide_model_is_the_bundled_one_to_rounding(
+def test_the_wide_model_agrees_with_the_bundled_one_to_rounding(
     bundle: Path, tokenizer: PreTrainedTokenizerBase, prompt: EncodedPrompt, tmp_path: Path
 ) -> None:
-    """Over a picture, and far enough into the text for a wrong rotary frequency to show."""
+    """With a picture, and a text long enough to show a wrong rotary frequency."""
     responses = tuple(torch.randint(5, 300, (length,)) for length in (60, 20))
     scores = []
     for path in (bundle, widen(bundle, tmp_path / "wide")):

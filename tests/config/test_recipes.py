@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.lib.launching import ROOT
-from data_prep.__main__ import COMMANDS, parser_for
+from data_prep.__main__ import COMMANDS, build_parser
 from eval.passk import check_arguments, parse_arguments
 from vlm_uec.algorithm.objectives import OBJECTIVES
 from vlm_uec.config import load_config, preset
@@ -55,7 +55,7 @@ def test_each_objectives_7b_recipe_equals_its_preset(objective: str) -> None:
 
 @each_recipe
 def test_the_commands_in_the_head_are_valid(recipe: Path) -> None:
-    prepared = [parser_for(call).parse_args(call) for call in _commands(recipe, "data_prep")]
+    prepared = [build_parser(call).parse_args(call) for call in _commands(recipe, "data_prep")]
     assert {call.command for call in prepared} <= set(COMMANDS)
     data = {str(call.out) for call in prepared}
 

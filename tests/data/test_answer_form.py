@@ -1,4 +1,4 @@
-"""Answers are told apart by how they are written, whatever they are worth."""
+"""Answers are classified by notation, not by value."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def test_forms(form: str, answers: list[str]) -> None:
     assert {answer: answer_form(answer) for answer in answers} == dict.fromkeys(answers, form)
 
 
-@pytest.mark.skipif(not (GEOMETRY3K / "test.jsonl").is_file(), reason="Geometry3K is not here")
-def test_geometry3k_has_the_counts_that_its_readme_states() -> None:
-    """The readme counts spellings: twelve of its "others" are one of the six forms, spelled another way."""
+@pytest.mark.skipif(not (GEOMETRY3K / "test.jsonl").is_file(), reason="Geometry3K is not available")
+def test_geometry3k_counts_equal_its_readme() -> None:
+    """The readme counts spellings: twelve of its "others" are alternative spellings of the six forms."""
     lines = [
         line
         for split in ("train", "val", "test")
         for line in (GEOMETRY3K / f"{split}.jsonl").open(encoding="utf-8")
     ]
     answers = [json.loads(line)["answer"] for line in lines]
-    stated = {
+    readme_counts = {
         "whole number": 2080,
         "decimal": 603,
         "multiple of a root": 153,
@@ -70,7 +70,7 @@ def test_geometry3k_has_the_counts_that_its_readme_states() -> None:
         "root": 31,
         "multiple of pi": 17,
     }
-    spelled_another_way = {
+    alternative_spellings = {
         "whole number": ["- 8", "- 1"],
         "fraction": ["40 / 3"],
         "multiple of a root": [
@@ -78,25 +78,25 @@ def test_geometry3k_has_the_counts_that_its_readme_states() -> None:
         ]
         + [r"6 \sqrt 2"] * 2,
     }
-    for spellings in spelled_another_way.values():
+    for spellings in alternative_spellings.values():
         for spelling in set(spellings):
             assert answers.count(spelling) == spellings.count(spelling)
     found = Counter(map(answer_form, answers))
-    moved = {form: len(spellings) for form, spellings in spelled_another_way.items()}
-    assert {form: found[form] - moved.get(form, 0) for form in stated} == stated
-    assert len(answers) - sum(stated.values()) == 69
-    assert sum(found[form] for form in ANSWER_FORMS if form not in stated) == 69 - sum(moved.values())
+    moved = {form: len(spellings) for form, spellings in alternative_spellings.items()}
+    assert {form: found[form] - moved.get(form, 0) for form in readme_counts} == readme_counts
+    assert len(answers) - sum(readme_counts.values()) == 69
+    assert sum(found[form] for form in ANSWER_FORMS if form not in readme_counts) == 69 - sum(moved.values())
 
 
 @given(st.text() | st.text("0123456789.,:/^+-*(){}[]<= \\sqrtfacpi°cmπ√"))
-def test_any_text_has_one_of_the_forms(answer: str) -> None:
+def test_every_text_has_a_form(answer: str) -> None:
     assert answer_form(answer) in ANSWER_FORMS
     assert answer_form(f"  {answer}\n") == answer_form(answer)
 
 
-def test_long_answers_take_no_time() -> None:
+def test_long_answers_are_classified_quickly() -> None:
     pieces = ["1", "1,", "(", "{", "-", r"\sqrt[", r"\frac{", "1:", "1 m", "°", " ", r"\pi ", "a1", "1,234"]
-    began = time.monotonic()
+    started = time.monotonic()
     for piece in pieces:
         answer_form(piece * 20_000 + "!")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5

@@ -18,7 +18,7 @@ from PIL import Image
 
 from data_prep.writer import Rejection, write_dataset
 from vlm_uec.data.dataset import data_fingerprint, load_problems
-from vlm_uec.data.rows import RejectedRow, read_problems
+from vlm_uec.data.rows import RejectedRow, parse_problems
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -47,8 +47,8 @@ PROBLEMS = [
 ]
 
 
-def _bare(path: Path, **columns: list[Any]) -> str:
-    """A split `train` with just the three columns, one good row unless told otherwise."""
+def _minimal_dataset(path: Path, **columns: list[Any]) -> str:
+    """Writes a split `train` with only the three required columns; by default, one valid row."""
     base = {"images": [[{"bytes": _png(), "path": None}]], "problem": ["<image>Find x."], "answer": ["5"]}
     path.mkdir(exist_ok=True)
     pq.write_table(pa.table({**base, **columns}), path / "train.parquet")
@@ -75,7 +75,7 @@ def test_datasets_library_reads_pictures(tmp_path: Path) -> None:
     assert json.loads(read["train"][0]["metadata"]) == {"k": [1, {"d": None}]}
 
 
-def test_manifest_counts_and_names_rejections(tmp_path: Path) -> None:
+def test_manifest_counts_and_lists_rejections(tmp_path: Path) -> None:
     rows: list[Problem | Rejection] = [
         *PROBLEMS,
         Rejection("lost", "missing picture", "a.png"),
@@ -102,7 +102,7 @@ def test_manifest_counts_and_names_rejections(tmp_path: Path) -> None:
     assert not (tmp_path / "test.parquet").exists()
 
 
-def test_manifest_hash_is_the_content_s(tmp_path: Path) -> None:
+def test_manifest_hash_depends_on_the_content(tmp_path: Path) -> None:
     first = write_dataset(tmp_path / "a", {"train": PROBLEMS}, {})
     again = write_dataset(tmp_path / "b", {"train": iter(PROBLEMS)}, {})
     other = write_dataset(tmp_path / "c", {"train": PROBLEMS[::-1]}, {})
@@ -111,21 +111,21 @@ def test_manifest_hash_is_the_content_s(tmp_path: Path) -> None:
     assert first["sha256"]["train"] == data_fingerprint(load_problems(str(tmp_path / "a"), "train").problems)
 
 
-def test_many_rows_go_through_several_groups_in_order(tmp_path: Path) -> None:
+def test_row_groups_keep_the_order(tmp_path: Path) -> None:
     problems = [Problem(f"p{number}", "Question", str(number)) for number in range(250)]
     write_dataset(tmp_path, {"train": problems}, {})
     assert pq.ParquetFile(tmp_path / "train.parquet").num_row_groups == 3
     assert load_problems(str(tmp_path), "train").problems == problems
 
 
-def test_failure_midway_leaves_the_old_dataset_whole(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_dataset(tmp_path: Path) -> None:
     before = write_dataset(tmp_path, {"train": PROBLEMS}, {})
 
     def broken() -> Iterator[Problem]:
         yield Problem("new", "Question", "1")
-        raise RuntimeError("generator died")
+        raise RuntimeError("generator failed")
 
-    with pytest.raises(RuntimeError, match="generator died"):
+    with pytest.raises(RuntimeError, match="generator failed"):
         write_dataset(tmp_path, {"train": PROBLEMS[:1], "test": broken()}, {})
     assert {path.name for path in tmp_path.iterdir()} == {"train.parquet", "manifest.json"}
     assert json.loads((tmp_path / "manifest.json").read_text()) == before
@@ -138,7 +138,7 @@ def test_rewriting_removes_splits_of_an_earlier_run(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"train.parquet", "manifest.json"}
 
 
-def test_writer_refuses_unknown_splits_and_unwritable_places(tmp_path: Path) -> None:
+def test_writer_refuses_unknown_splits_and_unwritable_directories(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="dev"):
         write_dataset(tmp_path, {"dev": PROBLEMS}, {})
     (tmp_path / "file").write_text("")
@@ -146,12 +146,12 @@ def test_writer_refuses_unknown_splits_and_unwritable_places(tmp_path: Path) -> 
         write_dataset(tmp_path / "file", {"train": PROBLEMS}, {})
 
 
-def test_three_columns_are_enough(tmp_path: Path) -> None:
+def test_three_columns_suffice(tmp_path: Path) -> None:
     images = [[{"bytes": _png(shade), "path": None}] for shade in (1, 2, 1)]
-    path = _bare(tmp_path, images=images, problem=["<image>Find x."] * 3, answer=["5"] * 3)
+    path = _minimal_dataset(tmp_path, images=images, problem=["<image>Find x."] * 3, answer=["5"] * 3)
     loaded = load_problems(path, "train")
     first, second = loaded.problems
-    assert loaded.rejected == {"duplicate id": 1}  # the third is the first again
+    assert loaded.rejected == {"duplicate id": 1}  # the third row equals the first
     assert len(first.id) == 32
     assert first.id != second.id
     assert (first.choices, first.precision, first.question_type, first.metadata) == (
@@ -186,17 +186,21 @@ def test_three_columns_are_enough(tmp_path: Path) -> None:
         ({"precision": float("nan")}, "'precision' is not a whole number from 0 to 15"),
     ],
 )
-def test_faulty_row_is_dropped_with_its_reason(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
-    good: dict[str, Any] = {"images": [{"bytes": _png(), "path": None}], "problem": "<image>Q", "answer": "1"}
-    good |= {"metadata": "", "precision": 1.0}
-    bad = {**good, **row}
-    columns = {name: [good[name], bad[name]] for name in good}
-    loaded = load_problems(_bare(tmp_path, **columns), "train")
+def test_invalid_row_is_dropped_with_its_reason(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    valid: dict[str, Any] = {
+        "images": [{"bytes": _png(), "path": None}],
+        "problem": "<image>Q",
+        "answer": "1",
+    }
+    valid |= {"metadata": "", "precision": 1.0}
+    invalid = {**valid, **row}
+    columns = {name: [valid[name], invalid[name]] for name in valid}
+    loaded = load_problems(_minimal_dataset(tmp_path, **columns), "train")
     assert loaded.rejected == {reason: 1}
     assert [(problem.answer, problem.precision) for problem in loaded.problems] == [("1", 1)]
 
 
-def test_hub_shards_below_data_are_found(tmp_path: Path) -> None:
+def test_hub_shards_in_the_folder_data_are_found(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for number in (1, 0):
         shard = write_dataset(tmp_path / "w", {"train": [PROBLEMS[number]]}, {})
@@ -205,7 +209,7 @@ def test_hub_shards_below_data_are_found(tmp_path: Path) -> None:
     assert load_problems(str(tmp_path), "train").problems == PROBLEMS[:2]
 
 
-def test_shard_s_name_may_end_in_a_hash(tmp_path: Path) -> None:
+def test_shard_names_may_end_in_a_hash(tmp_path: Path) -> None:
     for number, mark in enumerate(("0a1b2c3d4e5f6071", "ffffffffffffffff")):
         write_dataset(tmp_path / "w", {"train": [PROBLEMS[number]]}, {})
         name = f"train-0000{number}-of-00002-{mark}.parquet"
@@ -213,18 +217,18 @@ def test_shard_s_name_may_end_in_a_hash(tmp_path: Path) -> None:
     assert load_problems(str(tmp_path), "train").problems == PROBLEMS[:2]
 
 
-def test_rows_and_faults_come_in_order_with_their_place() -> None:
-    good: dict[str, Any] = {"images": [], "problem": "Why?", "answer": "1"}
+def test_problems_and_rejected_rows_keep_their_order() -> None:
+    valid: dict[str, Any] = {"images": [], "problem": "Why?", "answer": "1"}
     rows = [
-        {**good, "id": "a"},
-        {**good, "id": "b", "answer": " "},
-        {**good, "id": None, "problem": None},
-        {**good, "id": "a", "answer": "2"},
-        {**good, "id": 7},
+        {**valid, "id": "a"},
+        {**valid, "id": "b", "answer": " "},
+        {**valid, "id": None, "problem": None},
+        {**valid, "id": "a", "answer": "2"},
+        {**valid, "id": 7},
     ]
-    told = list(read_problems(rows))
-    assert [item.id for item in told] == ["a", "b", "", "a", "7"]
-    assert [item for item in told if isinstance(item, RejectedRow)] == [
+    items = list(parse_problems(rows))
+    assert [item.id for item in items] == ["a", "b", "", "a", "7"]
+    assert [item for item in items if isinstance(item, RejectedRow)] == [
         RejectedRow(1, "b", "empty answer", "Why?"),
         RejectedRow(2, "", "'problem' is null"),
         RejectedRow(3, "a", "duplicate id", "Why?"),
@@ -239,7 +243,7 @@ def test_rows_and_faults_come_in_order_with_their_place() -> None:
         ({"escaped": "\u4e2d" * 4_000}, False),  # six characters each as JSON
     ],
 )
-def test_metadata_is_written_as_it_can_be_read(tmp_path: Path, metadata: dict[str, Any], kept: bool) -> None:
+def test_written_metadata_can_be_read(tmp_path: Path, metadata: dict[str, Any], kept: bool) -> None:
     problems = [*PROBLEMS, Problem("last", "Why?", "1", metadata=metadata)]
     manifest = write_dataset(tmp_path, {"train": problems}, {})
     loaded = load_problems(str(tmp_path), "train")
@@ -247,7 +251,7 @@ def test_metadata_is_written_as_it_can_be_read(tmp_path: Path, metadata: dict[st
     assert data_fingerprint(loaded.problems) == manifest["sha256"]["train"]
 
 
-def test_hub_dataset_goes_through_the_same_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_dataset_is_loaded_like_a_local_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path / "set", {"train": PROBLEMS}, {})
     local = datasets.load_dataset(
         "parquet", data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), split="train"
@@ -264,11 +268,11 @@ def test_hub_dataset_goes_through_the_same_checks(tmp_path: Path, monkeypatch: p
         ({"answer": [5]}, "train", r"no usable row; rejected: \{\"'answer' is not text\": 1\}"),
     ],
 )
-def test_structural_faults_name_the_way_out(
+def test_structural_faults_are_user_errors(
     tmp_path: Path, columns: dict[str, list[Any]], split: str, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        load_problems(_bare(tmp_path, **columns), split)
+        load_problems(_minimal_dataset(tmp_path, **columns), split)
 
 
 def test_missing_column_is_named(tmp_path: Path) -> None:
@@ -277,9 +281,9 @@ def test_missing_column_is_named(tmp_path: Path) -> None:
         load_problems(str(tmp_path), "train")
 
 
-def test_broken_and_absent_files(tmp_path: Path) -> None:
-    (tmp_path / "train.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(UserError, match="no parquet file"):
+def test_broken_and_missing_files(tmp_path: Path) -> None:
+    (tmp_path / "train.parquet").write_bytes(b"PAR1 damaged")
+    with pytest.raises(UserError, match="not a parquet file"):
         load_problems(str(tmp_path), "train")
     with pytest.raises(UserError, match="not a directory"):
         load_problems(str(tmp_path / "train.parquet"), "train")
@@ -299,7 +303,7 @@ _CHANGES = [
 
 
 @pytest.mark.parametrize("change", _CHANGES)
-def test_fingerprint_sees_every_change(change: dict[str, Any]) -> None:
+def test_fingerprint_changes_with_every_field(change: dict[str, Any]) -> None:
     changed = Problem(**{**vars(PROBLEMS[0]), **change})
     assert data_fingerprint([changed]) != data_fingerprint([PROBLEMS[0]])
 
@@ -307,7 +311,7 @@ def test_fingerprint_sees_every_change(change: dict[str, Any]) -> None:
 _TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: bool(text.strip()))
 
 
-@settings(deadline=None, max_examples=50)  # writes files: the time is the disk's
+@settings(deadline=None, max_examples=50)  # no deadline, because the test writes files
 @given(question=_TEXT.filter(lambda text: "<image>" not in text), answer=_TEXT, choices=st.lists(_TEXT))
 def test_any_text_survives_the_round_trip(
     tmp_path_factory: pytest.TempPathFactory, question: str, answer: str, choices: list[str]

@@ -14,7 +14,7 @@ from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
 from vlm_uec.data.decode import decode_image
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.data.positions import mrope_positions
-from vlm_uec.data.vision import patches_of
+from vlm_uec.data.vision import extract_patches
 from vlm_uec.errors import UserError
 from vlm_uec.types import Problem
 
@@ -27,7 +27,7 @@ def encoder(tokenizer: PreTrainedTokenizerBase, image_processor: Qwen2VLImagePro
     return PromptEncoder(tokenizer, image_processor, FormatPrompt("{{ question }}"), max_prompt_tokens=200)
 
 
-def _small(encoder: PromptEncoder, cache_bytes: int) -> PromptEncoder:
+def _with_cache(encoder: PromptEncoder, cache_bytes: int) -> PromptEncoder:
     return PromptEncoder(encoder.tokenizer, encoder.image_processor, encoder.format_prompt, 200, cache_bytes)
 
 
@@ -35,7 +35,7 @@ def _problem(name: str = "p", question: str = "<image>Find x.", *pictures: Any) 
     return Problem(name, question, "1", tuple(encoded(picture) for picture in pictures or (SMALL,)))
 
 
-def test_every_picture_gets_its_own_number_of_placeholders(encoder: PromptEncoder) -> None:
+def test_every_picture_has_its_number_of_placeholders(encoder: PromptEncoder) -> None:
     """112 x 84 pixels are 4 x 3 merged patches, 56 x 56 are 2 x 2."""
     prompt = encoder(_problem("p", "In <image> and <image> find x.", WIDE, SMALL))
     pad = encoder.image_pad_id
@@ -48,9 +48,9 @@ def test_every_picture_gets_its_own_number_of_placeholders(encoder: PromptEncode
     assert prompt.length == len(expected)
 
 
-def test_patches_and_positions_belong_to_the_ids(encoder: PromptEncoder) -> None:
+def test_patches_and_positions_match_the_ids(encoder: PromptEncoder) -> None:
     prompt = encoder(_problem("p", "In <image> and <image> find x.", WIDE, SMALL))
-    patches, _ = patches_of([WIDE, SMALL], encoder.image_processor)
+    patches, _ = extract_patches([WIDE, SMALL], encoder.image_processor)
     assert torch.equal(prompt.pixel_values, patches)
     expected = mrope_positions(prompt.input_ids, prompt.image_grid_thw, encoder.image_pad_id, 2)
     assert torch.equal(prompt.position_ids, expected)
@@ -64,7 +64,7 @@ def test_a_question_without_pictures(encoder: PromptEncoder) -> None:
     assert prompt.next_position == prompt.length
 
 
-def test_the_token_limit_counts_expanded_placeholders_and_is_inclusive(encoder: PromptEncoder) -> None:
+def test_the_token_limit_is_inclusive_and_counts_expanded_placeholders(encoder: PromptEncoder) -> None:
     length = encoder(_problem()).length
     for limit in (length, length - 1):
         fresh = PromptEncoder(encoder.tokenizer, encoder.image_processor, encoder.format_prompt, limit)
@@ -78,19 +78,21 @@ def test_the_token_limit_counts_expanded_placeholders_and_is_inclusive(encoder: 
 @pytest.mark.parametrize(
     ("question", "pictures"), [("Find x.", 1), ("<image><image>Find x.", 1), ("<image>Find x.", 2)]
 )
-def test_marks_and_pictures_must_be_as_many(encoder: PromptEncoder, question: str, pictures: int) -> None:
+def test_the_numbers_of_marks_and_pictures_must_be_equal(
+    encoder: PromptEncoder, question: str, pictures: int
+) -> None:
     with pytest.raises(PromptRejected, match="number of image marks and pictures differ"):
         encoder(_problem("p", question, *[SMALL] * pictures))
 
 
-def test_a_special_token_in_the_question_stands_for_no_picture(encoder: PromptEncoder) -> None:
+def test_a_special_token_in_the_question_is_not_a_picture(encoder: PromptEncoder) -> None:
     prompt = encoder(_problem("p", "<image>Is <|image_pad|> a picture?"))
     assert prompt.input_ids.tolist().count(encoder.image_pad_id) == 4
     with pytest.raises(PromptRejected, match="number of image marks"):
         encoder(_problem("q", "<|vision_start|><|image_pad|><|vision_end|>Find x."))
 
 
-def test_a_broken_or_impossible_picture_is_a_rejection(encoder: PromptEncoder) -> None:
+def test_a_broken_or_too_thin_picture_is_rejected(encoder: PromptEncoder) -> None:
     with pytest.raises(PromptRejected, match="broken picture"):
         encoder(Problem("broken", "<image>Find x.", "1", (b"no picture",)))
     with pytest.raises(PromptRejected, match="too long and thin"):
@@ -100,20 +102,20 @@ def test_a_broken_or_impossible_picture_is_a_rejection(encoder: PromptEncoder) -
 # --- the cache --------------------------------------------------------------------------------------------
 
 
-def test_a_prompt_that_comes_back_is_not_encoded_again(encoder: PromptEncoder) -> None:
+def test_a_repeated_prompt_is_cached(encoder: PromptEncoder) -> None:
     assert encoder(_problem("a")) is encoder(_problem("a"))
 
 
-def test_another_problem_of_the_same_id_is_not_mistaken_for_it(encoder: PromptEncoder) -> None:
+def test_the_cache_distinguishes_problems_with_equal_ids(encoder: PromptEncoder) -> None:
     first = encoder(_problem("0", "<image>Find x."))
     second = encoder(_problem("0", "<image>Find x.", WIDE))
     assert second.image_grid_thw.tolist() == [[1, 6, 8]]
     assert encoder(_problem("0", "<image>Find x.")) is not first
 
 
-def test_the_least_recently_used_prompt_makes_room(encoder: PromptEncoder) -> None:
-    """Room for two: a, b, a again, then c pushes b out."""
-    small = _small(encoder, 2 * PICTURE_BYTES)
+def test_the_least_recently_used_prompt_is_evicted(encoder: PromptEncoder) -> None:
+    """The cache has room for two prompts: after a, b and a again, c evicts b."""
+    small = _with_cache(encoder, 2 * PICTURE_BYTES)
     a, b = small(_problem("a")), small(_problem("b"))
     assert small(_problem("a")) is a
     c = small(_problem("c"))
@@ -122,30 +124,30 @@ def test_the_least_recently_used_prompt_makes_room(encoder: PromptEncoder) -> No
     assert small(_problem("b")) is not b
 
 
-def test_bytes_are_counted_right_over_many_evictions(encoder: PromptEncoder) -> None:
-    small = _small(encoder, 2 * PICTURE_BYTES)
+def test_the_cached_bytes_are_exact_after_many_evictions(encoder: PromptEncoder) -> None:
+    small = _with_cache(encoder, 2 * PICTURE_BYTES)
     for number in range(20):
         small(_problem(str(number % 7), "<image>Find x.", *((WIDE,) if number % 3 else ())))
-    held = [prompt.pixel_values.nbytes for _, prompt in small._cache.values()]
-    assert small._cached_bytes == sum(held)
-    assert sum(held) <= small._cache_bytes or len(held) == 1
+    sizes = [prompt.pixel_values.nbytes for _, prompt in small._cache.values()]
+    assert small._cached_bytes == sum(sizes)
+    assert sum(sizes) <= small._cache_bytes or len(sizes) == 1
 
 
-def test_a_prompt_larger_than_the_cache_is_still_served(encoder: PromptEncoder) -> None:
-    none = _small(encoder, 0)
-    assert none(_problem("a")).length == none(_problem("b")).length
-    assert len(none._cache) == 1
+def test_a_prompt_larger_than_the_cache_is_returned(encoder: PromptEncoder) -> None:
+    uncached = _with_cache(encoder, 0)
+    assert uncached(_problem("a")).length == uncached(_problem("b")).length
+    assert len(uncached._cache) == 1
 
 
-def test_a_length_is_the_encoded_length(encoder: PromptEncoder) -> None:
+def test_length_equals_the_encoded_length(encoder: PromptEncoder) -> None:
     problem = _problem("p", "In <image> and <image> find x.", WIDE, SMALL)
     assert encoder.length(problem) == encoder(problem).length
 
 
-def test_a_picture_is_decoded_once_whoever_shows_it(
+def test_a_picture_of_several_problems_is_decoded_once(
     encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two problems about one picture, measured, then encoded twice with nothing cached in between."""
+    """The lengths of two problems with the same picture are computed twice, without a prompt cache."""
     decoded: list[bytes] = []
 
     def counting(data: bytes) -> Image.Image:
@@ -153,17 +155,17 @@ def test_a_picture_is_decoded_once_whoever_shows_it(
         return decode_image(data)
 
     monkeypatch.setattr("vlm_uec.data.encode.decode_image", counting)
-    none = _small(encoder, 0)
+    uncached = _with_cache(encoder, 0)
     problems = [_problem("a"), _problem("b", "<image>Find y."), _problem("c", "<image>Find z.", WIDE)]
     for _ in range(2):
-        assert [none.length(problem) for problem in problems] == [none(p).length for p in problems]
+        assert [uncached.length(problem) for problem in problems] == [uncached(p).length for p in problems]
     assert decoded == [encoded(SMALL), encoded(WIDE)]
 
 
 # --- loading ----------------------------------------------------------------------------------------------
 
 
-def test_saved_and_loaded_again_it_encodes_alike(encoder: PromptEncoder, tmp_path: Path) -> None:
+def test_a_saved_encoder_encodes_equally_after_loading(encoder: PromptEncoder, tmp_path: Path) -> None:
     encoder.save_pretrained(tmp_path)
     loaded = PromptEncoder.from_pretrained(
         str(tmp_path),
@@ -172,9 +174,9 @@ def test_saved_and_loaded_again_it_encodes_alike(encoder: PromptEncoder, tmp_pat
         max_pixels=112 * 112,
         max_prompt_tokens=200,
     )
-    mine, theirs = encoder(_problem()), loaded(_problem())
+    original, reloaded = encoder(_problem()), loaded(_problem())
     for name in ("input_ids", "pixel_values", "image_grid_thw", "position_ids"):
-        assert torch.equal(getattr(mine, name), getattr(theirs, name))
+        assert torch.equal(getattr(original, name), getattr(reloaded, name))
 
 
 def test_a_tokenizer_without_image_tokens_is_refused(

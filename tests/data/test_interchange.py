@@ -1,7 +1,7 @@
-"""Our files as EasyR1 and veRL read them, and files of their shape as we read them.
+"""EasyR1 and veRL can read our files, and we can read directory.
 
-Neither trainer is installed here. What they do between file and chat template is done again below in our own
-words, after EasyR1's `verl/utils/dataset.py` and veRL's `verl/utils/dataset/rl_dataset.py`.
+Neither trainer is needed: their steps from file to chat template are reimplemented below, after EasyR1's
+`verl/utils/dataset.py` and veRL's `verl/utils/dataset/rl_dataset.py`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _pixels(image: Image.Image) -> bytes:
     return image.convert("RGB").tobytes()
 
 
-def test_easyr1_reads_our_file(cache: Path) -> None:
+def test_easyr1_can_read_our_files(cache: Path) -> None:
     write_dataset(cache / "set", {"train": PROBLEMS}, {})
     rows = _easyr1_rows(cache / "set" / "train.parquet")
     assert [row["text"] for row in rows] == [problem.question for problem in PROBLEMS]
@@ -89,7 +89,7 @@ def test_easyr1_reads_our_file(cache: Path) -> None:
     assert {len(column) for column in _collated(rows).values()} == {3}
 
 
-def test_verl_reads_our_file(cache: Path) -> None:
+def test_verl_can_read_our_files(cache: Path) -> None:
     write_dataset(cache / "set", {"train": PROBLEMS}, {})
     rows = _verl_rows(cache / "set" / "train.parquet")
     assert all([message["role"] for message in row["prompt"]] == ["user"] for row in rows)
@@ -107,15 +107,15 @@ def test_verl_reads_our_file(cache: Path) -> None:
     assert {len(column) for column in _collated(rows).values()} == {3}
 
 
-def test_verl_finds_its_geometry3k_reward_by_our_data_source(cache: Path) -> None:
+def test_verl_selects_its_geometry3k_reward_by_our_data_source(cache: Path) -> None:
     write_dataset(cache / "set", {"train": PROBLEMS}, {})
     rows = _verl_rows(cache / "set" / "train.parquet")
-    # `default_compute_score` matches this name and no other; else veRL needs a user's reward function.
+    # `default_compute_score` matches only this name; for others veRL needs a custom reward function.
     assert [row["data_source"] for row in rows] == ["hiyouga/geometry3k", "mathvista", ""]
 
 
-def _theirs(directory: Path, columns: dict[str, list[Any]]) -> Path:
-    """A `train.parquet` as their scripts write it: by `datasets`, which infers what is not a picture."""
+def _external_dataset(directory: Path, columns: dict[str, list[Any]]) -> Path:
+    """A `train.parquet` as their scripts write it: with `datasets`, which infers types except pictures."""
     directory.mkdir()
     table = datasets.Dataset.from_dict(columns)
     table = table.cast_column("images", datasets.Sequence(datasets.Image()))
@@ -132,14 +132,14 @@ def _prepared(directory: Path, out: Path) -> list[Problem]:
     return load_problems(str(out), "train").problems
 
 
-def test_we_read_easyr1_s_file(cache: Path) -> None:
+def test_easyr1_files_are_read(cache: Path) -> None:
     columns: dict[str, list[Any]] = {
         "images": [_stored(ONE), _stored(TWO, LOSSY)],
         "problem": ["<image>Find x.", "<image><image>Which?"],
         "answer": ["3", "2 \\sqrt { 2 }"],
     }
-    theirs = _theirs(cache / "easyr1", columns)
-    loaded, prepared = load_problems(str(theirs), "train").problems, _prepared(theirs, cache / "out")
+    directory = _external_dataset(cache / "easyr1", columns)
+    loaded, prepared = load_problems(str(directory), "train").problems, _prepared(directory, cache / "out")
     for problems in (loaded, prepared):
         assert [problem.question for problem in problems] == columns["problem"]
         assert [problem.answer for problem in problems] == columns["answer"]
@@ -166,28 +166,28 @@ def _verl_columns(questions: list[str], contents: list[Any], pictures: list[Any]
     }
 
 
-def test_we_read_verl_s_file(cache: Path) -> None:
+def test_verl_files_are_read(cache: Path) -> None:
     questions = ["<image>Find x.", "<image><image>Which?", "Why?"]
     contents = [question + INSTRUCTION for question in questions]
     columns = _verl_columns(questions, contents, [_stored(ONE), _stored(TWO, LOSSY), []])
-    theirs = _theirs(cache / "verl", columns)
-    problems = load_problems(str(theirs), "train").problems
+    directory = _external_dataset(cache / "verl", columns)
+    problems = load_problems(str(directory), "train").problems
     assert [problem.question for problem in problems] == questions
     assert [problem.answer for problem in problems] == ["0", "1", "2"]
     assert [problem.images for problem in problems] == [(ONE,), (TWO, LOSSY), ()]
     assert {problem.source for problem in problems} == {"geometry3k"}
-    prepared = _prepared(theirs, cache / "out")
+    prepared = _prepared(directory, cache / "out")
     assert [problem.id for problem in prepared] == [problem.id for problem in problems[:2]]
     assert [problem.answer_type for problem in prepared] == ["integer", "integer"]
 
 
-def test_verl_s_message_counts_where_the_bare_question_places_no_picture(cache: Path) -> None:
+def test_verl_prompt_is_used_if_its_question_has_no_picture_marks(cache: Path) -> None:
     columns = _verl_columns(["Find x."], ["<image>\nFind x.\n\nBox it."], [_stored(ONE)])
-    (problem,) = load_problems(str(_theirs(cache / "verl", columns)), "train").problems
+    (problem,) = load_problems(str(_external_dataset(cache / "verl", columns)), "train").problems
     assert problem.question == "<image>\nFind x.\n\nBox it."
 
 
-def test_verl_s_last_user_message_counts_without_extra_info(cache: Path) -> None:
+def test_verl_last_user_message_is_used_without_extra_info(cache: Path) -> None:
     columns = _verl_columns(["?"], ["?"], [_stored(ONE)])
     del columns["extra_info"], columns["data_source"]
     columns["prompt"] = [
@@ -199,40 +199,43 @@ def test_verl_s_last_user_message_counts_without_extra_info(cache: Path) -> None
             {"role": "assistant", "content": "y ="},
         ]
     ]
-    (problem,) = load_problems(str(_theirs(cache / "verl", columns)), "train").problems
+    (problem,) = load_problems(str(_external_dataset(cache / "verl", columns)), "train").problems
     assert (problem.question, problem.answer, problem.source) == ("Find y in <image>.", "0", "")
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"prompt": [[{"role": "assistant", "content": "Hi"}]]}, "'prompt' holds no user message with text"),
-        ({"prompt": ["<image>Find x."]}, "'prompt' holds no user message with text"),
+        (
+            {"prompt": [[{"role": "assistant", "content": "Hi"}]]},
+            "'prompt' contains no user message with text",
+        ),
+        ({"prompt": ["<image>Find x."]}, "'prompt' contains no user message with text"),
         ({"reward_model": [{"style": "rule", "ground_truth": 5}]}, "'reward_model.ground_truth' is not text"),
         ({"reward_model": [{"style": "rule"}]}, "'reward_model.ground_truth' is not text"),
         ({"reward_model": [{"ground_truth": " "}]}, "empty answer"),
     ],
 )
-def test_faulty_row_of_verl_s_is_a_counted_rejection(
+def test_invalid_verl_row_is_a_counted_rejection(
     cache: Path, change: dict[str, list[Any]], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     columns = _verl_columns(["?"], ["<image>?"], [_stored(ONE)])
     del columns["extra_info"]
-    theirs = _theirs(cache / "verl", {**columns, **change})
-    assert main(["geometry3k", "--parquet", str(theirs), "--out", str(cache / "out")]) == 2
+    directory = _external_dataset(cache / "verl", {**columns, **change})
+    assert main(["geometry3k", "--parquet", str(directory), "--out", str(cache / "out")]) == 2
     error = capsys.readouterr().err
     assert f"no usable row to write, rejected: {{'train': {{{reason!r}: 1}}}}" in error
 
 
-def test_parts_of_a_message_are_read_in_place(cache: Path) -> None:
+def test_parts_of_a_message_keep_their_order(cache: Path) -> None:
     columns = _verl_columns(["?"], ["?"], [_stored(ONE)])
     del columns["extra_info"]
     parts = [{"type": "text", "text": "See "}, {"type": "image", "text": None}, {"type": "text", "text": "."}]
     columns["prompt"] = [[{"role": "user", "content": parts}]]
-    (problem,) = load_problems(str(_theirs(cache / "verl", columns)), "train").problems
+    (problem,) = load_problems(str(_external_dataset(cache / "verl", columns)), "train").problems
     assert problem.question == "See <image>."
 
 
-def test_our_own_columns_win_over_verl_s_in_one_file(tmp_path: Path) -> None:
+def test_our_columns_have_precedence_over_those_of_verl(tmp_path: Path) -> None:
     write_dataset(tmp_path / "set", {"train": PROBLEMS[:2]}, {})
     assert _prepared(tmp_path / "set", tmp_path / "again") == PROBLEMS[:2]

@@ -22,7 +22,7 @@ def _data_set(path: Path, *questions: str) -> str:
     return str(path)
 
 
-def test_data_sets_that_number_alike_stay_apart(tmp_path: Path) -> None:
+def test_equal_ids_of_different_data_sets_are_distinguished(tmp_path: Path) -> None:
     one, two = _data_set(tmp_path / "one", "a", "b"), _data_set(tmp_path / "two", "c")
     loaded = load_mixture([one, two], "train")
     assert [problem.id for problem in loaded.problems] == [f"{one}:0", f"{one}:1", f"{two}:0"]
@@ -30,7 +30,7 @@ def test_data_sets_that_number_alike_stay_apart(tmp_path: Path) -> None:
     assert loaded.ids == {one: (f"{one}:0", f"{one}:1"), two: (f"{two}:0",)}
 
 
-def test_what_is_left_out_is_told_by_data_set(tmp_path: Path) -> None:
+def test_rejected_rows_are_counted_by_data_set(tmp_path: Path) -> None:
     paths = []
     for name, answers in (("one", ["1", "", " "]), ("two", ["", "1"])):
         (tmp_path / name).mkdir()
@@ -46,6 +46,6 @@ def test_a_single_data_set_keeps_its_ids(tmp_path: Path) -> None:
     assert [problem.id for problem in load_mixture([one], "train").problems] == ["0", "1"]
 
 
-def test_a_missing_part_is_named(tmp_path: Path) -> None:
+def test_a_missing_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
         load_mixture([_data_set(tmp_path / "one", "a"), str(tmp_path / "nowhere")], "train")

@@ -33,7 +33,7 @@ def _same(one: UInt8Pixels | None, other: UInt8Pixels) -> bool:
     )
 
 
-def test_pictures_come_back_as_they_were() -> None:
+def test_stored_pictures_are_unchanged() -> None:
     store = PictureStore()
     pictures = {bytes([number]): _picture(number, 2 + 2 * number, 4) for number in range(5)}
     for key, picture in pictures.items():
@@ -42,14 +42,14 @@ def test_pictures_come_back_as_they_were() -> None:
     assert store.get(b"other") is None
 
 
-def test_the_first_of_a_key_stays() -> None:
+def test_the_first_picture_of_a_key_is_kept() -> None:
     store = PictureStore()
     store.put(b"a", _picture(1))
     store.put(b"a", _picture(2))
     assert _same(store.get(b"a"), _picture(1))
 
 
-def test_no_file_of_it_has_a_name(folder: Path) -> None:
+def test_the_files_have_no_directory_entry(folder: Path) -> None:
     store = PictureStore()
     store.put(b"a", _picture(1))
     assert list(folder.iterdir()) == []
@@ -61,15 +61,15 @@ def test_no_file_of_it_has_a_name(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_another_process_reads_what_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fork stands for the other rank: it knows the file by the name that `share` hands round."""
+def test_another_process_reads_shared_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork is the other rank: it opens the file by the path that `share` distributes."""
     store = PictureStore()
     store.put(b"a", _picture(1))
-    handed = dict(store._unshared)
+    shared = dict(store._unshared)
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
         other = PictureStore()
-        monkeypatch.setattr(picture_store, "gather_objects", lambda _: [handed])
+        monkeypatch.setattr(picture_store, "gather_objects", lambda _: [shared])
         other.share()
         os.write(writer, b"1" if _same(other.get(b"a"), _picture(1)) else b"0")
         os._exit(0)
@@ -77,12 +77,14 @@ def test_another_process_reads_what_is_shared(monkeypatch: pytest.MonkeyPatch) -
     assert os.read(reader, 1) == b"1"
 
 
-def test_another_machines_process_of_the_same_number_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here there is such a process with such an open file, and it is not the one."""
+def test_a_file_of_another_machines_process_with_the_same_id_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """This machine has a process with the same id and file descriptor, but another file."""
     store, other = PictureStore(), PictureStore()
     store.put(b"a", _picture(1))
-    place = store._unshared[b"a"]
-    foreign = replace(place, file=replace(place.file, inode=place.file.inode + 1))
+    location = store._unshared[b"a"]
+    foreign = replace(location, file=replace(location.file, inode=location.file.inode + 1))
     monkeypatch.setattr(picture_store, "gather_objects", lambda _: [{b"a": foreign}])
     other.share()
     assert other.get(b"a") is None
@@ -91,14 +93,14 @@ def test_another_machines_process_of_the_same_number_is_not_read(monkeypatch: py
 def test_the_limit_is_a_quarter_of_the_free_disk_for_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     size = _picture(1).values.nbytes
     monkeypatch.setattr(picture_store, "world_size", lambda: 2)
-    for free, kept in ((8 * size, True), (8 * size - 8, False)):
+    for free, stored in ((8 * size, True), (8 * size - 8, False)):
         monkeypatch.setattr(picture_store, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
         store = PictureStore()
         store.put(b"a", _picture(1))
-        assert (store.get(b"a") is not None) is kept
+        assert (store.get(b"a") is not None) is stored
 
 
-def test_what_is_over_the_limit_is_not_kept() -> None:
+def test_pictures_over_the_limit_are_not_stored() -> None:
     size = _picture(1).values.nbytes
     store = PictureStore(limit=2 * size)
     for number in range(3):
@@ -106,7 +108,7 @@ def test_what_is_over_the_limit_is_not_kept() -> None:
     assert [store.get(bytes([number])) is not None for number in range(3)] == [True, True, False]
 
 
-def test_a_disk_that_takes_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -118,10 +120,10 @@ def test_a_disk_that_takes_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) 
     store.put(b"c", _picture(3))
     assert _same(store.get(b"a"), _picture(1))
     assert store.get(b"b") is None
-    assert store.get(b"c") is None, "it does not try again for every picture"
+    assert store.get(b"c") is None, "after an error, nothing is written"
 
 
-def test_a_disk_that_takes_half_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partly_written_picture_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     store = PictureStore()
     monkeypatch.setattr("os.pwrite", lambda *_: 100)
     store.put(b"a", _picture(1))

@@ -12,7 +12,7 @@ MODEL = tiny_model()
 
 
 def _ids(*pieces: int) -> torch.Tensor:
-    """Positive: so many words; negative: so many image placeholders."""
+    """Token ids; pieces: n > 0 are n words, n < 0 are -n image placeholders."""
     return torch.cat([torch.full((abs(piece),), IMAGE_PAD if piece < 0 else 7) for piece in pieces])
 
 
@@ -26,7 +26,7 @@ def _library(ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return positions[:, 0]
 
 
-def test_a_picture_spans_its_grid_and_text_goes_on_after_its_longer_side() -> None:
+def test_a_picture_spans_its_grid_and_text_continues_after_its_longer_side() -> None:
     """Two words, a picture of 2 x 3 merged patches at position 2, one word at 2 + max(2, 3)."""
     positions = mrope_positions(_ids(2, -6, 1), _grid((4, 6)), IMAGE_PAD, 2)
     assert positions.tolist() == [
@@ -36,11 +36,11 @@ def test_a_picture_spans_its_grid_and_text_goes_on_after_its_longer_side() -> No
     ]
 
 
-def test_text_alone_counts_on_in_all_three_axes() -> None:
+def test_text_positions_are_equal_on_all_three_axes() -> None:
     assert mrope_positions(_ids(4), _grid(), IMAGE_PAD, 2).tolist() == [[0, 1, 2, 3]] * 3
 
 
-def test_adjacent_pictures_are_told_apart_by_their_grids() -> None:
+def test_adjacent_pictures_are_separated_by_their_grids() -> None:
     positions = mrope_positions(_ids(-1, -2, 1), _grid((2, 2), (2, 4)), IMAGE_PAD, 2)
     assert positions.tolist() == [[0, 1, 1, 3], [0, 1, 1, 3], [0, 1, 2, 3]]
 
@@ -50,7 +50,7 @@ sides = st.integers(1, 6).map(lambda side: 2 * side)
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(sides, sides, st.integers(1, 9)), max_size=4), st.integers(1, 9))
-def test_equal_to_the_library(pictures: list[tuple[int, int, int]], words: int) -> None:
+def test_positions_equal_those_of_transformers(pictures: list[tuple[int, int, int]], words: int) -> None:
     pieces = [words]
     for height, width, after in pictures:
         pieces += [-(height * width) // 4, after]

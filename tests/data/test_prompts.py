@@ -32,25 +32,25 @@ PROBLEMS = [_problem(0), _problem(1), _problem(2, broken=True), _problem(3), _pr
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bytes]:
-    """Every picture that is decoded, on any rank; pictures are stored in the test's folder."""
-    seen: list[bytes] = []
+    """All pictures decoded by any rank; pictures are cached in the test's folder."""
+    pictures: list[bytes] = []
 
     def counting(data: bytes) -> Image.Image:
-        seen.append(data)
+        pictures.append(data)
         return decode_image(data)
 
     monkeypatch.setattr("vlm_uec.data.encode.decode_image", counting)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return seen
+    return pictures
 
 
 def _encoder(tokenizer: PreTrainedTokenizerBase, processor: Qwen2VLImageProcessorPil) -> PromptEncoder:
-    # A tokenizer of its own, as a rank has: it is not safe to share between threads.
+    # One tokenizer per rank: it is not thread-safe.
     own = deepcopy(tokenizer)
     return PromptEncoder(own, processor, FormatPrompt(), max_prompt_tokens=200, cache_bytes=0)
 
 
-def test_two_ranks_decode_every_picture_once_between_them(
+def test_two_ranks_together_decode_every_picture_once(
     tokenizer: PreTrainedTokenizerBase,
     image_processor: Qwen2VLImageProcessorPil,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,18 +72,18 @@ def test_two_ranks_decode_every_picture_once_between_them(
             assert torch.equal(prompt.pixel_values, alone.encode(prompt.problem_id).pixel_values)
     together = decoded[: len(PROBLEMS)]
     assert sorted(together) == sorted(problem.images[0] for problem in PROBLEMS)
-    # The rest is of the one that was asked for comparison.
+    # The other half was decoded by the single-rank run.
     assert len(decoded) == 2 * len(PROBLEMS)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_left_out_is_counted_on_one_machine_only(
+def test_rejected_problems_are_counted_on_one_machine_only(
     tokenizer: PreTrainedTokenizerBase,
     image_processor: Qwen2VLImageProcessorPil,
     monkeypatch: pytest.MonkeyPatch,
     decoded: list[bytes],
 ) -> None:
-    """Four ranks on two machines: each machine looks at every picture."""
+    """Four ranks on two machines: each machine decodes every picture."""
 
     def rank(_: int) -> PromptSet:
         return prepare_prompts(PROBLEMS, _encoder(tokenizer, image_processor))
@@ -94,9 +94,9 @@ def test_what_is_left_out_is_counted_on_one_machine_only(
     assert Counter(decoded) == {problem.images[0]: 2 for problem in PROBLEMS}
 
 
-def test_no_usable_prompt_tells_reasons_and_ways_out(
+def test_the_error_for_no_usable_prompt_lists_the_reasons(
     tokenizer: PreTrainedTokenizerBase, image_processor: Qwen2VLImageProcessorPil
 ) -> None:
-    told = r"no usable prompt of 1 \(broken picture: 1\): mend the data or prompt.template, or raise"
-    with pytest.raises(UserError, match=told):
+    message = r"no usable prompt of 1 \(broken picture: 1\): fix the data or prompt.template, or raise"
+    with pytest.raises(UserError, match=message):
         prepare_prompts([PROBLEMS[2]], _encoder(tokenizer, image_processor))

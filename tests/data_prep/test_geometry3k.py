@@ -21,7 +21,7 @@ from vlm_uec.data.dataset import LoadedSplit, load_problems
 from vlm_uec.errors import UserError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "geometry3k"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="shared Geometry3K is not here")
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="shared Geometry3K is not available")
 
 
 def _encoded(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -30,8 +30,8 @@ def _encoded(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
     return buffer.getvalue()
 
 
-def _png_claiming(width: int, height: int) -> bytes:
-    """A PNG whose header states a size that its pixel data, one byte, does not have."""
+def _png_with_header_size(width: int, height: int) -> bytes:
+    """A PNG whose header states this size, with one byte of pixel data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -64,7 +64,7 @@ def _load(out: Path) -> LoadedSplit:
     return load_problems(str(out), "train")
 
 
-def test_raw_row_becomes_a_problem(tmp_path: Path) -> None:
+def test_raw_record_becomes_a_problem(tmp_path: Path) -> None:
     _raw_problem(tmp_path / "raw", 11, problem_type_graph=["Circle"])
     prepare(tmp_path / "raw", tmp_path / "out")
     (problem,) = _load(tmp_path / "out").problems
@@ -78,14 +78,14 @@ def test_raw_row_becomes_a_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("letter", "kind"), [("A", "integer"), ("c", "float")])
-def test_letter_names_the_choice(tmp_path: Path, letter: str, kind: str) -> None:
+def test_answer_letter_selects_the_choice(tmp_path: Path, letter: str, kind: str) -> None:
     _raw_problem(tmp_path / "raw", 1, answer=letter, choices=["7", "2:3", "6.45"])
     prepare(tmp_path / "raw", tmp_path / "out")
     (problem,) = _load(tmp_path / "out").problems
     assert (problem.answer, problem.answer_type) == ({"A": "7", "c": "6.45"}[letter], kind)
 
 
-def test_clean_diagram_goes_before_the_pointed_one_and_both_are_counted(tmp_path: Path) -> None:
+def test_the_clean_diagram_is_preferred_and_both_are_counted(tmp_path: Path) -> None:
     clean, pointed = _encoded(size=(10, 10)), _encoded(size=(20, 20))
     _raw_problem(tmp_path / "raw", 1, {"img_diagram.png": clean, "img_diagram_point.png": pointed})
     _raw_problem(tmp_path / "raw", 2, {"img_diagram_point.png": pointed})
@@ -109,11 +109,11 @@ def test_clean_diagram_goes_before_the_pointed_one_and_both_are_counted(tmp_path
         ({"choices": [1, 2, 3]}, "wrong type"),
         ({"problem_text": None}, "wrong type"),
         ({"problem_text": "  "}, "empty question"),
-        ({"problem_text": "See <image> and find x."}, "question holds <image>"),
+        ({"problem_text": "See <image> and find x."}, "question contains <image>"),
         ({"problem_text": "lone \ud800"}, "text is not valid Unicode"),
     ],
 )
-def test_faulty_raw_record_is_a_counted_rejection(
+def test_invalid_raw_record_is_a_counted_rejection(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     _raw_problem(tmp_path / "raw", 1)
@@ -129,22 +129,22 @@ def test_faulty_raw_record_is_a_counted_rejection(
     ("data", "reason"),
     [
         (b"", "zero-size picture"),
-        (_png_claiming(0, 5), "broken picture"),
+        (_png_with_header_size(0, 5), "broken picture"),
         (_encoded(size=(400, 300))[:-40], "broken picture"),
         (_encoded()[:30], "broken picture"),
         (_encoded("JPEG")[:-200], "broken picture"),
         (_encoded("GIF"), "picture is neither PNG nor JPEG"),
         (b"<svg/>", "picture is neither PNG nor JPEG"),
-        (_png_claiming(20_000, 20_000), "picture over 64000000 pixels"),
-        (_png_claiming(10_000, 10_000), "picture over 64000000 pixels"),
+        (_png_with_header_size(20_000, 20_000), "picture over 64000000 pixels"),
+        (_png_with_header_size(10_000, 10_000), "picture over 64000000 pixels"),
         (_encoded(size=(402, 2)), "picture sides beyond 200:1"),
         (b"\x89PNG\r\n\x1a\n" + bytes(32 * 2**20), "picture over 33554432 bytes"),
-        (_png_claiming(5_000, 6_000), "broken picture"),
+        (_png_with_header_size(5_000, 6_000), "broken picture"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_faulty_picture_is_a_counted_rejection(tmp_path: Path, data: bytes, reason: str) -> None:
+def test_invalid_picture_is_a_counted_rejection(tmp_path: Path, data: bytes, reason: str) -> None:
     _raw_problem(tmp_path / "raw", 1)
     _raw_problem(tmp_path / "raw", 2, {"img_diagram.png": data})
     manifest = prepare(tmp_path / "raw", tmp_path / "out")
@@ -181,13 +181,13 @@ def test_raw_folder_without_record_or_picture(tmp_path: Path) -> None:
         (_record(2, id=None), "wrong type"),
         (_record(2, id=True), "wrong type"),
         (_record(2, answer=""), "empty answer"),
-        (_record(2, problem="<image>Find x."), "question holds <image>"),
+        (_record(2, problem="<image>Find x."), "question contains <image>"),
         (_record(2, problem="x" * 20_001), "text over 20000 characters"),
         (_record(1), "duplicate id"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_faulty_jsonl_record_is_a_counted_rejection(
+def test_invalid_jsonl_record_is_a_counted_rejection(
     tmp_path: Path, record: Mapping[str, Any] | bytes, reason: str
 ) -> None:
     (tmp_path / "secret.png").write_bytes(_encoded())
@@ -207,7 +207,7 @@ def test_special_tokens_in_the_text_stay_text(tmp_path: Path) -> None:
     assert _load(tmp_path / "out").problems[0].question == "<image><|image_pad|><|im_end|> find y."
 
 
-def test_own_top_level_decides_the_form(tmp_path: Path) -> None:
+def test_the_top_level_determines_the_layout(tmp_path: Path) -> None:
     _jsonl(tmp_path / "all", _record(1))
     _raw_problem(tmp_path / "all" / "raw", 7)
     assert prepare(tmp_path / "all", tmp_path / "a")["settings"]["layout"] == "jsonl"
@@ -270,7 +270,7 @@ def test_every_shared_problem_is_kept_or_rejected(shared_jsonl: tuple[Path, dict
 
 
 @needs_shared
-def test_both_forms_agree_on_the_shared_problems(
+def test_both_layouts_give_the_same_problems(
     tmp_path: Path, shared_jsonl: tuple[Path, dict[str, Any]]
 ) -> None:
     manifest = prepare(SHARED / "raw", tmp_path)
@@ -279,8 +279,12 @@ def test_both_forms_agree_on_the_shared_problems(
     assert manifest["counters"]["img_diagram.png"] == 10
     jsonl = {problem.id: problem for problem in load_problems(str(shared_jsonl[0]), "test").problems}
     for problem in load_problems(str(tmp_path), "test").problems:
-        twin = jsonl[problem.id]
-        assert (problem.question, problem.answer, problem.images) == (twin.question, twin.answer, twin.images)
+        other = jsonl[problem.id]
+        assert (problem.question, problem.answer, problem.images) == (
+            other.question,
+            other.answer,
+            other.images,
+        )
 
 
 def test_unreadable_source_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,8 +329,8 @@ def test_three_columns_become_problems(tmp_path: Path) -> None:
     assert {(problem.source, len(problem.id)) for problem in problems} == {("geometry3k", 32)}
 
 
-def test_columns_of_ours_are_carried_through(tmp_path: Path) -> None:
-    ours = {
+def test_optional_columns_are_kept(tmp_path: Path) -> None:
+    columns = {
         "id": "mine",
         "choices": ["4", "5"],
         "precision": 2,
@@ -335,13 +339,13 @@ def test_columns_of_ours_are_carried_through(tmp_path: Path) -> None:
         "source": "elsewhere",
         "metadata": '{"k": [1]}',
     }
-    pq.write_table(_table(ours), tmp_path / "test.parquet")
+    pq.write_table(_table(columns), tmp_path / "test.parquet")
     _prepare_tables(tmp_path / "out", tmp_path / "test.parquet")
     (problem,) = load_problems(str(tmp_path / "out"), "test").problems
-    assert {**ours, "choices": ("4", "5"), "metadata": {"k": [1]}}.items() <= vars(problem).items()
+    assert {**columns, "choices": ("4", "5"), "metadata": {"k": [1]}}.items() <= vars(problem).items()
 
 
-def test_splits_come_from_names_and_files_of_a_split_in_order(tmp_path: Path) -> None:
+def test_splits_are_determined_by_file_names_and_files_are_sorted(tmp_path: Path) -> None:
     folder = tmp_path / "hub" / "data"
     folder.mkdir(parents=True)
     names = {
@@ -364,7 +368,7 @@ def test_splits_come_from_names_and_files_of_a_split_in_order(tmp_path: Path) ->
     assert read == {"train": ["a", "b", "c"], "validation": ["v", "w"], "test": ["t"]}
 
 
-def test_dataset_of_ours_prepared_again_is_the_same(tmp_path: Path) -> None:
+def test_preparing_a_prepared_dataset_changes_nothing(tmp_path: Path) -> None:
     _raw_problem(tmp_path / "raw", 1)
     _raw_problem(tmp_path / "raw", 2, choices=["1", "2:3", "3"])
     first = prepare(tmp_path / "raw", tmp_path / "first")
@@ -382,7 +386,7 @@ def test_dataset_of_ours_prepared_again_is_the_same(tmp_path: Path) -> None:
         ),
         ({"images": [{"bytes": b"", "path": "{here}/good.png"}]}, "zero-size picture"),
         (_table_row(_encoded(size=(400, 300))[:-40]), "broken picture"),
-        (_table_row(_png_claiming(9_000, 9_000)), "picture over 64000000 pixels"),
+        (_table_row(_png_with_header_size(9_000, 9_000)), "picture over 64000000 pixels"),
         (_table_row(_encoded("GIF")), "picture is neither PNG nor JPEG"),
         ({"problem": "Find x."}, "number of <image> differs from number of pictures"),
         ({"problem": None}, "'problem' is null"),
@@ -393,7 +397,7 @@ def test_dataset_of_ours_prepared_again_is_the_same(tmp_path: Path) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_faulty_table_row_is_a_counted_rejection(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+def test_invalid_table_row_is_a_counted_rejection(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
     (tmp_path / "good.png").write_bytes(_encoded())
     for picture in row.get("images") or []:
         picture["path"] = (picture["path"] or "").format(here=tmp_path)
@@ -415,7 +419,7 @@ def test_rejected_table_row_keeps_its_id(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the Hub holds: a data set's splits by its id."""
+    """The content of a fake Hub: splits by data set id."""
     stored: dict[str, Any] = {}
 
     def load(name: str) -> Any:
@@ -428,12 +432,12 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def _hub_split(*rows: Mapping[str, Any]) -> datasets.Dataset:
-    """Typed as `hiyouga/geometry3k` is: reading a row the usual way decodes its pictures."""
+    """Has the types of `hiyouga/geometry3k`: reading a row the usual way decodes its pictures."""
     split = datasets.Dataset.from_list([{**_table_row(), **row} for row in rows])
     return split.cast_column("images", datasets.Sequence(datasets.Image()))
 
 
-def test_hub_splits_keep_their_pictures_bytes(tmp_path: Path, hub: dict[str, Any]) -> None:
+def test_hub_splits_keep_the_bytes_of_pictures(tmp_path: Path, hub: dict[str, Any]) -> None:
     jpeg = _encoded("JPEG")
     hub["someone/geometry"] = datasets.DatasetDict(
         {
@@ -463,7 +467,7 @@ def test_structural_faults_of_the_hub(
     hub["a/dev"] = datasets.DatasetDict({"dev": _hub_split({})})
     hub["a/bare"] = datasets.DatasetDict({"train": _hub_split({}).remove_columns("answer")})
     hub["a/empty"] = datasets.DatasetDict({"train": _hub_split({"answer": " "})})
-    capsys.readouterr()  # `datasets` has shown bars
+    capsys.readouterr()  # drop the progress bars of `datasets`
     expected = {
         "a/none": "doesn't exist on the Hub",
         "a/dev": "split 'dev' is none of train, val, validation, test",
@@ -477,14 +481,14 @@ def test_structural_faults_of_the_hub(
 
 def test_structural_faults_of_parquet_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "train.parquet").write_bytes(b"PAR1 not really")
+    (tmp_path / "train.parquet").write_bytes(b"PAR1 damaged")
     pq.write_table(_table({}), tmp_path / "geometry.parquet")
     pq.write_table(_table({}).drop_columns("images"), tmp_path / "val.parquet")
     pq.write_table(_table({"answer": " "}), tmp_path / "test.parquet")
     expected = {
         "none.parquet": "none.parquet: no such file",
         "empty": "no parquet file in it",
-        "train.parquet": "train.parquet: no parquet file",
+        "train.parquet": "train.parquet: not a parquet file",
         "geometry.parquet": f"write SPLIT=FILE, such as train={tmp_path}/geometry.parquet",
         "val.parquet": "column 'images' is missing",
         "test.parquet": "no usable row",
@@ -497,14 +501,14 @@ def test_structural_faults_of_parquet_files(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("sources", [[], ["--raw", "a", "--hub", "b/c"], ["--hub", "b/c", "--parquet", "d"]])
-def test_exactly_one_source_is_asked_for(sources: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_exactly_one_source_is_required(sources: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["geometry3k", *sources, "--out", "out"])
     assert stop.value.code == 2
     assert "--raw" in capsys.readouterr().err
 
 
-def test_file_that_breaks_off_midway_is_a_user_error(
+def test_a_file_damaged_in_the_middle_is_a_user_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [{**_table_row(bytes(2_000)), "answer": str(number)} for number in range(200)]

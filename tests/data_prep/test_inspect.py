@@ -1,4 +1,4 @@
-"""What `python -m data_prep inspect` says is so, and no dataset harms who looks at it."""
+"""`python -m data_prep inspect` reports correct statistics, and hostile datasets are harmless."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from data_prep.__main__ import main
 from data_prep.inspect.budget import PixelBudget
-from data_prep.inspect.prompt_length import PromptMeter
-from data_prep.inspect.splits import left_out_before, splits_of
+from data_prep.inspect.prompt_length import PromptTokenCounter
+from data_prep.inspect.splits import list_splits, rejected_by_data_prep
 from data_prep.writer import Rejection, write_dataset
 from tests.report.test_report import Tags
 from tests.support.tiny import encoded, noise_picture
@@ -38,41 +38,41 @@ def problem(name: str, question: str = "Find x.", *pictures: Image.Image, **fiel
 
 
 def inspected(directory: Path, *options: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
-    """What the console and the page say."""
+    """Console output and page of an inspection."""
     assert main(["inspect", str(directory), *options]) == 0
     return capsys.readouterr().out, (directory / "inspect.html").read_text(encoding="utf-8")
 
 
-def row_of(told: str, name: str) -> list[str]:
-    """The cells of the first line of the console that starts with `name`."""
-    return next(line[len(name) :].split() for line in told.splitlines() if line.startswith(name))
+def row_of(output: str, name: str) -> list[str]:
+    """The cells of the first line of the output that starts with `name`."""
+    return next(line[len(name) :].split() for line in output.splitlines() if line.startswith(name))
 
 
 # --- which splits ------------------------------------------------------------------------------------------
 
 
-def test_splits_are_those_of_the_files(tmp_path: Path) -> None:
+def test_splits_are_determined_by_file_names(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("zebra", "test-00000-of-00002", "test-00001-of-00002", "data/train", "data/apple-00001"):
         (tmp_path / f"{name}.parquet").touch()
-    assert splits_of(tmp_path) == ["train", "test", "apple", "zebra"]
+    assert list_splits(tmp_path) == ["train", "test", "apple", "zebra"]
 
 
-def test_what_data_prep_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rejections_of_data_prep_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lost = [Rejection("b", "missing picture"), Rejection("c", "missing picture")]
     write_dataset(tmp_path, {"train": [problem("a"), *lost], "test": [problem("d")]}, {})
-    told, page = inspected(tmp_path, capsys=capsys)
-    assert row_of(told, "problems") == ["1", "1"]
-    assert row_of(told, "left out by data_prep: missing picture") == ["2", "0"]
+    output, page = inspected(tmp_path, capsys=capsys)
+    assert row_of(output, "problems") == ["1", "1"]
+    assert row_of(output, "left out by data_prep: missing picture") == ["2", "0"]
     assert "left out by data_prep: missing picture" in page
 
 
 @pytest.mark.parametrize(
     "content", ["{", "[]", '{"rejected_counts": 5}', '{"rejected_counts": {"train": {"x": "y"}}}']
 )
-def test_a_manifest_of_another_form_says_nothing(tmp_path: Path, content: str) -> None:
+def test_a_manifest_of_another_format_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    assert left_out_before(tmp_path) == {}
+    assert rejected_by_data_prep(tmp_path) == {}
 
 
 # --- numbers -----------------------------------------------------------------------------------------------
@@ -86,13 +86,13 @@ def test_counts_by_form_type_and_pictures(tmp_path: Path, capsys: pytest.Capture
         Problem("d", "What is 2 + 2?", "4"),
     ]
     write_dataset(tmp_path, {"train": problems}, {})
-    told, page = inspected(tmp_path, capsys=capsys)
-    assert row_of(told, "problems") == ["4"]
-    assert row_of(told, "whole number") == ["3", "(75.0%)"]
-    assert row_of(told, "multiple of a root") == ["1", "(25.0%)"]
-    assert row_of(told, "multi_choice") == ["1", "(25.0%)"]
-    assert row_of(told, "integer") == ["2", "(50.0%)"]
-    _, pictures = told.split("Pictures a problem")
+    output, page = inspected(tmp_path, capsys=capsys)
+    assert row_of(output, "problems") == ["4"]
+    assert row_of(output, "whole number") == ["3", "(75.0%)"]
+    assert row_of(output, "multiple of a root") == ["1", "(25.0%)"]
+    assert row_of(output, "multi_choice") == ["1", "(25.0%)"]
+    assert row_of(output, "integer") == ["2", "(50.0%)"]
+    _, pictures = output.split("Pictures a problem")
     assert [row_of(pictures, count) for count in "012"] == [
         ["1", "(25.0%)"],
         ["2", "(50.0%)"],
@@ -106,15 +106,15 @@ def test_sizes_and_image_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """Within 3136 to 6272 pixels: 56 x 56 stays (4 tokens), 112 x 84 shrinks to 84 x 56 (6 tokens)."""
     write_dataset(tmp_path, {"train": [problem("a"), problem("b", "Which?", SQUARE, WIDE)]}, {})
     budget = ["--min-pixels", "3136", "--max-pixels", "6272"]
-    told, _ = inspected(tmp_path, *budget, capsys=capsys)
-    assert row_of(told, "Width as stored") == ["train", "56", "74.7", "56", "112", "112"]
-    assert row_of(told, "Height as stored") == ["train", "56", "65.3", "56", "84", "84"]
-    assert row_of(told, "Pixels as stored") == ["train", "3,136", "5,227", "3,136", "9,408", "9,408"]
-    assert row_of(told, "Pixels in the budget") == ["train", "3,136", "3,659", "3,136", "4,704", "4,704"]
-    assert row_of(told, "Image tokens a problem") == ["train", "4", "7.0", "4", "10", "10"]
-    assert row_of(told, "enlarged to 3136 pixels") == ["0"]
-    assert row_of(told, "shrunk to 6272 pixels") == ["1"]
-    assert "Prompt tokens" not in told
+    output, _ = inspected(tmp_path, *budget, capsys=capsys)
+    assert row_of(output, "Width as stored") == ["train", "56", "74.7", "56", "112", "112"]
+    assert row_of(output, "Height as stored") == ["train", "56", "65.3", "56", "84", "84"]
+    assert row_of(output, "Pixels as stored") == ["train", "3,136", "5,227", "3,136", "9,408", "9,408"]
+    assert row_of(output, "Pixels in the budget") == ["train", "3,136", "3,659", "3,136", "4,704", "4,704"]
+    assert row_of(output, "Image tokens a problem") == ["train", "4", "7.0", "4", "10", "10"]
+    assert row_of(output, "enlarged to 3136 pixels") == ["0"]
+    assert row_of(output, "shrunk to 6272 pixels") == ["1"]
+    assert "Prompt tokens" not in output
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_budget(size: tuple[int, int], tokens: int, enlarged: bool, shrunk: bool
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 10**6), st.integers(0, 10**6))
-def test_budget_is_the_image_processor_s(width: int, height: int, low: int, more: int) -> None:
+def test_budget_equals_the_image_processors(width: int, height: int, low: int, more: int) -> None:
     if max(width, height) > 200 * min(width, height):
         return
     processor = Qwen2VLImageProcessorPil(min_pixels=low, max_pixels=low + more)
@@ -142,15 +142,15 @@ def test_budget_is_the_image_processor_s(width: int, height: int, low: int, more
     assert PixelBudget(low, low + more).tokens(width, height) == patches // 4
 
 
-def test_summary_is_by_nearest_rank() -> None:
+def test_summary_uses_the_nearest_rank() -> None:
     summary = describe([*range(20, 0, -1)])
     assert summary and (summary.minimum, summary.mean, summary.median) == (1, 10.5, 10)
     assert (summary.p95, summary.maximum) == (19, 20)
     assert describe([]) is None
 
 
-def test_histograms_share_round_bins() -> None:
-    """5 to 83 in steps of 5 would be 16 bins, which is as many as there may be."""
+def test_histograms_share_bins_with_round_limits() -> None:
+    """5 to 83 in steps of 5 gives 16 bins, the maximum."""
     found = histogram({"a": [5, 9, 83], "b": [10]})
     assert found.labels[0] == "5–10" and found.labels[-1] == "80–85" and len(found.labels) == 16
     assert found.counts["a"] == (2, *[0] * 14, 1) and found.counts["b"] == (0, 1, *[0] * 14)
@@ -164,7 +164,7 @@ def test_one_huge_value_does_not_flatten_a_histogram() -> None:
 
 
 @given(st.dictionaries(st.text(), st.lists(st.integers(0, 10**9)), min_size=1))
-def test_every_value_is_in_one_bin(series: dict[str, list[int]]) -> None:
+def test_every_value_is_in_exactly_one_bin(series: dict[str, list[int]]) -> None:
     found = histogram(series)
     assert len(found.labels) <= 16
     assert {name: sum(counts) for name, counts in found.counts.items()} == {
@@ -180,8 +180,10 @@ def test_every_value_is_in_one_bin(series: dict[str, list[int]]) -> None:
 @pytest.mark.parametrize(
     "template", [None, "{{ question }}{% for choice in choices %} {{ choice }}{% endfor %}"]
 )
-def test_prompt_tokens_are_the_encoder_s(bundle: Path, budget: tuple[int, int], template: str | None) -> None:
-    meter = PromptMeter(bundle, template, *budget)
+def test_prompt_tokens_equal_the_encoders(
+    bundle: Path, budget: tuple[int, int], template: str | None
+) -> None:
+    count_tokens = PromptTokenCounter(bundle, template, *budget)
     encoder = PromptEncoder.from_pretrained(
         str(bundle), template=template, min_pixels=budget[0], max_pixels=budget[1], max_prompt_tokens=10**9
     )
@@ -192,12 +194,12 @@ def test_prompt_tokens_are_the_encoder_s(bundle: Path, budget: tuple[int, int], 
         Problem("d", "What is 2 + 2?", "4"),
     ]:
         sizes = [decode_image(data).size for data in one.images]
-        assert meter(one, sizes) == len(encoder(one).input_ids)
+        assert count_tokens(one, sizes) == len(encoder(one).input_ids)
 
 
-def test_a_template_without_the_picture_makes_no_prompt(bundle: Path) -> None:
+def test_a_template_without_the_picture_is_rejected(bundle: Path) -> None:
     with pytest.raises(PromptRejected, match="number of image marks and pictures differ"):
-        PromptMeter(bundle, "Guess.", 3136, 12544)(problem("a"), [(56, 56)])
+        PromptTokenCounter(bundle, "Guess.", 3136, 12544)(problem("a"), [(56, 56)])
 
 
 def test_prompts_over_the_limit_are_counted(
@@ -210,18 +212,20 @@ def test_prompts_over_the_limit_are_counted(
     )
     short, long, longer = (len(encoder(one).input_ids) for one in problems)
     options = ["--model", str(bundle), "--min-pixels", "3136", "--max-pixels", "12544"]
-    told, page = inspected(tmp_path, *options, "--max-prompt-tokens", str(long), capsys=capsys)
-    assert row_of(told, f"prompts over {long} tokens") == ["1"]
+    output, page = inspected(tmp_path, *options, "--max-prompt-tokens", str(long), capsys=capsys)
+    assert row_of(output, f"prompts over {long} tokens") == ["1"]
     cells = [f"{number:,}" for number in (short, long, longer, longer)]
-    assert [cell for place, cell in enumerate(row_of(told, "Prompt tokens")[1:]) if place != 1] == cells
+    assert [cell for index, cell in enumerate(row_of(output, "Prompt tokens")[1:]) if index != 1] == cells
     assert "Prompt tokens, % of a split" in page and f"{longer} prompt tokens" in page
 
 
-# --- repeats and leaks -------------------------------------------------------------------------------------
+# --- duplicates and leaks ----------------------------------------------------------------------------------
 
 
-def test_repeats_are_by_pixels_and_plain_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another file of the same pixels is the same picture; a pixel's difference is another."""
+def test_duplicates_are_found_by_pixels_and_normalised_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A different file with the same pixels is the same picture; one different pixel is another picture."""
     with_alpha, touched = SQUARE.convert("RGBA"), SQUARE.copy()
     touched.putpixel((0, 0), (1, 2, 3))
     train = [
@@ -239,9 +243,9 @@ def test_repeats_are_by_pixels_and_plain_words(tmp_path: Path, capsys: pytest.Ca
         Problem("e", "what is 2 + 2?", "4"),
     ]
     write_dataset(tmp_path, {"train": train, "test": test}, {})
-    told, page = inspected(tmp_path, capsys=capsys)
+    output, page = inspected(tmp_path, capsys=capsys)
     lines = dict(
-        line.strip().rsplit(": ", 1) for line in told.split("leaks between splits\n")[1].splitlines()[:6]
+        line.strip().rsplit(": ", 1) for line in output.split("leaks between splits\n")[1].splitlines()[:6]
     )
     assert lines == {
         "within train: same picture and same question": "1 (a = b)",
@@ -254,21 +258,23 @@ def test_repeats_are_by_pixels_and_plain_words(tmp_path: Path, capsys: pytest.Ca
     assert "<summary>test in train: same picture and same question: 2</summary>" in page
 
 
-def test_the_same_pictures_in_another_order_are_another_problem(
+def test_pictures_in_another_order_make_another_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     problems = [problem("a", "Which?", SQUARE, WIDE), problem("b", "Which?", WIDE, SQUARE)]
     write_dataset(tmp_path, {"train": problems}, {})
-    told, _ = inspected(tmp_path, capsys=capsys)
-    assert "same picture and same question: 0\n" in told and "same picture alone: 1 (a = b)" in told
+    output, _ = inspected(tmp_path, capsys=capsys)
+    assert "same picture and same question: 0\n" in output and "same picture alone: 1 (a = b)" in output
 
 
-def test_many_repeats_are_counted_and_a_few_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_duplicates_are_counted_and_a_few_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     problems = [problem(f"p{number:03}", answer=str(number % 2)) for number in range(150)]
     write_dataset(tmp_path, {"train": problems}, {})
-    told, page = inspected(tmp_path, "--pictures", "0", capsys=capsys)
+    output, page = inspected(tmp_path, "--pictures", "0", capsys=capsys)
     named = ", ".join(f"p000 = p{number:03}" for number in range(1, 6))
-    assert f"same picture and same question: 149, 75 with another answer ({named}, …)" in told
+    assert f"same picture and same question: 149, 75 with another answer ({named}, …)" in output
     assert "149, the first 100 shown" in page and "p100" in page and "p101" not in page
     assert page.count("<td>the same</td>") == 50 and page.count("<td>differ</td>") == 50
 
@@ -276,7 +282,7 @@ def test_many_repeats_are_counted_and_a_few_named(tmp_path: Path, capsys: pytest
 # --- the page ----------------------------------------------------------------------------------------------
 
 
-def test_the_gallery_is_spread_evenly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_gallery_is_evenly_spaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     problems = [
         problem(f"p{number}", f"Find x{number}.", noise_picture(60, 60, number)) for number in range(6)
     ]
@@ -327,17 +333,19 @@ def test_a_hostile_dataset_is_shown_as_text(
 ) -> None:
     write_rows(tmp_path, "train", hostile_rows())
     write_rows(tmp_path, "test", hostile_rows()[:3])
-    told, page = inspected(tmp_path, "--model", str(bundle), capsys=capsys)
+    output, page = inspected(tmp_path, "--model", str(bundle), capsys=capsys)
 
-    assert row_of(told, "problems") == ["5", "2"]
-    assert row_of(told, "left out: broken picture") == ["1", "1"]
-    assert "broken pictures, train: 1 (cut)" in told and "train: broken pictures: 1" in page
-    assert all(char.isprintable() for char in told.replace("\n", "")) and r"\x1b[2Jcleared\n" in told
+    assert row_of(output, "problems") == ["5", "2"]
+    assert row_of(output, "left out: broken picture") == ["1", "1"]
+    assert "broken pictures, train: 1 (cut)" in output and "train: broken pictures: 1" in page
+    assert all(char.isprintable() for char in output.replace("\n", "")) and r"\x1b[2Jcleared\n" in output
 
     tags = Tags(page)
     assert {tag for tag, _ in tags.elements}.isdisjoint({"script", "link", "iframe", "a"})
-    assert all(not name.startswith("on") and name != "href" for _, named in tags.elements for name in named)
-    sources = [str(named["src"]) for _, named in tags.elements if "src" in named]
+    assert all(
+        not name.startswith("on") and name != "href" for _, attributes in tags.elements for name in attributes
+    )
+    sources = [str(attributes["src"]) for _, attributes in tags.elements if "src" in attributes]
     assert sources and all(source.startswith(("data:image/png;", "data:image/jpeg;")) for source in sources)
     for source in sources:
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).load()
@@ -347,12 +355,12 @@ def test_a_hostile_dataset_is_shown_as_text(
     assert "40 pictures, 4 shown" in page and len(page) < 10**6
 
 
-def test_a_split_of_broken_pictures_only_is_told_too(
+def test_a_split_with_only_broken_pictures_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_rows(tmp_path, "train", hostile_rows()[2:3])
-    told, _ = inspected(tmp_path, capsys=capsys)
-    assert row_of(told, "problems") == ["0"] and row_of(told, "left out: broken picture") == ["1"]
+    output, _ = inspected(tmp_path, capsys=capsys)
+    assert row_of(output, "problems") == ["0"] and row_of(output, "left out: broken picture") == ["1"]
 
 
 # --- errors ------------------------------------------------------------------------------------------------
@@ -366,7 +374,7 @@ def small(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "output"),
     [
         ("nowhere", "nowhere: no such directory"),
         ("empty", "empty: no parquet file"),
@@ -391,18 +399,18 @@ def test_errors_are_one_line_and_exit_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     command: str,
-    told: str,
+    output: str,
 ) -> None:
     monkeypatch.chdir(small)
     shutil.copytree(bundle, "bundle")
     shutil.copytree(bundle, "no_template", ignore=lambda *_: ["chat_template.jinja"])
     assert main(["inspect", *command.split()]) == 2
     error = capsys.readouterr().err
-    assert len(error.splitlines()) == 1 and told in error
+    assert len(error.splitlines()) == 1 and output in error
     assert not list(small.rglob("*.html"))
 
 
-def test_a_page_is_whole_or_the_old_one(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_write_keeps_the_old_page(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = small / "set"
     page = directory / "inspect.html"
     page.write_text("old")

@@ -23,7 +23,7 @@ def test_the_final_answer(answer: object, final: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, True, ["5"]])
-def test_what_is_no_answer(answer: object) -> None:
+def test_an_invalid_answer(answer: object) -> None:
     with pytest.raises(InvalidRow, match="neither text nor a number"):
         final_answer(answer)
 
@@ -43,6 +43,6 @@ def test_columns_by_name_become_problems_without_pictures(tmp_path: Path) -> Non
     ]
 
 
-def test_a_column_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_column_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _prepare(tmp_path, {"problem": ["1 + 1?"], "solution": ["2"]}) == 2
     assert "column 'answer' is missing, found ['problem', 'solution']" in capsys.readouterr().err

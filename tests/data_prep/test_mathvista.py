@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from data_prep.__main__ import main
-from data_prep.mathvista import LEFT_OUT, prepare, query
+from data_prep.mathvista import UNANSWERED_COUNTER, build_query, prepare
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.data.validation import InvalidRow
 from vlm_uec.errors import UserError
@@ -21,7 +21,7 @@ from vlm_uec.rewards import lists_choices
 from vlm_uec.types import Problem
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "mathvista"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="shared MathVista is not here")
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="shared MathVista is not available")
 
 HINT_LETTER = (
     "Hint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, at the end."
@@ -60,13 +60,13 @@ def _choice(number: str = "1", **changes: Any) -> dict[str, Any]:
 
 
 def _raw(raw: Path, *records: Any, pictures: Mapping[str, bytes] | None = None) -> Path:
-    """A directory of records, each with its picture unless `pictures` says which files there are."""
-    named = {record["image"]: _picture() for record in records if isinstance(record, dict)}
-    for name, data in (named if pictures is None else pictures).items():
+    """A directory of records and of `pictures`, by default one for each record."""
+    default = {record["image"]: _picture() for record in records if isinstance(record, dict)}
+    for name, data in (default if pictures is None else pictures).items():
         (raw / name).parent.mkdir(parents=True, exist_ok=True)
         (raw / name).write_bytes(data)
     raw.mkdir(exist_ok=True)
-    table = {str(place): record for place, record in enumerate(records, 1)}
+    table = {str(number): record for number, record in enumerate(records, 1)}
     (raw / "testmini.json").write_text(json.dumps(table), encoding="utf-8")
     return raw
 
@@ -122,8 +122,8 @@ def test_record_becomes_a_problem(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_hint_goes_by_the_kind_of_answer(kind: tuple[str, str, int | None], hint: str) -> None:
-    assert query("Q?", (), None, *kind) == f"{hint}\nQuestion: Q?"
+def test_hint_depends_on_the_kind_of_answer(kind: tuple[str, str, int | None], hint: str) -> None:
+    assert build_query("Q?", (), None, *kind) == f"{hint}\nQuestion: Q?"
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_hint_goes_by_the_kind_of_answer(kind: tuple[str, str, int | None], hint
         ("free_form", "float", 3),
     ],
 )
-def test_kind_without_an_official_wording_is_a_fault(kind: tuple[str, str, int | None]) -> None:
+def test_kind_without_an_official_wording_is_invalid(kind: tuple[str, str, int | None]) -> None:
     with pytest.raises(InvalidRow, match="no official wording"):
-        query("Q?", (), None, *kind)
+        build_query("Q?", (), None, *kind)
 
 
-def test_picture_is_looked_for_by_path_then_stem_then_in_the_other_folders(tmp_path: Path) -> None:
+def test_picture_is_searched_by_path_then_stem_then_in_other_folders(tmp_path: Path) -> None:
     pictures = {
         "images/1.jpg": _picture(shade=1),
         "images/1.png": _picture(shade=2),
@@ -175,8 +175,8 @@ def test_picture_is_looked_for_by_path_then_stem_then_in_the_other_folders(tmp_p
         (_record("2", image="images/linked.jpeg"), "picture path leaves the directory"),
         (_record("2", image="images/broken.jpg"), "broken picture"),
         (_record("2", image=None), "wrong type"),
-        (_record("2", question="What is in <image>?"), "question holds <image>"),
-        (_choice("2", choices=["<image>", "140°"]), "question holds <image>"),
+        (_record("2", question="What is in <image>?"), "question contains <image>"),
+        (_choice("2", choices=["<image>", "140°"]), "question contains <image>"),
         (_record("2", question=" "), "empty question"),
         (_record("2", question=None), "wrong type"),
         (_record("2", answer=""), "empty answer"),
@@ -203,7 +203,7 @@ def test_picture_is_looked_for_by_path_then_stem_then_in_the_other_folders(tmp_p
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_faulty_record_is_a_counted_rejection(tmp_path: Path, record: Any, reason: str) -> None:
+def test_invalid_record_is_a_counted_rejection(tmp_path: Path, record: Any, reason: str) -> None:
     raw = _raw(tmp_path / "raw", _record("1"), record, _record("3"), pictures={})
     (tmp_path / "secret.jpg").write_bytes(_picture())
     (raw / "images").mkdir()
@@ -217,13 +217,13 @@ def test_faulty_record_is_a_counted_rejection(tmp_path: Path, record: Any, reaso
     assert [problem.id for problem in _problems(tmp_path / "out")] == ["mathvista-1", "mathvista-3"]
 
 
-def test_rejection_carries_the_pid(tmp_path: Path) -> None:
+def test_rejection_has_the_pid(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "raw", _record("1"), _record("22", answer=" "), _record("23", pid=[23]))
     rejected = prepare(raw, tmp_path / "out")["rejected"]
     assert [row["id"] for row in rejected] == ["mathvista-22", "test row 2"]
 
 
-def test_key_that_comes_twice_is_a_counted_rejection(tmp_path: Path) -> None:
+def test_repeated_key_is_a_counted_rejection(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "raw", _record("1"))
     record = json.dumps(_record("1"))
     (raw / "testmini.json").write_text(f'{{"1": {record}, "1": {record}}}')
@@ -232,7 +232,7 @@ def test_key_that_comes_twice_is_a_counted_rejection(tmp_path: Path) -> None:
     assert manifest["counters"] == {"pictures from images": 1}
 
 
-def test_record_without_pid_is_named_by_its_key(tmp_path: Path) -> None:
+def test_record_without_pid_uses_its_key(tmp_path: Path) -> None:
     record = _record("9")
     del record["pid"]
     prepare(_raw(tmp_path / "raw", record), tmp_path / "out")
@@ -338,13 +338,13 @@ def test_unanswered_test_split_is_left_out_and_counted(
     _table(_record("1001", answer=""), _record("1002", answer="")).to_parquet(str(unanswered))
     assert main(["mathvista", "--parquet", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     _check_testmini(tmp_path / "out")
-    assert f"{LEFT_OUT}: 2" in capsys.readouterr().out
+    assert f"{UNANSWERED_COUNTER}: 2" in capsys.readouterr().out
     assert main(["mathvista", "--parquet", str(unanswered), "--out", str(tmp_path / "none")]) == 2
     assert "answers are not published" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
-def test_hub_data_set_keeps_its_pictures_bytes(
+def test_hub_data_set_keeps_the_bytes_of_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, testmini: Path
 ) -> None:
     stored = datasets.DatasetDict(
@@ -369,7 +369,7 @@ def test_hub_data_set_keeps_its_pictures_bytes(
         ({"bytes": _picture()[:-200], "path": None}, "broken picture"),
     ],
 )
-def test_faulty_picture_of_a_table_is_a_counted_rejection(
+def test_invalid_picture_of_a_table_is_a_counted_rejection(
     tmp_path: Path, picture: dict[str, Any] | None, reason: str
 ) -> None:
     (tmp_path / "1.jpg").write_bytes(_picture())
@@ -419,12 +419,15 @@ def test_every_shared_question_is_kept_or_rejected(tmp_path: Path) -> None:
 
 def _shared_wording(record: Mapping[str, Any]) -> str:
     kind = record["question_type"], record["answer_type"], record["precision"]
-    return query(record["question"], record["choices"] or (), record["unit"], *kind)
+    return build_query(record["question"], record["choices"] or (), record["unit"], *kind)
 
 
 @needs_shared
 def test_wording_is_the_official_one() -> None:
-    """Against the queries of a published result. They are stripped; 237's last choice ends in a blank."""
+    """Compared with the queries of a published result.
+
+    These are stripped; the last choice of 237 ends in a blank.
+    """
     records = json.loads((SHARED / "testmini.json").read_text(encoding="utf-8"))
     results = (SHARED / "results" / "qwen2.5-vl-7b_testmini.jsonl").read_text(encoding="utf-8")
     official = {row["pid"]: row["query"] for row in map(json.loads, results.splitlines())}
@@ -435,7 +438,7 @@ def test_wording_is_the_official_one() -> None:
 
 
 @needs_shared
-def test_every_shared_multiple_choice_lists_its_choices_behind_letters() -> None:
+def test_every_shared_multiple_choice_question_lists_lettered_choices() -> None:
     records = json.loads((SHARED / "testmini.json").read_text(encoding="utf-8"))
     chosen = [record for record in records.values() if record["question_type"] == "multi_choice"]
     assert len(chosen) == 540

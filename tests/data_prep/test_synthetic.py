@@ -1,4 +1,4 @@
-"""Synthetic problems: right answers, numbers in the picture only, no problem in two splits."""
+"""Synthetic problems: correct answers, numbers only in the picture, no problem in two splits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ import data_prep.synthetic as synthetic
 from data_prep.synthetic import exact
 from data_prep.synthetic.canvas import Canvas, Placement
 from data_prep.synthetic.kinds import KINDS, LEVELS, ProblemKind
-from data_prep.synthetic.problems import SPLITS, generate, make_problem, problem_id, split_of
+from data_prep.synthetic.problems import SPLITS, assigned_split, generate, make_problem, problem_id
 from vlm_uec.errors import UserError
 
 Values = Mapping[str, int]
 
-# The school-book formula of each kind, in sympy, written apart from the generator's integer arithmetic.
+# The textbook formula of each kind in sympy, independent of the generator's integer arithmetic.
 FORMULAS: dict[str, Callable[[Values], sympy.Expr]] = {
     "triangle_angle": lambda v: sympy.Integer(180 - v["a"] - v["b"]),
     "parallel_lines": lambda v: sympy.Integer(180 - v["a"]),
@@ -50,7 +50,7 @@ FORMULAS: dict[str, Callable[[Values], sympy.Expr]] = {
     "circle_area_to_tenth": lambda v: sympy.pi * v["r"] ** 2,
     "ring_area": lambda v: sympy.pi * v["outer"] ** 2 - sympy.pi * v["inner"] ** 2,
     "trapezoid_area": lambda v: sympy.Rational(v["top"] + v["bottom"], 2) * v["h"],
-    # From the outside in: the whole box less the corner that is cut out.
+    # The bounding rectangle minus the corner that is cut out.
     "l_shape_area": lambda v: sympy.Integer(
         v["width"] * v["height"] - (v["width"] - v["top"]) * (v["height"] - v["right"])
     ),
@@ -72,7 +72,7 @@ FORMS: dict[str, re.Pattern[str]] = {
 
 
 def value_of(answer: str, form: str) -> sympy.Expr:
-    """The number an answer stands for; fails where the text has another form than it says."""
+    """The value of an answer; fails if the text does not have the stated form."""
     match = FORMS[form].fullmatch(answer)
     assert match, f"{answer!r} is not a {form}"
     parts = [int(part) if part else 1 for part in match.groups()]
@@ -87,24 +87,24 @@ def value_of(answer: str, form: str) -> sympy.Expr:
     return parts[0] * sympy.pi
 
 
-def seeded(kind: ProblemKind, count: int) -> list[dict[str, int]]:
+def sample_values(kind: ProblemKind, count: int) -> list[dict[str, int]]:
     return [kind.draw_values(Random(number)) for number in range(count)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_answers_equal_the_formula(kind: ProblemKind) -> None:
-    for values in seeded(kind, 40):
+    for values in sample_values(kind, 40):
         answer, _ = kind.solve(values)
-        expected, given_value = FORMULAS[kind.name](values), value_of(answer.text, answer.form)
+        expected, answer_value = FORMULAS[kind.name](values), value_of(answer.text, answer.form)
         if answer.form == "decimal":
-            # No computed value lies on a tie, except the rational .x5 that no kind has.
-            assert abs(sympy.N(expected - given_value, 30)) < sympy.Rational(1, 20)
+            # No kind has a computed value on a rounding tie, such as the rational .x5.
+            assert abs(sympy.N(expected - answer_value, 30)) < sympy.Rational(1, 20)
         else:
-            assert sympy.simplify(expected - given_value) == 0
+            assert sympy.simplify(expected - answer_value) == 0
 
 
 class Recorder(Canvas):
-    """Keeps what is written and fails where it leaves the picture."""
+    """Records the labels and fails if one leaves the picture."""
 
     def __init__(self, placement: Placement) -> None:
         super().__init__(84, placement)
@@ -114,7 +114,7 @@ class Recorder(Canvas):
         position = self._label_position(centre)
         assert all(coordinate % 7 == 0 for coordinate in position)
         box = self._draw.textbbox(position, str(text), font=self._font, anchor="mm")
-        # The box ends with up to a pixel of the last letter's own spacing, which may be cut.
+        # The box includes up to a pixel of spacing after the last letter, which may be cut.
         assert min(box) >= 0 and box[2] <= 85 and box[3] <= 84, f"{text} leaves the picture"
         self.labels.append(str(text))
 
@@ -122,7 +122,7 @@ class Recorder(Canvas):
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("corner", [(-2, -2), (-2, 2), (2, -2), (2, 2)])
 def test_every_value_is_drawn_and_fits(kind: ProblemKind, corner: tuple[int, int]) -> None:
-    for values in seeded(kind, 20):
+    for values in sample_values(kind, 20):
         recorder = Recorder(Placement(*corner))
         kind.sketch(recorder, values)
         assert sorted(label for label in recorder.labels if label != "x") == sorted(map(str, values.values()))
@@ -142,14 +142,14 @@ def test_only_rounded_answers_have_a_precision() -> None:
     assert (precisions["circle_area_to_tenth"], precisions["isosceles_angle"]) == (1, None)
 
 
-def test_questions_hold_no_number() -> None:
+def test_questions_contain_no_number() -> None:
     for kind in KINDS:
-        problem = make_problem(kind, seeded(kind, 1)[0], seed=1).problem
+        problem = make_problem(kind, sample_values(kind, 1)[0], seed=1).problem
         assert problem.question.startswith("<image>")
         assert not re.search(r"\d", problem.question)
 
 
-def test_names_and_formulas_cover_every_kind() -> None:
+def test_names_are_unique_and_every_kind_has_a_formula() -> None:
     assert len({kind.name for kind in KINDS}) == len(KINDS)
     assert {kind.name for kind in KINDS} == set(FORMULAS)
 
@@ -169,7 +169,7 @@ def test_same_seed_same_bytes_other_seed_other_problems() -> None:
     assert [made.problem.id for made in first] != [made.problem.id for made in other]
 
 
-def test_more_problems_extend_fewer() -> None:
+def test_a_larger_count_extends_a_smaller_one() -> None:
     assert generate("test", 12, 3, [1, 2, 3]) == generate("test", 24, 3, [1, 2, 3])[:12]
 
 
@@ -181,23 +181,23 @@ def test_no_problem_is_in_two_splits_even_across_seeds() -> None:
     assert all(ids[one].isdisjoint(ids[other]) for one in SPLITS for other in SPLITS if one != other)
 
 
-def test_no_problem_is_twice_in_a_split() -> None:
+def test_no_problem_is_repeated_in_a_split() -> None:
     ids = [made.problem.id for made in generate("validation", 300, 1, [1, 2])]
     assert len(set(ids)) == 300
 
 
-def test_the_id_decides_the_split_and_nothing_else() -> None:
+def test_the_id_determines_the_split() -> None:
     kind = KINDS[0]
     name = problem_id(kind, {"a": 40, "b": 60})
     assert name == "triangle_angle-40-60"
     made = make_problem(kind, {"a": 40, "b": 60}, seed=5)
     assert (made.problem.id, made.problem.answer) == (name, "80")
     assert made.solution == "40, 60. 40+60=100. 180-100=80."
-    assert split_of(name) in SPLITS
+    assert assigned_split(name) in SPLITS
 
 
 @pytest.mark.parametrize("pixels", [84, 168, 336])
-def test_pictures_have_the_size_asked_for(pixels: int) -> None:
+def test_pictures_have_the_requested_size(pixels: int) -> None:
     problem = make_problem(KINDS[0], {"a": 40, "b": 60}, seed=1, pixels=pixels).problem
     picture = Image.open(io.BytesIO(problem.images[0]))
     assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (pixels, pixels))
@@ -226,8 +226,8 @@ def test_command_writes_splits_without_solutions(tmp_path: Path) -> None:
         "2",
         "1",
     ]
-    told = synthetic.run(parser.parse_args(arguments))
-    assert told.splitlines() == [
+    summary = synthetic.run(parser.parse_args(arguments))
+    assert summary.splitlines() == [
         "train: 6 problems, 0 rejected (none)",
         "validation: 4 problems, 0 rejected (none)",
     ]
@@ -263,7 +263,7 @@ def test_radicals_in_simplest_form(radicand: int, text: str) -> None:
     assert exact.root(radicand).text == text
 
 
-def test_other_forms_as_geometry3k_writes_them() -> None:
+def test_other_forms_have_the_notation_of_geometry3k() -> None:
     assert exact.fraction(Fraction(4, 10)).text == "\\frac { 2 } { 5 }"
     assert exact.fraction(Fraction(8, 4)) == exact.whole(2)
     assert exact.times_pi(14).text == "14 \\pi"
@@ -280,14 +280,14 @@ def test_other_forms_as_geometry3k_writes_them() -> None:
 
 
 @given(st.integers(1, 20_000))
-def test_split_square_is_exact_and_free_of_squares(radicand: int) -> None:
+def test_split_square_is_exact_and_square_free(radicand: int) -> None:
     outside, inside = exact.split_square(radicand)
     assert outside * outside * inside == radicand
     assert all(inside % (k * k) for k in range(2, int(inside**0.5) + 1))
 
 
 @given(st.fractions(), st.integers(0, 4))
-def test_rounding_is_near_and_odd(value: Fraction, digits: int) -> None:
+def test_rounding_is_nearest_and_symmetric(value: Fraction, digits: int) -> None:
     rounded = Fraction(exact.round_half_away(value, digits))
     assert abs(rounded - value) <= Fraction(1, 2 * 10**digits)
     assert Fraction(exact.round_half_away(-value, digits)) == -rounded

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.study.interval_coverage import POPULATIONS, Estimand, N, coverage, population
+from benchmarks.lib.interval_coverage import Estimand, N, coverage, population
+from benchmarks.lib.populations import POPULATIONS
 from eval.intervals import bootstrap_interval, bootstrap_intervals, paired_interval, paired_intervals
 
 pytestmark = pytest.mark.slow

@@ -101,7 +101,7 @@ def _without_a_tower(directory: Path, *, in_config: bool) -> Path:
 
 def test_a_text_only_model(fails: Fails, tmp_path: Path) -> None:
     model = _without_a_tower(tmp_path / "text", in_config=True)
-    assert "has pictures, and the model reads text only: 4" in fails("--model", str(model))
+    assert "has pictures, and the model is text-only: 4" in fails("--model", str(model))
 
 
 def _damaged(directory: Path, name: str, content: bytes | None) -> Path:

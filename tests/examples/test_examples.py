@@ -16,7 +16,7 @@ from tests.support.launch import execute
 from vlm_uec.data.dataset import load_problems
 from vlm_uec.types import Problem
 
-RIGHT = "\\boxed{5}"
+CORRECT = "\\boxed{5}"
 
 
 def _problem() -> Problem:
@@ -26,13 +26,13 @@ def _problem() -> Problem:
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
-        (RIGHT, 1.0),
+        (CORRECT, 1.0),
         ("\\boxed{6}", 0.0),
         ("no answer", 0.0),
-        (RIGHT.rjust(FREE_CHARACTERS), 1.0),
-        (RIGHT.rjust(FREE_CHARACTERS * 3 // 2), 0.9),
-        (RIGHT.rjust(FREE_CHARACTERS * 2), 0.8),
-        (RIGHT.rjust(FREE_CHARACTERS * 9), 0.8),
+        (CORRECT.rjust(FREE_CHARACTERS), 1.0),
+        (CORRECT.rjust(FREE_CHARACTERS * 3 // 2), 0.9),
+        (CORRECT.rjust(FREE_CHARACTERS * 2), 0.8),
+        (CORRECT.rjust(FREE_CHARACTERS * 9), 0.8),
         ("\\boxed{6}".rjust(FREE_CHARACTERS * 9), 0.0),
     ],
 )
@@ -40,7 +40,7 @@ def test_the_reward_is_the_verdict_minus_a_penalty_for_length(response: str, exp
     assert reward(response, _problem()) == pytest.approx(expected)
 
 
-def test_the_data_set_has_two_splits_of_right_answers(tmp_path: Path) -> None:
+def test_the_data_set_has_two_splits_with_correct_answers(tmp_path: Path) -> None:
     write_data(tmp_path)
     train, validation = (load_problems(str(tmp_path), split).problems for split in ("train", "validation"))
     assert [problem.answer for problem in train] == ["5", "7", "9", "11", "13", "15"]
@@ -81,7 +81,7 @@ def _train(folder: Path, script: str, *settings: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in lines]
 
 
-def test_the_readme_names_every_example() -> None:
+def test_the_readme_lists_every_example() -> None:
     page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     names = {path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".sh", ".yaml")}
     assert {name for name in names if f"`{name}`" not in page} == set()

@@ -244,13 +244,13 @@ def test_less_disk_space_than_a_checkpoint_takes(
 ) -> None:
     """12 bytes per trained weight and 4 per weight of the frozen tower; of 802,016 and 502,784: 5.3 MiB."""
     monkeypatch.setattr(disk_space, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
-    assert "0.0 MiB are free there and a checkpoint takes 5.3 MiB; make room" in fails_here("train.seed=1")
+    assert "0.0 MiB are free and a checkpoint takes 5.3 MiB; make room" in fails_here("train.seed=1")
 
 
 def test_a_template_without_the_pictures(fails_here: Callable[[str], str]) -> None:
     line = fails_here("prompt.template=Guess the answer.")
     assert "number of image marks and pictures differ: 24" in line
-    assert "mend the data or prompt.template" in line
+    assert "fix the data or prompt.template" in line
 
 
 def test_a_missing_data_set(fails_here: Callable[[str], str]) -> None:

@@ -29,7 +29,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def report(printed: list[str]) -> Path:
     """The path that the last line names."""
-    named = re.fullmatch(r"== Done\. Open (\S+/report\.html); each answer .*: (\S+/index\.html)", printed[-1])
+    named = re.fullmatch(r"== Done\. Open (\S+/report\.html); responses .*: (\S+/index\.html)", printed[-1])
     assert named and Path(named[2]).is_file(), printed[-1]
     return Path(named[1])
 

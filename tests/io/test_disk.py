@@ -1,4 +1,4 @@
-"""Disks that are full or read-only while a checkpoint is written: one line, and the one before it whole."""
+"""A full or read-only disk during a checkpoint gives a one-line error and keeps the previous checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vlm_uec.checkpoint.directory import KeepCounts
 from vlm_uec.checkpoint.manifest import read_manifest, verify_files
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.errors import UserError
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 
 pytestmark = pytest.mark.slow
 
@@ -29,13 +29,13 @@ MIB = 1 << 20
 
 
 def _save(run_dir: Path, step: int, weights: int) -> Path:
-    """As a run does, with so many bytes of weights."""
+    """Saves a checkpoint as a run does; `weights`: bytes of weights."""
 
     def write(directory: Path) -> None:
         (directory / "zero").mkdir()
         (directory / "zero" / "weights").write_bytes(os.urandom(weights))
 
-    with writing_to(run_dir, "train.run_dir"):
+    with translate_write_errors(run_dir, "train.run_dir"):
         save_checkpoint(
             run_dir, Contents(TrainState(step), Origin("d", "m", "l"), ""), write, KeepCounts(9, 0)
         )
@@ -44,40 +44,40 @@ def _save(run_dir: Path, step: int, weights: int) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Three MiB of it."""
+    """A disk of 3 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a small disk")
+        pytest.skip("needs permission to mount a disk")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def _still_whole(checkpoint: Path) -> None:
+def _check_intact(checkpoint: Path) -> None:
     run_dir = checkpoint.parents[1]
     assert find_checkpoint(run_dir, "auto") == checkpoint
     verify_files(checkpoint, read_manifest(checkpoint))
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["latest", checkpoint.name]
 
 
-def test_a_disk_without_room_for_another_is_noticed_before_anything_is_written(small_disk: Path) -> None:
+def test_too_little_disk_space_is_detected_before_writing(small_disk: Path) -> None:
     first = _save(small_disk, 10, 2 * MIB)
-    with pytest.raises(UserError, match=r"train\.run_dir .* are free there and a checkpoint takes 2\.0 MiB"):
+    with pytest.raises(UserError, match=r"train\.run_dir .* are free and a checkpoint takes 2\.0 MiB"):
         _save(small_disk, 20, 2 * MIB)
-    _still_whole(first)
+    _check_intact(first)
 
 
-def test_a_disk_that_fills_while_a_checkpoint_is_written(small_disk: Path) -> None:
-    """It grew, or somebody else wrote meanwhile."""
+def test_a_disk_that_becomes_full_during_a_checkpoint(small_disk: Path) -> None:
+    """The checkpoint is larger than estimated, or another process wrote files."""
     first = _save(small_disk, 10, MIB // 2)
     with pytest.raises(UserError, match=r"train\.run_dir .*cannot be written \(No space left on device\)"):
         _save(small_disk, 20, 3 * MIB)
-    _still_whole(first)
-    _save(small_disk, 30, MIB)  # the room that the half one took is free again
+    _check_intact(first)
+    _save(small_disk, 30, MIB)  # the space of the incomplete checkpoint is free again
 
 
-def test_a_rank_that_still_wrote_when_the_first_had_tidied_up_tidies_up_after_itself(
+def test_a_slow_rank_removes_files_written_after_the_cleanup_of_rank_0(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = Contents(TrainState(7), Origin("d", "m", "l"), "")
@@ -104,8 +104,8 @@ def test_a_rank_that_still_wrote_when_the_first_had_tidied_up_tidies_up_after_it
 
 
 @contextmanager
-def _without_rights() -> Iterator[None]:
-    """Root may write anywhere, so the test is somebody else for a while."""
+def _without_root_permissions() -> Iterator[None]:
+    """Root can write anywhere, so the block runs as another user."""
     if os.geteuid() != 0:
         yield
         return
@@ -116,29 +116,32 @@ def _without_rights() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_run_folder_that_became_read_only() -> None:
+def test_a_run_directory_that_became_read_only() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder)
         first = _save(run_dir, 10, 10)
         for path in (run_dir, first.parent):
             path.chmod(0o555)
-        with _without_rights(), pytest.raises(UserError, match=r"cannot be written \(Permission denied\)"):
+        with (
+            _without_root_permissions(),
+            pytest.raises(UserError, match=r"cannot be written \(Permission denied\)"),
+        ):
             _save(run_dir, 20, 10)
         for path in (run_dir, first.parent):
             path.chmod(0o755)
-        _still_whole(first)
+        _check_intact(first)
 
 
 @pytest.mark.end_to_end
-def test_two_ranks_whose_files_cannot_grow_leave_the_checkpoint_before_whole() -> None:
-    """A limit on file size, as quotas set it: with Adam's moments the second checkpoint is over it, and both
+def test_a_file_size_limit_on_two_ranks_keeps_the_previous_checkpoint() -> None:
+    """The file size limit acts like a quota: the second checkpoint, with Adam's moments, exceeds it, and both
     ranks fail inside DeepSpeed."""
     run_dir = workspace() / "quota"
     with RankProcesses(run_dir, synthetic_data(), "train.steps=2", file_size=2 * MIB) as ranks:
         assert ranks.exit_codes(within=90) == [2, 2], ranks.output
         errors = [line for line in ranks.output.splitlines() if line.startswith("error: ")]
         assert errors[0].endswith(
-            "(the file of weights ends early: a full disk, or a quota); make room, then resume=auto"
+            "(the weights file is incomplete: disk full or quota exceeded); make room, then resume=auto"
         )
         assert "Traceback" not in ranks.output
-    _still_whole(run_dir / "checkpoints" / "step_000001")
+    _check_intact(run_dir / "checkpoints" / "step_000001")

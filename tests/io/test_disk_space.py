@@ -1,4 +1,4 @@
-"""A full or forbidden folder is one line, whichever library was writing."""
+"""Failed writes to a full or read-only directory give a one-line error, for every library that writes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.errors import UserError
-from vlm_uec.io.disk_space import check_writable, writing_to
+from vlm_uec.io.disk_space import check_writable, translate_write_errors
 
-# Files of over 64 KiB cannot be written in this process: the system says so in the middle of a file.
+# This process cannot write files over 64 KiB: the system call fails in the middle of a file.
 WRITE_TOO_MUCH = """
 import resource, sys
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 
 from vlm_uec.errors import UserError
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 folder, large = Path(sys.argv[1]), torch.zeros(1 << 20)
@@ -30,7 +30,7 @@ for write in (
     lambda: save_file({"large": large}, folder / "safetensors"),
 ):
     try:
-        with writing_to(folder, "train.run_dir"):
+        with translate_write_errors(folder, "train.run_dir"):
             write()
         print("written")
     except UserError as error:
@@ -38,7 +38,7 @@ for write in (
 """
 
 
-def test_what_does_not_fit_is_told_whoever_writes(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_user_error_for_every_writer(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITE_TOO_MUCH, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
@@ -49,17 +49,17 @@ def test_what_does_not_fit_is_told_whoever_writes(tmp_path: Path) -> None:
     assert "File too large" in lines[0]
 
 
-def test_other_faults_pass(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="sizes differ"), writing_to(tmp_path, "train.run_dir"):
+def test_other_errors_are_not_translated(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="sizes differ"), translate_write_errors(tmp_path, "train.run_dir"):
         raise RuntimeError("sizes differ")
 
 
-def test_a_folder_that_is_there_stays_and_holds_nothing_new(tmp_path: Path) -> None:
+def test_the_check_leaves_no_files_or_folders(tmp_path: Path) -> None:
     check_writable(tmp_path, "--out")
     check_writable(tmp_path / "a" / "b", "--out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_room_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--out .* are free there and a checkpoint takes 1048576\.0 GiB"):
+def test_too_little_free_space_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--out .* are free and a checkpoint takes 1048576\.0 GiB"):
         check_writable(tmp_path, "--out", required_bytes=2.0**50)

@@ -1,4 +1,4 @@
-"""Two processes do not share a folder, and a dead one keeps nobody out."""
+"""A lock excludes other processes and ends with its process."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ HOLDER = """
 import sys
 from pathlib import Path
 from vlm_uec.io.lock import acquire_lock
-held = acquire_lock(Path(sys.argv[1]), "")
-print("held", flush=True)
+locked = acquire_lock(Path(sys.argv[1]), "")
+print("locked", flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_folder_is_held_until_its_holder_dies(tmp_path: Path) -> None:
+def test_a_lock_is_released_when_its_process_ends(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     lock.touch()
     command = [sys.executable, "-c", HOLDER, str(lock)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        assert holder.stdout is not None and holder.stdout.readline() == b"locked\n"
         with pytest.raises(UserError, match="taken"):
             acquire_lock(lock, "taken")
         holder.kill()

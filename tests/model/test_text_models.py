@@ -76,7 +76,7 @@ def test_a_prompt_uses_the_models_chat_template() -> None:
 
 
 def test_a_text_model_rejects_images() -> None:
-    with pytest.raises(PromptRejected, match="the model reads text only"):
+    with pytest.raises(PromptRejected, match="the model is text-only"):
         _encoder()(Problem("a", "<image>Find x.", "5", images=(b"",)))
 
 

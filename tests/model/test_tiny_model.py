@@ -24,10 +24,10 @@ from assets.make_tiny_model import (
     tiny_config,
     tokenizer_texts,
 )
-from assets.tiny_scores import judge, sample
+from assets.tiny_scores import sample, verify_responses
 from assets.tiny_tokenizer import SPECIAL_TOKENS, train_tokenizer
 from assets.tiny_training import Recipe, collate, response_loss, response_text, training_stream
-from data_prep.synthetic.problems import SyntheticProblem, generate, split_of
+from data_prep.synthetic.problems import SyntheticProblem, assigned_split, generate
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.model.load import banned_ids
@@ -148,7 +148,7 @@ def test_tokenizer_is_reproducible() -> None:
 
 def test_training_uses_only_the_training_split() -> None:
     for made in islice(training_stream(Recipe()), 200):
-        assert split_of(made.problem.id) == "train"
+        assert assigned_split(made.problem.id) == "train"
 
 
 def test_padded_training_loss_is_the_packed_policy_loss(encoder: PromptEncoder) -> None:
@@ -169,7 +169,10 @@ def greedy_verdicts(
 ) -> tuple[list[str], list[bool]]:
     engine = NativeEngine(as_policy(model), frozenset(end_tokens(TOKENIZER)), slots=32)
     groups = sample(engine, [encoder(made.problem) for made in problems], 1, 0.0)
-    verdicts = [judge(encoder, group, made.problem)[0] for group, made in zip(groups, problems, strict=True)]
+    verdicts = [
+        verify_responses(encoder, group, made.problem)[0]
+        for group, made in zip(groups, problems, strict=True)
+    ]
     return [str(TOKENIZER.decode(group.responses[0].tokens)) for group in groups], verdicts
 
 

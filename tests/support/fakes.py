@@ -24,7 +24,7 @@ from vlm_uec.collector import Collector
 from vlm_uec.config import Config, load_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.prompts import PromptSet
-from vlm_uec.data.schedule import Part, Schedule
+from vlm_uec.data.schedule import MixturePart, ProblemSchedule
 from vlm_uec.ranks import collectives
 from vlm_uec.rollout.engine import FollowUp, OnProgress, Request, RolloutShape, StreamKey, nothing_more
 from vlm_uec.telemetry.display import Display
@@ -222,7 +222,7 @@ def make_trainer(scripts: Scripts, *overrides: str) -> tuple[Trainer, RecordingL
     policy = FakePolicy()
     collector, learner = make_collector(config, scripts, policy), RecordingLearner(policy)
     display = Display(active=False, steps=1, stream=StringIO())
-    schedule = Schedule([Part("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
+    schedule = ProblemSchedule([MixturePart("", tuple(sorted(scripts)), len(scripts))], config.train.seed)
     trainer = Trainer(
         config,
         cast(ZeroPolicy, policy),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lib.vllm_cpu import CPU_ENVIRONMENT, CPU_OPTIONS
 from benchmarks.lib.wide_model import BUNDLE, widen
-from benchmarks.speed.vllm_engines import CPU_ENVIRONMENT, CPU_OPTIONS
 from tests.support.fakes import make_config
 from vlm_uec.rollout.vllm.host import LOG, VllmHost
 

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoTokenizer
 
 from benchmarks.lib.launching import ROOT
-from benchmarks.speed.vllm_engines import CPU_OPTIONS
+from benchmarks.lib.vllm_cpu import CPU_OPTIONS
 from tests.support.fakes import make_config
 from tests.support.tiny import mismatch
 from tests.support.tiny_text import write_text_model

@@ -13,7 +13,7 @@ import psutil
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from benchmarks.lib.launching import free_port
-from benchmarks.speed.vllm_engines import CPU_OPTIONS
+from benchmarks.lib.vllm_cpu import CPU_OPTIONS
 from tests.support.launch import metrics, start, synthetic_data, train
 from vlm_uec.rollout.vllm.host import LOG
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.errors import UserError
-from vlm_uec.io.durable import sync, write_whole
+from vlm_uec.io.durable import atomic_write, fsync
 
 LATEST, BEST = "latest", "best"
 _NAME = re.compile(r"step_\d{6,}")
@@ -45,7 +45,7 @@ class CheckpointDirectory:
         final = self.path / _name(step)
         self._set_aside(final)
         self.temporary_path(step).rename(final)
-        sync(self.path)
+        fsync(self.path)
         self.set_pointer(LATEST, final.name)
         shutil.rmtree(self._old_path(final), ignore_errors=True)
 
@@ -89,7 +89,7 @@ class CheckpointDirectory:
                 shutil.rmtree(path, ignore_errors=True)  # a rank that is still ending may write there
 
     def set_pointer(self, pointer: str, name: str) -> None:
-        write_whole(self.path / pointer, [f"{name}\n".encode()])
+        atomic_write(self.path / pointer, [f"{name}\n".encode()])
 
     def read_pointer(self, pointer: str) -> str | None:
         """The name in a pointer file; None without the file. Raises `UserError` for an invalid name."""

@@ -15,7 +15,7 @@ from typing import Any
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
 from vlm_uec.io.digest import file_sha256
-from vlm_uec.io.durable import sync, write_whole
+from vlm_uec.io.durable import atomic_write, fsync
 
 MANIFEST = "manifest.json"
 Files = Mapping[str, "FileEntry"]  # by path within the checkpoint
@@ -31,14 +31,14 @@ def sync_and_hash(directory: Path, files: Iterable[Path]) -> dict[str, FileEntry
     """Flushes files under `directory` to disk and returns their entries."""
     entries = {}
     for path in files:
-        sync(path)
+        fsync(path)
         entries[path.relative_to(directory).as_posix()] = _entry(path)
     return entries
 
 
 def write_manifest(directory: Path, files: Files) -> None:
     table = {name: asdict(files[name]) for name in sorted(files)}
-    write_whole(directory / MANIFEST, [json.dumps({"files": table}, indent=1).encode()])
+    atomic_write(directory / MANIFEST, [json.dumps({"files": table}, indent=1).encode()])
 
 
 def read_manifest(directory: Path) -> dict[str, FileEntry]:

@@ -27,7 +27,7 @@ from vlm_uec.checkpoint.resume_rules import CONFIG
 from vlm_uec.checkpoint.state import RECORD, Origin, TrainState, read_record, read_state, save_state
 from vlm_uec.errors import UserError
 from vlm_uec.io.disk_space import check_disk_space
-from vlm_uec.io.durable import sync
+from vlm_uec.io.durable import fsync
 from vlm_uec.ranks.collectives import gather_lists, on_all_ranks, on_first_rank, rank, world_size
 
 
@@ -155,7 +155,7 @@ def _finish(temporary: Path, contents: Contents, written: Files) -> None:
     write_manifest(temporary, {**written, **sync_and_hash(temporary, new_files)})
     for path in temporary.rglob("*"):
         if path.is_dir():
-            sync(path)
+            fsync(path)
 
 
 def _publish(directory: CheckpointDirectory, step: int, keep: KeepCounts) -> None:

@@ -1,7 +1,7 @@
-r"""The form an answer is written in: `7`, `2.5`, `3 \sqrt { 3 }`, `\frac { 2 } { 5 }`, ...
+r"""The written form of an answer: `7`, `2.5`, `3 \sqrt { 3 }`, `\frac { 2 } { 5 }`, ...
 
-Notation only, nothing is computed: `\frac { 4 } { 2 }` is a fraction. Equivalent spellings have one form:
-`3√3`, `3\sqrt3` and `3 \sqrt { 3 }` are multiples of a root.
+The form depends on the notation, not on the value: `\frac { 4 } { 2 }` is a fraction. Equivalent spellings
+have the same form: `3√3`, `3\sqrt3` and `3 \sqrt { 3 }` are multiples of a root.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _number_form(text: str) -> str | None:
 
 
 def _is_text(text: str) -> bool:
-    """Words or a choice's letter: letters that are no formula's, and no digits but between words."""
+    """Whether the text is words or the letter of a choice: no formula, and digits only beside a word."""
     if _FORMULA.search(text) or not _LETTER.search(text):
         return False
     return bool(_WORD.search(text)) or not any(map(str.isdigit, text))

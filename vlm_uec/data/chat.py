@@ -1,13 +1,13 @@
-"""Problems to token ids: format prompt and chat template.
+"""Converts problems to token ids: format prompt and chat template.
 
-Data set text is untrusted: it is tokenized apart from the chat template with special tokens switched
-off, so a question holding "<|image_pad|>" or "<|im_end|>" stays text.
+Data set text is untrusted: it is tokenized separately from the chat template, with special tokens disabled,
+so "<|image_pad|>" or "<|im_end|>" in a question stays text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,23 @@ from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.types import Problem
 
-# The reference's format prompt, word for word: published numbers were made with it.
+# The reference's format prompt, verbatim: the published results were made with it.
 DEFAULT_TEMPLATE = (
     "{{ question }} You FIRST think about the reasoning process as an internal monologue and then provide "
     "the final answer. The reasoning process MUST BE enclosed within <think> </think> tags. The final answer "
     "MUST BE put in \\boxed{}."
 )
 TEMPLATE_FIELDS = ("question", "choices", "precision", "question_type", "answer_type", "source", "metadata")
-# Private-use characters stand for the user's text while the chat template is rendered around it.
-_SLOT = re.compile("\ue000(\\d+)\ue001")
+# Placeholders in private-use characters replace the data set's text while the chat template is rendered.
+_PLACEHOLDER = re.compile("\ue000(\\d+)\ue001")
 
 
 class FormatPrompt:
     """The jinja template around a question; its variables are the problem's `TEMPLATE_FIELDS`."""
 
     def __init__(self, template: str | None = None) -> None:
-        """`template`: jinja source, or the path of a file that ends in .jinja; None is the reference's."""
+        """`template`: jinja source, or the path of a file that ends in .jinja; None is the reference's
+        template."""
         self.source = _template_source(template)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         try:
@@ -46,7 +47,7 @@ class FormatPrompt:
     def __call__(self, problem: Problem) -> str:
         try:
             return self._template.render({name: getattr(problem, name) for name in TEMPLATE_FIELDS})
-        except Exception as error:  # the template is the user's program: it can raise anything
+        except Exception as error:  # a template of the user can raise anything
             raise UserError(f"prompt.template fails on problem {escape(problem.id)}: {error}") from error
 
 
@@ -62,7 +63,7 @@ def _template_source(template: str | None) -> str:
 
 
 def user_message(text: str) -> dict[str, Any]:
-    """One user turn whose `<image>` marks became image parts, in place."""
+    """A user message in which every `<image>` mark is replaced by an image part."""
     parts: list[dict[str, str]] = []
     for index, piece in enumerate(text.split(IMAGE_MARK)):
         if index:
@@ -73,27 +74,32 @@ def user_message(text: str) -> dict[str, Any]:
 
 
 def tokenize_chat(messages: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Token ids of a conversation that awaits the assistant; one image pad a picture, not yet expanded."""
+    """Token ids of a conversation up to the start of the assistant's reply.
+
+    Each picture is one image pad, not yet expanded.
+    """
     texts: list[str] = []
 
-    def slot(text: str) -> str:
+    def add_placeholder(text: str) -> str:
         texts.append(text)
         return f"\ue000{len(texts) - 1}\ue001"
 
     rendered = tokenizer.apply_chat_template(
-        [_with_slots(message, slot) for message in messages], tokenize=False, add_generation_prompt=True
+        [_with_placeholders(message, add_placeholder) for message in messages],
+        tokenize=False,
+        add_generation_prompt=True,
     )
     ids: list[int] = []
-    for index, piece in enumerate(_SLOT.split(str(rendered))):
+    for index, piece in enumerate(_PLACEHOLDER.split(str(rendered))):
         is_text = index % 2 == 1
         text = texts[int(piece)] if is_text else piece
         ids += tokenizer(text, add_special_tokens=False, split_special_tokens=is_text)["input_ids"]
     return ids
 
 
-def _with_slots(message: Mapping[str, Any], slot: Any) -> dict[str, Any]:
+def _with_placeholders(message: Mapping[str, Any], add_placeholder: Callable[[str], str]) -> dict[str, Any]:
     content = message["content"]
     if isinstance(content, str):
-        return {**message, "content": slot(content)}
-    parts = [{**part, "text": slot(part["text"])} if "text" in part else part for part in content]
+        return {**message, "content": add_placeholder(content)}
+    parts = [{**part, "text": add_placeholder(part["text"])} if "text" in part else part for part in content]
     return {**message, "content": parts}

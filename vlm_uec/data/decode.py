@@ -1,4 +1,4 @@
-"""Bytes of a picture to its pixels, without a model's libraries."""
+"""Decodes pictures, without importing model libraries."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vlm_uec.data.validation import DECODER_ERRORS, MAX_PICTURE_PIXELS
 
 
 def decode_image(data: bytes) -> Image.Image:
-    """RGB picture of PNG or JPEG bytes; transparent parts become white, as a diagram is read on paper.
+    """RGB picture of PNG or JPEG bytes; transparent parts become white, the background of a diagram on paper.
 
-    Raises `ValueError` on other or damaged bytes, or a picture of more than `MAX_PICTURE_PIXELS`.
+    Raises `ValueError` for other formats, damaged bytes, or more than `MAX_PICTURE_PIXELS` pixels.
     """
     try:
-        # Formats by name: PIL would hand a PostScript file to Ghostscript, a program in a program.
+        # Without this list, PIL would run Ghostscript on a PostScript file.
         image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
         if image.width * image.height > MAX_PICTURE_PIXELS:
             raise ValueError(f"picture of {image.width} x {image.height} pixels is over {MAX_PICTURE_PIXELS}")
@@ -28,6 +28,6 @@ def decode_image(data: bytes) -> Image.Image:
         paper = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(paper, layer).convert("RGB")
     if image.mode == "I;16":
-        # PIL's own conversion clips at 255, which leaves a 16-bit drawing white all over.
+        # PIL's own conversion clips at 255 and makes a 16-bit drawing completely white.
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     return image.convert("RGB")

@@ -24,13 +24,13 @@ from vlm_uec.hub import exists_locally, silence_hub_retries
 from vlm_uec.types import EncodedPrompt, Problem
 
 IMAGE_PAD = "<|image_pad|>"
-NO_ID = -1
+NO_IMAGE_PAD = -1  # image_pad_id of a text-only model
 CACHE_BYTES = 2 << 30  # of patches
 T = TypeVar("T")
 
 
 class PromptRejected(ValueError):
-    """The problem cannot be a prompt; the message is the reason it is counted under."""
+    """The problem cannot be encoded as a prompt; the message is the reason, under which it is counted."""
 
 
 class PromptEncoder:
@@ -48,16 +48,16 @@ class PromptEncoder:
         max_prompt_tokens: int,
         cache_bytes: int = CACHE_BYTES,
         *,
-        reads_pictures: bool = True,
+        supports_pictures: bool = True,
     ) -> None:
-        """`reads_pictures`: False for a text-only model, whose problems must have no pictures."""
+        """`supports_pictures`: False for a text-only model, whose problems must have no pictures."""
         self.tokenizer = tokenizer
-        self.reads_pictures = reads_pictures
+        self.supports_pictures = supports_pictures
         self.image_processor = image_processor
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
-        # Text-only tokenizers of the family have this token too, without pictures.
-        self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if reads_pictures else NO_ID
+        # Tokenizers of text-only Qwen models also have this token.
+        self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if supports_pictures else NO_IMAGE_PAD
         self.pictures = PictureStore()
         self._pixel_processor = UInt8PixelProcessor(image_processor)
         self._cache: OrderedDict[str, tuple[Problem, EncodedPrompt]] = OrderedDict()
@@ -86,50 +86,53 @@ class PromptEncoder:
         max_prompt_tokens: int,
         cache_bytes: int = CACHE_BYTES,
     ) -> PromptEncoder:
-        """Tokenizer and image processor of a model directory or Hub id; None is the model's own budget."""
-        tokenizer = _read(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
-        reads_pictures = _has_vision_tower(model_path)
-        if reads_pictures and IMAGE_PAD not in tokenizer.get_vocab():
+        """Loads tokenizer and image processor of a model directory or Hub id.
+
+        `min_pixels`, `max_pixels`: None is the model's own budget. Raises UserError if they cannot be loaded.
+        """
+        tokenizer = _load(model_path, lambda: AutoTokenizer.from_pretrained(model_path))
+        supports_pictures = _has_vision_tower(model_path)
+        if supports_pictures and IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
         if tokenizer.chat_template is None:
             raise UserError(f"{model_path}: its tokenizer has no chat template; give an instruct model")
-        # A damaged template raises.
-        _read(model_path, lambda: tokenize_chat([_user("?", pictures=reads_pictures)], tokenizer))
+        # Raises if the chat template is damaged.
+        _load(model_path, lambda: tokenize_chat([_user_turn("?", pictures=supports_pictures)], tokenizer))
         return cls(
             tokenizer,
-            _read(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
-            if reads_pictures
+            _load(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
+            if supports_pictures
             else Qwen2VLImageProcessorPil(),  # unused
             FormatPrompt(template),
             max_prompt_tokens,
             cache_bytes,
-            reads_pictures=reads_pictures,
+            supports_pictures=supports_pictures,
         )
 
     def save_pretrained(self, directory: Path) -> None:
-        """Tokenizer and image processor beside exported weights, as `from_pretrained` expects them."""
+        """Writes tokenizer and image processor as `from_pretrained` reads them."""
         self.tokenizer.save_pretrained(directory)
-        if self.reads_pictures:
+        if self.supports_pictures:
             self.image_processor.save_pretrained(directory)
 
     def __call__(self, problem: Problem) -> EncodedPrompt:
         """Raises `PromptRejected` on a broken picture or a prompt over the token limit."""
-        known, prompt = self._cache.get(problem.id, (None, None))
-        # Ids repeat between splits: an id alone could return another split's picture.
-        if prompt is not None and known == problem:
+        cached, prompt = self._cache.get(problem.id, (None, None))
+        # Splits can use the same ids: an id alone could return the picture of another split.
+        if prompt is not None and cached == problem:
             self._cache.move_to_end(problem.id)
             return prompt
         prompt = self._encode(problem)
-        self._remember(problem, prompt)
+        self._add_to_cache(problem, prompt)
         return prompt
 
     def length(self, problem: Problem) -> int:
-        """Tokens of the prompt; raises the same errors as encoding, at less cost."""
+        """Number of tokens of the prompt; raises the same errors as encoding, at lower cost."""
         pictures = self._pictures(problem)
         return len(self._input_ids([self._message(problem)], pictures))
 
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
-        """Chat messages whose pictures are paths, URLs or base64; `name` stands for the problem id."""
+        """Encodes chat messages whose pictures are paths, URLs or base64; `name` serves as problem id."""
         images = images_from_messages(messages, self.image_processor)
         return self._assemble(name, messages, [self._pixel_processor.uint8_pixels(image) for image in images])
 
@@ -137,17 +140,17 @@ class PromptEncoder:
         return self._assemble(problem.id, [self._message(problem)], self._pictures(problem))
 
     def _message(self, problem: Problem) -> dict[str, Any]:
-        return _user(self.format_prompt(problem), pictures=self.reads_pictures)
+        return _user_turn(self.format_prompt(problem), pictures=self.supports_pictures)
 
     def _pictures(self, problem: Problem) -> list[UInt8Pixels]:
-        if problem.images and not self.reads_pictures:
-            raise PromptRejected("has pictures, and the model reads text only")
+        if problem.images and not self.supports_pictures:
+            raise PromptRejected("has pictures, and the model is text-only")
         return [self._picture(data) for data in problem.images]
 
     def _picture(self, data: bytes) -> UInt8Pixels:
         key = blake2b(data, digest_size=16).digest()
-        if known := self.pictures.get(key):
-            return known
+        if stored := self.pictures.get(key):
+            return stored
         try:
             image = decode_image(data)
         except ValueError as error:
@@ -174,7 +177,7 @@ class PromptEncoder:
             raise PromptRejected("number of image marks and pictures differ")
         expanded = self._expand(ids, counts)
         if len(expanded) > self.max_prompt_tokens:
-            # Truncation would separate placeholders from patches.
+            # A truncated prompt would have fewer image placeholders than patches.
             raise PromptRejected(f"prompt over {self.max_prompt_tokens} tokens")
         return expanded
 
@@ -185,37 +188,37 @@ class PromptEncoder:
             expanded += [token] * next(remaining) if token == self.image_pad_id else [token]
         return expanded
 
-    def _remember(self, problem: Problem, prompt: EncodedPrompt) -> None:
-        self._forget(problem.id)
+    def _add_to_cache(self, problem: Problem, prompt: EncodedPrompt) -> None:
+        self._evict(problem.id)
         self._cache[problem.id] = problem, prompt
         self._cached_bytes += prompt.pixel_values.nbytes
         while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
-            self._forget(next(iter(self._cache)))
+            self._evict(next(iter(self._cache)))
 
-    def _forget(self, problem_id: str) -> None:
+    def _evict(self, problem_id: str) -> None:
         if problem_id in self._cache:
             _, prompt = self._cache.pop(problem_id)
             self._cached_bytes -= prompt.pixel_values.nbytes
 
 
-def _user(text: str, *, pictures: bool) -> dict[str, Any]:
-    # Chat templates of text models take no content parts.
+def _user_turn(text: str, *, pictures: bool) -> dict[str, Any]:
+    # Chat templates of text-only models do not accept content parts.
     return user_message(text) if pictures else {"role": "user", "content": text}
 
 
 def _has_vision_tower(model_path: str) -> bool:
-    """Decided by the model's config; a directory without one is taken for a vision-language model's."""
+    """Whether the model's config has a vision tower; True for a directory without a config."""
     if exists_locally(model_path) and not (Path(model_path) / "config.json").is_file():
         return True
-    return hasattr(_read(model_path, lambda: AutoConfig.from_pretrained(model_path)), "vision_config")
+    return hasattr(_load(model_path, lambda: AutoConfig.from_pretrained(model_path)), "vision_config")
 
 
-def _read(model_path: str, load: Callable[[], T]) -> T:
+def _load(model_path: str, load: Callable[[], T]) -> T:
     try:
         with silence_hub_retries():
             return load()
     except Exception as error:  # the tokenizers library raises Exception itself on a damaged file
         raise UserError(
-            f"{model_path}: no tokenizer and image processor ({str(error).strip()[:200]}); give a whole "
+            f"{model_path}: no tokenizer and image processor ({str(error).strip()[:200]}); give a complete "
             "Qwen2.5-VL directory, or check the Hub id and the connection"
         ) from error

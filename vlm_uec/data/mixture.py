@@ -1,4 +1,4 @@
-"""Several data sets read as one."""
+"""Reads several data sets as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vlm_uec.types import Problem
 
 @dataclass(frozen=True)
 class LoadedMixture:
-    """The problems of several data sets in turn, and the ids of each by its path."""
+    """The problems of several data sets, one after the other, and the problem ids by data set path."""
 
     problems: list[Problem]
     ids: Mapping[str, tuple[str, ...]]
@@ -20,30 +20,32 @@ class LoadedMixture:
 
 
 def load_mixture(paths: Sequence[str], split: str) -> LoadedMixture:
-    """Reads one split of each path. Where there are several, a problem's id begins with its path: data sets
-    number their problems alike. Raises what `load_problems` raises."""
+    """Reads one split of each path. Raises the errors of `load_problems`.
+
+    With several paths, problem ids start with the path, because data sets often use the same numbers.
+    """
     problems: list[Problem] = []
     ids: dict[str, tuple[str, ...]] = {}
     rejected: Counter[str] = Counter()
     for path in paths:
         loaded = load_problems(path, split)
-        named, reasons = loaded.problems, loaded.rejected
+        found, reasons = loaded.problems, loaded.rejected
         if len(paths) > 1:
-            named = [_named(problem, path) for problem in named]
+            found = [_prefix_id(problem, path) for problem in found]
             reasons = Counter({f"{path}: {reason}": count for reason, count in reasons.items()})
-        problems += named
-        ids[path] = tuple(problem.id for problem in named)
+        problems += found
+        ids[path] = tuple(problem.id for problem in found)
         rejected += reasons
     return LoadedMixture(problems, ids, rejected)
 
 
 def stream_mixture(paths: Sequence[str], split: str) -> Iterator[Problem]:
-    """The problems of `load_mixture` one by one; raises what `stream_problems` raises."""
+    """The problems of `load_mixture` one by one; raises the errors of `stream_problems`."""
     for path in paths:
         for item in stream_problems(path, split):
             if isinstance(item, Problem):
-                yield _named(item, path) if len(paths) > 1 else item
+                yield _prefix_id(item, path) if len(paths) > 1 else item
 
 
-def _named(problem: Problem, path: str) -> Problem:
+def _prefix_id(problem: Problem, path: str) -> Problem:
     return replace(problem, id=f"{path}:{problem.id}")

@@ -1,7 +1,7 @@
 """M-RoPE positions (Qwen2-VL, arXiv 2409.12191, section 2.1): consecutive for text, a grid for a picture.
 
-Computed here, on the CPU, and always passed: without `mm_token_type_ids` transformers would fall back
-to one-dimensional positions in silence.
+Computed on the CPU and always passed to the model: without `mm_token_type_ids`, transformers would silently
+fall back to one-dimensional positions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def mrope_positions(
     A picture of h x w merged patches starting at position p has time p, heights p .. p+h-1 and widths
     p .. p+w-1; the text after it starts at p + max(h, w).
 
-    Raises `ValueError` when the placeholders do not match the grid.
+    Raises `ValueError` if the placeholders do not match the grid.
     """
     pieces: list[torch.Tensor] = []
     start = position = 0
@@ -36,7 +36,7 @@ def mrope_positions(
         position += max(height, width)
         start = first + count
     if any(is_image[start:]):
-        raise ValueError(f"more image placeholders than the {grid.shape[0]} pictures fill")
+        raise ValueError(f"more image placeholders than the {grid.shape[0]} pictures have patches")
     pieces.append(_text_positions(position, len(is_image) - start))
     return torch.cat(pieces, dim=1)
 

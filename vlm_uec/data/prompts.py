@@ -1,4 +1,4 @@
-"""The prompts a run may use: measured once at the start, encoded on demand."""
+"""The usable prompts of a run: their lengths are computed at the start, and they are encoded on demand."""
 
 from __future__ import annotations
 
@@ -26,30 +26,32 @@ class PromptSet:
 
 
 def prepare_prompts(problems: Sequence[Problem], encoder: PromptEncoder) -> PromptSet:
-    """Measures every problem on one rank of each machine; leaves out, with a count, what cannot be a prompt.
+    """Computes the prompt length of every problem; rejects and counts those that cannot be a prompt.
 
-    Every machine measures all of them, so that each caches every resized picture. Raises `UserError` when
-    nothing is left.
+    The ranks of a machine divide the problems among them. Every machine processes all problems, so that each
+    caches every resized picture. Raises `UserError` if no problem is usable.
     """
-    here = local_ranks()
-    mine = problems[here.index(rank()) :: len(here)]
+    machine_ranks = local_ranks()
+    own_problems = problems[machine_ranks.index(rank()) :: len(machine_ranks)]
     tokens: dict[str, int] = {}
     rejected: Counter[str] = Counter()
-    for machine, lengths, reasons in gather_objects((here[0], *_survey(mine, encoder))):
+    results = gather_objects((machine_ranks[0], *_measure(own_problems, encoder)))
+    for first_rank, lengths, reasons in results:
         tokens |= lengths
-        rejected += reasons if machine == 0 else Counter()
+        rejected += reasons if first_rank == 0 else Counter()
     encoder.pictures.share()
     usable = {problem.id: problem for problem in problems if problem.id in tokens}
     if not usable:
         listed = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
         raise UserError(
-            f"no usable prompt of {len(problems)} ({listed}): mend the data or prompt.template, or raise "
+            f"no usable prompt of {len(problems)} ({listed}): fix the data or prompt.template, or raise "
             "data.max_prompt_tokens"
         )
     return PromptSet(usable, tokens, encoder, rejected)
 
 
-def _survey(problems: Sequence[Problem], encoder: PromptEncoder) -> tuple[dict[str, int], Counter[str]]:
+def _measure(problems: Sequence[Problem], encoder: PromptEncoder) -> tuple[dict[str, int], Counter[str]]:
+    """Tokens by problem id, and the number of rejected problems by reason."""
     tokens: dict[str, int] = {}
     rejected: Counter[str] = Counter()
     for problem in problems:

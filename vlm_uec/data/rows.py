@@ -1,8 +1,8 @@
 """Parses table rows into `Problem`s: the column schemas and the checks of their values.
 
-Two shapes are read. Ours, which is EasyR1's too, has `images`, `problem` and `answer`. veRL's has `images`,
-`prompt` (chat messages) and `reward_model` (with `ground_truth`). Pictures are bytes inside the row; a path
-beside them is never opened.
+Two schemas are supported. Ours, which EasyR1 also uses, has `images`, `problem` and `answer`. veRL's has
+`images`, `prompt` (chat messages) and `reward_model` (with `ground_truth`). Pictures are bytes inside the
+row; a path beside them is never opened.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ COLUMNS = ("images", "problem", "answer")
 VERL_COLUMNS = ("images", "prompt", "reward_model")
 OPTIONAL_COLUMNS = ("id", "choices", "precision", "question_type", "answer_type", "source", "metadata")
 VERL_OPTIONAL_COLUMNS = ("data_source", "extra_info", *OPTIONAL_COLUMNS)
-MAX_DEPTH = 32  # what `json` can read but not write again depends on how deep the caller is
-# veRL picks its reward function by `data_source`: our name on the left, veRL's on the right.
+MAX_DEPTH = 32  # `json` can read deeper nesting than it can write; its limit depends on the call stack
+# veRL selects its reward function by `data_source`. Keys: our names; values: veRL's names.
 VERL_SOURCES = {"geometry3k": "hiyouga/geometry3k"}
 
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row left out: its place in the split, its id (empty if it has none), the reason, its own value."""
+    """A rejected row: index in the split, id (or ""), reason, and the start of the value at fault."""
 
-    row: int  # from 0, as `datasets` counts
+    row: int  # from 0, as in `datasets`
     id: str
     reason: str
     detail: str = ""
 
 
-def wanted_columns(present: Iterable[str], where: str) -> list[str]:
-    """Those of a table's columns that `problem_of` reads. Raises UserError if one it needs is missing."""
+def choose_columns(present: Iterable[str], where: str) -> list[str]:
+    """The columns that `parse_problem` reads. Raises UserError if a required one is missing."""
     present = list(present)
     is_verl = {"prompt", "reward_model"} <= set(present) and not {"problem", "answer"} & set(present)
-    needed, optional = (VERL_COLUMNS, VERL_OPTIONAL_COLUMNS) if is_verl else (COLUMNS, OPTIONAL_COLUMNS)
-    require_columns(needed, present, where)
-    return [column for column in (*needed, *optional) if column in present]
+    required, optional = (VERL_COLUMNS, VERL_OPTIONAL_COLUMNS) if is_verl else (COLUMNS, OPTIONAL_COLUMNS)
+    require_columns(required, present, where)
+    return [column for column in (*required, *optional) if column in present]
 
 
-def require_columns(needed: Iterable[str], present: Iterable[str], where: str) -> None:
-    """Raises UserError that names the first column missing."""
+def require_columns(required: Iterable[str], present: Iterable[str], where: str) -> None:
+    """Raises UserError, naming the first missing column, unless all are present."""
     present = list(present)
-    for column in needed:
+    for column in required:
         if column not in present:
             found = escape(str(present), 300)
             raise UserError(
@@ -57,32 +57,32 @@ def require_columns(needed: Iterable[str], present: Iterable[str], where: str) -
             )
 
 
-def read_problems(
+def parse_problems(
     rows: Iterable[Mapping[str, Any]],
-    build: Callable[[Mapping[str, Any]], Problem] | None = None,
-    name: Callable[[Mapping[str, Any]], str] | None = None,
+    parse: Callable[[Mapping[str, Any]], Problem] | None = None,
+    row_id: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Iterator[Problem | RejectedRow]:
-    """A split's rows in order, as problems, or as a `RejectedRow` if `build` raised or its id is repeated.
+    """Parses the rows of a split in order. A row that is invalid or repeats an id becomes a `RejectedRow`.
 
-    `build` raises InvalidRow; the default is `problem_of`. `name` gives a row's id, or ""; the default is the
-    column `id`.
+    `parse` raises InvalidRow; the default is `parse_problem`. `row_id` returns the id of a rejected row, or
+    ""; the default is the column `id`.
     """
-    build, name = build or problem_of, name or _row_id
-    seen: set[str] = set()
+    parse, row_id = parse or parse_problem, row_id or _row_id
+    ids: set[str] = set()
     for number, row in enumerate(rows):
         try:
-            problem = build(row)
-            if problem.id in seen:
+            problem = parse(row)
+            if problem.id in ids:
                 raise InvalidRow("duplicate id", problem.question)
         except InvalidRow as fault:
-            yield RejectedRow(number, name(row), fault.reason, fault.detail)
+            yield RejectedRow(number, row_id(row), fault.reason, fault.detail)
             continue
-        seen.add(problem.id)
+        ids.add(problem.id)
         yield problem
 
 
-def problem_of(row: Mapping[str, Any]) -> Problem:
-    """The problem a row states; one without `id` is named by a hash of its content. Raises InvalidRow."""
+def parse_problem(row: Mapping[str, Any]) -> Problem:
+    """The problem of a row; without `id`, its id is a hash of its content. Raises InvalidRow."""
     images = _images(row["images"])
     if "problem" in row:
         question, answer = _string(row, "problem"), _string(row, "answer")
@@ -94,7 +94,7 @@ def problem_of(row: Mapping[str, Any]) -> Problem:
         answer=answer,
         images=images,
         choices=_choices(row.get("choices")),
-        precision=whole_precision(row.get("precision")),
+        precision=parse_precision(row.get("precision")),
         question_type=_string(row, "question_type", "free_form"),
         answer_type=_string(row, "answer_type", "text"),
         source=_source(row),
@@ -105,18 +105,18 @@ def problem_of(row: Mapping[str, Any]) -> Problem:
     return problem
 
 
-def whole_precision(value: Any) -> int | None:
+def parse_precision(value: Any) -> int | None:
     """Decimal places, or None. Raises InvalidRow unless it is a whole number from 0 to 15."""
     if value is None:
         return None
-    # MathVista states its whole numbers as floats: 1.0
+    # MathVista stores whole numbers as floats: 1.0
     if isinstance(value, int | float) and value in range(16):
         return int(value)
     raise InvalidRow("'precision' is not a whole number from 0 to 15", str(value))
 
 
-def embedded_picture(item: Any) -> bytes:
-    """The encoded bytes of a picture as tables hold it: `{bytes, path}`, or bytes. Raises InvalidRow."""
+def picture_bytes(item: Any) -> bytes:
+    """The encoded bytes of a picture cell, which is `{bytes, path}` or bytes. Raises InvalidRow."""
     content = item.get("bytes") if isinstance(item, dict) else item
     if not isinstance(content, bytes):
         raise InvalidRow("no bytes of the picture (docs/own_data.md)", str(item))
@@ -146,7 +146,7 @@ def _row_id(row: Mapping[str, Any]) -> str:
 def _content_id(question: str, answer: str, images: tuple[bytes, ...]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in (question.encode("utf-8", "surrogatepass"), answer.encode("utf-8", "surrogatepass"), *images):
-        digest.update(len(part).to_bytes(8, "big"))  # the lengths keep ("ab", "c") apart from ("a", "bc")
+        digest.update(len(part).to_bytes(8, "big"))  # the lengths distinguish ("ab", "c") from ("a", "bc")
         digest.update(part)
     return digest.hexdigest()
 
@@ -155,7 +155,7 @@ def _images(value: Any) -> tuple[bytes, ...]:
     items = [] if value is None else value
     if not isinstance(items, list):
         raise InvalidRow("'images' is not a list")
-    return tuple(embedded_picture(item) for item in items)
+    return tuple(picture_bytes(item) for item in items)
 
 
 def _choices(value: Any) -> tuple[str, ...]:
@@ -166,9 +166,9 @@ def _choices(value: Any) -> tuple[str, ...]:
 
 
 def _source(row: Mapping[str, Any]) -> str:
-    known = {name: ours for ours, name in VERL_SOURCES.items()}
-    verl = _string(row, "data_source", "")
-    return _string(row, "source", "") or known.get(verl, verl)
+    own_names = {verl: own for own, verl in VERL_SOURCES.items()}
+    data_source = _string(row, "data_source", "")
+    return _string(row, "source", "") or own_names.get(data_source, data_source)
 
 
 def _metadata(value: Any) -> Mapping[str, Any]:
@@ -191,7 +191,7 @@ def _is_shallow(value: Any, depth: int) -> bool:
 
 
 def _verl_question(row: Mapping[str, Any], pictures: int) -> str:
-    """The bare question, where it was kept and says where the pictures go; else what the user says."""
+    """`extra_info.question` if it has a mark for every picture, else the text of the last user message."""
     extra = row.get("extra_info")
     question = extra.get("question") if isinstance(extra, dict) else None
     if isinstance(question, str) and question.count(IMAGE_MARK) == pictures:
@@ -201,12 +201,14 @@ def _verl_question(row: Mapping[str, Any], pictures: int) -> str:
 
 def _last_user_text(messages: Any) -> str:
     turns = messages if isinstance(messages, list) else []
-    said = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
-    content = said[-1] if said else None
+    contents = [
+        turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"
+    ]
+    content = contents[-1] if contents else None
     if isinstance(content, list):
         content = "".join(map(_part_text, content))
     if not isinstance(content, str):
-        raise InvalidRow("'prompt' holds no user message with text")
+        raise InvalidRow("'prompt' contains no user message with text")
     return content
 
 

@@ -15,50 +15,49 @@ from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.hub import silence_hub_retries
 
-# (columns present, where) -> columns to read; raises UserError if one that is needed is missing.
-Columns = Callable[[Sequence[str], str], list[str]]
+# (columns present, name for errors) -> columns to read; raises UserError if a required one is missing.
+ColumnChooser = Callable[[Sequence[str], str], list[str]]
 
 _ROWS_AT_A_TIME = 16
-# ValueError and OverflowError are pyarrow's too: names that are not UTF-8, dates that Python does not have.
+# pyarrow raises ValueError and OverflowError for names that are not UTF-8 and dates out of Python's range.
 _READ_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError)
-_BUFFER_BYTES = 2**20  # without it, a row group's column is in memory at once
+_BUFFER_BYTES = 2**20  # without a buffer size, a column of a row group is read into memory at once
 
 
-def split_of(file: Path) -> str:
-    """`train` for `train.parquet` and for the Hub's `train-00000-of-00002.parquet`, hashed or not."""
+def split_name(file: Path) -> str:
+    """`train` for `train.parquet` and the Hub's `train-00000-of-00002.parquet`, with or without a hash."""
     return re.sub(r"-\d+(-of-\d+)?(-[0-9a-f]{16})?$", "", file.stem)
 
 
-def parquet_length(file: Path, choose: Columns) -> int:
-    """The number of rows in a file that has the columns. Raises UserError if there is no such file."""
-    with _opened(file) as (parquet, names):
-        choose(names, _shown(file))
+def parquet_length(file: Path, choose_columns: ColumnChooser) -> int:
+    """The number of rows of a file. Raises UserError if the file or a column is missing."""
+    with _open_parquet(file) as (parquet, names):
+        choose_columns(names, _display_path(file))
         return int(parquet.metadata.num_rows)
 
 
-def parquet_rows(file: Path, choose: Columns) -> Iterator[dict[str, Any]]:
+def parquet_rows(file: Path, choose_columns: ColumnChooser) -> Iterator[dict[str, Any]]:
     """Rows in file order. Raises UserError if the file or a column is missing, or reading fails midway."""
-    with _opened(file) as (parquet, names):
-        columns = choose(names, _shown(file))
-        # Row groups are read one by one: in one pass, all groups' picture dictionaries would stay in memory.
+    with _open_parquet(file) as (parquet, names):
+        columns = choose_columns(names, _display_path(file))
+        # One row group at a time: a single pass would keep the picture dictionaries of all groups in memory.
         for group in range(parquet.num_row_groups):
             batches = parquet.iter_batches(_ROWS_AT_A_TIME, row_groups=[group], columns=columns)
-            yield from _rows(batches, _shown(file))
+            yield from _rows(batches, _display_path(file))
 
 
-def load_hub(name: str, split: str | None = None) -> Any:
-    """A Hub dataset's split, or all of them by name, through the `datasets` cache.
+def load_hub_dataset(name: str, split: str | None = None) -> Any:
+    """A split of a Hub dataset, or all splits by name, through the `datasets` cache.
 
-    Raises:
-        UserError: it cannot be loaded.
+    Raises UserError if it cannot be loaded.
     """
-    import datasets  # seconds to import, and local files never need it
+    import datasets  # takes seconds to import, and local files do not need it
     from datasets.exceptions import DatasetsError
 
-    wanted = {} if split is None else {"split": split}
+    options = {} if split is None else {"split": split}
     try:
         with silence_hub_retries():
-            return datasets.load_dataset(name, **wanted)
+            return datasets.load_dataset(name, **options)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         part = f" with split '{split}'" if split else ""
         raise UserError(
@@ -67,21 +66,21 @@ def load_hub(name: str, split: str | None = None) -> Any:
         ) from error
 
 
-def hub_rows(dataset: Any, choose: Columns, where: str) -> Iterator[dict[str, Any]]:
-    """Rows of a loaded split. In Arrow format pictures are not decoded."""
-    columns = choose(dataset.column_names, where)
+def hub_rows(dataset: Any, choose_columns: ColumnChooser, where: str) -> Iterator[dict[str, Any]]:
+    """Rows of a loaded split, in Arrow format, in which pictures are not decoded."""
+    columns = choose_columns(dataset.column_names, where)
     yield from _rows(dataset.select_columns(columns).with_format("arrow").iter(_ROWS_AT_A_TIME), where)
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
-    """The file and its columns' names."""
+def _open_parquet(file: Path) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
+    """The open file and its column names. Raises UserError if it is not a parquet file."""
     try:
         parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
         names = parquet.schema_arrow.names
     except _READ_ERRORS as error:
         raise UserError(
-            f"{_shown(file)}: no parquet file: {_first_line(error)}; write or download it again"
+            f"{_display_path(file)}: not a parquet file: {_first_line(error)}; write or download it again"
         ) from error
     with parquet:
         yield parquet, names
@@ -101,5 +100,5 @@ def _first_line(error: BaseException) -> str:
     return escape(str(error).strip().split("\n")[0], 200)
 
 
-def _shown(file: Path) -> str:
+def _display_path(file: Path) -> str:
     return escape(str(file), 200)

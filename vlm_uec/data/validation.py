@@ -1,4 +1,4 @@
-"""What makes a problem unusable: its texts, its picture marks or its pictures."""
+"""Validation of problems: texts, picture marks and pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PICTURE_PIXELS = 64_000_000
 MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse more
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-# What Pillow's decoders raise on hostile bytes; each means the same to us.
+# Pillow's decoders raise any of these on malformed bytes.
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -33,7 +33,7 @@ DECODER_ERRORS = (
 
 
 class InvalidRow(ValueError):
-    """Why a row cannot be used: the reason it is counted under, and the row's own value (its beginning)."""
+    """A row cannot be used: the reason, under which it is counted, and the start of the value at fault."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class InvalidRow(ValueError):
 
 
 def problem_defect(problem: Problem) -> str | None:
-    """Why a problem cannot be trained on, or None. Pictures are judged by their headers only."""
+    """Why a problem cannot be trained on, or None. Only the headers of pictures are read."""
     texts = (problem.id, problem.question, problem.answer, *problem.choices)
     if not problem.question.replace(IMAGE_MARK, "").strip():
         return "empty question"
@@ -57,7 +57,7 @@ def problem_defect(problem: Problem) -> str | None:
 
 
 def picture_defect(data: bytes, decode: bool = False) -> str | None:
-    """Why encoded PNG or JPEG bytes cannot be used, or None; `decode` also reads the pixels."""
+    """Why encoded PNG or JPEG bytes cannot be used, or None; `decode`: also decode the pixels."""
     if not data:
         return "zero-size picture"
     if len(data) > MAX_PICTURE_BYTES:

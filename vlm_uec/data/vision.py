@@ -1,8 +1,8 @@
-"""Pictures to patches: resized once, on the PIL backend everywhere.
+"""Converts pictures to patches, always with the PIL backend.
 
-PIL and torchvision differ by up to 0.015 a pixel where a resize happens, so one backend serves the
-whole run. Local pictures (bytes) need neither torchvision nor qwen_vl_utils; pictures named in chat
-messages by URL or base64 are read by `qwen_vl_utils`, which needs both.
+PIL and torchvision resize pictures with differences of up to 0.015 per pixel, so a run uses one backend.
+Pictures limits as bytes need neither torchvision nor qwen_vl_utils; pictures in chat messages (URL or base64)
+are read by `qwen_vl_utils`, which needs torchvision.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from vlm_uec.errors import UserError
 def load_image_processor(
     model_path: str, min_pixels: int | None, max_pixels: int | None
 ) -> Qwen2VLImageProcessorPil:
-    """The model's own image processor; a pixel budget a picture that is given overrides the model's."""
+    """The model's image processor; limits that are not None replace the model's own pixel budget."""
     budget = {"min_pixels": min_pixels, "max_pixels": max_pixels}
-    given: dict[str, Any] = {name: pixels for name, pixels in budget.items() if pixels is not None}
-    return Qwen2VLImageProcessorPil.from_pretrained(model_path, **given)
+    limits: dict[str, Any] = {name: pixels for name, pixels in budget.items() if pixels is not None}
+    return Qwen2VLImageProcessorPil.from_pretrained(model_path, **limits)
 
 
-def patches_of(
+def extract_patches(
     images: Sequence[Image.Image], processor: Qwen2VLImageProcessorPil
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Patches [N, 1176] float32 and grid [images, 3] int64 (time, height, width in patches)."""
@@ -34,31 +34,31 @@ def patches_of(
         width = 3 * processor.temporal_patch_size * processor.patch_size**2
         return torch.zeros(0, width), torch.zeros(0, 3, dtype=torch.int64)
     features = processor(images=list(images), return_tensors="pt")
-    # A copy in torch's own memory: numpy's is aligned by chance, and the last bits of a matrix product
-    # can follow the alignment of its operands.
+    # A copy in memory of torch: the alignment of numpy's memory varies, and the last bits of a matrix product
+    # can depend on the alignment of its operands.
     return features["pixel_values"].clone(), features["image_grid_thw"]
 
 
 def images_from_messages(
     messages: Sequence[Mapping[str, Any]], processor: Qwen2VLImageProcessorPil
 ) -> list[Image.Image]:
-    """Pictures of chat messages, in order: paths, URLs and base64, through `qwen_vl_utils`.
+    """Loads the pictures of chat messages (paths, URLs, base64) in order, through `qwen_vl_utils`.
 
-    Each is resized to the processor's pixel budget there, so `patches_of` has nothing left to resize.
-    Raises `UserError` where torchvision, which qwen_vl_utils imports, is missing.
+    `qwen_vl_utils` resizes them to the processor's pixel budget, so `extract_patches` does not resize them
+    again. Raises `UserError` if torchvision, which qwen_vl_utils imports, is missing.
     """
     try:
         from qwen_vl_utils import process_vision_info
     except (ImportError, RuntimeError) as error:
         raise UserError(
-            f"pictures in chat messages need torchvision, which does not import here ({error}); "
+            f"pictures in chat messages need torchvision, which cannot be imported ({error}); "
             "install it, or give the pictures as bytes in the data set"
         ) from error
     budget = {"min_pixels": processor.size["shortest_edge"], "max_pixels": processor.size["longest_edge"]}
     bounded = [dict(message, content=_with_budget(message["content"], budget)) for message in messages]
     images, videos = process_vision_info(bounded, image_patch_size=processor.patch_size)
     if videos:
-        raise UserError("videos in chat messages are not trained on; remove them or take frames as pictures")
+        raise UserError("videos in chat messages are not supported; remove them or give frames as pictures")
     return list(images or [])
 
 

@@ -10,7 +10,7 @@ from vlm_uec.config import Config
 from vlm_uec.data.encode import PromptEncoder, PromptRejected
 from vlm_uec.data.mixture import LoadedMixture, load_mixture
 from vlm_uec.data.picture_store import PictureStore
-from vlm_uec.data.schedule import Part, Schedule, parts_of
+from vlm_uec.data.schedule import MixturePart, ProblemSchedule, mixture_parts
 from vlm_uec.errors import UserError
 from vlm_uec.forecast.tokens import PromptLengths
 from vlm_uec.hub import exists_locally
@@ -23,7 +23,7 @@ MAX_MEASURED_PROMPTS = 256  # spread over the training split
 class DataForecast:
     """The data sets' parts in a step, prompt lengths, and notes on rejected or missing data."""
 
-    parts: tuple[Part, ...]  # empty if the data is not on this machine
+    parts: tuple[MixturePart, ...]  # empty if the data is not on this machine
     lengths: PromptLengths
     notes: tuple[str, ...]
     example: Problem | None = None
@@ -37,8 +37,8 @@ def data_forecast(config: Config) -> DataForecast:
         note = f"{absent[0]} is not on this machine: assumes prompts of data.max_prompt_tokens"
         return DataForecast((), limit, (note,))
     loaded = load_mixture(list(data.weights), data.train_split)
-    parts = parts_of(loaded.ids, data.weights, config.rollout.prompts)
-    Schedule(parts, config.train.seed)  # raises if the run would
+    parts = mixture_parts(loaded.ids, data.weights, config.rollout.prompts)
+    ProblemSchedule(parts, config.train.seed)  # raises if the run would
     notes = [f"left out {count} ({reason})" for reason, count in loaded.rejected.items()]
     notes += _validation_notes(config)
     encoder = _encoder(config)
@@ -73,7 +73,7 @@ def _encoder(config: Config) -> PromptEncoder | None:
     return encoder
 
 
-def _by_part(loaded: LoadedMixture, parts: Sequence[Part]) -> list[list[Problem]]:
+def _by_part(loaded: LoadedMixture, parts: Sequence[MixturePart]) -> list[list[Problem]]:
     problems: Mapping[str, Problem] = {problem.id: problem for problem in loaded.problems}
     return [[problems[name] for name in part.ids] for part in parts]
 
@@ -92,13 +92,13 @@ def _measure(
 
 
 def _weighted_lengths(
-    parts: Sequence[Part], measured: Sequence[Sequence[int]], rejected: Counter[str]
+    parts: Sequence[MixturePart], measured: Sequence[Sequence[int]], rejected: Counter[str]
 ) -> PromptLengths:
     """The mean over a step's prompts: data sets are weighted by their prompts per step, not by size."""
     if not all(measured):
         reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
         raise UserError(
-            f"no usable prompt among {rejected.total()} measured ({reasons}): mend the data or "
+            f"no usable prompt among {rejected.total()} measured ({reasons}): fix the data or "
             "prompt.template, or raise data.max_prompt_tokens"
         )
     means = [sum(lengths) / len(lengths) for lengths in measured]

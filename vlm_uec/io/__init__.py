@@ -1,1 +1,1 @@
-"""Durable writes, bounded reads, locks and full disks."""
+"""Durable writes, bounded reads, locks and checks of disk space."""

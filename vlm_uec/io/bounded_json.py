@@ -1,4 +1,4 @@
-"""JSON files that others may have written: files over a size limit are refused."""
+"""Reads untrusted JSON files: files over a size limit are refused."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ MAX_BYTES = 64 << 20
 
 def read_json(
     path: Path,
-    most: int = MAX_BYTES,
+    max_bytes: int = MAX_BYTES,
     object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
 ) -> Any:
     """The parsed content; `object_pairs_hook` as in `json.loads`.
 
-    Raises ValueError if the file is not JSON or over `most` bytes, RecursionError if it is nested too deeply.
+    Raises ValueError if the file is not JSON or over `max_bytes`, RecursionError if it is nested too deeply.
     """
     with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"over {most >> 20} MiB")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"over {max_bytes >> 20} MiB")
     return json.loads(content, object_pairs_hook=object_pairs_hook)

@@ -1,4 +1,4 @@
-"""Checks of directories for write access and free space, and one-line errors for failed writes."""
+"""Checks directories for write access and free space, and converts failed writes to one-line errors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def check_writable(directory: Path, setting: str, required_bytes: float = 0) -> 
 
     Raises `UserError`, beginning with `setting`, if that fails or fewer than `required_bytes` are free.
     """
-    made = []
+    created = []
     try:
-        made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+        created = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=directory, prefix=".probe-") as file:
             file.write(bytes(_PROBE_BYTES))
@@ -35,7 +35,7 @@ def check_writable(directory: Path, setting: str, required_bytes: float = 0) -> 
             f"{setting} {directory}: cannot be written ({error.strerror}); make room or choose another"
         ) from error
     finally:
-        for folder in made:
+        for folder in created:
             with suppress(OSError):
                 folder.rmdir()
 
@@ -45,35 +45,35 @@ def check_disk_space(directory: Path, setting: str, required_bytes: float) -> No
     free = disk_usage(directory).free
     if free < required_bytes:
         raise UserError(
-            f"{setting} {directory}: {_size(free)} are free there and a checkpoint takes "
+            f"{setting} {directory}: {_size(free)} are free and a checkpoint takes "
             f"{_size(required_bytes)}; make room or choose another"
         )
 
 
 @contextmanager
-def writing_to(directory: Path, setting: str, then: str = "resume=auto") -> Iterator[None]:
-    """Raises `UserError` if a write inside fails for lack of space or rights; it ends with `then`."""
+def translate_write_errors(directory: Path, setting: str, next_action: str = "resume=auto") -> Iterator[None]:
+    """Raises `UserError`, ending with `next_action`, if a write fails (disk full, no permission)."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise _unwritable(directory, setting, error, then) from error
+        raise _write_error(directory, setting, error, next_action) from error
     except RuntimeError as error:
-        # torch.save's writer, by the name of its source file; any other RuntimeError is a bug.
+        # torch.save's writer, recognised by the name of its source file; any other RuntimeError is a bug.
         if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
-        raise _unwritable(directory, setting, error, then) from error
+        raise _write_error(directory, setting, error, next_action) from error
 
 
 def _size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
-def _unwritable(directory: Path, setting: str, error: Exception, then: str) -> UserError:
+def _write_error(directory: Path, setting: str, error: Exception, next_action: str) -> UserError:
     reason = getattr(error, "strerror", None) or str(error)[:200]
     if isinstance(error, RuntimeError):
-        reason = "the file of weights ends early: a full disk, or a quota"
+        reason = "the weights file is incomplete: disk full or quota exceeded"
     if not isinstance(error, PermissionError) and not directory.exists():
         return UserError(
             f"{setting} {directory}: was deleted or moved ({reason}); nothing was written elsewhere"
         )
-    return UserError(f"{setting} {directory}: cannot be written ({reason}); make room, then {then}")
+    return UserError(f"{setting} {directory}: cannot be written ({reason}); make room, then {next_action}")

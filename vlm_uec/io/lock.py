@@ -10,17 +10,17 @@ from typing import BinaryIO
 from vlm_uec.errors import UserError
 
 
-def acquire_lock(path: Path, refusal: str) -> BinaryIO:
+def acquire_lock(path: Path, message: str) -> BinaryIO:
     """Locks an existing file until the returned file is closed or the process ends.
 
-    Raises `UserError` with `refusal` where another process holds it.
+    Raises `UserError` with `message` if another process holds the lock.
     """
-    file = path.open("r+b")  # network file systems lock exclusively only what is open for writing
+    file = path.open("r+b")  # on network file systems an exclusive lock needs a file open for writing
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UserError(refusal) from error
+        raise UserError(message) from error
     except OSError as error:
-        # Some cluster file systems have no locks: the run continues unprotected.
+        # Some cluster file systems have no locks: the run continues without one.
         warnings.warn(f"{path.parent}: cannot be locked ({error.strerror})", stacklevel=2)
     return file

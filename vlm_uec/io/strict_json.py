@@ -1,4 +1,4 @@
-"""JSON lines that every parser accepts."""
+"""Serialises to JSON that every parser accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def to_json(row: Mapping[str, Any]) -> str:
-    """One valid JSON line; floats that are not finite become null, at the top level and in nested values."""
+    """One valid JSON line; NaN and infinities become null, in nested values too."""
     return json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 from vlm_uec.ranks.collectives import rank
 
 
@@ -29,7 +29,7 @@ def rank_log(run_dir: Path) -> Iterator[TextIO | None]:
         yield None
         return
     path = log_path(run_dir, rank())
-    with writing_to(run_dir, "train.run_dir"):
+    with translate_write_errors(run_dir, "train.run_dir"):
         path.parent.mkdir(exist_ok=True)
         log = path.open("a", encoding="utf-8", buffering=1)
     with log, _redirected(log):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.report.alarms import alarms_of
 from vlm_uec.report.axes import available_axes, axis_filter, axis_style
 from vlm_uec.report.catalog import SECTIONS
@@ -94,7 +94,7 @@ def write_report(*directories: Path, out: Path | None = None) -> WrittenReport:
 
 def _write(path: Path, document: str) -> None:
     try:
-        write_whole(path, [document.encode("utf-8", "replace")])
+        atomic_write(path, [document.encode("utf-8", "replace")])
     except OSError as error:
         raise UserError(
             f"{escape(str(path), 300)}: cannot be written ({error.strerror}); choose another --out"

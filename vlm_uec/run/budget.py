@@ -7,13 +7,13 @@ from pathlib import Path
 
 from vlm_uec.errors import UserError
 from vlm_uec.io.bounded_json import read_json
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 
 FILE = "microbatch_tokens.json"
 
 
 def save_budget(run_dir: Path, positions: int, why: str) -> None:
-    write_whole(run_dir / FILE, [json.dumps({"positions": positions, "why": why}).encode()])
+    atomic_write(run_dir / FILE, [json.dumps({"positions": positions, "why": why}).encode()])
 
 
 def load_budget(run_dir: Path, configured: int) -> int:

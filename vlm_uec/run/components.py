@@ -16,7 +16,7 @@ from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.mixture import load_mixture
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
-from vlm_uec.data.schedule import Schedule, parts_of
+from vlm_uec.data.schedule import ProblemSchedule, mixture_parts
 from vlm_uec.errors import UserError
 from vlm_uec.hub import model_fingerprint
 from vlm_uec.model.load import end_ids, read_model_config
@@ -122,7 +122,7 @@ class _PartsBeforeModel:
     host: VllmHost | None
     encoder: PromptEncoder
     prompts: PromptSet
-    schedule: Schedule
+    schedule: ProblemSchedule
     held_out: PromptSet | None
     judge: Judge
 
@@ -215,11 +215,13 @@ class _PartsBeforeModel:
         )
 
 
-def _training_prompts(config: Config, encoder: PromptEncoder, display: Display) -> tuple[PromptSet, Schedule]:
+def _training_prompts(
+    config: Config, encoder: PromptEncoder, display: Display
+) -> tuple[PromptSet, ProblemSchedule]:
     weights = config.data.weights
     prompts, ids = _prompts(list(weights), config.data.train_split, encoder, display)
     usable = {path: [name for name in ids[path] if name in prompts.problems] for path in weights}
-    return prompts, Schedule(parts_of(usable, weights, config.rollout.prompts), config.train.seed)
+    return prompts, ProblemSchedule(mixture_parts(usable, weights, config.rollout.prompts), config.train.seed)
 
 
 def _held_out_prompts(config: Config, encoder: PromptEncoder, display: Display) -> PromptSet:

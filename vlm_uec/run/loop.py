@@ -12,7 +12,7 @@ from vlm_uec.checkpoint.directory import LATEST, CheckpointDirectory, KeepCounts
 from vlm_uec.config import dump_config
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.errors import Stopped
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 from vlm_uec.io.durable import replace_directory
 from vlm_uec.ranks.collectives import on_first_rank, world_size
 from vlm_uec.ranks.logs import rank_log
@@ -123,7 +123,7 @@ class TrainingLoop:
     def _save(self) -> None:
         parts, train = self.parts, self.parts.config.train
         parts.display.start_phase(f"step {self.step}: checkpoint")
-        with parts.timer.phase("checkpoint"), writing_to(parts.run_dir, "train.run_dir"):
+        with parts.timer.phase("checkpoint"), translate_write_errors(parts.run_dir, "train.run_dir"):
             self.recorder.sync()
             state = parts.trainer.state(self.step, self.values, finished=self.finished)
             contents = Contents(state, parts.origin, dump_config(parts.config))
@@ -162,7 +162,7 @@ class TrainingLoop:
         parts = self.parts
         parts.display.start_phase("export")
         final, temporary = parts.run_dir / "export", parts.run_dir / ".export.new"
-        with writing_to(parts.run_dir, "train.run_dir"):
+        with translate_write_errors(parts.run_dir, "train.run_dir"):
             on_first_rank(lambda: shutil.rmtree(temporary, ignore_errors=True))
             parts.policy.export(temporary, parts.config.lora, base_model_name(parts.config.model.path))
             on_first_rank(lambda: _publish(parts.encoder, temporary, final))
@@ -172,7 +172,7 @@ class TrainingLoop:
 def _load_weights(parts: Components, checkpoint: Path) -> None:
     """Loads weights and optimizer state; the trainer already has the checkpoint's buffers."""
     start = parts.start
-    with writing_to(parts.run_dir, "train.run_dir"):
+    with translate_write_errors(parts.run_dir, "train.run_dir"):
         parts.policy.load(
             checkpoint, start.saved_world_size, CheckpointDirectory(parts.run_dir).scratch_path()
         )
@@ -186,7 +186,7 @@ def _load_weights(parts: Components, checkpoint: Path) -> None:
 
 
 def _point_latest(run_dir: Path, checkpoint: Path) -> None:
-    with writing_to(run_dir, "train.run_dir"):
+    with translate_write_errors(run_dir, "train.run_dir"):
         CheckpointDirectory(run_dir).set_pointer(LATEST, checkpoint.resolve().name)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import Config, dump_config
-from vlm_uec.io.disk_space import writing_to
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.disk_space import translate_write_errors
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.ranks.collectives import gather_lists, on_all_ranks, on_first_rank, rank
 from vlm_uec.report.page import write_report
 from vlm_uec.run.run_dir import check_shared, claim
@@ -35,7 +35,7 @@ class Recorder:
         self._write(lambda: self._begin(config, state, fresh=fresh))
 
     def _begin(self, config: Config, state: TrainState, *, fresh: bool) -> None:
-        write_whole(self.run_dir / "config.yaml", [dump_config(config).encode()])
+        atomic_write(self.run_dir / "config.yaml", [dump_config(config).encode()])
         written = None if fresh else max(state.step if state.finished else state.step - 1, 0)
         self._writer = RunWriter(self.run_dir, written, state.step)
         self._trackers = open_trackers(config.train.trackers, self.run_dir, config.model_dump(), written)
@@ -86,7 +86,7 @@ class Recorder:
 
     def _write(self, work: Callable[[], object]) -> None:
         def guarded() -> None:
-            with writing_to(self.run_dir, "train.run_dir"):
+            with translate_write_errors(self.run_dir, "train.run_dir"):
                 work()
 
         on_first_rank(guarded)

@@ -14,7 +14,7 @@ from vlm_uec.checkpoint.resume_rules import check_resume
 from vlm_uec.checkpoint.state import read_record
 from vlm_uec.config import Config
 from vlm_uec.errors import UserError
-from vlm_uec.io.disk_space import writing_to
+from vlm_uec.io.disk_space import translate_write_errors
 from vlm_uec.io.lock import acquire_lock
 from vlm_uec.ranks.collectives import gather_lists, rank, world_size
 
@@ -47,7 +47,7 @@ def claim(run_dir: Path) -> str:
 
     Raises `UserError` if another process holds the lock.
     """
-    with writing_to(run_dir, "train.run_dir"):
+    with translate_write_errors(run_dir, "train.run_dir"):
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = run_dir / LOCK
         if run_dir not in _locks:
@@ -77,7 +77,7 @@ def _open_run_dir(config: Config) -> StartPoint:
     if config.resume != "never" and run_dir.is_dir():
         # A new directory is created when there is something to write: a user error must leave no folder.
         claim(run_dir)
-        with writing_to(run_dir, "train.run_dir"):
+        with translate_write_errors(run_dir, "train.run_dir"):
             CheckpointDirectory(run_dir).recover()
     checkpoint = find_checkpoint(run_dir, config.resume)
     if checkpoint is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_uec.escape import escape
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 
 ID_FILE = "wandb_id"
 # Set as environment variables, so that the user's own take precedence.
@@ -75,5 +75,5 @@ def _run_id(run_dir: Path) -> str:
     path = run_dir / ID_FILE
     if path.is_file() and re.fullmatch("[0-9a-f]{16}", saved := path.read_text("utf-8", "replace").strip()):
         return saved
-    write_whole(path, [f"{(fresh := secrets.token_hex(8))}\n".encode()])
+    atomic_write(path, [f"{(fresh := secrets.token_hex(8))}\n".encode()])
     return fresh

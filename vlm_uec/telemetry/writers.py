@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vlm_uec.errors import UserError
-from vlm_uec.io.durable import write_whole
+from vlm_uec.io.durable import atomic_write
 from vlm_uec.io.strict_json import to_json
 
 METRICS = "metrics.jsonl"
@@ -117,7 +117,7 @@ def _step(row: Mapping[str, Any]) -> int:
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    write_whole(path, ((to_json(row) + "\n").encode("utf-8", "replace") for row in rows))
+    atomic_write(path, ((to_json(row) + "\n").encode("utf-8", "replace") for row in rows))
 
 
 def _is_file(path: Path, descriptor: int) -> bool:

@@ -1,7 +1,7 @@
-"""A two-rank training run in processes of its own, watched from outside: its phase, its ranks, its end.
+"""A two-rank training run in separate processes, observed from outside: its phase, its ranks and its end.
 
-On a terminal the trainer names every phase as it begins, so the run is given one. Needs Linux: the exit
-codes of ranks, which are the launcher's children and not ours, are read from /proc/PID/stat, see proc(5).
+The trainer prints each phase only on a terminal, so the run gets a pseudo-terminal. Needs Linux: the ranks
+are children of the launcher, so their exit codes are read from /proc/PID/stat, see proc(5).
 """
 
 from __future__ import annotations
@@ -11,36 +11,34 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-from benchmarks.lib.launching import ROOT, free_port
+from benchmarks.lib.launching import ROOT, TINY_CONFIG, deepspeed_command, free_port
 
 RANKS = 2
-CONFIG = "configs/tiny_cpu.yaml"
 POLL_S = 0.002
 RUN_LIMIT_S = 300.0
-SPAWNED = re.compile(r"process (\d+) spawned with command")  # the launcher's words, rank by rank
-ENDED = re.compile(r"exits with return code = (-?\d+)")  # the same, of the first rank to end badly
-# The trainer's: "step 3: rollout", and the line that a step leaves, "step 3/6 …".
-DOING = re.compile(r"step (\d+)(?:: (\w+)|/(\d+) )")
+# The launcher's lines: one for each rank it starts, and one for the first rank that fails.
+SPAWNED_RANK = re.compile(r"process (\d+) spawned with command")
+RANK_EXIT = re.compile(r"exits with return code = (-?\d+)")
+# The trainer's lines: "step 3: rollout", and the summary of a finished step, "step 3/6 …".
+PHASE_LINE = re.compile(r"step (\d+)(?:: (\w+)|/(\d+) )")
 
 
 class WatchedRun:
     """Starts at once; the launcher and the ranks share a session and a process group."""
 
     def __init__(self, settings: Sequence[str], log: Path) -> None:
-        """`settings`: dotted.key=value of train.py; `log`: takes what the run prints."""
+        """`settings`: dotted.key=value of train.py; `log`: the file for the run's output."""
         reader, terminal = pty.openpty()
-        deepspeed = str(Path(sys.executable).with_name("deepspeed"))
-        command = [deepspeed, "--num_accelerators", str(RANKS), "--master_port", str(free_port())]
+        command = deepspeed_command("--num_accelerators", str(RANKS), "--master_port", str(free_port()))
         self._since = time.monotonic()
         self._process = subprocess.Popen(
-            [*command, "train.py", "--config", CONFIG, *settings],
+            [*command, "train.py", "--config", TINY_CONFIG, *settings],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
             stdin=subprocess.DEVNULL,
@@ -49,27 +47,27 @@ class WatchedRun:
             start_new_session=True,
         )
         os.close(terminal)
-        self.text = ""
+        self.output = ""
         self._thread = Thread(target=self._read, args=(reader, log), daemon=True)
         self._thread.start()
 
     def _read(self, reader: int, log: Path) -> None:
-        with log.open("wb") as file, suppress(OSError):  # EIO: the last writer has gone
+        with log.open("wb") as file, suppress(OSError):  # EIO: the last writer has closed the terminal
             while chunk := os.read(reader, 65536):
                 file.write(chunk)
-                self.text += chunk.decode(errors="replace")
+                self.output += chunk.decode(errors="replace")
         os.close(reader)
 
-    def says(self, mark: str) -> bool:
-        return mark in self.text
+    def has_printed(self, mark: str) -> bool:
+        return mark in self.output
 
-    def ranks(self) -> list[int]:
-        """Process ids by rank; empty until all are there."""
-        pids = [int(pid) for pid in SPAWNED.findall(self.text)]
+    def rank_pids(self) -> list[int]:
+        """Process ids by rank; empty until all ranks have started."""
+        pids = [int(pid) for pid in SPAWNED_RANK.findall(self.output)]
         return pids if len(pids) == RANKS else []
 
     def seconds_until(self, condition: Callable[[], object], limit: float = RUN_LIMIT_S) -> float | None:
-        """Seconds from the start to when `condition` holds; None where the run ended or `limit` s passed."""
+        """Seconds from the start until `condition` holds; None if the run ended or `limit` s passed first."""
         until = time.monotonic() + limit
         while not condition():
             if time.monotonic() > until or self._process.poll() is not None:
@@ -82,8 +80,8 @@ class WatchedRun:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def end(self, limit: float) -> int | None:
-        """The command's exit code once no process of the run is left; None where some had to be killed."""
+    def wait_for_end(self, limit: float) -> int | None:
+        """The command's exit code when every process of the run has ended; None if some had to be killed."""
         until = time.monotonic() + limit
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(limit)
@@ -110,7 +108,7 @@ def _session(pid: int) -> int | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """From the state on; raises `ProcessLookupError` where the parent has taken the exit code."""
+    """Fields from the state on; raises `ProcessLookupError` if the parent has collected the exit code."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError as error:
@@ -118,12 +116,12 @@ def _stat(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
-def parent(pid: int) -> int:
+def parent_pid(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
 def exit_code(pid: int) -> int | None:
-    """Of a process whose parent has not asked yet, negative for a signal; None while it runs."""
+    """Exit code that the parent has not collected yet, negative for a signal; None while the process runs."""
     state, *_, status = _stat(pid)
     return os.waitstatus_to_exitcode(int(status)) if state in "ZX" else None
 
@@ -135,13 +133,13 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def phase(text: str) -> str:
-    """What a run that printed `text` does now: start, then rollout, update and so on, and export.
+def current_phase(output: str) -> str:
+    """Phase of a run that has printed `output`: start, then rollout, update and so on, and export.
 
-    "metrics" is between the line of a step, which is printed when it is done, and the next step.
+    "metrics" lies between the summary line of a step, which is printed at its end, and the next step.
     """
-    told = list(DOING.finditer(text))
-    if not told:
+    lines = list(PHASE_LINE.finditer(output))
+    if not lines:
         return "start"
-    step, doing, steps = told[-1].groups()
-    return doing or ("export" if step == steps else "metrics")
+    step, phase, steps = lines[-1].groups()
+    return phase or ("export" if step == steps else "metrics")

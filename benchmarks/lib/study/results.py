@@ -1,4 +1,4 @@
-"""What the entropy study's runs say: means over seeds with 95 % intervals, and differences paired by seed."""
+"""Results of the entropy study's runs: means over seeds with 95 % intervals, differences paired by seed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from itertools import pairwise
 from statistics import correlation, fmean, stdev
 from typing import Any
 
-from benchmarks.lib.study.runs import StudyRun
+from benchmarks.lib.study.arms import StudyRun
 from vlm_uec.checkpoint.resume_rules import CONFIG
 from vlm_uec.config import Config, load_config
 from vlm_uec.telemetry.writers import METRICS, read_jsonl
 
 K = 16
-EDGE = 10  # steps whose mean is a run's first, or last, entropy
-# Student's t, two-sided 95 %, by degrees of freedom (any table).
+EDGE_STEPS = 10  # a run's first and last entropy are means over so many steps
+# Quantiles of Student's t distribution, two-sided 95 %, by degrees of freedom from 1.
 _T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-_T95_BEYOND = 2.228  # too wide for more: an interval must not be too narrow
-PASSES = ("update", "replay")
+_T95_BEYOND = 2.228  # for more degrees of freedom: slightly too wide, never too narrow
+UPDATE_KINDS = ("update", "replay")
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds; the interval is infinite for one seed."""
+    """A mean over seeds with its interval, which is infinite for one seed."""
 
     mean: float
     low: float
@@ -37,8 +37,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A run's numbers."""
+class RunResult:
+    """Results of one run."""
 
     arm: str
     seed: int
@@ -50,24 +50,24 @@ class Outcome:
     pass_k: float
     entropy_first: float
     entropy_last: float
-    entropy_least: float  # of any EDGE steps in a row
+    entropy_least: float  # smallest mean of EDGE_STEPS consecutive steps
     rescued: int
-    retained: float  # share of the sampled responses
-    predictions: dict[str, Prediction | None]  # of updates, and of replays
-    course: tuple[Validated, ...]  # in order
+    retained: float  # as a share of the sampled responses
+    predictions: dict[str, EntropyPrediction | None]  # by kind of update
+    course: tuple[ValidationScores, ...]  # in order of steps
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """How predicted changes of entropy went with those measured on the tokens that were trained on."""
+class EntropyPrediction:
+    """Agreement of predicted entropy changes with those measured on the trained tokens."""
 
     correlation: float  # Pearson's
-    size: float  # standard deviation of the measured ones over that of the predicted ones
+    size: float  # standard deviation of measured changes / that of predicted changes
 
 
 @dataclass(frozen=True)
-class Validated:
-    """A validation on the way."""
+class ValidationScores:
+    """Scores of one validation during a run."""
 
     step: int
     tokens: int  # sampled until then
@@ -75,12 +75,14 @@ class Validated:
     pass_k: float
 
 
-def outcome_of(run: StudyRun) -> Outcome:
+def read_result(run: StudyRun) -> RunResult:
     rows = read_jsonl(run.folder / METRICS)
     last = rows[-1]
     entropy = [row["entropy/exact"] for row in rows]
-    windows = [fmean(entropy[start : start + EDGE]) for start in range(max(1, len(entropy) - EDGE + 1))]
-    return Outcome(
+    windows = [
+        fmean(entropy[start : start + EDGE_STEPS]) for start in range(max(1, len(entropy) - EDGE_STEPS + 1))
+    ]
+    return RunResult(
         arm=run.arm,
         seed=run.seed,
         steps=len(rows),
@@ -94,9 +96,9 @@ def outcome_of(run: StudyRun) -> Outcome:
         entropy_least=min(windows),
         rescued=int(sum(row["uec/rescued_prompts"] for row in rows)),
         retained=_retained(rows, load_config(run.folder / CONFIG)),
-        predictions={what: prediction_of(rows, what) for what in PASSES},
+        predictions={kind: entropy_prediction(rows, kind) for kind in UPDATE_KINDS},
         course=tuple(
-            Validated(
+            ValidationScores(
                 row["step"], int(row["response_tokens/total"]), row["eval/pass@1"], row[f"eval/pass@{K}"]
             )
             for row in rows
@@ -105,75 +107,84 @@ def outcome_of(run: StudyRun) -> Outcome:
     )
 
 
-def prediction_of(rows: Sequence[Row], what: str) -> Prediction | None:
-    """Of a run's updates or replays (`what`), those of a trainer's step together; None below three of them.
+def entropy_prediction(rows: Sequence[Row], kind: str) -> EntropyPrediction | None:
+    """Agreement over the steps of a run that have updates of this kind; None for fewer than three steps.
 
-    Apart, because the two differ in their means: together they would correlate by that alone.
+    Updates and replays are separate because their means differ, which alone would correlate them.
     """
     pairs = [
-        (row[f"{what}/entropy_predicted"], row[f"{what}/entropy_change"])
+        (row[f"{kind}/entropy_predicted"], row[f"{kind}/entropy_change"])
         for row in rows
-        if row.get(f"{what}/entropy_change") is not None
+        if row.get(f"{kind}/entropy_change") is not None
     ]
     if len(pairs) < 3:
         return None
     predicted, measured = (list(values) for values in zip(*pairs, strict=True))
-    return Prediction(correlation(predicted, measured), stdev(measured) / stdev(predicted))
+    return EntropyPrediction(correlation(predicted, measured), stdev(measured) / stdev(predicted))
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and Student's interval of values that are one a seed."""
+    """Mean and Student's interval of the values, one per seed."""
     mean = fmean(values)
     if len(values) < 2:
         return Estimate(mean, -math.inf, math.inf)
     quantile = _T95[len(values) - 2] if len(values) - 2 < len(_T95) else _T95_BEYOND
-    off = quantile * stdev(values) / math.sqrt(len(values))
-    return Estimate(mean, mean - off, mean + off)
+    margin = quantile * stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, mean - margin, mean + margin)
 
 
-def of_arm(outcomes: Sequence[Outcome], arm: str, name: str) -> dict[int, float]:
-    """A number by seed."""
-    return {one.seed: getattr(one, name) for one in outcomes if one.arm == arm}
+def values_by_seed(results: Sequence[RunResult], arm: str, name: str) -> dict[int, float]:
+    """A field of an arm's results by seed."""
+    return {result.seed: getattr(result, name) for result in results if result.arm == arm}
 
 
-def paired(outcomes: Sequence[Outcome], arm: str, other: str, name: str) -> Estimate:
-    """`arm` minus `other`, seed by seed."""
-    mine, theirs = of_arm(outcomes, arm, name), of_arm(outcomes, other, name)
-    return estimate([mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())])
+def paired_difference(results: Sequence[RunResult], arm: str, other: str, name: str) -> Estimate:
+    """`arm` minus `other`, paired by seed."""
+    return _paired(values_by_seed(results, arm, name), values_by_seed(results, other, name))
 
 
-def at(outcome: Outcome, axis: str, place: float, name: str, start: float) -> float:
-    """`name` at so many tokens, or steps (`axis`): on the line between the validations around, the first of
-    which is the base model's, `start`. Raises ValueError beyond the last."""
-    points = [(0.0, start), *((getattr(one, axis), getattr(one, name)) for one in outcome.course)]
+def _paired(values: Mapping[int, float], others: Mapping[int, float]) -> Estimate:
+    return estimate([values[seed] - others[seed] for seed in sorted(values.keys() & others.keys())])
+
+
+def value_at(result: RunResult, axis: str, position: float, name: str, start: float) -> float:
+    """`name` at a position along `axis` ("tokens" or "step"), interpolated linearly between validations.
+
+    `start` is the base model's value, at 0. Raises ValueError beyond the last validation.
+    """
+    points = [(0.0, start), *((getattr(one, axis), getattr(one, name)) for one in result.course)]
     for (left, low), (right, high) in pairwise(points):
-        if left <= place <= right:
-            return low + (high - low) * (place - left) / (right - left)
-    raise ValueError(f"{outcome.arm}, seed {outcome.seed}: no validation at or after {place} {axis}")
+        if left <= position <= right:
+            return low + (high - low) * (position - left) / (right - left)
+    raise ValueError(f"{result.arm}, seed {result.seed}: no validation at or after {position} {axis}")
 
 
-def paired_at(
-    outcomes: Sequence[Outcome], arms: tuple[str, str], axis: str, place: float, base: Mapping[str, float]
+def paired_differences_at(
+    results: Sequence[RunResult],
+    arms: tuple[str, str],
+    axis: str,
+    position: float,
+    base: Mapping[str, float],
 ) -> dict[str, Estimate]:
-    """The first arm minus the second, seed by seed, at the same place along an axis."""
-    told = {}
+    """The first arm minus the second, paired by seed, at the same position along an axis."""
+    differences = {}
     for name, start in base.items():
-        mine, theirs = (
-            {one.seed: at(one, axis, place, name, start) for one in outcomes if one.arm == arm}
+        values, others = (
+            {one.seed: value_at(one, axis, position, name, start) for one in results if one.arm == arm}
             for arm in arms
         )
-        told[name] = estimate([mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())])
-    return told
+        differences[name] = _paired(values, others)
+    return differences
 
 
-def relative_gain(outcomes: Sequence[Outcome], arm: str, other: str, base: float) -> float:
-    """How many times `other`'s gain in Pass@1 over the base model `arm`'s is."""
-    gains = [fmean(of_arm(outcomes, name, "pass_1").values()) - base for name in (arm, other)]
+def gain_ratio(results: Sequence[RunResult], arm: str, other: str, base: float) -> float:
+    """Gain of `arm` / gain of `other`, in mean Pass@1 over the base model."""
+    gains = [fmean(values_by_seed(results, name, "pass_1").values()) - base for name in (arm, other)]
     return gains[0] / gains[1]
 
 
-def record(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in outcomes]
+def as_records(results: Sequence[RunResult]) -> list[dict[str, Any]]:
+    return [asdict(result) for result in results]
 
 
 def _retained(rows: Sequence[Row], config: Config) -> float:
@@ -183,4 +194,4 @@ def _retained(rows: Sequence[Row], config: Config) -> float:
 
 
 def _optimizer_steps(row: Row) -> float:
-    return sum(row.get(f"{what}/optimizer_steps", 0) for what in PASSES)
+    return sum(row.get(f"{kind}/optimizer_steps", 0) for kind in UPDATE_KINDS)

@@ -1,4 +1,4 @@
-"""Surveys a split problem by problem: keeps what the statistics need, and no pixels."""
+"""Collects the statistics of a split problem by problem, without keeping pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from data_prep.inspect.prompt_length import PromptMeter
+from data_prep.inspect.prompt_length import PromptTokenCounter
 from vlm_uec.data.answer_form import answer_form
 from vlm_uec.data.dataset import LoadedSplit
 from vlm_uec.data.decode import decode_image
@@ -22,7 +22,7 @@ BROKEN = "broken picture"
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A picture's size and a key that is equal for equal pixels, whatever file they come from."""
+    """A picture's size, and a hash of its pixels, which does not depend on the file format."""
 
     width: int
     height: int
@@ -30,50 +30,50 @@ class StoredPicture:
 
 
 @dataclass(frozen=True)
-class ProblemFacts:
-    """What the statistics need of one problem."""
+class ProblemStats:
+    """Statistics of one problem."""
 
     id: str
-    question_key: bytes  # equal for questions that differ in whitespace and case only
+    question_key: bytes  # ignores whitespace and case
     answer_key: bytes
     answer_form: str
     question_type: str
     answer_type: str
     pictures: tuple[StoredPicture, ...]
-    prompt_tokens: int | None  # None: no model was named
+    prompt_tokens: int | None  # None: no model was given
 
 
 @dataclass(frozen=True)
-class SplitFacts:
-    """Problems that training would use, and those it would not, by reason."""
+class SplitStats:
+    """The problems that training would use, and the number of rejected ones by reason."""
 
     name: str
-    problems: tuple[ProblemFacts, ...]
+    problems: tuple[ProblemStats, ...]
     left_out: Counter[str]
     broken: tuple[str, ...]  # ids of problems with a picture that does not decode
 
 
-class _LeftOut(Exception):
-    """The reason under which a problem is counted."""
+class _Rejected(Exception):
+    """The problem cannot be used; the message is the reason, under which it is counted."""
 
 
-def survey(name: str, split: LoadedSplit, meter: PromptMeter | None) -> SplitFacts:
+def scan_split(name: str, split: LoadedSplit, count_tokens: PromptTokenCounter | None) -> SplitStats:
     """Decodes every picture of the split, one problem at a time."""
     left_out = Counter(split.rejected)
     problems, broken = [], []
     for problem in tqdm(split.problems, name, unit=" problems", disable=None):
         try:
-            problems.append(_facts(problem, meter))
-        except _LeftOut as reason:
+            problems.append(_problem_stats(problem, count_tokens))
+        except _Rejected as reason:
             left_out[str(reason)] += 1
             if str(reason) == BROKEN:
                 broken.append(problem.id)
-    return SplitFacts(name, tuple(problems), left_out, tuple(broken))
+    return SplitStats(name, tuple(problems), left_out, tuple(broken))
 
 
-def _facts(problem: Problem, meter: PromptMeter | None) -> ProblemFacts:
+def _problem_stats(problem: Problem, count_tokens: PromptTokenCounter | None) -> ProblemStats:
     pictures = tuple(_stored_picture(data) for data in problem.images)
-    return ProblemFacts(
+    return ProblemStats(
         id=problem.id,
         question_key=_text_key(problem.question.replace(IMAGE_MARK, " ")),
         answer_key=_text_key(problem.answer),
@@ -81,7 +81,7 @@ def _facts(problem: Problem, meter: PromptMeter | None) -> ProblemFacts:
         question_type=problem.question_type,
         answer_type=problem.answer_type,
         pictures=pictures,
-        prompt_tokens=_prompt_tokens(problem, pictures, meter),
+        prompt_tokens=_prompt_tokens(problem, pictures, count_tokens),
     )
 
 
@@ -89,21 +89,21 @@ def _stored_picture(data: bytes) -> StoredPicture:
     try:
         image = decode_image(data)
     except ValueError as error:
-        raise _LeftOut(BROKEN) from error
+        raise _Rejected(BROKEN) from error
     digest = hashlib.blake2b(f"{image.width}x{image.height}".encode(), digest_size=16)
     digest.update(image.tobytes())
     return StoredPicture(image.width, image.height, digest.digest())
 
 
 def _prompt_tokens(
-    problem: Problem, pictures: Sequence[StoredPicture], meter: PromptMeter | None
+    problem: Problem, pictures: Sequence[StoredPicture], count_tokens: PromptTokenCounter | None
 ) -> int | None:
-    if meter is None:
+    if count_tokens is None:
         return None
     try:
-        return meter(problem, [(picture.width, picture.height) for picture in pictures])
+        return count_tokens(problem, [(picture.width, picture.height) for picture in pictures])
     except PromptRejected as error:
-        raise _LeftOut(str(error)) from error
+        raise _Rejected(str(error)) from error
 
 
 def _text_key(text: str) -> bytes:

@@ -1,8 +1,9 @@
-"""Reading lessons: the vision tower learns digits before the language model learns to ask for them.
+"""Pretrains the vision tower to recognise digits, before the language model is trained.
 
-Without them the tower waits for a gradient that only comes once attention has found the right image token,
-and attention waits for tokens worth finding: nothing was read after 25,000 problems. A page of numbers with
-one linear head, thrown away afterwards, teaches each image token the number in its square.
+Without pretraining, the tower gets no useful gradient until attention selects the right image token, and
+attention has nothing to select until image tokens are informative: after 25,000 problems no number was read.
+Pretraining classifies the number in each image token's square of a page, with a linear head that is then
+discarded.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from data_prep.synthetic.canvas import UNITS, Canvas, Placement
 from vlm_uec.data.decode import decode_image
-from vlm_uec.data.vision import patches_of
+from vlm_uec.data.vision import extract_patches
 
 SQUARE = 28  # pixels a side of an image token
 SIDE = UNITS // SQUARE
-BLANK = 10  # the class of "no digit here"
-DIGITS = 3  # places: hundreds, tens, units
+BLANK = 10  # class of "no digit"
+DIGITS = 3  # hundreds, tens, units
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """How long and how fast the tower reads."""
+class PretrainingRecipe:
+    """Settings of the vision tower's pretraining."""
 
     steps: int = 500
     batch: int = 48
@@ -39,17 +40,19 @@ class Lessons:
     warmup: int = 30
 
 
-def places(text: str) -> list[int]:
-    """The digits of a label by place, BLANK where it has none (or is no number, as "x")."""
+def digit_labels(text: str) -> list[int]:
+    """Class of each digit place of a label, BLANK where it has no digit (or is not a number, such as "x")."""
     digits = [int(character) for character in text if character.isdigit()]
     return [BLANK] * (DIGITS - len(digits)) + digits
 
 
-def page(rng: Random) -> tuple[bytes, list[list[int]]]:
-    """A picture with a label in most squares, off the squares' centres by one common shift; and the
-    places [9][3] of the label whose centre lies in each square."""
+def draw_page(rng: Random) -> tuple[bytes, list[list[int]]]:
+    """A picture with a label in most squares, all shifted from the centres by the same offset.
+
+    Also returns the digit labels [9][3] of the label whose centre is in each square.
+    """
     canvas = Canvas(UNITS, Placement(0, 0))
-    squares = [places("")] * SIDE**2
+    squares = [digit_labels("")] * SIDE**2
     right, down = rng.randrange(SQUARE), rng.randrange(SQUARE)
     for _ in range(3):
         canvas.line(*((rng.uniform(0, UNITS), rng.uniform(0, UNITS)) for _ in range(2)))
@@ -58,42 +61,42 @@ def page(rng: Random) -> tuple[bytes, list[list[int]]]:
         text = rng.choices(("x", str(rng.randint(2, 99)), str(rng.randint(100, 170))), (1, 8, 1))[0]
         if 4 * len(text) <= x <= UNITS - 4 * len(text) and 5 <= y <= UNITS - 5 and rng.random() < 0.9:
             canvas.label((x, y), text)
-            squares[square] = places(text)
+            squares[square] = digit_labels(text)
     return canvas.png(), squares
 
 
 def _batches(
-    lessons: Lessons, seed: int, processor: Qwen2VLImageProcessorPil
+    recipe: PretrainingRecipe, seed: int, processor: Qwen2VLImageProcessorPil
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Patches [N, 1176], grid [B, 3] and places [B * 9, 3]."""
+    """Patches [N, 1176], grid [B, 3] and digit labels [B * 9, 3]."""
     rng = Random(f"reading {seed}")
-    for _ in range(lessons.steps):
-        pages = [page(rng) for _ in range(lessons.batch)]
-        patches, grid = patches_of([decode_image(png) for png, _ in pages], processor)
+    for _ in range(recipe.steps):
+        pages = [draw_page(rng) for _ in range(recipe.batch)]
+        patches, grid = extract_patches([decode_image(png) for png, _ in pages], processor)
         yield patches, grid, torch.tensor([square for _, squares in pages for square in squares])
 
 
-def teach_reading(
+def pretrain_vision_tower(
     visual: Qwen2_5_VisionTransformerPretrainedModel,
     processor: Qwen2VLImageProcessorPil,
     seed: int,
-    lessons: Lessons,
+    recipe: PretrainingRecipe,
 ) -> None:
-    """Trains the tower in place; the head that grades it is not kept."""
+    """Trains the tower in place; the classification head is discarded."""
     filters = list(visual.patch_embed.parameters())
     rest = [parameter for name, parameter in visual.named_parameters() if not name.startswith("patch_embed")]
     torch.manual_seed(seed)
     head = nn.Linear(visual.config.out_hidden_size, DIGITS * (BLANK + 1))
     optimizer = torch.optim.AdamW(
         [
-            {"params": filters, "scale": lessons.filter_lr_scale},
+            {"params": filters, "scale": recipe.filter_lr_scale},
             {"params": [*rest, *head.parameters()], "scale": 1.0},
         ],
         betas=(0.9, 0.98),
     )
     started = time.monotonic()
-    for step, (patches, grid, truth) in enumerate(_batches(lessons, seed, processor)):
-        rate = lessons.lr * min(1.0, (step + 1) / lessons.warmup) * (1 - step / lessons.steps)
+    for step, (patches, grid, truth) in enumerate(_batches(recipe, seed, processor)):
+        rate = recipe.lr * min(1.0, (step + 1) / recipe.warmup) * (1 - step / recipe.steps)
         for group in optimizer.param_groups:
             group["lr"] = group["scale"] * rate
         logits = head(visual(patches, grid_thw=grid).pooler_output).view(-1, BLANK + 1)
