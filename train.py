@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         forecast(config)
         return
-    # Heavy imports only now: a mistyped key should not take ten seconds to be told.
+    # Heavy imports only now, so that a mistyped key is reported without waiting for them.
     from vlm_uec.run.session import train
 
     train(config)

@@ -66,7 +66,7 @@ def test_a_missing_model(tmp_path: Path) -> None:
 
 
 def _skip_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "start_distributed", lambda meeting, timeout: None)
+    monkeypatch.setattr(session, "start_distributed", lambda rendezvous, timeout: None)
     monkeypatch.setattr(session, "rendezvous", lambda timeout: Rendezvous(None, 0, 1))
     # The default stream is bound at import, and an earlier test may have closed it.
     monkeypatch.setattr(components, "Display", partial(Display, stream=StringIO()))

@@ -1,1 +1,1 @@
-"""The processes of a run: what they are told from outside, and how they watch each other."""
+"""The processes of a run: rendezvous, collectives, signals, heartbeats and logs."""
