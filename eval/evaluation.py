@@ -40,8 +40,8 @@ from vlm_uec.telemetry.display import Display
 
 PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
 # Settings that may change on resume. Paths do not affect contents, scoring is always repeated, samples do not
-# depend on slots, and the data fingerprint identifies the problems.
-CHANGEABLE = ("path", "prepared", "reward", "reward_fingerprint", "slots", "problems")
+# depend on slots, and the data fingerprint identifies the problems, whatever the wording of rejections.
+CHANGEABLE = ("path", "prepared", "left_out", "reward", "reward_fingerprint", "slots", "problems")
 
 IndicesByProblem = dict[str, list[int]]  # sample indices by problem id
 

@@ -37,6 +37,7 @@ def configure_logging() -> None:
     """
     logger = logging.getLogger("vlm_uec")
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # a library that configures the root logger would print every record again
     if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
         handler = _ConsoleHandler()
         handler.setFormatter(_LevelPrefix())

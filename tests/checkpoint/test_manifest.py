@@ -87,5 +87,5 @@ def test_ranks_share_the_hashing(checkpoint: Path) -> None:
 def test_a_damaged_manifest_is_rejected(tmp_path: Path, table: object) -> None:
     if table is not None:
         (tmp_path / "manifest.json").write_text(json.dumps(table), encoding="utf-8")
-    with pytest.raises(UserError, match="incomplete checkpoint"):
+    with pytest.raises(UserError, match="incomplete or damaged checkpoint"):
         read_manifest(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any
 
 import pytest
@@ -53,6 +54,8 @@ def test_offloaded_states_of_a_gpu_are_updated_by_cpu_adam(
 def test_without_a_compiler_torchs_adamw_is_used_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("vlm_uec"), "propagate", True)  # to caplog's handler
+
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("no C++ compiler\nand a long story")
 

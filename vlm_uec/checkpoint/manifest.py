@@ -51,7 +51,7 @@ def read_manifest(directory: Path) -> dict[str, FileEntry]:
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{directory}: incomplete checkpoint ({error!r}); choose another with resume=PATH"
+            f"{directory}: incomplete or damaged checkpoint ({error!r}); choose another with resume=PATH"
         ) from error
 
 

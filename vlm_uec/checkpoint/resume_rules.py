@@ -37,7 +37,7 @@ FIXED = {
     "reward.overlong_buffer": _REWARD,
     "advantage.scaled": _REWARD,
 }
-# Paths; the model and the data are checked by fingerprints.
+# Paths, and `resume` itself; the model and the data are checked by fingerprints.
 _FREE = {"resume", "model.path", "data.path", "train.run_dir"}
 _UNSET = object()
 

@@ -70,7 +70,7 @@ def _verdict_shares(trajectories: Sequence[Trajectory]) -> dict[str, float]:
 def update_metrics(updates: Sequence[UpdateStats]) -> dict[str, float]:
     """Means over the step's optimizer steps; empty for a step without updates.
 
-    Steps skipped for non-finite gradients are only counted.
+    Steps skipped for a non-finite loss or gradient are only counted.
     """
     skipped = [update for update in updates if update.skipped]
     updates = [update for update in updates if not update.skipped]
