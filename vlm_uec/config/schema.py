@@ -113,9 +113,9 @@ class PromptConfig(Section):
 
     template: str | None = Field(
         None,
-        description="jinja text, or the path of a .jinja file, with access to every field of the problem "
-        "except its answer; null: the reference template (reason in <think> tags, answer in "
-        "\\boxed{}).",
+        description="jinja text, or the path of a .jinja file; variables: question, choices, precision, "
+        "question_type, answer_type, source, metadata; null: the reference template (reason in <think> "
+        "tags, answer in \\boxed{}).",
     )
 
 
