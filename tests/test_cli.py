@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import pytest
 
 from tests.support.launch import start
-from vlm_uec.cli import exit_code_of
+from vlm_uec.cli import configure_logging, exit_code_of
 from vlm_uec.errors import UserError
 
 SCRIPT = """
@@ -23,7 +24,6 @@ def work():
 
 sys.exit(exit_code_of(work))
 """
-PRINT_SCRIPT = SCRIPT.replace("display.line(", "print(")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,17 @@ def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[
 
     assert exit_code_of(work) == 2
     assert capsys.readouterr().err == "error: n 0: give at least 1\n"
+
+
+def test_a_configured_root_logger_does_not_print_records_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`caplog` is a handler of the root logger."""
+    monkeypatch.setattr(logging.getLogger("vlm_uec"), "propagate", True)
+    logging.getLogger("vlm_uec.sample").warning("before")
+    configure_logging()
+    logging.getLogger("vlm_uec.sample").warning("after")
+    assert caplog.messages == ["before"]
 
 
 def test_an_unexpected_exception_propagates() -> None:
