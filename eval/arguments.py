@@ -62,6 +62,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--k", type=int, nargs="+", help=K_HELP)
     parser.add_argument("--out", type=Path, help="directory for samples, summary, plots and page")
     parser.add_argument("--resume", action="store_true", help="continue the evaluation in --out")
+    _add_sampling_arguments(parser)
+    parser.add_argument("--reward", help="a third scorer, path/to/file.py:function; correct if it returns 1")
+    parser.add_argument("--local_rank", type=int, help="set by the launcher")
+    return parser.parse_args(arguments)
+
+
+def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="default: %(default)s; 0 is greedy and needs --n 1"
     )
@@ -82,10 +89,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--slots", type=int, help="responses decoded concurrently per rank; default: by memory"
     )
-    parser.add_argument("--reward", help="a third scorer, path/to/file.py:function; correct if it returns 1")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--local_rank", type=int, help="set by the launcher")
-    return parser.parse_args(arguments)
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:

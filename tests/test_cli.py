@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import StringIO
 
 import pytest
 
@@ -48,15 +49,16 @@ def test_a_user_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "error: n 0: give at least 1\n"
 
 
-def test_a_configured_root_logger_does_not_print_records_again(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`caplog` is a handler of the root logger."""
-    monkeypatch.setattr(logging.getLogger("vlm_uec"), "propagate", True)
+def test_a_configured_root_logger_does_not_print_records_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, printed = logging.getLogger(), StringIO()
+    package = logging.getLogger("vlm_uec")
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(printed)])
+    monkeypatch.setattr(package, "handlers", [])
+    monkeypatch.setattr(package, "propagate", True)
     logging.getLogger("vlm_uec.sample").warning("before")
     configure_logging()
     logging.getLogger("vlm_uec.sample").warning("after")
-    assert caplog.messages == ["before"]
+    assert printed.getvalue() == "before\n"
 
 
 def test_an_unexpected_exception_propagates() -> None:

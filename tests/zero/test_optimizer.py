@@ -54,7 +54,9 @@ def test_offloaded_states_of_a_gpu_are_updated_by_cpu_adam(
 def test_without_a_compiler_torchs_adamw_is_used_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("vlm_uec"), "propagate", True)  # to caplog's handler
+    package = logging.getLogger("vlm_uec")
+    monkeypatch.setattr(package, "propagate", True)  # to caplog's handler of the root logger
+    monkeypatch.setattr(package, "handlers", [])
 
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("no C++ compiler\nand a long story")
