@@ -26,7 +26,7 @@ LAYERS = (
     ("telemetry",),
     ("webpage",),
     ("report",),
-    ("preflight", "forecast"),
+    ("forecast",),
     ("run",),
 )
 # `python -m vlm_uec.telemetry.report` is the documented name of the report's command.

@@ -17,7 +17,7 @@ from tests.support.fakes import make_config
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.cli import configure_logging
 from vlm_uec.errors import UserError
-from vlm_uec.preflight import preflight
+from vlm_uec.forecast.preflight import preflight
 from vlm_uec.run.recorder import Recorder
 from vlm_uec.telemetry.trackers import TensorBoardTracker, check_trackers
 

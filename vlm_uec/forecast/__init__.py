@@ -1,1 +1,1 @@
-"""Estimates a run's data, tokens, memory and disk before it starts: `train.py --dry-run`."""
+"""Estimates and checks before a run starts: data, tokens, memory, disk; `train.py --dry-run`."""

@@ -9,10 +9,10 @@ from vlm_uec.checkpoint import find_checkpoint
 from vlm_uec.config import Config, dump_config
 from vlm_uec.forecast.data import DataForecast, data_forecast
 from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, rank_memory
+from vlm_uec.forecast.preflight import preflight
 from vlm_uec.forecast.shape import ModelShape, model_shape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens, step_tokens
 from vlm_uec.forecast.trained import trained_weights
-from vlm_uec.preflight import preflight
 from vlm_uec.rewards import check_reward_function, load_reward_function
 from vlm_uec.rollout.engine import RolloutShape
 from vlm_uec.rollout.slots import CACHE_SHARE, fitting_size

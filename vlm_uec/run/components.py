@@ -18,9 +18,9 @@ from vlm_uec.data.mixture import load_mixture
 from vlm_uec.data.prompts import PromptSet, prepare_prompts
 from vlm_uec.data.schedule import ProblemSchedule, mixture_parts
 from vlm_uec.errors import UserError
+from vlm_uec.forecast.preflight import preflight
 from vlm_uec.hub import model_fingerprint
 from vlm_uec.model.load import end_ids, read_model_config
-from vlm_uec.preflight import preflight
 from vlm_uec.ranks.collectives import gather_lists, on_first_rank, rank, world_size
 from vlm_uec.ranks.heartbeat import HeartbeatMonitor
 from vlm_uec.ranks.signals import StopRequest
