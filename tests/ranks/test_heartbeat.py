@@ -65,7 +65,7 @@ class MonitorScenario:
 def scenario() -> Iterator[MonitorScenario]:
     made = MonitorScenario()
     yield made
-    made.monitor._close(None)
+    made.monitor._publish_end(None)
 
 
 def test_a_phase_is_published_when_it_begins(scenario: MonitorScenario) -> None:

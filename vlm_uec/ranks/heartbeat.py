@@ -92,18 +92,18 @@ class HeartbeatMonitor:
             yield
         except torch.OutOfMemoryError as error:
             failure = out_of_memory_failure(self._rank, error)
-            self._close(failure)
+            self._publish_end(failure)
             raise failure from error
         except BaseException as error:
             if self._ranks > 1 and _is_network_error(error):
                 reason = escape(str(error), 160)
                 log.warning("rank %d: %s; looking for the rank that caused it", self._rank, reason)
                 time.sleep(self._limits.rank_timeout + 4 * self._period)
-            self._close(error)
+            self._publish_end(error)
             raise
-        self._close(None)
+        self._publish_end(None)
 
-    def _close(self, error: BaseException | None) -> None:
+    def _publish_end(self, error: BaseException | None) -> None:
         success = error is None or isinstance(error, Stopped)
         message = "" if success else escape(f"{_type_prefix(error)}{error}", 300)
         exit_code = error.exit_code if isinstance(error, RunEnd) else 1
