@@ -48,7 +48,7 @@ def resumed(run_dir: Path, failed: str) -> str:
 
 
 def test_a_skipped_update_names_the_problems_of_the_nonfinite_pass(failed: str) -> None:
-    line = re.search(r"step \d: an update was skipped, .* \(1 in a row\); problems in it: (.+)", failed)
+    line = re.search(r"step \d: an update was skipped because .* \(1 in a row\); its problems: (.+)", failed)
     assert line, failed
     known = {json.loads(row)["problem_id"] for row in _samples()}
     assert set(line[1].split(", ")) <= known
