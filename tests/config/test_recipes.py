@@ -1,20 +1,22 @@
-"""The comments at the head of a recipe: users copy their commands, so these must be valid and complete."""
+"""The recipes load, and the comments at their heads are valid and complete: users copy their commands."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from benchmarks.lib.launching import ROOT
+from benchmarks.lib.launching import ROOT, SHORT
 from data_prep.__main__ import COMMANDS, build_parser
 from eval.passk import check_arguments, parse_arguments
 from vlm_uec.algorithm.objectives import OBJECTIVES
-from vlm_uec.config import load_config, preset
+from vlm_uec.config import OptimConfig, load_config, preset
 from vlm_uec.config.file import merge_sections
+from vlm_uec.zero.config import read_deepspeed_config
 
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
 
@@ -68,3 +70,29 @@ def test_the_commands_in_the_head_are_valid(recipe: Path) -> None:
     config = recipe.read_text(encoding="utf-8")
     assert f"path: {evaluated.data}\n" in config
     assert f"run_dir: {evaluated.model.removesuffix('/export')}\n" in config
+
+
+@each_recipe
+def test_a_recipe_loads_and_its_deepspeed_file_exists(recipe: Path) -> None:
+    config = load_config(recipe)
+    assert (ROOT / config.deepspeed.config).is_file()
+    if config.prompt.template and config.prompt.template.endswith(".jinja"):
+        assert (ROOT / config.prompt.template).is_file()
+
+
+@pytest.mark.parametrize("recipe", sorted(ROOT.glob("configs/*.json")), ids=lambda path: path.name)
+def test_a_deepspeed_file_is_stage_three_and_leaves_settings_to_the_config(recipe: Path) -> None:
+    assert json.loads(recipe.read_text())["zero_optimization"]["stage"] == 3
+    merged = read_deepspeed_config(str(recipe), "bf16", OptimConfig())
+    assert merged["gradient_clipping"] == 1.0
+    assert merged["bf16"] == {"enabled": True}
+
+
+def test_the_settings_of_short_test_runs_are_valid() -> None:
+    assert load_config(ROOT / "configs" / "tiny_cpu.yaml", SHORT).stabilizer.min_advantage == -9
+
+
+def test_the_recipes_exist() -> None:
+    assert {"zero3.json", "zero3_offload.json", "tiny_cpu.yaml"} <= {
+        path.name for path in ROOT.glob("configs/*")
+    }
