@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         forecast(config)
         return
-    # Heavy imports only now, so that a mistyped key is reported without waiting for them.
+    # DeepSpeed and transformers are imported only now, so that a mistyped key is reported sooner.
     from vlm_uec.run.session import train
 
     train(config)

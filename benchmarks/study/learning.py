@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.launching import TINY_CONFIG
+from benchmarks.lib.machine import machine_info
 from benchmarks.lib.tiny_runs import launch_command, make_data, mean_of_fifths
 from vlm_uec.telemetry.writers import read_jsonl
 
@@ -94,12 +94,7 @@ def main() -> int:
     make_data(data)
     runs = [train(seed, arguments.out, data, arguments.overrides) for seed in arguments.seeds]
     print_table(runs)
-    machine = {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "torch": torch.__version__,
-    }
-    record = {"machine": machine, "overrides": arguments.overrides, "runs": [asdict(run) for run in runs]}
+    record = {"machine": machine_info(), "overrides": arguments.overrides, "runs": [asdict(run) for run in runs]}
     (arguments.out / "learning.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     rose = sum(run.last_fifth > run.first_fifth for run in runs)
     print(f"accuracy rose for {rose} of {len(runs)} seeds")
