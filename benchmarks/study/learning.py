@@ -94,7 +94,11 @@ def main() -> int:
     make_data(data)
     runs = [train(seed, arguments.out, data, arguments.overrides) for seed in arguments.seeds]
     print_table(runs)
-    record = {"machine": machine_info(), "overrides": arguments.overrides, "runs": [asdict(run) for run in runs]}
+    record = {
+        "machine": machine_info(),
+        "overrides": arguments.overrides,
+        "runs": [asdict(run) for run in runs],
+    }
     (arguments.out / "learning.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     rose = sum(run.last_fifth > run.first_fifth for run in runs)
     print(f"accuracy rose for {rose} of {len(runs)} seeds")
