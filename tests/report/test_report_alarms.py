@@ -116,3 +116,17 @@ def test_only_the_entropy_chart_has_a_band(tmp_path: Path) -> None:
     document = report(write_run(tmp_path / "run", range(1, 6), None, *GUARD))
     assert document.count("alarm limits") == 1
     assert len(levels(document)) == 2 * 3  # two limits on each of three axes
+
+
+# --- a run that taught nothing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("accuracy", "count"), [(0.0, 1), (0.5, 0)])
+def test_a_run_without_a_right_response_says_so_at_the_top(
+    tmp_path: Path, accuracy: float, count: int
+) -> None:
+    run = run_of(tmp_path / "run", [1.0])
+    row = {"step": 1, "reward/accuracy": accuracy, "update/optimizer_steps": 1}
+    (run / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    header = report(run).partition("</header>")[0]
+    assert header.count("run: no response was right in 1 step") == count

@@ -35,6 +35,7 @@ class Scene:
 
     request: StopRequest = field(default_factory=StopRequest)
     stops_in: str = ""  # "rollout 2": a signal arrives in this phase
+    warning: str | None = None  # the recorder's
     calls: list[str] = field(default_factory=list)
     saved: list[TrainState] = field(default_factory=list)
 
@@ -78,6 +79,7 @@ def _parts(
         alarms=lambda values, report: {},
         sync=lambda: None,
         metrics=lambda step, values: scene.calls.append(f"line {step} {sorted(values)}"),
+        warning=lambda: scene.warning,
         finish=lambda: scene.calls.append("report"),
     )
     for name, fake in {
@@ -134,6 +136,18 @@ def test_an_uninterrupted_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _run_training(_parts(scene, monkeypatch)) is None
     assert scene.calls == ALL_CALLS
     assert [(state.step, state.finished) for state in scene.saved] == [(3, True)]
+
+
+@pytest.mark.parametrize(
+    ("warning", "lines"), [(None, []), ("no response was right", ["WARNING: no response was right"])]
+)
+def test_a_run_that_learned_nothing_ends_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, warning: str | None, lines: list[str]
+) -> None:
+    parts, console = _parts(Scene(warning=warning), monkeypatch), StringIO()
+    parts.display = Display(active=True, stream=console)
+    assert _run_training(parts) is None
+    assert [line for line in console.getvalue().splitlines() if line.startswith("WARNING")] == lines
 
 
 @pytest.mark.parametrize(("bound", "last"), [(1, 1), (100, 1), (101, 2), (1000, 3)])

@@ -110,3 +110,11 @@ def test_a_deleted_metrics_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(UserError, match=r"cannot be written \(No such file"):
         recorder.metrics(1, LINE)
+
+
+def test_a_run_without_a_right_response_has_a_warning(tmp_path: Path) -> None:
+    recorder = _recorder(tmp_path, TrainState())
+    recorder.metrics(1, {"reward/accuracy": 0.0})
+    assert (recorder.warning() or "").startswith("no response was right in 1 step")
+    recorder.metrics(2, {"reward/accuracy": 0.5, "update/optimizer_steps": 1})
+    assert recorder.warning() is None

@@ -21,6 +21,7 @@ from vlm_uec.report.run_tables import checkpoint_table, overview, settings_table
 from vlm_uec.report.runs import RunData, distinct_names, read_run
 from vlm_uec.report.sample_browser import STYLE as BROWSER_STYLE
 from vlm_uec.report.sample_browser import SampleBrowser, sample_browser
+from vlm_uec.telemetry.no_learning import no_learning
 from vlm_uec.telemetry.writers import METRICS
 from vlm_uec.webpage.cards import STYLE as CARD_STYLE
 from vlm_uec.webpage.charts import legend_key
@@ -124,10 +125,10 @@ def _document(
 def _header(title: str, runs: Sequence[RunData], notes: Sequence[str]) -> Html:
     lines = [element("p", text(cut(str(run.path.resolve()), 400))) for run in runs] if len(runs) == 1 else []
     for run in runs:
-        alarms = alarms_of(run)
+        alarms = [*filter(None, [no_learning(run.rows)]), *alarms_of(run)]
         more = [f"and {len(alarms) - MAX_ALARMS} more"] if len(alarms) > MAX_ALARMS else []
         for alarm in [*alarms[:MAX_ALARMS], *more]:
-            lines.append(element("p", text(cut(f"{run.name}: {alarm}", 300)), kind="wrong"))
+            lines.append(element("p", text(cut(f"{run.name}: {alarm}", 400)), kind="wrong"))
     lines += [element("p", text(cut(note, 400))) for note in notes[:MAX_NOTES]]
     return element("header", element("h1", text(title)), *lines, overview(runs))
 

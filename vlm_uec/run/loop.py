@@ -81,6 +81,8 @@ class TrainingLoop:
         self._export()
         if self.spent:
             self.parts.display.line(advice(self.spent))
+        if warning := self.recorder.warning():
+            self.parts.display.line(f"WARNING: {warning}")
         self.parts.display.line(f"report: {self.recorder.finish()}")
         return None
 

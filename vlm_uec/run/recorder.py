@@ -14,6 +14,7 @@ from vlm_uec.ranks.collectives import gather_lists, on_all_ranks, on_first_rank,
 from vlm_uec.report.page import write_report
 from vlm_uec.run.run_dir import check_shared, claim
 from vlm_uec.telemetry.alarms import EntropyAlarm, EntropyBand
+from vlm_uec.telemetry.no_learning import no_learning
 from vlm_uec.telemetry.trackers import Tracker, open_trackers
 from vlm_uec.telemetry.writers import METRICS, RunWriter, read_jsonl
 
@@ -64,6 +65,10 @@ class Recorder:
     def sync(self) -> None:
         """Flushes the metrics of every step to disk."""
         self._write(lambda: self._open().sync())
+
+    def warning(self) -> str | None:
+        """On rank 0, the reason why the run taught nothing; None if it did."""
+        return no_learning(read_jsonl(self.run_dir / METRICS)) if rank() == 0 else None
 
     def finish(self) -> Path:
         """Closes the files and writes the report; returns its path."""
