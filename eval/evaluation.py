@@ -26,6 +26,7 @@ from vlm_uec.hub import model_fingerprint
 from vlm_uec.io.disk_space import translate_write_errors
 from vlm_uec.model.load import banned_ids, end_ids, load_model, read_model_config, text_model
 from vlm_uec.model.policy import Policy
+from vlm_uec.model.positions_limit import check_positions
 from vlm_uec.ranks.collectives import (
     gather_lists,
     local_ranks,
@@ -54,6 +55,9 @@ class Evaluation:
         self.settings = settings_of(arguments)
         self.display = Display(active=rank() == 0)
         self.config = read_model_config(arguments.model)
+        limit = self.config.get_text_config().max_position_embeddings
+        keys = ("--max-prompt-tokens", "--max-tokens")
+        check_positions(limit, arguments.max_prompt_tokens, arguments.max_tokens, keys)
         loaded = load_problems(arguments.data, arguments.split)
         self.encoder = PromptEncoder.from_pretrained(
             arguments.model,

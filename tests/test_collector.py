@@ -107,7 +107,7 @@ def test_the_length_penalty_lowers_the_reward_but_not_the_accuracy() -> None:
     penalised.rollout = penalised.rollout.model_copy(update={"max_tokens": 1})
     before, after = _collect(plain), _collect(penalised)
     assert {len(t.response.tokens) for t in after.regular} == {1}
-    assert [t.reward.total - 1 for t in before.regular] == [t.reward.total for t in after.regular]
+    assert [t.reward.total - 0.5 for t in before.regular] == [t.reward.total for t in after.regular]
     assert [t.reward.accuracy for t in before.regular] == [t.reward.accuracy for t in after.regular]
     assert _names(before.explored) == _names(after.explored)
 

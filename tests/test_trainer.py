@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.support.fakes import RecordingLearner, make_trainer, make_trajectory
 from vlm_uec.checkpoint.state import TrainState
+from vlm_uec.config import load_config
 from vlm_uec.telemetry.metrics import step_metrics
 from vlm_uec.trainer import StepOutcome, Trainer
 from vlm_uec.types import ScoredTrajectory, Trajectory
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 GROUPS = ("rollout.n=4", "exploration.n=3")
 # Retains 4 + 2 + 1 of a batch of 3 * 4 = 12: a has mixed rewards, b is rescued twice, c once.
 SEVEN_A_STEP = {"a": "vxxx|", "b": "xxxx|vvx", "c": "xxxx|xxv"}
@@ -94,6 +98,64 @@ def test_retained_trajectories_are_ordered_by_problem_then_index() -> None:
     assert _keys(outcome.retained.trajectories) == expected
 
 
+# Responses of one step under the reference code's rules, G = 5, G' = 20: reward 1 (v) or 0 (x), capital
+# letters without an end token. Advantages are (R - mean) / sample deviation of the group, by hand:
+REFERENCE = {
+    "a": "vxxxx|",  # mean 0.2, sd sqrt(0.8 / 4): v 0.8 / 0.4472 = 1.789, x -0.447
+    "b": "vvvvx|",  # the mirror image: v 0.447, x -1.789
+    "c": "xxxxx|" + "x" * 19 + "v",  # mean 0.05, sd sqrt(0.95 / 19) = 0.2236: v 4.249, x -0.224
+    "d": "xxxxx|" + "v" * 19 + "x",  # v 0.224, x -4.249
+    "e": "vvvvv|",  # all right: 0
+    "f": "Vxxxx|",  # as a, but the right answer was cut off
+    "g": "xxxxx|" + "x" * 20,  # not rescued: 0
+}
+REFERENCE_ADVANTAGES = {
+    "a0": 1.789, "a1": -0.447, "b0": 0.447, "b4": -1.789, "c4": 0.0, "c5": -0.224, "c24": 4.249,
+    "d5": 0.224, "d24": -4.249, "e0": 0.0, "f0": 1.789, "f1": -0.447, "g5": 0.0,
+}  # fmt: skip
+# |A| > 0.05 of regular responses, |A| > 1 of exploration; without f0, which was cut off with A > 0.
+REFERENCE_RETAINED = {
+    *("a0", "a1", "a2", "a3", "a4"),
+    *("b0", "b1", "b2", "b3", "b4"),
+    *("c24", "d24"),
+    *("f1", "f2", "f3", "f4"),
+}
+REFERENCE_REPLAYED = {"a0", "b4", "c24", "d24"}  # |A| > 1, both signs
+
+
+def test_a_step_under_the_reference_code_s_rules() -> None:
+    """16 of a batch of 7 x 5 = 35 are retained a step: the third step pops 35 of 48."""
+    recipe = load_config(CONFIGS / "geometry3k_qwen2.5_vl_7b_uec_reference.yaml")
+    rules, buffer = recipe.retention, recipe.stabilizer
+    trainer, _ = make_trainer(
+        REFERENCE,
+        f"rollout.n={recipe.rollout.n}",
+        f"exploration.n={recipe.exploration.n}",
+        f"retention.threshold={rules.threshold}",
+        f"retention.retain={rules.retain}",
+        f"retention.magnitude={rules.magnitude}",
+        f"stabilizer.retain={buffer.retain}",
+        f"stabilizer.min_advantage={buffer.min_advantage}",
+        f"stabilizer.capacity={buffer.capacity}",
+    )
+    outcomes = _steps(trainer, 3)
+    for outcome in outcomes:
+        sampled = {
+            f"{t.response.problem_id}{t.response.index}": t.advantage
+            for t in (*outcome.experience.regular, *outcome.experience.explored)
+        }
+        assert len(sampled) == 7 * 5 + 3 * 20
+        expected = pytest.approx(REFERENCE_ADVANTAGES, abs=1e-3)
+        assert {name: sampled[name] for name in REFERENCE_ADVANTAGES} == expected
+        assert _plain(outcome.retained.trajectories) == REFERENCE_RETAINED
+        assert outcome.retained.dropped_overlong == 1
+    trained = outcomes[2].update.trajectories
+    assert [len(outcome.update.trajectories) for outcome in outcomes] == [0, 0, 35]
+    replayable = [t for t in trained if f"{t.response.problem_id}{t.response.index}" in REFERENCE_REPLAYED]
+    assert _keys([item.trajectory for item in trainer.replay.items()]) == _keys(replayable)
+    assert len(trainer.pending) == 3 * 16 - 35
+
+
 def test_pending_pops_multiples_of_a_batch_in_order() -> None:
     """7 a step, 12 a batch: 7 stay queued; 12 of 14 are popped; 9 stay queued; 12 of 16 are popped; …"""
     trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS)
@@ -158,8 +220,11 @@ def test_each_setting_of_retention_alone(switch: str, expected: set[str]) -> Non
 def test_exploration_without_a_right_answer_is_not_a_mixed_group() -> None:
     """b's wrong responses differ in their format reward, as they could by a length penalty."""
     scripts = {"a": "xxxx|vfx", "b": "xxxx|fxx"}
-    for switch, expected in (("false", {"a4", "b4"}), ("true", {"a4"})):
-        trainer, _ = make_trainer(scripts, *GROUPS, f"retention.mixed_groups={switch}")
+    everything = {"a4", "a5", "a6", "b4", "b5", "b6"}
+    for switch, expected in (("false", everything), ("true", {"a4", "a5", "a6"})):
+        trainer, _ = make_trainer(
+            scripts, *GROUPS, f"retention={{exploration: false, mixed_groups: {switch}}}"
+        )
         assert _plain(trainer.step(1).retained.trajectories) == expected
 
 

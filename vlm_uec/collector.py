@@ -79,10 +79,12 @@ class Collector:
         seed: int,
         scaled: bool = True,
         overlong_buffer: float | None = None,
+        overlong_weight: float = 0.5,
     ) -> None:
         """`scaled`: divide advantages by the group's standard deviation; `overlong_buffer`: the last share of
-        `rollout.max_tokens`, in which the length penalty grows."""
-        self.scaled, self.overlong_buffer = scaled, overlong_buffer
+        `rollout.max_tokens`, in which the length penalty grows to `overlong_weight`."""
+        self.scaled = scaled
+        self.overlong_buffer, self.overlong_weight = overlong_buffer, overlong_weight
         self.engine, self.prompts, self.tokenizer, self.judge = engine, prompts, tokenizer, judge
         self.rollout, self.exploration, self.seed = rollout, exploration, seed
 
@@ -145,7 +147,7 @@ class Collector:
             return reward
         limit = self.rollout.max_tokens
         penalty = overlong_penalty(len(response.tokens), limit, self.overlong_buffer * limit)
-        return replace(reward, total=reward.total + penalty)
+        return replace(reward, total=reward.total + self.overlong_weight * penalty)
 
     def _judge_group(self, group: Group, step: int) -> list[Trajectory]:
         problem = self.prompts.problems[group.prompt.problem_id]

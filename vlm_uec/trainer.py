@@ -91,7 +91,7 @@ class Trainer:
         if self.config.loss.kl_coef == 0:
             # The run had a reference before: mini-batches must not mix items with and without its log-probs.
             replay = tuple(replace(item, reference_logprobs=None) for item in replay)
-        self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, replay)
+        self.replay = ReplayBuffer(capacity, stabilizer.min_advantage, replay, stabilizer.retain)
         self.guard = UpdateGuard(self.config.guard.bad_updates, state.bad_updates)
 
     def state(self, step: int, metrics: Mapping[str, float | None], *, finished: bool) -> TrainState:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlm_uec.algorithm.kl import KL_ESTIMATORS
+from vlm_uec.algorithm.kl import KL_ESTIMATORS, token_kl
 from vlm_uec.algorithm.losses import SurrogateTerms, clipped_surrogate
 from vlm_uec.algorithm.weights import token_weights, truncated_importance_weights
 
@@ -206,3 +206,30 @@ def test_invalid_arguments_of_token_weights_are_errors() -> None:
         token_weights([3, 0], "token_mean", 4)
     with pytest.raises(ValueError, match="'sum'"):
         token_weights([3], "sum", 4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("log_ratio", "maximum", "value", "gradient"),
+    [
+        # k3 = e^r - r - 1 with r = log(ref / p); its gradient by log p is 1 - e^r.
+        (5.0, None, 142.413, -147.413),
+        (8.0, None, 2971.96, -2979.96),
+        (5.0, 10.0, 10.0, 0.0),
+        (8.0, 10.0, 10.0, 0.0),
+        (2.0, 10.0, 4.38906, -6.38906),  # below the clamp: unchanged
+        (2.5, 10.0, 8.68249, -11.18249),
+        (-8.0, 10.0, 7.000335, 0.9996645),
+    ],
+)
+def test_clamped_k3(log_ratio: float, maximum: float | None, value: float, gradient: float) -> None:
+    logprobs = tensor(-9.0, grad=True)
+    kl = token_kl(logprobs, tensor(-9.0 + log_ratio), "k3", maximum)
+    (actual_gradient,) = torch.autograd.grad(kl.sum(), logprobs)
+    assert kl.item() == pytest.approx(value, rel=1e-5)
+    assert actual_gradient.item() == pytest.approx(gradient, rel=1e-5)
+
+
+def test_the_clamp_has_two_sides() -> None:
+    """k1 may be negative."""
+    kl = token_kl(tensor(-20.0, -1.0, -1.0), tensor(-1.0, -20.0, -3.0), "k1", 10.0)
+    assert kl.tolist() == [-10.0, 10.0, 2.0]

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.algorithm.losses import (
     SurrogateTerms,
     clipped_surrogate,
@@ -197,6 +198,21 @@ def test_covariance_selection_takes_the_largest_covariances() -> None:
 )
 def test_soft_overlong_punishment(length: int, penalty: float) -> None:
     assert overlong_penalty(length, limit=100, buffer=20) == penalty
+
+
+def test_dapo_s_length_penalty_on_rewards_of_0_and_1_gives_dapo_s_advantages() -> None:
+    """Two right but long, two wrong and short, one wrong and long. DAPO's rewards are -1 or 1, minus 1 if
+    long: 0, 0, -1, -1, -2, with mean -0.8 and sample variance (2 * 0.64 + 2 * 0.04 + 1.44) / 4 = 0.7. Ours
+    are half of that plus 0.5, which changes no advantage: 0.8, -0.2 and -1.2 over sqrt(0.7)."""
+    config = load_config(RECIPE, ["algorithm=dapo", "rollout.max_tokens=100"])
+    assert config.reward.overlong_buffer == 0.2
+    answers = [(1.0, 100), (1.0, 100), (0.0, 10), (0.0, 80), (0.0, 100)]
+    rewards = [
+        right + config.reward.overlong_penalty * overlong_penalty(length, limit=100, buffer=0.2 * 100)
+        for right, length in answers
+    ]
+    expected = [0.956, 0.956, -0.239, -0.239, -1.434]
+    assert group_advantages(rewards) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("buffer", [0, -1, 101])

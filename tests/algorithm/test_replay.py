@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlm_uec.algorithm.replay import ReplayBuffer, mean_age
+from vlm_uec.algorithm.retention import RetentionRule
 from vlm_uec.types import Response, Reward, ScoredTrajectory, Trajectory
 
 
-def scored(index: int, advantage: float = 2.0, step: int = 1) -> ScoredTrajectory:
+def scored(index: int, advantage: float = 2.0, step: int = 1, accuracy: float = 1.0) -> ScoredTrajectory:
     none = torch.zeros(1)
     response = Response("p", index, "regular", torch.zeros(1).long(), none, none, none, none, False)
-    return ScoredTrajectory(Trajectory(response, Reward(1.0, 1.0, 0.0, ""), advantage, step), none, None)
+    reward = Reward(accuracy, accuracy, 0.0, "")
+    return ScoredTrajectory(Trajectory(response, reward, advantage, step), none, None)
 
 
 def filled(capacity: int, count: int) -> ReplayBuffer:
@@ -33,6 +35,21 @@ def test_keeps_only_advantages_above_the_minimum() -> None:
     buffer = ReplayBuffer(10, 1.0)
     buffer.add([scored(0, 1.0), scored(1, 1.0001), scored(2, -3.0), scored(3, 0.0), scored(4, 1.78)])
     assert indices(buffer.items()) == [1, 4]
+
+
+def test_the_magnitude_rule_keeps_both_signs() -> None:
+    buffer = ReplayBuffer(10, 1.0, rule="magnitude")
+    buffer.add([scored(0, 1.0), scored(1, 1.0001), scored(2, -3.0), scored(3, -1.0), scored(4, 1.78)])
+    assert indices(buffer.items()) == [1, 2, 4]
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("positive", [1]), ("magnitude", [1, 2])])
+def test_wrong_answers_with_a_positive_advantage_are_not_replayed(
+    rule: RetentionRule, expected: list[int]
+) -> None:
+    buffer = ReplayBuffer(10, 1.0, rule=rule)
+    buffer.add([scored(0, 2.92, accuracy=0.0), scored(1, 2.92), scored(2, -2.92, accuracy=0.0)])
+    assert indices(buffer.items()) == expected
 
 
 def test_beyond_capacity_the_newest_are_kept() -> None:

@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.algorithm.retention import (
+    RetentionRule,
     drop_overlong,
     retain_exploration,
     retain_mixed_groups,
@@ -18,10 +20,10 @@ from vlm_uec.algorithm.retention import (
 from vlm_uec.types import Response, Reward, Trajectory
 
 
-def trajectory(index: int, advantage: float, truncated: bool = False) -> Trajectory:
+def trajectory(index: int, advantage: float, truncated: bool = False, accuracy: float = 1.0) -> Trajectory:
     none = torch.zeros(1)
     response = Response("p", index, "regular", torch.zeros(1).long(), none, none, none, none, truncated)
-    return Trajectory(response, Reward(0.0, 0.0, 0.0, ""), advantage, step=1)
+    return Trajectory(response, Reward(0.0, accuracy, 0.0, ""), advantage, step=1)
 
 
 def trajectories(*advantages: float) -> list[Trajectory]:
@@ -68,6 +70,21 @@ def test_exploration_rules(rule: str, threshold: float, expected: list[int]) -> 
 def test_an_unknown_rule_is_an_error() -> None:
     with pytest.raises(ValueError, match="'both'"):
         retain_exploration([], "both", 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rule", ["positive", "magnitude"])
+def test_exploration_keeps_no_wrong_answer_for_its_form(rule: RetentionRule) -> None:
+    """20 wrong answers, 2 of them well formed with reward 0.1: mean 0.01, sample variance
+    (2 * 0.09^2 + 18 * 0.01^2) / 19 = 0.018 / 19, so both have (0.1 - 0.01) / sqrt(0.018 / 19) = 2.92."""
+    advantages = group_advantages([0.1] * 2 + [0.0] * 18)
+    assert advantages[:2] == pytest.approx([2.924, 2.924], abs=1e-3)
+    ts = [trajectory(index, advantage, accuracy=0.0) for index, advantage in enumerate(advantages)]
+    assert kept(retain_exploration(ts, rule, 1.0)) == []
+
+
+def test_the_magnitude_rule_keeps_wrong_answers_that_are_discouraged() -> None:
+    ts = [trajectory(0, -1.5, accuracy=0.0), trajectory(1, 1.5, accuracy=0.0), trajectory(2, 1.5)]
+    assert kept(retain_exploration(ts, "magnitude", 1.0)) == [0, 2]
 
 
 def test_overlong_filter_drops_only_truncated_right_answers() -> None:

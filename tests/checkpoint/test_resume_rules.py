@@ -38,6 +38,8 @@ def test_other_changes_are_listed(checkpoint: Path) -> None:
             r"model\.precision=.fp32. and this run has .bf16.*weights and optimizer states depend",
         ),
         ("model.freeze_vision=false", r"model\.freeze_vision=true.*weights and optimizer states depend"),
+        ("lora.alpha=16", r"lora\.alpha=32\.0.*weights and optimizer states depend"),
+        ("reward.overlong_penalty=1.0", r"reward\.overlong_penalty=0\.5.*judged"),
         ("rollout.prompts=15", r"rollout\.prompts=16.*order of problems"),
         ("train.seed=2", r"train\.seed=1.*order of problems"),
         ("data.max_pixels=9999", r"data\.max_pixels=7056.*pending responses"),

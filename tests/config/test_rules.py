@@ -35,6 +35,12 @@ from vlm_uec.config.rules import largest_advantage, largest_deviation
             ["retention.magnitude 4.25", "exploration.n = 20", "(20 - 1) / sqrt(20) = 4.249"],
         ),
         (["stabilizer.min_advantage=4.25"], ["stabilizer.min_advantage 4.25", "1.789", "4.249"]),
+        # 19 right of 20 and one wrong: -4.249, so the bound holds for both signs.
+        (
+            ["stabilizer.retain=magnitude", "stabilizer.min_advantage=4.25"],
+            ["stabilizer.min_advantage 4.25", "4.249"],
+        ),
+        (["train.eval_at_start=true"], ["train.eval_at_start", "train.eval_every"]),
         (
             ["stabilizer.min_advantage=1.79", "exploration.enabled=false"],
             ["(5 - 1) / sqrt(5) = 1.789", "stabilizer.enabled=false"],
@@ -63,6 +69,8 @@ def test_a_contradiction_is_reported_with_its_arithmetic(
         ["stabilizer.min_advantage=1.78", "exploration.enabled=false"],
         ["stabilizer.min_advantage=4.24"],
         ["stabilizer.min_advantage=-9"],
+        ["stabilizer.retain=magnitude", "stabilizer.min_advantage=4.24"],
+        ["train.eval_at_start=true", "train.eval_every=1"],
         ["retention.threshold=9", "retention.regular=false"],
         ["retention.threshold=1.78"],
         ["retention.magnitude=9"],
@@ -114,6 +122,15 @@ def test_unscaled_advantages_have_other_bounds(file: Path, overrides: list[str],
     assert message in config_error(file, *settings, *overrides)
     # A reward that falls by up to 1 for its length spreads over 2.
     assert load_config(file, [*settings, *overrides, "reward.overlong_buffer=0.1"])
+
+
+def test_the_rewards_range_follows_the_length_penalty(file: Path) -> None:
+    """From 1 down to -0.5 or -1; the bounds are 1.5 x 7 / 8 = 1.3125 and 2 x 7 / 8 = 1.75."""
+    settings = ["algorithm=dr_grpo", "rollout.n=8", "retention.regular=true", "reward.overlong_buffer=0.1"]
+    message = config_error(file, *settings, "retention.threshold=1.32")
+    assert "rollout.n = 8 exceeds 1.5 x (8 - 1) / 8 = 1.31" in message
+    assert load_config(file, [*settings, "retention.threshold=1.31"])
+    assert load_config(file, [*settings, "reward.overlong_penalty=1", "retention.threshold=1.32"])
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=40))

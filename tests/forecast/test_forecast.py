@@ -34,6 +34,7 @@ SHAPE = ModelShape(
     layers=3,
     key_values=4,
     vocabulary=50,
+    max_positions=100,
     tower_hidden=6,
     tower_intermediate=10,
     tower_layers=2,

@@ -150,6 +150,22 @@ def test_a_run_that_learned_nothing_ends_with_a_warning(
     assert [line for line in console.getvalue().splitlines() if line.startswith("WARNING")] == lines
 
 
+def test_the_starting_model_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    parts = _parts(scene, monkeypatch, None, "train.eval_at_start=true")
+    assert _run_training(parts) is None
+    assert scene.calls[0] == "validation 0"
+    assert scene.calls[1].startswith("line 0 ['eval/pass@1', 'time/eval', ")
+    assert scene.calls[2:] == ALL_CALLS
+
+
+def test_a_resumed_run_does_not_validate_the_starting_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    parts = _parts(scene, monkeypatch, TrainState(2, finished=True), "train.eval_at_start=true")
+    assert _run_training(parts) is None
+    assert not [call for call in scene.calls if call.endswith(" 0")]
+
+
 @pytest.mark.parametrize(("bound", "last"), [(1, 1), (100, 1), (101, 2), (1000, 3)])
 def test_a_run_ends_at_the_limit_of_sampled_tokens(
     monkeypatch: pytest.MonkeyPatch, bound: int, last: int

@@ -54,6 +54,19 @@ def test_a_missing_line_is_restored_from_the_checkpoint(tmp_path: Path) -> None:
     assert json.loads(last) == LINE
 
 
+def test_a_run_that_starts_again_loses_the_starting_model_s_line(tmp_path: Path) -> None:
+    """It measures the model again: a changed setting may give another result."""
+    _write(tmp_path, {"step": 0}, {"step": 1})
+    _recorder(tmp_path, TrainState())
+    assert _steps(tmp_path) == []
+
+
+def test_a_resumed_run_keeps_the_starting_model_s_line(tmp_path: Path) -> None:
+    _write(tmp_path, {"step": 0}, {"step": 1}, {"step": 2})
+    _recorder(tmp_path, TrainState(1, metrics={"step": 1}))
+    assert _steps(tmp_path) == [0, 1]
+
+
 def test_a_step_stopped_before_its_validation_has_samples_and_no_line(tmp_path: Path) -> None:
     _write(tmp_path, {"step": 1}, {"step": 2}, {"step": 3})
     recorder = _recorder(tmp_path, TrainState(3, metrics=LINE, finished=False))

@@ -28,6 +28,21 @@ def _k3(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tenso
     return torch.expm1(r) - r
 
 
+def token_kl(
+    logprobs: torch.Tensor,
+    reference_logprobs: torch.Tensor,
+    estimator: str,
+    maximum: float | None = None,
+) -> torch.Tensor:
+    """The named estimate of each token, [T], within `maximum` in size; beyond it, the gradient is zero.
+
+    Without a maximum, k3's gradient grows like the ratio ref / p: one token at a ratio of e^5 has -147. The
+    clamp at 10 is that of veRL, EasyR1 and UEC-RL's reference code, not of GRPO's paper.
+    """
+    kl = KL_ESTIMATORS[estimator](logprobs, reference_logprobs)
+    return kl if maximum is None else kl.clamp(-maximum, maximum)
+
+
 KL_ESTIMATORS: Mapping[str, KLEstimator] = {"k1": _k1, "k2": _k2, "k3": _k3}
 """KL(policy || reference) from a sampled token, by name; (logprobs [T], reference_logprobs [T]) -> [T].
 

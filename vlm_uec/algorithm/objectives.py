@@ -32,6 +32,7 @@ class TokenLoss:
     function: Callable[..., SurrogateTerms]
     keys: tuple[str, ...] = ()  # keys of the config's `loss` section, passed as keyword arguments
     per_response: bool = False  # the function takes the responses' lengths after the advantages
+    replay_note: str = ""  # for users of the stabilizer, if old trajectories are not treated as by PPO's clip
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,25 @@ class LossSettings(Protocol):
 
 
 _GRPO = TokenLoss("grpo", clipped_surrogate, ("clip_low", "clip_high", "dual_clip"))
-_GSPO = TokenLoss("gspo", sequence_surrogate, ("clip_low", "clip_high"), per_response=True)
-_CISPO = TokenLoss("cispo", clipped_weight, ("clip_low", "clip_high"))
+_GSPO = TokenLoss(
+    "gspo",
+    sequence_surrogate,
+    ("clip_low", "clip_high"),
+    per_response=True,
+    replay_note="its clip is a thousand times narrower than PPO's, so few replayed tokens have a gradient",
+)
+_CISPO = TokenLoss(
+    "cispo",
+    clipped_weight,
+    ("clip_low", "clip_high"),
+    replay_note="it keeps the gradient of every token, so nothing bounds stale trajectories",
+)
 _SAPO = TokenLoss("sapo", soft_gate, ("tau_positive", "tau_negative"))
-_UNCLIPPED = TokenLoss("unclipped", unclipped_surrogate)
+_UNCLIPPED = TokenLoss(
+    "unclipped",
+    unclipped_surrogate,
+    replay_note="it has no clip, so nothing bounds stale trajectories",
+)
 
 OBJECTIVES: dict[str, Objective] = {
     "grpo": Objective(_GRPO, "arXiv 2402.03300"),

@@ -8,32 +8,42 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from vlm_uec.algorithm.pending import largest_multiple
+from vlm_uec.algorithm.retention import RetentionRule, exceeds
 from vlm_uec.types import ScoredTrajectory
 
 
 class ReplayBuffer:
-    """The newest `capacity` trajectories with advantage > `min_advantage`, oldest first.
+    """The newest `capacity` trajectories whose advantage exceeds `min_advantage` by `rule`, oldest first.
+
+    "positive" (paper): advantage > min_advantage. "magnitude" (reference code): |advantage| > min_advantage.
+    Wrong responses with a positive advantage are not kept (see `retention.exceeds`).
 
     Each keeps the advantage, old and reference log-probs it was stored with, so that the PPO clip limits
     the influence of stale trajectories. Raises ValueError for capacity < 1.
     """
 
-    def __init__(self, capacity: int, min_advantage: float, items: Iterable[ScoredTrajectory] = ()) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        min_advantage: float,
+        items: Iterable[ScoredTrajectory] = (),
+        rule: RetentionRule = "positive",
+    ) -> None:
         """`items`: the trajectories of a checkpoint, oldest first; not filtered by `min_advantage` again."""
         if capacity < 1:
             raise ValueError(
                 f"a replay buffer needs space for at least 1 trajectory, got capacity {capacity}"
             )
         self.capacity = capacity
-        self.min_advantage = min_advantage
+        self.min_advantage, self.rule = min_advantage, rule
         self._items = deque(items, maxlen=capacity)
 
     def __len__(self) -> int:
         return len(self._items)
 
     def add(self, trajectories: Iterable[ScoredTrajectory]) -> None:
-        """Adds those with advantage > min_advantage; beyond capacity, the oldest are dropped."""
-        self._items.extend(t for t in trajectories if t.trajectory.advantage > self.min_advantage)
+        """Adds those that pass the rule; beyond capacity, the oldest are dropped."""
+        self._items.extend(t for t in trajectories if exceeds(t.trajectory, self.rule, self.min_advantage))
 
     def sample(self, unit: int, random: np.random.Generator | int) -> list[ScoredTrajectory]:
         """The trajectories of one replay, in buffer order; they stay in the buffer.

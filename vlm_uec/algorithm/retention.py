@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from vlm_uec.types import Trajectory
 
@@ -34,13 +34,23 @@ def retain_exploration(
     """Exploration trajectories that pass a rule. Raises ValueError for an unknown rule.
 
     "positive" (paper): advantage > 0, the threshold is not used. "magnitude" (reference code):
-    |advantage| > threshold (1, later 0.5).
+    |advantage| > threshold (1, later 0.5). Both drop wrong responses with a positive advantage.
     """
-    if rule == "positive":
-        return [t for t in trajectories if t.advantage > 0]
-    if rule == "magnitude":
-        return [t for t in trajectories if abs(t.advantage) > threshold]
-    raise ValueError(f"unknown retention rule {rule!r}; use 'positive' or 'magnitude'")
+    if rule not in get_args(RetentionRule):
+        raise ValueError(f"unknown retention rule {rule!r}; use 'positive' or 'magnitude'")
+    bound = 0.0 if rule == "positive" else threshold
+    return [t for t in trajectories if exceeds(t, rule, bound)]
+
+
+def exceeds(trajectory: Trajectory, rule: RetentionRule, threshold: float) -> bool:
+    """Whether the advantage ("positive") or its magnitude is above the threshold, and earned.
+
+    A wrong response can have a positive advantage, from a format reward or a length penalty: exploration
+    and replay would then reinforce the form of answers to problems that nothing solves.
+    """
+    advantage = trajectory.advantage
+    is_earned = advantage <= 0 or trajectory.reward.accuracy > 0
+    return is_earned and (advantage if rule == "positive" else abs(advantage)) > threshold
 
 
 def drop_overlong(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], int]:

@@ -24,6 +24,7 @@ FIXED = {
     "model.freeze_vision": _STATE,
     "model.freeze_projector": _STATE,
     "lora.rank": _STATE,
+    "lora.alpha": _STATE,
     "lora.targets": _STATE,
     "lora.vision": _STATE,
     "data.mixture": _ORDER,
@@ -35,6 +36,7 @@ FIXED = {
     "reward.function": _REWARD,
     "reward.format_weight": _REWARD,
     "reward.overlong_buffer": _REWARD,
+    "reward.overlong_penalty": _REWARD,
     "advantage.scaled": _REWARD,
 }
 # Paths, and `resume` itself; the model and the data are checked by fingerprints.

@@ -166,6 +166,13 @@ def _capacity(config: Config) -> str | None:
     )
 
 
+def _validation_at_start(config: Config) -> str | None:
+    """`train.eval_at_start` needs `train.eval_every` > 0."""
+    if config.train.eval_at_start and not config.train.eval_every:
+        return "train.eval_at_start needs validation: set train.eval_every, or train.eval_at_start=false"
+    return None
+
+
 def _greedy_validation(config: Config) -> str | None:
     """With validation, more than one response (`evaluation.n`) needs `evaluation.temperature` > 0."""
     n = config.evaluation.n
@@ -213,8 +220,9 @@ def _largest_in(config: Config, n: int) -> float:
 
 
 def _spread(config: Config) -> float:
-    """The width of the rewards' range: 0 to 1, and down to -1 with the overlong penalty."""
-    return 1.0 if config.reward.overlong_buffer is None else 2.0
+    """The width of the rewards' range: 0 to 1, and below 0 by the overlong penalty."""
+    reward = config.reward
+    return 1.0 if reward.overlong_buffer is None else 1.0 + reward.overlong_penalty
 
 
 def _bound_text(config: Config, section: str, n: int) -> str:
@@ -237,6 +245,7 @@ RULES: tuple[Rule, ...] = (
     _exploration_magnitude,
     _min_advantage,
     _capacity,
+    _validation_at_start,
     _greedy_validation,
     _vllm,
     _vllm_address,

@@ -208,7 +208,8 @@ class RetentionConfig(Section):
     retain: Literal["positive", "magnitude"] = Field(
         "positive",
         description="Rule for exploration trajectories: advantage > 0 (paper), or |advantage| > magnitude "
-        "(reference code).",
+        "(reference code). Wrong ones with a positive advantage, from the format reward or a length penalty, "
+        "are never kept.",
     )
     magnitude: float = Field(
         1.0,
@@ -253,6 +254,12 @@ class StabilizerConfig(Section):
     )
     min_advantage: float = Field(
         1.0, description="A0: only trajectories with a larger advantage enter the buffer."
+    )
+    retain: Literal["positive", "magnitude"] = Field(
+        "positive",
+        description="What min_advantage is compared with: the advantage (paper), or |advantage| (reference "
+        "code), which also replays wrong responses to easy prompts. Wrong responses with a positive "
+        "advantage never enter the buffer.",
     )
 
 
@@ -322,6 +329,12 @@ class LossConfig(Section):
     kl_estimator: Literal["k1", "k2", "k3"] = Field(
         "k3", description="Schulman's estimator of that KL; the gradient of k1 is zero on average."
     )
+    kl_token_max: float | None = Field(
+        None,
+        gt=0,
+        description="Clamp each token's KL estimate to this size, as veRL, EasyR1 and the reference code do "
+        "(at 10): tokens beyond it have no KL gradient; null: no clamp, the published formula.",
+    )
     importance_cap: float | None = Field(
         None,
         gt=0,
@@ -370,7 +383,14 @@ class RewardConfig(Section):
         gt=0,
         le=1,
         description="Last part of rollout.max_tokens, as a fraction, in which the reward falls linearly, "
-        "by 1 at the limit; null: no penalty.",
+        "by overlong_penalty at the limit; null: no penalty.",
+    )
+    overlong_penalty: float = Field(
+        0.5,
+        gt=0,
+        le=10,
+        description="What a response at the length limit loses. DAPO takes 1 from rewards of -1 and 1; with "
+        "rewards of 0 and 1, half of it is the same.",
     )
 
 
@@ -410,6 +430,10 @@ class TrainConfig(Section):
         0,
         ge=0,
         description="Steps between validations; the last step is always validated; 0: never validate.",
+    )
+    eval_at_start: bool = Field(
+        False,
+        description="Validate the starting model, too, and log it as step 0; needs eval_every.",
     )
     save_every: int = Field(
         0, ge=0, description="Steps between checkpoints; the last step always writes one."

@@ -10,6 +10,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.forecast.memory import checkpoint_bytes
 from vlm_uec.forecast.shape import model_shape
 from vlm_uec.io.disk_space import check_writable
+from vlm_uec.model.positions_limit import check_positions
 from vlm_uec.ranks.collectives import barrier, on_first_rank
 from vlm_uec.telemetry.trackers import check_trackers
 from vlm_uec.zero.config import read_deepspeed_config
@@ -30,6 +31,9 @@ def preflight(config: Config, ranks: int, *, check_disk: bool = True) -> None:
             f"rollout.prompts {config.rollout.prompts} is below the number of ranks {ranks}; start fewer "
             "ranks or raise it"
         )
+    if shape:
+        keys = ("data.max_prompt_tokens", "rollout.max_tokens")
+        check_positions(shape.max_positions, config.data.max_prompt_tokens, config.rollout.max_tokens, keys)
     barrier()  # the write check creates a file in the run directory, which makes it look used
     needed = checkpoint_bytes(config, shape) if shape and check_disk else 0
     on_first_rank(lambda: check_writable(Path(config.train.run_dir), "train.run_dir", needed))

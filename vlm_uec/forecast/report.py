@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlm_uec.checkpoint import find_checkpoint
 from vlm_uec.config import Config, dump_config
+from vlm_uec.config.cautions import cautions
 from vlm_uec.forecast.data import DataForecast, data_forecast
 from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.preflight import preflight
@@ -52,7 +53,14 @@ def forecast(config: Config) -> str:
     if data.example is not None:
         check_reward_function(load_reward_function(config.reward.function), data.example)
     steps = [step_tokens(config, data.lengths, ranks) for ranks in RANKS]
-    lines = ["", *_data_lines(config, data), "", *_step_lines(config, steps), ""]
+    lines = [
+        "",
+        *(f"warning: {line}" for line in cautions(config)),
+        *_data_lines(config, data),
+        "",
+        *_step_lines(config, steps),
+        "",
+    ]
     lines += _memory_lines(config, shape, data.lengths, steps) if shape else _no_memory_lines(config)
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 

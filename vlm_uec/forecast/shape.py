@@ -32,6 +32,8 @@ PUBLISHED: Mapping[str, tuple[int, ...]] = {
 # The text models of these sizes have the same text layers.
 _PUBLISHED_ID = re.compile(r"Qwen/Qwen2\.5-(?P<kind>(VL-|Math-)?)(?P<size>\d+B)(-Instruct)?")
 _TIED = ("3B",)
+_POSITIONS = 128_000  # of Qwen2.5-VL
+_TEXT_POSITIONS = {"Math-": 4096, "": 32_768}
 _WIDE_TOWER = ("32B", "72B")
 
 
@@ -47,6 +49,7 @@ class ModelShape:
     layers: int
     key_values: int  # KV heads times head size: floats per layer and position, for keys and for values each
     vocabulary: int
+    max_positions: int
     tower_hidden: int
     tower_intermediate: int
     tower_layers: int
@@ -61,7 +64,8 @@ def model_shape(path: str) -> ModelShape | None:
     if (known := _PUBLISHED_ID.fullmatch(path)) and known["size"] in PUBLISHED:
         if known["kind"] == "VL-":
             return shape_of(published_config(known["size"]))
-        return shape_of(Qwen2Config(**published_sizes(known["size"])[0]))
+        text = published_sizes(known["size"])[0]
+        return shape_of(Qwen2Config(**{**text, "max_position_embeddings": _TEXT_POSITIONS[known["kind"]]}))
     try:
         config = read_model_config(path)
     except UnreadableModel:
@@ -94,7 +98,8 @@ def published_sizes(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
         "num_heads": 16,
         "out_hidden_size": text["hidden_size"],
     }
-    return {**text, "tie_word_embeddings": size in _TIED}, tower
+    text |= {"tie_word_embeddings": size in _TIED, "max_position_embeddings": _POSITIONS}
+    return text, tower
 
 
 def shape_of(config: Any) -> ModelShape:
@@ -116,6 +121,7 @@ def shape_of(config: Any) -> ModelShape:
         layers=text.num_hidden_layers,
         key_values=text.num_key_value_heads * head_size,
         vocabulary=text.vocab_size,
+        max_positions=text.max_position_embeddings,
         tower_hidden=tower.hidden_size if tower else 0,
         tower_intermediate=tower.intermediate_size if tower else 0,
         tower_layers=tower.depth if tower else 0,

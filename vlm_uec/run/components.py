@@ -12,6 +12,7 @@ from vlm_uec.checkpoint import load_state
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.collector import Collector, Judge
 from vlm_uec.config import Config
+from vlm_uec.config.cautions import cautions
 from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.mixture import load_mixture
@@ -83,6 +84,8 @@ def build_components(
     host = VllmHost(config) if config.rollout.engine == "vllm" else None
     if host:
         host.check()
+    for line in cautions(config):
+        display.line(f"warning: {line}")
     for line in start.changed_settings:
         display.line(f"resuming with a changed setting: {line}")
     reward_function = load_reward_function(config.reward.function)
@@ -212,6 +215,7 @@ class _PartsBeforeModel:
             seed=config.train.seed,
             scaled=config.advantage.scaled,
             overlong_buffer=config.reward.overlong_buffer,
+            overlong_weight=config.reward.overlong_penalty,
         )
 
 

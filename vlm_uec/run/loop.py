@@ -68,6 +68,8 @@ class TrainingLoop:
     def run(self) -> int | None:
         """Runs the remaining steps and the export; returns the signal's number if one ended it."""
         try:
+            if self.step == 0 and self.parts.config.train.eval_at_start:
+                self._validate_start()
             while not self.finished or not self._at_end():
                 if self.finished:
                     self._train_step()
@@ -86,6 +88,13 @@ class TrainingLoop:
         self.parts.display.line(f"report: {self.recorder.finish()}")
         return None
 
+    def _validate_start(self) -> None:
+        """Measures the starting model; logged as step 0."""
+        values = {**self._validation(), **self.parts.timer.finish()}
+        self.parts.display.step(0, values)
+        self.recorder.metrics(0, values)
+        self.parts.request.check_all_ranks()
+
     def _train_step(self) -> None:
         """Rollouts and updates of the next step. `Stopped` leaves the previous step's state unchanged."""
         outcome = self.parts.trainer.step(self.step + 1)
@@ -102,9 +111,7 @@ class TrainingLoop:
         """Validation, checkpoint and metrics after a step's updates."""
         parts, step, last = self.parts, self.step, self._at_end()
         if parts.validation and (_due(step, parts.config.train.eval_every) or last):
-            parts.display.start_phase(f"step {step}: validation")
-            with parts.timer.phase("eval"), parts.policy.gathered():
-                self.values |= parts.validation.measure(parts.on_progress)
+            self.values |= self._validation()
         self.values |= self.recorder.alarms(self.values, parts.display.line)
         self.finished = True
         if _due(step, parts.config.train.save_every) or last:
@@ -115,6 +122,14 @@ class TrainingLoop:
         values = {**self.values, **self._speed(times)}
         parts.display.step(step, values)
         self.recorder.metrics(step, values)
+
+    def _validation(self) -> dict[str, float]:
+        parts = self.parts
+        if parts.validation is None:
+            raise RuntimeError("train.eval_every is 0: nothing to validate")
+        parts.display.start_phase(f"step {self.step}: validation")
+        with parts.timer.phase("eval"), parts.policy.gathered():
+            return parts.validation.measure(parts.on_progress)
 
     def _at_end(self) -> bool:
         """Whether this is the last step, or the one that reached the limit of sampled tokens."""

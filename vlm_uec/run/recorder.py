@@ -37,7 +37,8 @@ class Recorder:
 
     def _begin(self, config: Config, state: TrainState, *, fresh: bool) -> None:
         atomic_write(self.run_dir / "config.yaml", [dump_config(config).encode()])
-        written = None if fresh else max(state.step if state.finished else state.step - 1, 0)
+        # A run that starts again from step 0 measures the starting model again.
+        written = None if fresh else (state.step if state.finished and state.step else state.step - 1)
         self._writer = RunWriter(self.run_dir, written, state.step)
         self._trackers = open_trackers(config.train.trackers, self.run_dir, config.model_dump(), written)
         rows: list[Metrics] = [*read_jsonl(self.run_dir / METRICS)]

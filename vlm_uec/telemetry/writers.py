@@ -21,9 +21,9 @@ METRICS = "metrics.jsonl"
 class RunWriter:
     """Appends to a run directory; on resume, removes what was written after the checkpoint.
 
-    `resume_step` is the last step whose line is kept: later lines are cut, because the resumed run writes
-    them again. None starts a new run and raises `UserError` if the directory contains metrics. `sampled`: the
-    last step whose samples are kept; `resume_step` if None.
+    `resume_step` is the last step whose line is kept, -1 for none: later lines are cut, because the resumed
+    run writes them again. None starts a new run and raises `UserError` if the directory contains metrics.
+    `sampled`: the last step whose samples are kept; `resume_step` if None.
     """
 
     def __init__(self, run_dir: Path, resume_step: int | None, sampled: int | None = None):
@@ -103,11 +103,12 @@ def _rows_until(path: Path, last: int) -> list[dict[str, Any]]:
     """Rows of steps up to `last`. Later rows are cut, so they may be damaged."""
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(_lines(path), start=1):
-        if last == (_step(rows[-1]) if rows else 0):
+        if last == (_step(rows[-1]) if rows else -1):
             break
         row = _row(path, number, line)
-        if _step(row) <= last:
-            rows.append(row)
+        if _step(row) > last:
+            break
+        rows.append(row)
     return rows
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 
 from vlm_uec.algorithm.entropy import covariance_terms, predicted_entropy_change
-from vlm_uec.algorithm.kl import KL_ESTIMATORS
+from vlm_uec.algorithm.kl import token_kl
 from vlm_uec.algorithm.losses import SurrogateTerms, covariance_penalty, covariance_selection, entropy_bonus
 from vlm_uec.algorithm.objectives import surrogate_terms
 from vlm_uec.algorithm.pending import minibatches
@@ -333,7 +333,7 @@ class Learner:
             surrogate = replace(surrogate, loss=surrogate.loss * importance)
         if terms.reference is None:
             return surrogate, torch.zeros_like(logprobs)
-        return surrogate, KL_ESTIMATORS[loss.kl_estimator](logprobs, terms.reference)
+        return surrogate, token_kl(logprobs, terms.reference, loss.kl_estimator, loss.kl_token_max)
 
     def _stats(
         self,
