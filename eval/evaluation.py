@@ -55,9 +55,6 @@ class Evaluation:
         self.settings = settings_of(arguments)
         self.display = Display(active=rank() == 0)
         self.config = read_model_config(arguments.model)
-        limit = self.config.get_text_config().max_position_embeddings
-        keys = ("--max-prompt-tokens", "--max-tokens")
-        check_positions(limit, arguments.max_prompt_tokens, arguments.max_tokens, keys)
         loaded = load_problems(arguments.data, arguments.split)
         self.encoder = PromptEncoder.from_pretrained(
             arguments.model,
@@ -71,6 +68,7 @@ class Evaluation:
         problems = loaded.problems[: arguments.problems]
         self.prompts = prepare_prompts(problems, self.encoder)
         self.problems = self.prompts.problems
+        self._check_positions()
         self.left_out = dict(loaded.rejected + self.prompts.rejected)
         if rest := len(loaded.problems) - len(problems):
             self.left_out[f"beyond the first {len(problems)}"] = rest
@@ -86,6 +84,11 @@ class Evaluation:
         low, high = budget["shortest_edge"], budget["longest_edge"]
         if low > high:  # one from the command line, the other from the model
             raise UserError(f"--min-pixels {low} is above --max-pixels {high}: give both")
+
+    def _check_positions(self) -> None:
+        limit = self.config.get_text_config().max_position_embeddings
+        longest = max(self.prompts.tokens.values())
+        check_positions(limit, longest, self.arguments.max_tokens, ("the longest prompt's", "--max-tokens"))
 
     def execute(self) -> None:
         """Samples the missing responses; rank 0 writes and prints the results."""

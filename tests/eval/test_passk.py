@@ -63,6 +63,7 @@ def fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         (["--data", "./no/such"], "no/such"),
         (["--model", "./no/such"], "no/such"),
         (["--max-prompt-tokens", "5"], "prompt over 5 tokens: 4"),
+        (["--max-tokens", "4090"], "more than the model's max_position_embeddings 4096"),
         (["--template", "{{ question"], "does not parse"),
         (["--reward", "no_such.py:f"], "no such file: no_such.py"),
         (["--compare", "a", "b"], "--compare cannot be combined with --model"),

@@ -270,6 +270,11 @@ def test_no_prompt_within_the_limit(fails_here: Callable[[str], str]) -> None:
     assert "no usable prompt of 24 (prompt over 3 tokens: 24)" in line
 
 
+def test_more_positions_than_the_model_has(fails_here: Callable[[str], str]) -> None:
+    line = fails_here("rollout.max_tokens=4000")
+    assert "data.max_prompt_tokens 128 + rollout.max_tokens 4000 = 4128 tokens" in line
+
+
 def test_more_prompts_than_problems(fails_here: Callable[[str], str]) -> None:
     """Reported before the first rollout, not in the first step."""
     assert "rollout.prompts is 32, but there are 24 problems" in fails_here("rollout.prompts=32")

@@ -43,6 +43,12 @@ def test_every_choice_of_parts_updates_and_replays_with_finite_metrics(runs: Pat
     assert any("replay/optimizer_steps" in row for row in rows)
 
 
+def test_the_starting_model_is_validated_before_the_first_step(runs: Path) -> None:
+    first, *others = metrics(runs / "large")
+    assert first["step"] == 0 and "reward/accuracy" not in first
+    assert [row["step"] for row in [first, *others] if "eval/pass@1" in row] == [0, 2]
+
+
 def test_merged_adapters_change_exactly_the_adapted_matrices(runs: Path) -> None:
     text = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     tower = ("attn.qkv", "attn.proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
@@ -85,7 +91,8 @@ def test_only_the_frozen_part_is_unchanged(runs: Path, name: str, part: str) -> 
 
 def test_the_options_of_the_large_recipes_work_together(runs: Path) -> None:
     """bf16, offload, recomputation and a frozen tower: an update each step; all but the tower changes."""
-    assert all(math.isfinite(row["loss/policy"]) for row in metrics(runs / "large"))
+    steps = [row for row in metrics(runs / "large") if row["step"]]
+    assert len(steps) == 2 and all(math.isfinite(row["loss/policy"]) for row in steps)
     before, after = _weights(model_copy()), _weights(runs / "large" / "export")
     for name, weight in before.items():
         same = torch.equal(weight.bfloat16(), after[name].bfloat16())

@@ -32,6 +32,11 @@ TRAINED_PARTS: dict[str, tuple[str, ...]] = {
     "large": (
         "pending.enabled=false",
         "retention.regular=false",
+        "retention.retain=magnitude",
+        "stabilizer.retain=magnitude",
+        "loss.kl_token_max=10",
+        "train.eval_at_start=true",
+        "train.eval_every=2",
         "overlong_filter.enabled=true",
         "stabilizer.frequency=1",
         "rollout.top_p=0.99",
