@@ -23,7 +23,8 @@ from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.algorithm.weights import token_weights, truncated_importance_weights
 from vlm_uec.config import LossConfig
 from vlm_uec.model.packing import PackedBatch, Row, pack
-from vlm_uec.ranks.collectives import gather_objects, rank, world_size
+from vlm_uec.ranks.collectives import rank, world_size
+from vlm_uec.ranks.columns import gather_union
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 from vlm_uec.update.microbatches import MicroBatch, PassBudget, make_filler, plan_minibatch
 from vlm_uec.update.pass_sums import PassSums
@@ -162,7 +163,7 @@ class Learner:
             active = [trajectory for trajectory in part if self._has_gradient(trajectory)]
             if active:
                 own |= self._retry_smaller(active, partial(self._score_minibatch, active, score))
-        gathered = _gather_union(own)
+        gathered = gather_union(own)
         return [gathered.get(trajectory.key) for trajectory in batch]
 
     def _score_minibatch(
@@ -245,7 +246,7 @@ class Learner:
         stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
         if stats.skipped or not needs_scored:
             return [], stats
-        return _scored(active, _gather_union(new) if needs_new else {}), stats
+        return _scored(active, gather_union(new) if needs_new else {}), stats
 
     def _measure_entropy(self, trajectories: Sequence[Trajectory]) -> float:
         """The current policy's entropy, summed over the tokens of all ranks."""
@@ -436,14 +437,6 @@ def _split_by_key(
     """Splits a pass's token values [T] by trajectory, on the CPU."""
     pieces = values.float().cpu().split([len(t.response.tokens) for t in trajectories])
     return {t.key: piece.clone() for t, piece in zip(trajectories, pieces, strict=True)}
-
-
-def _gather_union(own: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
-    """All ranks' entries, on every rank."""
-    union: dict[TrajectoryKey, torch.Tensor] = {}
-    for entries in gather_objects(dict(own)):
-        union |= entries
-    return union
 
 
 def _scored(items: Sequence[_Item], new: Mapping[TrajectoryKey, torch.Tensor]) -> list[ScoredTrajectory]:
