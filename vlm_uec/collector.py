@@ -17,7 +17,8 @@ from vlm_uec.algorithm.exploration import is_difficult
 from vlm_uec.algorithm.overlong import overlong_penalty
 from vlm_uec.config import ExplorationConfig, RolloutConfig
 from vlm_uec.data.prompts import PromptSet
-from vlm_uec.ranks.collectives import gather_lists, rank, world_size
+from vlm_uec.ranks.collectives import rank, world_size
+from vlm_uec.ranks.columns import gather_trajectories
 from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, Sampling, StreamKey
 from vlm_uec.timers import PhaseTimer
 from vlm_uec.types import EncodedPrompt, Group, Problem, Response, Reward, Trajectory
@@ -114,7 +115,7 @@ class Collector:
                 return judged
 
             # All ranks wait for the slowest rollout; an error of a plug-in on one rank is raised on all.
-            gathered = gather_lists(sampled)
+            gathered = gather_trajectories(sampled)
         return Experience.of(
             problem_ids,
             [t for t in gathered if t.response.source == "regular"],

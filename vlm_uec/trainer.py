@@ -140,9 +140,10 @@ class Trainer:
         with self.timer.phase("reference"):
             reference = self.learner.reference_logprobs(batch)
         with self.timer.phase("update"):
-            scored, stats = self.learner.update(batch, old, reference)
+            replays = self.config.stabilizer.enabled
+            scored, stats = self.learner.update(batch, old, reference, needs_scored=replays)
         self.guard.check(step, stats, self.report)
-        if self.config.stabilizer.enabled:
+        if replays:
             self.replay.add(scored)
         return Update(tuple(batch), tuple(stats))
 

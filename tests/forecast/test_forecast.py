@@ -219,9 +219,9 @@ def test_memory_of_activations() -> None:
 
 
 def test_memory_of_the_head() -> None:
-    """76 positions x 50 ids, three times in fp32, and a gradient of 50 x 8; with bf16 two of them."""
+    """76 positions x 50 ids, three times in fp32, and a gradient of 50 x 8; with bf16 once more in bf16."""
     assert _memory(ranks=1).head == 4 * (3 * 76 * 50 + 50 * 8)
-    assert _memory("model.precision=bf16", ranks=1).head == 4 * (3 * 76 * 50 + 2 * 50 * 8)
+    assert _memory("model.precision=bf16", ranks=1).head == 4 * (3 * 76 * 50 + 50 * 8) + 2 * 76 * 50
 
 
 def test_validation_needs_one_prefix_group_per_response() -> None:

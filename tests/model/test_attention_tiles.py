@@ -85,7 +85,7 @@ def test_flex_attention_has_the_same_mask(layout: Layout) -> None:
 
     batch = _batch(layout)
     length = len(batch.input_ids)
-    mask_mod = FlexAttention(batch.row, batch.segment)._mask.mask_mod
+    mask_mod = FlexAttention(batch)._mask.mask_mod
     mask = create_mask(mask_mod, None, None, length, length, device="cpu")[0, 0]
     assert torch.equal(mask, visibility_mask(batch.row, batch.segment))
 

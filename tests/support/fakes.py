@@ -167,10 +167,15 @@ class RecordingLearner:
         return [None] * len(batch)
 
     def update(
-        self, batch: Sequence[Trajectory], old: Sequence[Any], reference: Sequence[Any]
+        self,
+        batch: Sequence[Trajectory],
+        old: Sequence[Any],
+        reference: Sequence[Any],
+        *,
+        needs_scored: bool,
     ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
         scored = [ScoredTrajectory(*terms) for terms in zip(batch, old, reference, strict=True)]
-        return scored, self._step("update", scored)
+        return scored if needs_scored else [], self._step("update", scored)
 
     def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
         return self._step("replay", batch)

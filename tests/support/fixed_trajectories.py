@@ -49,7 +49,7 @@ PROBLEMS = {
 }
 
 
-def fixed_config(directory: Path) -> Config:
+def fixed_config(directory: Path, overrides: Sequence[str] = ()) -> Config:
     """The budget is a few rows a pass, so that ranks have several passes, in different numbers."""
     return load_config(
         ROOT / "configs" / "tiny_cpu.yaml",
@@ -59,6 +59,7 @@ def fixed_config(directory: Path) -> Config:
             f"deepspeed.config={ROOT / 'configs' / 'zero3.json'}",
             "optim={microbatch_tokens: 160, lr: 1.0e-3, max_grad_norm: 0.5, weight_decay: 0.01}",
             "loss={kl_coef: 0.05, clip_low: 0.1, clip_high: 0.2, dual_clip: 2.0}",
+            *overrides,
         ],
     )
 

@@ -201,6 +201,7 @@ def test_log_probs_are_copied_to_the_cpu_only_as_old_log_probs(monkeypatch: pyte
     assert sum(copied) == len(active)
     copied.clear()
     learner.replay(scored)
+    learner.update(batch, old, reference, needs_scored=False)
     assert copied == []
 
 
@@ -490,3 +491,14 @@ def test_the_entropy_change_is_not_measured_by_default_or_without_gradients() ->
     learner.measure_entropy = True
     _, (stats,) = _update(learner, [t for t in _batch() if not t.advantage])
     assert (stats.entropy_change, stats.entropy_predicted, policy.scored) == (None, None, [])
+
+
+def test_unused_scored_trajectories_are_not_made_and_change_nothing() -> None:
+    batch = _batch()[:MINIBATCH]
+    nothing: list[torch.Tensor | None] = [None] * MINIBATCH
+    (_, expected), (scored, stats) = (
+        _learner(PlainPolicy(tiny_policy())).update(batch, nothing, nothing, needs_scored=needed)
+        for needed in (True, False)
+    )
+    assert scored == []
+    assert stats == expected

@@ -109,6 +109,18 @@ def test_a_shared_step_count_is_separated() -> None:
         assert torch.equal(expected, weight)
 
 
+def test_a_fused_optimizer_stays_fused_and_its_counts_are_beside_the_weights() -> None:
+    """The checkpoint is of an optimizer that was not fused; the meta device stands for a GPU."""
+    weight = torch.nn.Parameter(torch.ones(3, device="meta"))
+    optimizer = torch.optim.AdamW([weight])
+    optimizer.defaults["fused"] = optimizer.param_groups[0]["fused"] = True
+    with correct_loaded_state(optimizer):
+        optimizer.param_groups[0]["fused"] = None
+        optimizer.state[weight]["step"] = torch.tensor(3.0)
+    assert optimizer.param_groups[0]["fused"] is True
+    assert optimizer.state[weight]["step"].device.type == "meta"
+
+
 def test_settings_are_from_the_run_and_the_rest_from_the_checkpoint() -> None:
     saved = _optimizer(_weights(), lr=1e-3, decay=0.1)
     saved.param_groups[0]["betas"] = (0.5, 0.6)

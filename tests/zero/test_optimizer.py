@@ -51,6 +51,19 @@ def test_offloaded_states_of_a_gpu_are_updated_by_cpu_adam(
     assert (made.defaults["lr"], made.defaults["weight_decay"]) == (0.5, 0.25)
 
 
+@pytest.mark.parametrize(
+    ("config", "device", "fused"),
+    [(NO_OFFLOAD, "cuda", True), (NO_OFFLOAD, "cpu", None), (OFFLOAD, "cpu", None)],
+)
+def test_adamw_is_fused_on_a_gpu_only(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], device: str, fused: bool | None
+) -> None:
+    monkeypatch.setattr(optimizer, "get_accelerator", lambda: _Accelerator(device))
+    weights = [torch.nn.Parameter(torch.ones(3))]
+    made = make_optimizer(weights, OptimConfig(), copy.deepcopy(config))
+    assert made.defaults["fused"] is fused
+
+
 def test_without_a_compiler_torchs_adamw_is_used_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

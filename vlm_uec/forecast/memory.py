@@ -13,7 +13,7 @@ from vlm_uec.config import Config
 from vlm_uec.forecast.shape import ModelShape
 from vlm_uec.forecast.tokens import PromptLengths, StepTokens
 from vlm_uec.forecast.trained import adapter_weights, trained_weights
-from vlm_uec.model.head import CHUNK_ELEMENTS
+from vlm_uec.model.head import CHUNK_ELEMENTS, GPU_CHUNK_ELEMENTS
 from vlm_uec.model.load import DTYPES, frozen_parts
 from vlm_uec.rollout.cache import PoolSize
 from vlm_uec.rollout.slots import CPU_SLOTS, prefix_group_count
@@ -74,10 +74,14 @@ def rank_memory(
     trained, weights = trained_weights(config, shape), shape.weights + adapter_weights(config, shape)
     shard = size * weights / ranks
     optimizer, gradients = 3 * _FLOAT * trained / ranks, _FLOAT * trained / ranks
-    # The head's gradient in fp32; with bf16 its products need a second tensor. With adapters the head has no
-    # gradient.
-    products = (2 if config.model.precision == "bf16" else 1) if config.lora.rank is None else 0
-    chunk = min(CHUNK_ELEMENTS, tokens.pass_positions * shape.vocabulary)
+    # The head's gradient in fp32. With adapters the head has no gradient.
+    products = 1 if config.lora.rank is None else 0
+    # bf16 is slow on CPUs, so a bf16 config is assumed to run on an accelerator.
+    elements = GPU_CHUNK_ELEMENTS if config.model.precision == "bf16" else CHUNK_ELEMENTS
+    chunk = min(elements, tokens.pass_positions * shape.vocabulary)
+    rounded = (
+        size * chunk if config.model.precision == "bf16" else 0
+    )  # the gradient's factor for the products
     # With adapters the reference policy is the policy with its adapters disabled.
     reference = shard if config.loss.kl_coef and config.lora.rank is None else 0.0
     host = offloaded = 2 * _FLOAT * trained / ranks if config.rollout.offload_states else 0.0
@@ -100,7 +104,7 @@ def rank_memory(
         cache=_cache(config, shape, prompt),
         live=size * (live + buckets),
         activations=size * _activations(config, shape, prompt, tokens),
-        head=_FLOAT * (_CHUNKS * chunk + products * shape.vocabulary * shape.hidden),
+        head=_FLOAT * (_CHUNKS * chunk + products * shape.vocabulary * shape.hidden) + rounded,
         host=host,
         offloaded=offloaded,
     )
@@ -110,7 +114,6 @@ def _cache(config: Config, shape: ModelShape, prompt: PromptLengths) -> float:
     if config.rollout.engine == "vllm":
         return 0.0
     slots = config.rollout.slots
-    # bf16 is slow on CPUs, so a bf16 config is assumed to run on an accelerator.
     if slots is None and config.model.precision == "bf16":
         return 0.0
     slots = slots or CPU_SLOTS

@@ -21,6 +21,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from vlm_uec.model.attention_tiles import Tile, make_tiles
+from vlm_uec.model.block_mask import packed_block_mask
 from vlm_uec.model.packing import PackedBatch
 
 TEXT = "vlm_uec"
@@ -52,7 +53,7 @@ def install_attention(text: Any, tower: Any | None) -> None:
 def packed_attention(batch: PackedBatch) -> RowAttention:
     """The attention over packed rows that is fastest on the batch's device."""
     if batch.input_ids.is_cuda:
-        return FlexAttention(batch.row, batch.segment)
+        return FlexAttention(batch)
     return TiledAttention([tile.to(batch.input_ids.device) for tile in make_tiles(batch.spans)])
 
 
@@ -97,15 +98,8 @@ def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 class FlexAttention:
     """Attention over packed rows by one compiled kernel that skips fully masked blocks (CUDA)."""
 
-    def __init__(self, row: torch.Tensor, segment: torch.Tensor) -> None:
-        from torch.nn.attention.flex_attention import create_block_mask
-
-        def visible(b: Any, h: Any, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-            same_segment = (segment[key] == 0) | (segment[query] == segment[key])
-            return (row[query] == row[key]) & same_segment & (key <= query)
-
-        length = len(row)
-        self._mask = create_block_mask(visible, None, None, length, length, device=str(row.device))
+    def __init__(self, batch: PackedBatch) -> None:
+        self._mask = packed_block_mask(batch.spans, batch.row, batch.segment)
 
     def __call__(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float

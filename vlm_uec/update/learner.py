@@ -23,7 +23,8 @@ from vlm_uec.algorithm.pending import minibatches
 from vlm_uec.algorithm.weights import token_weights, truncated_importance_weights
 from vlm_uec.config import LossConfig
 from vlm_uec.model.packing import PackedBatch, Row, pack
-from vlm_uec.ranks.collectives import gather_objects, rank, world_size
+from vlm_uec.ranks.collectives import rank, world_size
+from vlm_uec.ranks.columns import gather_union
 from vlm_uec.types import EncodedPrompt, ScoredTrajectory, Trajectory
 from vlm_uec.update.microbatches import MicroBatch, PassBudget, make_filler, plan_minibatch
 from vlm_uec.update.pass_sums import PassSums
@@ -123,22 +124,32 @@ class Learner:
         return self._score(batch, self.reference.score)
 
     def update(
-        self, batch: Sequence[Trajectory], old: Sequence[LogProbs], reference: Sequence[LogProbs]
+        self,
+        batch: Sequence[Trajectory],
+        old: Sequence[LogProbs],
+        reference: Sequence[LogProbs],
+        *,
+        needs_scored: bool = True,
     ) -> tuple[list[ScoredTrajectory], list[UpdateStats]]:
         """One optimizer step for each mini-batch, in FIFO order; returns the scored trajectories.
 
         If a mini-batch's loss or gradient is not finite, its step is skipped and its trajectories left out.
+        `needs_scored` False: returns no trajectories, so that no log-probs leave the device.
         """
         items = [_Item(*terms) for terms in zip(batch, old, reference, strict=True)]
         results = [
-            self._update_minibatch(part, replayed=False) for part in minibatches(items, self.minibatch)
+            self._update_minibatch(part, replayed=False, needs_scored=needs_scored)
+            for part in minibatches(items, self.minibatch)
         ]
         return [scored for part, _ in results for scored in part], [stats for _, stats in results]
 
     def replay(self, batch: Sequence[ScoredTrajectory]) -> list[UpdateStats]:
         """The same update on replayed trajectories, with their stored old log-probs."""
         items = [_Item(item.trajectory, item.old_logprobs, item.reference_logprobs) for item in batch]
-        return [self._update_minibatch(part, replayed=True)[1] for part in minibatches(items, self.minibatch)]
+        return [
+            self._update_minibatch(part, replayed=True, needs_scored=False)[1]
+            for part in minibatches(items, self.minibatch)
+        ]
 
     def _has_gradient(self, trajectory: Trajectory) -> bool:
         loss = self.loss
@@ -152,7 +163,7 @@ class Learner:
             active = [trajectory for trajectory in part if self._has_gradient(trajectory)]
             if active:
                 own |= self._retry_smaller(active, partial(self._score_minibatch, active, score))
-        gathered = _gather_union(own)
+        gathered = gather_union(own)
         return [gathered.get(trajectory.key) for trajectory in batch]
 
     def _score_minibatch(
@@ -205,7 +216,7 @@ class Learner:
             self.on_pass()
 
     def _update_minibatch(
-        self, part: Sequence[_Item], *, replayed: bool
+        self, part: Sequence[_Item], *, replayed: bool, needs_scored: bool
     ) -> tuple[list[ScoredTrajectory], UpdateStats]:
         trajectories = [item.trajectory for item in part]
         lengths = [len(t.response.tokens) for t in trajectories]
@@ -220,7 +231,8 @@ class Learner:
         processed = active or items
         processed_trajectories = [item.trajectory for item in processed]
         fillers = [] if active else [make_filler(processed_trajectories, self.prompts.tokens)]
-        accumulate = partial(self._accumulate, processed, fillers, replayed=replayed)
+        needs_new = needs_scored and any(item.old is None for item in active)
+        accumulate = partial(self._accumulate, processed, fillers, replayed=replayed, needs_new=needs_new)
         new, sums = self._retry_smaller(processed_trajectories, accumulate)
         total, suspects = sums.reduce()
         grad_norm = None
@@ -232,9 +244,9 @@ class Learner:
             measure = partial(self._measure_entropy, processed_trajectories)
             total["entropy_after"] = self._retry_smaller(processed_trajectories, measure)
         stats = self._stats(total, grad_norm, trajectories, suspects, replayed=replayed)
-        if stats.skipped:
+        if stats.skipped or not needs_scored:
             return [], stats
-        return _scored(active, _gather_union(new) if _needs_new_logprobs(active) else {}), stats
+        return _scored(active, gather_union(new) if needs_new else {}), stats
 
     def _measure_entropy(self, trajectories: Sequence[Trajectory]) -> float:
         """The current policy's entropy, summed over the tokens of all ranks."""
@@ -260,14 +272,13 @@ class Learner:
         return covariance_selection(logprobs, advantages, self.loss.kl_cov_fraction).split(lengths)
 
     def _accumulate(
-        self, items: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool
+        self, items: Sequence[_Item], fillers: Sequence[MicroBatch], *, replayed: bool, needs_new: bool
     ) -> tuple[dict[TrajectoryKey, torch.Tensor], PassSums]:
         """Forward and backward passes over a mini-batch, or over `fillers`.
 
-        Returns this rank's new log-probs only if they are needed: copying them to the CPU stalls a GPU.
+        Returns this rank's new log-probs only with `needs_new`: copying them to the CPU stalls a GPU.
         """
         trajectories = [item.trajectory for item in items]
-        needs_new = _needs_new_logprobs(items)
         sums = PassSums()
         new: dict[TrajectoryKey, torch.Tensor] = {}
         for micro, packed in self._packed(fillers or self._plan(trajectories), trajectories):
@@ -420,25 +431,12 @@ class _TokenTerms:
         return self.explored if source == "exploration" else ~self.explored
 
 
-def _needs_new_logprobs(items: Sequence[_Item]) -> bool:
-    """Whether the new log-probs are needed as old ones."""
-    return any(item.old is None for item in items)
-
-
 def _split_by_key(
     trajectories: Sequence[Trajectory], values: torch.Tensor
 ) -> dict[TrajectoryKey, torch.Tensor]:
     """Splits a pass's token values [T] by trajectory, on the CPU."""
     pieces = values.float().cpu().split([len(t.response.tokens) for t in trajectories])
     return {t.key: piece.clone() for t, piece in zip(trajectories, pieces, strict=True)}
-
-
-def _gather_union(own: Mapping[TrajectoryKey, torch.Tensor]) -> dict[TrajectoryKey, torch.Tensor]:
-    """All ranks' entries, on every rank."""
-    union: dict[TrajectoryKey, torch.Tensor] = {}
-    for entries in gather_objects(dict(own)):
-        union |= entries
-    return union
 
 
 def _scored(items: Sequence[_Item], new: Mapping[TrajectoryKey, torch.Tensor]) -> list[ScoredTrajectory]:

@@ -29,7 +29,7 @@ _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 # The only classes in our ZeRO-3 files besides tensors and plain containers.
 _ALLOWED_CLASSES = [LossScaler, ZeroStageEnum]
 # Settings of a parameter group from the run's config; all others are optimizer state.
-_SETTINGS = ("lr", "weight_decay")
+_SETTINGS = ("lr", "weight_decay", "fused")
 
 
 @contextmanager
@@ -101,10 +101,15 @@ def correct_loaded_state(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     then increments, so Adam's bias correction counts n steps per step with n sub-groups. A sub-group has
     `sub_group_size` (1e9) weights of a rank; small models have one. Saved checkpoints keep the shared tensor.
     """
-    settings_before = [{key: group[key] for key in _SETTINGS} for group in optimizer.param_groups]
+    settings_before = [
+        {key: group[key] for key in _SETTINGS if key in group} for group in optimizer.param_groups
+    ]
     yield
     for group, settings in zip(optimizer.param_groups, settings_before, strict=True):
         group.update(settings)
-    for state in optimizer.state.values():
+    fused = bool(optimizer.defaults.get("fused"))
+    for weight, state in optimizer.state.items():
         if torch.is_tensor(state.get("step")):  # DeepSpeed's CPUAdam has plain numbers
-            state["step"] = state["step"].clone()
+            # The fused kernel reads the count on its weight's device; a checkpoint may have it on the CPU.
+            device = weight.device if fused else state["step"].device
+            state["step"] = state["step"].to(device, copy=True)

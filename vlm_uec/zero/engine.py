@@ -30,6 +30,7 @@ from vlm_uec.ranks.rendezvous import Rendezvous
 from vlm_uec.types import EncodedPrompt
 from vlm_uec.zero.checkpoint import correct_loaded_state, restricted_pickles, universal_checkpoint
 from vlm_uec.zero.config import offloads
+from vlm_uec.zero.leaf_modules import mark_leaf_modules
 from vlm_uec.zero.offload import StateOffload
 from vlm_uec.zero.optimizer import make_optimizer
 
@@ -80,6 +81,7 @@ class ZeroPolicy:
         """`offload_states`: keep optimizer states in host memory within `gathered`."""
         parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(parameters, optim, config)
+        mark_leaf_modules(policy)
         self.policy = policy
         self._engine = deepspeed.initialize(model=policy, optimizer=optimizer, config=config)[0]
         on_host = offloads(config["zero_optimization"], "offload_optimizer")
@@ -241,6 +243,7 @@ class ZeroReference:
 
     def __init__(self, policy: Policy, config: dict[str, Any]) -> None:
         policy.requires_grad_(False)
+        mark_leaf_modules(policy)
         self._engine = deepspeed.initialize(model=policy, config=config)[0]
         self._engine.eval()
 

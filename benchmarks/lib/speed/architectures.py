@@ -51,6 +51,29 @@ ARCHITECTURES = {
         mrope_section=(4, 6, 6),
         dtype=torch.float32,
     ),
+    # As deep as the 3B model, with hardly any arithmetic: its time is the host's.
+    "thin": Architecture(
+        text={
+            "vocab_size": 512,
+            "hidden_size": 96,
+            "intermediate_size": 128,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 2,
+            "tie_word_embeddings": True,
+        },
+        vision={
+            "depth": 32,
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_heads": 4,
+            "window_size": 112,
+            "fullatt_block_indexes": [7, 15, 23, 31],
+            "out_hidden_size": 96,
+        },
+        mrope_section=(1, 1, 1),
+        dtype=torch.float32,
+    ),
     "3b": _published("3B"),
     "7b": _published("7B"),
 }
