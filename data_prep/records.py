@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vlm_uec.data.validation import MAX_PICTURE_BYTES, InvalidRow, picture_defect
+from vlm_uec.data.decode import MAX_PICTURE_BYTES, picture_defect
+from vlm_uec.data.validation import InvalidRow
 
 MAX_RECORD_BYTES = 2**20
 

@@ -25,7 +25,7 @@ Source = Literal["regular", "exploration"]
 
 @dataclass(frozen=True)
 class Problem:
-    """One dataset row, as read from disk; images stay encoded (PNG or JPEG bytes)."""
+    """One dataset row, as read from disk; images stay encoded (PNG, JPEG, ... bytes)."""
 
     id: str
     question: str  # has one "<image>" for each image, at its position

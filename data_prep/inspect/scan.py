@@ -12,12 +12,10 @@ from tqdm import tqdm
 from data_prep.inspect.prompt_length import PromptTokenCounter
 from vlm_uec.data.answer_form import answer_form
 from vlm_uec.data.dataset import LoadedSplit
-from vlm_uec.data.decode import decode_image
+from vlm_uec.data.decode import PictureError, decode_image
 from vlm_uec.data.encode import PromptRejected
 from vlm_uec.data.validation import IMAGE_MARK
 from vlm_uec.types import Problem
-
-BROKEN = "broken picture"
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,10 @@ class _Rejected(Exception):
     """The problem cannot be used; the message is the reason, under which it is counted."""
 
 
+class _Undecodable(_Rejected):
+    """A picture of the problem cannot be decoded."""
+
+
 def scan_split(name: str, split: LoadedSplit, count_tokens: PromptTokenCounter | None) -> SplitStats:
     """Decodes every picture of the split, one problem at a time."""
     left_out = Counter(split.rejected)
@@ -66,7 +68,7 @@ def scan_split(name: str, split: LoadedSplit, count_tokens: PromptTokenCounter |
             problems.append(_problem_stats(problem, count_tokens))
         except _Rejected as reason:
             left_out[str(reason)] += 1
-            if str(reason) == BROKEN:
+            if isinstance(reason, _Undecodable):
                 broken.append(problem.id)
     return SplitStats(name, tuple(problems), left_out, tuple(broken))
 
@@ -88,8 +90,8 @@ def _problem_stats(problem: Problem, count_tokens: PromptTokenCounter | None) ->
 def _stored_picture(data: bytes) -> StoredPicture:
     try:
         image = decode_image(data)
-    except ValueError as error:
-        raise _Rejected(BROKEN) from error
+    except PictureError as error:
+        raise _Undecodable(error.reason) from error
     digest = hashlib.blake2b(f"{image.width}x{image.height}".encode(), digest_size=16)
     digest.update(image.tobytes())
     return StoredPicture(image.width, image.height, digest.digest())

@@ -176,7 +176,7 @@ def test_three_columns_suffice(tmp_path: Path) -> None:
             {"images": [{"bytes": None, "path": "a.png"}]},
             "no bytes of the picture (docs/own_data.md)",
         ),
-        ({"images": [{"bytes": b"text", "path": None}]}, "picture is neither PNG nor JPEG"),
+        ({"images": [{"bytes": b"text", "path": None}]}, "picture is not PNG, JPEG, WebP, GIF, BMP or TIFF"),
         ({"images": [{"bytes": _png()[:20], "path": None}]}, "broken picture"),
         ({"metadata": "[1]"}, "'metadata' is not a JSON object"),
         ({"metadata": "{"}, "'metadata' is not a JSON object"),

@@ -94,8 +94,8 @@ def test_a_special_token_in_the_question_is_not_a_picture(encoder: PromptEncoder
 
 def test_a_broken_or_too_thin_picture_is_rejected(encoder: PromptEncoder) -> None:
     with pytest.raises(PromptRejected, match="broken picture"):
-        encoder(Problem("broken", "<image>Find x.", "1", (b"no picture",)))
-    with pytest.raises(PromptRejected, match="too long and thin"):
+        encoder(Problem("broken", "<image>Find x.", "1", (encoded(noise_picture(9, 9))[:60],)))
+    with pytest.raises(PromptRejected, match="picture sides beyond 200:1"):
         encoder(_problem("strip", "<image>Find x.", noise_picture(2, 401)))
 
 

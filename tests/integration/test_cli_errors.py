@@ -65,6 +65,22 @@ def test_a_missing_model(tmp_path: Path) -> None:
     assert line.startswith(f"error: model.path {tmp_path}/no_model: ")
 
 
+@pytest.mark.parametrize("program", ["train.py", "eval/passk.py"])
+def test_an_adapter_beside_the_weights(tmp_path: Path, program: str) -> None:
+    """transformers would attach it in silence."""
+    model = shutil.copytree(BUNDLED_MODEL, tmp_path / "model")
+    (model / "adapter_config.json").write_text('{"peft_type": "LORA", "target_modules": ["q_proj"]}')
+    data, out = str(synthetic_data()), str(tmp_path / "out")
+    arguments = {
+        "train.py": ["--config", RECIPE, "--dry-run", f"model.path={model}", f"data.path={data}"],
+        "eval/passk.py": ["--model", str(model), "--data", data, "--split", "test", "--out", out],
+    }
+    done = execute([sys.executable, program, *arguments[program]])
+    assert done.returncode == 2, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.strip()]
+    assert line.startswith(f"error: model.path {model}: contains a LoRA adapter (adapter_config.json); give")
+
+
 def _skip_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "start_distributed", lambda rendezvous, timeout: None)
     monkeypatch.setattr(session, "rendezvous", lambda timeout: Rendezvous(None, 0, 1))

@@ -14,7 +14,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from vlm_uec.config import Config
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
-from vlm_uec.data.decode import decode_image
+from vlm_uec.data.decode import PictureError, decode_image
 from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
 from vlm_uec.data.uint8_pixels import UInt8PixelProcessor, UInt8Pixels
@@ -152,13 +152,9 @@ class PromptEncoder:
         if stored := self.pictures.get(key):
             return stored
         try:
-            image = decode_image(data)
-        except ValueError as error:
-            raise PromptRejected("broken picture") from error
-        try:
-            picture = self._pixel_processor.uint8_pixels(image)
-        except ValueError as error:
-            raise PromptRejected("picture too long and thin to resize") from error
+            picture = self._pixel_processor.uint8_pixels(decode_image(data))
+        except PictureError as error:
+            raise PromptRejected(error.reason) from error
         self.pictures.put(key, picture)
         return picture
 

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from vlm_uec.data.decode import upright
 from vlm_uec.errors import UserError
 
 
@@ -59,7 +60,8 @@ def images_from_messages(
     images, videos = process_vision_info(bounded, image_patch_size=processor.patch_size)
     if videos:
         raise UserError("videos in chat messages are not supported; remove them or give frames as pictures")
-    return list(images or [])
+    # qwen_vl_utils resizes pictures as stored, and keeps their EXIF data.
+    return [upright(image, image) for image in images or []]
 
 
 def _with_budget(content: str | Sequence[Mapping[str, Any]], budget: Mapping[str, int]) -> Any:

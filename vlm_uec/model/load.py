@@ -61,11 +61,13 @@ class PatchProjection(nn.Conv3d):
 def load_model(path: str, precision: str, *, checkpointing: bool) -> Model:
     """The model of a directory or Hub id, in `precision` (fp32 or bf16), ready for training.
 
-    Raises `UserError` if the model is neither Qwen2.5-VL nor Qwen2.5, or a weight is missing or has the wrong
-    shape: transformers would initialise it randomly and only warn.
+    Raises `UserError` if the model is neither Qwen2.5-VL nor Qwen2.5, has an adapter, or a weight is missing
+    or has the wrong shape: transformers would initialise it randomly and only warn.
     """
     model_class = MODEL_CLASSES[read_model_config(path).model_type]
     model, info = _load_with_report(path, model_class, DTYPES[precision])
+    if getattr(model, "_hf_peft_config_loaded", False):  # of a Hub id, whose files are not on this machine
+        raise UserError(_adapter_message(path))
     unusable = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if unusable:
         raise UserError(
@@ -139,12 +141,17 @@ class UnreadableModel(UserError):
 
 
 def read_model_config(path: str) -> Any:
-    """The config of a directory or Hub id; raises `UserError` if it is neither Qwen2.5-VL nor Qwen2.5."""
+    """The config of a directory or Hub id.
+
+    Raises `UserError` if it is neither Qwen2.5-VL nor Qwen2.5, or a directory contains an adapter.
+    """
     is_local = exists_locally(path)
     if not is_local and not may_be_hub_id(path):
         raise UserError(
             f"model.path {escape(path, 200)}: {missing_reason(path)}; give a model directory or a Hub id"
         )
+    if is_local and (Path(path) / "adapter_config.json").exists():
+        raise UserError(_adapter_message(path))
     if is_local and not (Path(path) / "config.json").is_file():
         raise UserError(f"model.path {path}: it has no config.json; give a Hugging Face model directory")
     try:
@@ -160,6 +167,14 @@ def read_model_config(path: str) -> Any:
             f"model.path {path}: a {config.model_type} model; this trainer supports {join_or(MODEL_CLASSES)}"
         )
     return config
+
+
+def _adapter_message(path: str) -> str:
+    """transformers would attach the adapter in silence, and it would be neither trained nor exported."""
+    return (
+        f"model.path {path}: contains a LoRA adapter (adapter_config.json); give a merged model "
+        "(peft: merge_and_unload, here: lora.export=merged), or the base model without the adapter's files"
+    )
 
 
 def end_ids(path: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

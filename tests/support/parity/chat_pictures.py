@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import sys
 from pathlib import Path
 
 import torch
+from PIL import ExifTags, Image
 
 import tests.support.parity.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
 from tests.support.tiny import encoded, noise_picture
@@ -25,6 +27,21 @@ def compare(size: tuple[int, int], ours: EncodedPrompt, theirs: EncodedPrompt) -
     difference = float((ours.pixel_values - theirs.pixel_values).abs().max())
     assert difference <= TOLERANCE, (size, difference)
     return difference
+
+
+def _on_its_side(encoder: PromptEncoder, scratch: Path) -> tuple[EncodedPrompt, EncodedPrompt]:
+    """A picture with EXIF orientation 6, of a size that is not resized."""
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    noise_picture(84, 56).save(buffer, "JPEG", exif=exif)
+    file = scratch / "side.jpg"
+    file.write_bytes(buffer.getvalue())
+    problem = Problem("side", "<image>?", "1", (buffer.getvalue(),))
+    content = [
+        {"type": "image", "image": str(file)},
+        {"type": "text", "text": FormatPrompt()(problem).removeprefix("<image>")},
+    ]
+    return encoder(problem), encoder.encode_messages("chat", [{"role": "user", "content": content}])
 
 
 def main(bundle: str, scratch: Path) -> None:
@@ -46,6 +63,7 @@ def main(bundle: str, scratch: Path) -> None:
         ]
         theirs = encoder.encode_messages("chat", [{"role": "user", "content": content}])
         worst = max(worst, compare(size, encoder(problem), theirs))
+    compare((84, 56), *_on_its_side(encoder, scratch))
     print(f"largest difference {worst:.5f}")
 
 
