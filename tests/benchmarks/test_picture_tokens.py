@@ -15,7 +15,7 @@ LIMIT = 4_194_304
 @pytest.mark.parametrize(
     ("size", "reference", "ours"),
     [
-        # x sqrt(262144 / 60000) = 2.0902: 627 x 418, 22.39 and 14.93 tokens; there to 22 x 15, here up to 23 x 15.
+        # x sqrt(262144 / 60000) = 2.0902: 627 x 418, 22.39 and 14.93 tokens; 22 x 15, here up to 23 x 15.
         ((300, 200), 22 * 15, 23 * 15),
         # Exactly the budget: 18.29 tokens; there to 18, which here is below the budget, so 19.
         ((512, 512), 18 * 18, 19 * 19),
