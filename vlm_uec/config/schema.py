@@ -282,7 +282,7 @@ class LossConfig(Section):
     )
     clip_low: float = Field(
         0.2,
-        gt=0,
+        ge=0,
         le=1,
         description="Ratios below 1 - clip_low have no gradient if the advantage is negative. cispo: "
         "weights are clipped at this lower bound; 1 disables it.",
