@@ -48,7 +48,8 @@ def test_python_reads_an_accepted_expression_as_arithmetic(expression: str) -> N
     """Python's own tokenizer finds only numbers below 1e100, allowed names and operators in it."""
     if refusal(expression) is not None:
         return
-    code = f"({expression.replace('^', '**')}" + ")" * (1 + expression.count("("))
+    opened, closed = 1 + expression.count(")"), 1 + expression.count("(")
+    code = "(" * opened + expression.replace("^", "**") + ")" * closed
     for kind, text, *_ in tokenize.generate_tokens(io.StringIO(code).readline):
         if kind == tokenize.NUMBER:
             assert abs(complex(text)) < 1e100
