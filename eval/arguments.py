@@ -38,6 +38,7 @@ class Settings:
     slots: int | None
     seed: int
     reward: str | None
+    mathruler: bool
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -63,9 +64,21 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--out", type=Path, help="directory for samples, summary, plots and page")
     parser.add_argument("--resume", action="store_true", help="continue the evaluation in --out")
     _add_sampling_arguments(parser)
-    parser.add_argument("--reward", help="a third scorer, path/to/file.py:function; correct if it returns 1")
+    add_scorer_arguments(parser)
     parser.add_argument("--local_rank", type=int, help="set by the launcher")
     return parser.parse_args(arguments)
+
+
+def add_scorer_arguments(parser: argparse.ArgumentParser) -> None:
+    """The scorers besides `verify`, for both commands."""
+    parser.add_argument(
+        "--mathruler",
+        action="store_true",
+        help="also score as EasyR1 and the UEC reference do: by the last box",
+    )
+    parser.add_argument(
+        "--reward", help="your own scorer, path/to/file.py:function; a response is correct if it returns 1"
+    )
 
 
 def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:

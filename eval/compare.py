@@ -12,13 +12,21 @@ import numpy as np
 
 from eval.estimators import pass_at_k
 from eval.intervals import Interval, paired_intervals
-from eval.samples import REWARD, SAMPLES, SUMMARY, Sample, read_samples
+from eval.samples import MATHRULER, REWARD, SAMPLES, SUMMARY, Sample, read_samples
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
 
 # Settings without effect on the comparison, and settings reported elsewhere.
-_IGNORED_SETTINGS = ("k", "split", "seed", "slots", "problems", "reward", "reward_fingerprint")
+# Scorers that several functions or versions can have: the setting that identifies it, and what it is.
+_IDENTIFIED = {
+    REWARD: ("reward_fingerprint", "the reward functions"),
+    MATHRULER: ("mathruler_fingerprint", "the versions of mathruler or sympy"),
+}
+_IGNORED_SETTINGS = (
+    *("k", "split", "seed", "slots", "problems", "reward", "mathruler"),
+    *(setting for setting, _ in _IDENTIFIED.values()),
+)
 
 
 @dataclass(frozen=True)
@@ -145,13 +153,15 @@ def _differing_settings(baseline: EvaluationRun, other: EvaluationRun) -> tuple[
         for name, (reference, value) in pairs.items()
         if reference != value
     ]
-    if (
-        REWARD in baseline.correct_counts
-        and REWARD in other.correct_counts
-        and not _same_reward(baseline, other)
-    ):
-        differences.append("the reward functions differ and are not compared")
-    return tuple(differences)
+    both = baseline.correct_counts.keys() & other.correct_counts.keys()
+    return (
+        *differences,
+        *(
+            f"{words} differ and are not compared"
+            for scorer, (_, words) in _IDENTIFIED.items()
+            if scorer in both and not _is_same(scorer, baseline, other)
+        ),
+    )
 
 
 def _check_same_problems(baseline: EvaluationRun, other: EvaluationRun) -> None:
@@ -182,15 +192,19 @@ def _describe_data(run: EvaluationRun) -> str:
 
 
 def _common_scorers(baseline: EvaluationRun, other: EvaluationRun) -> list[str]:
-    """The scorers of both runs; `reward` only if both used the same function."""
-    same = _same_reward(baseline, other)
+    """The scorers of both runs; `reward` and `mathruler` only if both used the same."""
     return [
-        name for name in baseline.correct_counts if name in other.correct_counts and (same or name != REWARD)
+        name
+        for name in baseline.correct_counts
+        if name in other.correct_counts and _is_same(name, baseline, other)
     ]
 
 
-def _same_reward(baseline: EvaluationRun, other: EvaluationRun) -> bool:
-    return baseline.settings.get("reward_fingerprint") == other.settings.get("reward_fingerprint")
+def _is_same(scorer: str, baseline: EvaluationRun, other: EvaluationRun) -> bool:
+    if scorer not in _IDENTIFIED:
+        return True
+    setting, _ = _IDENTIFIED[scorer]
+    return bool(baseline.settings.get(setting) == other.settings.get(setting))
 
 
 def _distinct_names(runs: Sequence[Path]) -> list[str]:

@@ -14,7 +14,7 @@ from eval.arguments import settings_of
 from eval.provenance import read_preparation
 from eval.results import write_results
 from eval.samples import Sample
-from eval.scorers import make_scorers, reward_fingerprint, score_response
+from eval.scorers import make_scorers, score_response, scorer_fingerprints
 from eval.store import Identity, SampleStore, append_sample
 from vlm_uec.answers import sample_answers
 from vlm_uec.data.dataset import data_fingerprint, load_problems
@@ -42,7 +42,10 @@ from vlm_uec.telemetry.display import Display
 PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
 # Settings that may change on resume. Paths do not affect contents, scoring is always repeated, samples do not
 # depend on slots, and the data fingerprint identifies the problems, whatever the wording of rejections.
-CHANGEABLE = ("path", "prepared", "left_out", "reward", "reward_fingerprint", "slots", "problems")
+CHANGEABLE = (
+    *("path", "prepared", "left_out", "slots", "problems"),
+    *("reward", "reward_fingerprint", "mathruler", "mathruler_fingerprint"),
+)
 
 IndicesByProblem = dict[str, list[int]]  # sample indices by problem id
 
@@ -75,7 +78,12 @@ class Evaluation:
         self.fingerprint = data_fingerprint(problems)
         full_fingerprint = data_fingerprint(loaded.problems) if rest else self.fingerprint
         self.preparation = read_preparation(arguments.data, arguments.split, full_fingerprint)
-        self.scorers = make_scorers(self.problems.values(), self.encoder.format_prompt, arguments.reward)
+        self.scorers = make_scorers(
+            self.problems.values(),
+            self.encoder.format_prompt,
+            arguments.reward,
+            mathruler=arguments.mathruler,
+        )
         self.store = SampleStore(arguments.out)
         self.engine: RolloutEngine | None = None
 
@@ -115,7 +123,7 @@ class Evaluation:
             "max_pixels": budget["longest_edge"],
             "template": self.encoder.format_prompt.source,
             "precision": self._precision(),
-            "reward_fingerprint": reward_fingerprint(self.settings.reward),
+            **scorer_fingerprints(self.settings.reward, self.settings.mathruler),
         }
         packages = {name: version(name) for name in PACKAGES}
         return {

@@ -12,7 +12,7 @@ from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 
 SAMPLES, SUMMARY = "samples.jsonl", "summary.json"
-VERIFY, OFFICIAL, REWARD = "verify", "official", "reward"  # scorers
+VERIFY, MATHRULER, OFFICIAL, REWARD = "verify", "mathruler", "official", "reward"  # scorers
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Sample:
     text: str
     tokens: int | None  # None if sampled elsewhere and not recorded
     truncated: bool | None  # no end token before the length limit; None as above
-    scores: Mapping[str, Score]  # by the scorer's name: "verify", "official", "reward"
+    scores: Mapping[str, Score]  # by the scorer's name: "verify", "mathruler", "official", "reward"
 
     @property
     def key(self) -> tuple[str, int]:

@@ -16,13 +16,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path does not include the repository root
 
-from eval.arguments import K_HELP, check_seed, resolve_ks
+from eval.arguments import K_HELP, add_scorer_arguments, check_seed, resolve_ks
 from eval.mathvista import official_score
 from eval.provenance import read_preparation
 from eval.responses import GivenResponse, read_extractions, read_responses, read_testmini
 from eval.results import write_results
 from eval.samples import OFFICIAL, Sample
-from eval.scorers import Scorer, make_scorers, reward_fingerprint, score_response
+from eval.scorers import Scorer, make_scorers, score_response, scorer_fingerprints
 from eval.store import SampleStore
 from vlm_uec.cli import exit_code_of
 from vlm_uec.data.chat import FormatPrompt
@@ -33,7 +33,7 @@ from vlm_uec.io.digest import file_sha256
 from vlm_uec.io.disk_space import check_writable, translate_write_errors
 from vlm_uec.types import Problem
 
-_SETTINGS = ("seed", "template", "reward")
+_SETTINGS = ("seed", "template", "reward", "mathruler")
 Extractions = Mapping[tuple[str, int], str]  # by problem id and index
 
 
@@ -46,7 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="directory for samples, summary and page")
     parser.add_argument("--k", type=int, nargs="+", help=K_HELP.replace("--n", "the number of samples"))
     parser.add_argument("--template", help="format prompt used for sampling, if it lists choices")
-    parser.add_argument("--reward", help="a third scorer, path/to/file.py:function; correct if it returns 1")
+    add_scorer_arguments(parser)
     parser.add_argument("--seed", type=int, default=1, help="seed of the bootstrap")
     return parser.parse_args()
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
     extractions = _extractions(arguments, given)
-    scorers = make_scorers(problems.values(), prompt_text, arguments.reward)
+    scorers = make_scorers(problems.values(), prompt_text, arguments.reward, mathruler=arguments.mathruler)
     samples = _score_all(given, problems, scorers, extractions)
     metadata = _metadata(arguments, known, len(known) - len(problems), n, ks)
     if OFFICIAL in scorers:
@@ -176,7 +176,7 @@ def _metadata(
             "n": n,
             "k": list(ks),
             **settings,
-            "reward_fingerprint": reward_fingerprint(arguments.reward),
+            **scorer_fingerprints(arguments.reward, arguments.mathruler),
         },
         "model": {
             "path": f"responses of {arguments.responses}",

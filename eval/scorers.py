@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from eval.mathvista import official_score
-from eval.samples import OFFICIAL, REWARD, VERIFY, Score
+from eval.samples import MATHRULER, OFFICIAL, REWARD, VERIFY, Score
 from vlm_uec.io.digest import file_sha256
+from vlm_uec.mathruler.client import shared_grader
+from vlm_uec.mathruler.install import fingerprint
 from vlm_uec.rewards import RewardFunction, check_reward_function, judge, load_reward_function, verdict_on
 from vlm_uec.types import Problem
 
@@ -17,14 +19,22 @@ PromptText = Callable[[Problem], str]
 
 
 def make_scorers(
-    problems: Iterable[Problem], prompt_text: PromptText | None, reward: str | None
+    problems: Iterable[Problem],
+    prompt_text: PromptText | None,
+    reward: str | None,
+    *,
+    mathruler: bool = False,
 ) -> Mapping[str, Scorer]:
-    """`verify` always; `official` if all problems are MathVista's; `reward` if a plug-in is given.
+    """`verify` always; `mathruler` and `reward` if requested; `official` if all problems are MathVista's.
 
-    The first scorer is the primary one in summaries. Raises UserError if the plug-in does not work.
+    The first scorer is the primary one in summaries. Raises UserError if the plug-in does not work, or if
+    mathruler is not installed.
     """
     problems = list(problems)
     scorers: dict[str, Scorer] = {VERIFY: _verify_scorer(prompt_text)}
+    if mathruler:
+        check_reward_function(load_reward_function(MATHRULER), problems[0])
+        scorers[MATHRULER] = _mathruler_score
     if all(problem.source == "mathvista" for problem in problems):
         scorers[OFFICIAL] = lambda response, problem: official_score(problem, response)
     if reward is not None:
@@ -34,10 +44,20 @@ def make_scorers(
     return scorers
 
 
-def reward_fingerprint(reward: str | None) -> str | None:
+def scorer_fingerprints(reward: str | None, mathruler: bool) -> dict[str, str | None]:
+    """The settings that identify the optional scorers; scores are comparable only if these are equal."""
+    return {
+        "reward_fingerprint": _reward_fingerprint(reward),
+        "mathruler_fingerprint": fingerprint() if mathruler else None,
+    }
+
+
+def _reward_fingerprint(reward: str | None) -> str | None:
     """The reward function's name and the SHA-256 of its file, independent of the path."""
     if reward is None or reward == "accuracy":
         return reward
+    if reward == "mathruler":
+        return fingerprint()
     file, _, name = reward.rpartition(":")
     return f"{name} of {file_sha256(Path(file))}"
 
@@ -52,6 +72,11 @@ def _verify_scorer(prompt_text: PromptText | None) -> Scorer:
         return Score(verdict.correct, verdict.extracted, verdict.reason, verdict.rule)
 
     return scorer
+
+
+def _mathruler_score(response: str, problem: Problem) -> Score:
+    grade = shared_grader().grade(response, problem.answer)
+    return Score(grade.correct, grade.extracted, grade.reason, "")
 
 
 def _reward_scorer(function: RewardFunction) -> Scorer:

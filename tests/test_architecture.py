@@ -15,7 +15,7 @@ PACKAGES = ("vlm_uec", "eval", "data_prep")
 LAYERS = (
     ("types", "errors", "escape", "rng", "timers", "estimators"),
     ("cli", "io", "hub"),
-    ("verifier", "algorithm", "ranks"),
+    ("verifier", "mathruler", "algorithm", "ranks"),
     ("config",),
     ("data",),
     ("model",),

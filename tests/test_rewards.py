@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.errors import UserError
-from vlm_uec.rewards import accuracy_reward, format_reward, judge, lists_choices, load_reward_function
+from vlm_uec.mathruler import install
+from vlm_uec.rewards import (
+    accuracy_reward,
+    check_reward_function,
+    format_reward,
+    judge,
+    lists_choices,
+    load_reward_function,
+)
 from vlm_uec.types import Problem
 
 CHOICES_TEMPLATE = str(Path(__file__).parents[1] / "configs" / "prompts" / "choices.jinja")
@@ -151,6 +160,34 @@ def test_a_plug_in_replaces_the_accuracy_term(tmp_path: Path) -> None:
 
 def test_the_default_is_the_verifier() -> None:
     assert load_reward_function("accuracy") is accuracy_reward
+
+
+@pytest.mark.parametrize(
+    ("response", "accuracy", "verdict"),
+    [
+        ("<think>so \\boxed{5\\sqrt{12}}</think>", 1.0, "right"),  # the verifier reads no box in the thinking
+        ("<think>so \\boxed{1}</think> \\boxed{17}", 0.0, "wrong"),
+        ("<think>so</think><answer>10\\sqrt{3}</answer>", 0.0, "no_answer"),
+    ],
+)
+def test_mathruler_judges_the_last_box(response: str, accuracy: float, verdict: str) -> None:
+    pytest.importorskip("mathruler")
+    problem = Problem("geo-8", "Find x.", "10 \\sqrt { 3 }")
+    function = load_reward_function("mathruler")
+    check_reward_function(function, problem)
+    reward = judge(response, problem, function, 0.5)
+    assert (reward.accuracy, reward.verdict) == (accuracy, verdict)
+    assert reward.total == 0.5 * accuracy + 0.5 * reward.format
+    assert function(response, problem) == accuracy
+
+
+def test_mathruler_that_is_not_installed_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(install, "version", missing)
+    with pytest.raises(UserError, match="mathruler is not installed; pip install"):
+        load_reward_function("mathruler")
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan"), float("inf"), 10**400, None, "1", [1.0], 1 + 0j])

@@ -1,4 +1,4 @@
-"""Rewards: accuracy, from the verifier or a user's plug-in function, and a format reward.
+"""Rewards: accuracy, from the verifier, mathruler or a user's plug-in function, and a format reward.
 
 The two are kept separate: accuracy alone decides which prompts are difficult. A mixed score never reaches
 zero, which would silently disable exploration.
@@ -18,9 +18,12 @@ from typing import cast
 
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
+from vlm_uec.mathruler.client import Grade, shared_grader
+from vlm_uec.mathruler.install import check_installed
 from vlm_uec.types import Problem, Reward
 from vlm_uec.verifier import Verdict, verify
 from vlm_uec.verifier.extract import last_box
+from vlm_uec.verifier.verify import VerdictKind
 
 RewardFunction = Callable[[str, Problem], float]  # (response, problem) -> accuracy in [0, 1]
 
@@ -31,6 +34,11 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def accuracy_reward(response: str, problem: Problem) -> float:
     """1.0 if the verifier accepts the answer, else 0.0. Choices are used only if the question lists them."""
     return float(verdict_on(response, problem, None).correct)
+
+
+def mathruler_reward(response: str, problem: Problem) -> float:
+    """1.0 if mathruler accepts the last box, else 0.0: the accuracy of EasyR1 and of the UEC reference."""
+    return float(shared_grader().grade(response, problem.answer).correct)
 
 
 def verdict_on(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
@@ -65,15 +73,21 @@ def lists_choices(problem: Problem) -> bool:
 
 
 def load_reward_function(spec: str) -> RewardFunction:
-    """`accuracy`, or a user's function as "path/to/file.py:function".
+    """`accuracy`, `mathruler`, or a user's function as "path/to/file.py:function".
 
-    The file runs with the user's rights. Raises UserError if the file or function is missing or invalid.
+    The file runs with the user's rights. Raises UserError if the file or function is missing or invalid, or
+    if mathruler is not installed.
     """
     if spec == "accuracy":
         return accuracy_reward
+    if spec == "mathruler":
+        check_installed()
+        return mathruler_reward
     file, colon, name = spec.rpartition(":")
     if not colon or not name.isidentifier():
-        raise UserError(f'reward.function {spec!r}: write "accuracy" or "path/to/file.py:function"')
+        raise UserError(
+            f'reward.function {spec!r}: write "accuracy", "mathruler" or "path/to/file.py:function"'
+        )
     function = getattr(_load_module(Path(file)), name, None)
     if not callable(function):
         raise UserError(f"reward.function {spec!r}: {file} has no function {name!r}")
@@ -81,13 +95,14 @@ def load_reward_function(spec: str) -> RewardFunction:
 
 
 def check_reward_function(function: RewardFunction, problem: Problem) -> None:
-    """Calls a plug-in with an empty and a correct response, to find errors before the first rollout.
+    """Calls a function with an empty and a correct response, to find errors before the first rollout.
 
-    Raises UserError if it raises or returns anything but a number in [0, 1].
+    Raises UserError if a plug-in raises or returns anything but a number in [0, 1], or if mathruler cannot be
+    imported.
     """
     if function is not accuracy_reward:
         for response in ("", f"\\boxed{{{problem.answer}}}"):
-            _plug_in_accuracy(response, problem, function)
+            judge(response, problem, function, 0.0)
 
 
 def judge(
@@ -103,15 +118,24 @@ def judge(
     `prompt`: returns the text shown for a problem, which may list choices that the question does not.
     Raises UserError if a plug-in raises or returns anything but a number in [0, 1].
     """
-    kind: str | None = None
+    kind: VerdictKind | None = None
     if function is accuracy_reward:
         verdict = verdict_on(response, problem, prompt)
         accuracy, reason, kind = float(verdict.correct), verdict.reason, verdict.kind
+    elif function is mathruler_reward:
+        grade = shared_grader().grade(response, problem.answer)
+        accuracy, reason, kind = float(grade.correct), grade.reason, _kind(grade)
     else:
         accuracy = _plug_in_accuracy(response, problem, function)
         reason = f"{_location(function)} returned {accuracy:g}"
     form = format_reward(response)
     return Reward((1 - format_weight) * accuracy + format_weight * form, accuracy, form, reason, kind)
+
+
+def _kind(grade: Grade) -> VerdictKind:
+    if grade.correct:
+        return "right"
+    return "no_answer" if grade.extracted is None else "wrong"
 
 
 def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction) -> float:

@@ -71,6 +71,24 @@ def test_rewards_are_compared_only_if_the_function_is_the_same(tmp_path: Path) -
     assert "reward functions differ" in comparison_table(compare(runs, seed=3))
 
 
+def test_mathruler_is_compared_only_in_the_same_version(tmp_path: Path) -> None:
+    runs = [_run(tmp_path / name, {"verify": [1, 0], "mathruler": [2, 2]}, 2, [1]) for name in ("a", "b")]
+    for run in runs:
+        _edit(run, "settings", "mathruler 0.1.0, sympy 1.14.0", "mathruler_fingerprint")
+    assert [pair.scorer for pair in compare(runs, seed=3).pairs] == ["verify", "mathruler"]
+    _edit(runs[1], "settings", "mathruler 0.1.0, sympy 1.13.0", "mathruler_fingerprint")
+    assert [pair.scorer for pair in compare(runs, seed=3).pairs] == ["verify"]
+    assert "versions of mathruler or sympy differ" in comparison_table(compare(runs, seed=3))
+
+
+def test_a_scorer_of_one_run_is_no_difference_of_settings(tmp_path: Path) -> None:
+    one = _run(tmp_path / "a", {"verify": [1, 0]}, 2, [1])
+    two = _run(tmp_path / "b", {"verify": [1, 0], "mathruler": [2, 2]}, 2, [1])
+    _edit(two, "settings", "mathruler 0.1.0", "mathruler_fingerprint")
+    (pair,) = compare([one, two], seed=3).pairs
+    assert (pair.scorer, pair.differing_settings) == ("verify", ())
+
+
 def test_different_number_of_samples_is_reported(tmp_path: Path) -> None:
     one = _run(tmp_path / "many", {"verify": [3, 1]}, n=4, ks=[1, 4])
     other = _run(tmp_path / "greedy", {"verify": [1, 0]}, n=1, ks=[1])

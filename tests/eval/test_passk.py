@@ -156,6 +156,22 @@ def test_scoring_error_loses_no_response(
     assert len(evaluation_run.store.load_samples()) == 2 * len(evaluation_run.problems)
 
 
+def test_mathruler_can_be_added_to_a_finished_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scoring is repeated on resume, so no response is sampled again."""
+    pytest.importorskip("mathruler")
+    run = _evaluation(tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--n", "1", "--max-tokens", "4"])
+    assert passk.main() == 0
+    texts = [sample.text for sample in run.store.load_samples()]
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--resume", "--mathruler"])
+    assert passk.main() == 0
+    samples = run.store.load_samples()
+    assert [sample.text for sample in samples] == texts
+    assert all(list(sample.scores) == ["verify", "mathruler"] for sample in samples)
+
+
 def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
     model = _without_a_tower(tmp_path / "blind", in_config=False)
     line = fails("--model", str(model))

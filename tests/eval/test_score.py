@@ -76,6 +76,28 @@ def test_output_is_that_of_an_evaluation(run: Run, tmp_path: Path) -> None:
     assert "truncated" not in summary["responses"]
 
 
+def test_both_scorers_are_side_by_side(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three of four boxes are inside the thinking and right: mathruler counts them, the verifier does not."""
+    pytest.importorskip("mathruler")
+    first, *rest = _problems()
+    rows = [{"id": first.id, "response": f"\\boxed{{{first.answer}}}"}] + [
+        {"id": problem.id, "response": f"<think>\\boxed{{{problem.answer}}}</think>"} for problem in rest
+    ]
+    assert run(_responses(tmp_path / "r.jsonl", rows), "--mathruler") == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split()[-2:] == ["verify", "mathruler"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    right = {name: scores["pass@1"]["value"] for name, scores in summary["scores"].items()}
+    assert right == {"verify": 0.25, "mathruler": 1.0}
+    assert summary["settings"]["mathruler"] is True
+    assert summary["settings"]["mathruler_fingerprint"].startswith("mathruler 0.1.0, ")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "✓ mathruler" in page and "✗ verify" in page and "scorers disagree" in page
+    run(tmp_path / "out" / "samples.jsonl", "--mathruler", out="again")
+    pairs = compare([tmp_path / "out", tmp_path / "again"], seed=1).pairs
+    assert [(pair.scorer, pair.tied) for pair in pairs] == [("verify", 4), ("mathruler", 4)]
+
+
 def test_outputs_can_be_compared(run: Run, tmp_path: Path) -> None:
     run(_responses(tmp_path / "a.jsonl", _two_each(right=1)), out="a")
     run(_responses(tmp_path / "b.jsonl", _two_each(right=3)), out="b")

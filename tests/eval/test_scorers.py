@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from benchmarks.lib.launching import ROOT
 from eval.samples import Score
-from eval.scorers import make_scorers, score_response
+from eval.scorers import make_scorers, score_response, scorer_fingerprints
 from vlm_uec.errors import UserError
+from vlm_uec.mathruler import install
 from vlm_uec.types import Problem
 
 TRIANGLE = Problem("g", "What is x?", "12", source="geometry3k")
@@ -56,6 +58,35 @@ def test_custom_reward_is_a_third_scorer(tmp_path: Path) -> None:
     assert list(scorers) == ["verify", "reward"]
     assert score_response(scorers, "sure", TRIANGLE)["reward"].correct
     assert not score_response(scorers, "maybe", TRIANGLE)["reward"].correct  # a reward of 0.5 is not correct
+
+
+def test_mathruler_is_a_scorer_beside_the_others(tmp_path: Path) -> None:
+    """It counts a box inside the thinking, which the verifier does not."""
+    pytest.importorskip("mathruler")
+    (tmp_path / "mine.py").write_text("def reward(response, problem):\n    return 1\n")
+    scorers = make_scorers([TRIANGLE], None, f"{tmp_path}/mine.py:reward", mathruler=True)
+    assert list(scorers) == ["verify", "mathruler", "reward"]
+    scores = score_response(scorers, "<think>\\boxed{5} or \\boxed{12.0}</think>", TRIANGLE)
+    assert not scores["verify"].correct
+    assert scores["mathruler"] == Score(True, "12.0", "the last box: equal for mathruler", "")
+    assert score_response(scorers, "12", TRIANGLE)["mathruler"].extracted is None
+
+
+def test_mathruler_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(install, "version", missing)
+    with pytest.raises(UserError, match="the package mathruler is not installed; pip install mathruler"):
+        make_scorers([TRIANGLE], None, None, mathruler=True)
+
+
+def test_the_fingerprints_name_the_function_or_the_versions(tmp_path: Path) -> None:
+    pytest.importorskip("mathruler")
+    assert scorer_fingerprints(None, False) == {"reward_fingerprint": None, "mathruler_fingerprint": None}
+    assert "mathruler 0.1.0, pylatexenc" in str(scorer_fingerprints(None, True)["mathruler_fingerprint"])
+    assert "mathruler 0.1.0, pylatexenc" in str(scorer_fingerprints("mathruler", False)["reward_fingerprint"])
+    assert scorer_fingerprints("accuracy", False)["reward_fingerprint"] == "accuracy"
 
 
 def test_broken_reward_is_refused() -> None:

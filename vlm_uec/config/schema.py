@@ -370,7 +370,9 @@ class RewardConfig(Section):
     """The reward of a response."""
 
     function: Name = Field(
-        "accuracy", description='Accuracy from the verifier, or a plug-in "path/to/file.py:function".'
+        "accuracy",
+        description="Accuracy from the verifier (accuracy), from mathruler on the last box (mathruler), or "
+        'from a plug-in "path/to/file.py:function".',
     )
     format_weight: float = Field(
         0.0,
