@@ -290,6 +290,18 @@ def test_with_a_kl_term_all_trajectories_are_processed() -> None:
     _assert_weights(policy.policy, expected)
 
 
+def test_the_clamp_bounds_the_gradient_after_a_step_that_is_far_too_large() -> None:
+    """The first step, 400 times the usual one, starts at the reference, where the KL has no gradient."""
+    norms = {}
+    for maximum in (None, 10.0):
+        policy = PlainPolicy(tiny_policy(), lr=400 * LR)
+        learner = _learner(policy, tiny_policy(), kl_coef=0.01, kl_token_max=maximum)
+        norms[maximum] = [_update(learner, _batch()[:MINIBATCH])[1][0].grad_norm for _ in range(2)]
+    assert norms[None][0] == norms[10.0][0]
+    assert norms[None][1] > 10_000 * norms[None][0]
+    assert norms[10.0][1] < 20 * norms[10.0][0]
+
+
 def test_without_any_gradient_one_filler_makes_the_step() -> None:
     """The cheapest pass is b's response of one token. Weight decay and momentum need the step."""
     policy = PlainPolicy(tiny_policy())
