@@ -103,7 +103,9 @@ def compare_with_hf(
 ) -> dict[str, list[TimedCall]]:
     prompts = encode_prompts(models, shape)
     ends = [] if forced else end_ids_for_a_third(models.banned, shape.max_tokens)
-    requests = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
+    requests = [
+        Request(prompt, range(shape.n), Sampling(1.0, shape.top_p, shape.max_tokens)) for prompt in prompts
+    ]
     samplers = {
         "ours": our_sampler(NativeEngine(models.policy, frozenset(ends), slots), requests),
         "generate": hf_sampler(models, hf_inputs(prompts, models), shape, ends),
@@ -118,13 +120,15 @@ def compare_phases(
     prompts = encode_prompts(models, shape)
     ends = frozenset(end_ids_for_a_third(models.banned, shape.max_tokens))
     engine = NativeEngine(models.policy, ends, slots)
-    regular = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, shape.max_tokens)) for prompt in prompts]
+    regular = [
+        Request(prompt, range(shape.n), Sampling(1.0, shape.top_p, shape.max_tokens)) for prompt in prompts
+    ]
     sampled: dict[str, list[Group]] = {}
 
     def exploration(prompt: EncodedPrompt) -> Request | None:
         if int(prompt.problem_id) % EXPLORED_EVERY:
             return None
-        hot = Sampling(EXPLORED_TEMPERATURE, 1.0, shape.max_tokens)
+        hot = Sampling(EXPLORED_TEMPERATURE, shape.top_p, shape.max_tokens)
         return Request(prompt, range(shape.n, shape.n + EXPLORED_N), hot, source="exploration")
 
     def follow_up(group: Group) -> Request | None:
@@ -207,7 +211,7 @@ def seconds_per_step(
     engine = NativeEngine(models.policy, frozenset(), len(prompts) * shape.n)
 
     def sampler(tokens: int) -> Sampler:
-        requests = [Request(prompt, range(shape.n), Sampling(1.0, 1.0, tokens)) for prompt in prompts]
+        requests = [Request(prompt, range(shape.n), Sampling(1.0, shape.top_p, tokens)) for prompt in prompts]
         return our_sampler(engine, requests)
 
     calls = call_alternately({"whole": sampler(shape.max_tokens), "first": sampler(1)}, rounds, models.device)
@@ -240,7 +244,7 @@ def run_cases(models: Models, arguments: argparse.Namespace) -> dict[str, Any]:
     """Prints the requested cases; returns their record."""
     results: dict[str, Any] = {}
     for name in arguments.shape:
-        shape = SAMPLING_SHAPES[name]
+        shape = replace(SAMPLING_SHAPES[name], top_p=arguments.top_p)
         for case in arguments.case:
             title = f"{case}, {name}"
             if case == "ceiling":
@@ -281,6 +285,7 @@ def main() -> None:
     parser.add_argument("--model", help="a model directory; random weights if not given")
     parser.add_argument("--random", default="2m", help="shape of the random weights (see random_model.py)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--top-p", type=float, default=1.0, help="of both sides; the recipes have 0.99")
     parser.add_argument("--slots", type=int, help="of our pool; by default as in a training run")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/rollout.json"))
     arguments = parser.parse_args()
@@ -294,6 +299,7 @@ def main() -> None:
         "model": arguments.model or arguments.random,
         "precision": precision,
         "slots": arguments.slots,
+        "top_p": arguments.top_p,
     }
     record = {"machine": {**machine_info(), **versions}, "settings": settings, "cases": results}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@
     OMP_NUM_THREADS=1 python benchmarks/speed/step.py --shape geometry3k --ranks 2
     python benchmarks/speed/step.py --shape 3b                      # one GPU of 80 GB
     python benchmarks/speed/step.py --shape 3b --difficult 0.33     # a whole UEC step, ours only
+    python benchmarks/speed/step.py --shape 3b --trl-limit 300      # TRL: fewer prompts, or a lower bound
 
 Both sides have the same checkpoint, prompts, G, lengths, precision and optimizer; rewards are forced so that
 every advantage is nonzero. Each side is a separate process. They take turns, so that changes in the machine's
@@ -22,13 +23,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
 from benchmarks.lib.machine import machine_info
+from benchmarks.lib.speed.limited_step import LimitedStep, describe, limited_step
 from benchmarks.lib.speed.step_shapes import STEP_SHAPES
 from benchmarks.lib.speed.turns import PHASES, Steps, median_seconds, take_turns, total_steps
 from benchmarks.lib.speed.workers import make_model, make_spec, worker
@@ -77,6 +81,19 @@ def matrix_rate() -> float:
     return 2 * size**3 / min(seconds)
 
 
+def take_limited_step(
+    spec: Mapping[str, Any], directory: Path, arguments: argparse.Namespace
+) -> LimitedStep | None:
+    """One step of TRL on the first prompts."""
+    prompts = min(arguments.trl_prompts, spec["prompts"])
+    rows = min(spec["trl_microbatch"] or prompts * spec["n"], prompts * spec["n"])
+    path = directory / "trl.json"
+    own = {**spec, "prompts": prompts, "steps": 1, "trl_microbatch": rows}
+    path.write_text(json.dumps(own), encoding="utf-8")
+    limit = arguments.trl_limit
+    return limited_step(worker("trl", path, arguments.ranks, limit=limit), prompts, limit)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -87,6 +104,8 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--ours-only", action="store_true")
+    parser.add_argument("--trl-limit", type=float, help="seconds for one step of TRL, start included")
+    parser.add_argument("--trl-prompts", type=int, default=2, help="prompts of that step")
     parser.add_argument(
         "--difficult", type=float, default=0.0, help="share of prompts that fail and are explored; ours only"
     )
@@ -95,7 +114,8 @@ def main() -> None:
         "overrides", nargs="*", metavar="dotted.key=value", help="settings of this project's config"
     )
     arguments = parser.parse_intermixed_args()
-    sides = ["our"] if arguments.ours_only or arguments.difficult else ["our", "trl"]
+    alone = arguments.ours_only or arguments.difficult or arguments.trl_limit
+    sides = ["our"] if alone else ["our", "trl"]
     with tempfile.TemporaryDirectory() as directory:
         shape, model = STEP_SHAPES[arguments.shape], Path(directory) / "model"
         make_model(shape.model, model)
@@ -112,7 +132,10 @@ def main() -> None:
         path = Path(directory) / "spec.json"
         path.write_text(json.dumps(spec), encoding="utf-8")
         turns = take_turns({side: worker(side, path, arguments.ranks) for side in sides}, arguments.steps)
+        limited = None if arguments.trl_limit is None else take_limited_step(spec, Path(directory), arguments)
     print_table(turns)
+    if arguments.trl_limit is not None:
+        print(describe(limited, spec["prompts"], median_seconds(turns["our"], "step")))
     rate = matrix_rate()
     print_rates(turns["our"], rate, arguments.ranks)
     settings = {name: value for name, value in spec.items() if name not in ("model", "problems")}
@@ -123,6 +146,7 @@ def main() -> None:
         "settings": settings,
     }
     record["matrix_flops"] = rate
+    record["trl_limited"] = None if limited is None else asdict(limited)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps({**record, "turns": turns}, indent=2) + "\n", encoding="utf-8")
     print(f"written to {arguments.out}")

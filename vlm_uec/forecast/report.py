@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vlm_uec.checkpoint import find_checkpoint
 from vlm_uec.config import Config, dump_config
 from vlm_uec.config.cautions import cautions
 from vlm_uec.forecast.data import DataForecast, data_forecast
+from vlm_uec.forecast.decode_slots import slots_lines
 from vlm_uec.forecast.memory import RankMemory, cache_bytes, checkpoint_bytes, rank_memory
 from vlm_uec.forecast.preflight import preflight
 from vlm_uec.forecast.shape import ModelShape, model_shape
@@ -135,6 +137,7 @@ def _memory_lines(
     return [
         *lines,
         *_cache_note(config, shape, prompt, memory[0]),
+        *_slots_lines(config, zero["zero_optimization"], shape, prompt, steps[0], memory[0]),
         f"  On disk: {disk:.1f} {name} per checkpoint; {_kept_checkpoints(config)} kept, one being written.",
     ]
 
@@ -156,3 +159,17 @@ def _cache_note(config: Config, shape: ModelShape, prompt: PromptLengths, memory
         f"  Keys and values use {CACHE_SHARE:.0%} of the memory that remains in a rollout, at most "
         f"{limit:.1f} GiB ({pool.slots} responses at a time)."
     ]
+
+
+def _slots_lines(
+    config: Config,
+    zero: Mapping[str, Any],
+    shape: ModelShape,
+    prompt: PromptLengths,
+    tokens: StepTokens,
+    memory: RankMemory,
+) -> list[str]:
+    """For a pool whose size depends on the GPU's memory."""
+    if config.rollout.engine == "vllm" or memory.cache:
+        return []
+    return slots_lines(config, zero, shape, prompt, tokens)

@@ -35,6 +35,7 @@ class SamplingShape:
     max_tokens: int
     prompts: int = 8
     n: int = 16
+    top_p: float = 1.0
 
 
 SAMPLING_SHAPES = {
@@ -132,7 +133,7 @@ def hf_responses(
         "do_sample": True,
         "temperature": 1.0,
         "top_k": 0,
-        "top_p": 1.0,
+        "top_p": shape.top_p,
         "num_return_sequences": shape.n,
         "max_new_tokens": shape.max_tokens,
         "pad_token_id": models.tokenizer.pad_token_id,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import numpy as np
@@ -79,8 +79,12 @@ def launch_command(side: str, ranks: int) -> list[str]:
 
 
 @contextmanager
-def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
-    """A trainer in a separate process, ready for its first step; `side`: "our" or "trl"."""
+def worker(side: str, spec: Path, ranks: int, limit: float | None = None) -> Iterator[Connection]:
+    """A trainer in a separate process, ready for its first step; `side`: "our" or "trl".
+
+    `limit`: seconds after which the process is killed; reading from the connection then raises EOFError or
+    ConnectionError.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     if not torch.cuda.is_available():
         environment["DS_ACCELERATOR"] = "cpu"
@@ -89,13 +93,19 @@ def worker(side: str, spec: Path, ranks: int) -> Iterator[Connection]:
         command = [*launch_command(side, ranks), f"benchmarks/speed/{side}_worker.py", str(spec), port]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
             Thread(target=report_early_exit, args=(process, listener.address), daemon=True).start()
+            killer = None if limit is None else Timer(limit, process.kill)
+            if killer is not None:
+                killer.start()
             try:
                 with listener.accept() as connection:
                     print(f"{side}: {connection.recv()['ready']}", flush=True)
                     yield connection
-                    connection.send("stop")
+                    with suppress(BrokenPipeError):  # killed at its limit
+                        connection.send("stop")
                 process.wait(timeout=60)
             finally:
+                if killer is not None:
+                    killer.cancel()
                 process.terminate()
 
 
