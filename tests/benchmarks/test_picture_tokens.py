@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.speed.picture_tokens import our_tokens, picture_sizes, reference_tokens, table
+from benchmarks.lib.speed.picture_tokens import our_tokens, picture_sizes, reference_tokens, table
 
 LIMIT = 4_194_304
 

@@ -8,18 +8,31 @@ from typing import Any
 
 
 def recorded_rows(data: Path) -> list[dict[str, Any]]:
-    """Rows with `row`, `answer`, `response` and `right`. The answer is worth 0.9 of the recorded score."""
-    outputs = data / "geometry3k" / "model_outputs"
-    responses = {row["row"]: row for row in json_lines(outputs / "qwen2.5-vl-7b_test_vllm.jsonl")}
+    """Rows with a known problem: `row`, `id`, `answer`, `response`, `score` and `right`.
+
+    The answer is worth 0.9 of the recorded score.
+    """
+    responses = recorded_responses(data)
     return [
         {
             "row": known["row"],
+            "id": known["id"],
             "answer": known["answer"],
             "response": responses[known["row"]]["response"],
+            "score": responses[known["row"]]["score"],
             "right": responses[known["row"]]["score"] > 0.5,
         }
-        for known in json_lines(outputs / "row_to_id.jsonl")
+        for known in json_lines(_outputs(data) / "row_to_id.jsonl")
     ]
+
+
+def recorded_responses(data: Path) -> dict[int, dict[str, Any]]:
+    """All responses by row, with `response` and `score`; the problem of most is known (`recorded_rows`)."""
+    return {row["row"]: row for row in json_lines(_outputs(data) / "qwen2.5-vl-7b_test_vllm.jsonl")}
+
+
+def _outputs(data: Path) -> Path:
+    return data / "geometry3k" / "model_outputs"
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
