@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.lib.launching import ROOT
 from vlm_uec.errors import UserError
@@ -81,14 +83,45 @@ ORDINARY = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "truth"), ORDINARY)
-def test_verdicts_are_those_of_mathruler_itself(grader: Grader, given: str, truth: str) -> None:
+@pytest.mark.parametrize(("answer", "truth"), ORDINARY)
+def test_verdicts_are_those_of_mathruler_itself(grader: Grader, answer: str, truth: str) -> None:
     from mathruler.grader import extract_boxed_content, grade_answer
 
-    response = f"<think>\\boxed{{1}}</think> so \\boxed{{{given}}} is it"
+    response = f"<think>\\boxed{{1}}</think> so \\boxed{{{answer}}} is it"
     grade = grader.grade(response, truth)
     assert grade.correct is grade_answer(extract_boxed_content(response), truth)
-    assert grade.extracted == (None if given == "None" else given)
+    assert grade.extracted == (None if answer == "None" else answer)
+
+
+NUMBERS = st.integers(0, 30).map(str) | st.sampled_from(["0.5", ".25", "1.20", "1,000"])
+FACTORS = NUMBERS | st.sampled_from(["x", "\\pi", "x^2", "\\frac{1}{2}", "\\frac12", "3/4"])
+ROOTS = st.sampled_from(
+    ["\\sqrt{%s}", "\\sqrt %s", "\\frac{%s}{2}", "(%s)", "%s^\\circ", "2^%s", "%s\\text{ cm}"]
+)
+TERMS = st.tuples(ROOTS, FACTORS).map(lambda pair: pair[0] % pair[1]) | FACTORS
+ANSWERS = (
+    st.tuples(TERMS, st.sampled_from(["", " ", "+", "-", "\\cdot ", "*", "/", ","]), TERMS).map("".join)
+    | TERMS
+)
+
+
+@given(ANSWERS, ANSWERS)
+@settings(max_examples=60, deadline=None)
+def test_generated_answers_get_the_verdicts_of_mathruler_itself(one: str, other: str) -> None:
+    from mathruler.grader import grade_answer
+
+    grader = client.shared_grader()
+    for answer, truth in ((one, other), (one, one.replace(" ", "").replace("\\cdot", "*"))):
+        assert grader.grade(f"\\boxed{{{answer}}}", truth).correct is bool(
+            grade_answer(answer.strip(), truth)
+        )
+
+
+@given(st.text(alphabet=st.characters() | st.sampled_from("0123456789{}()^*/+-.,!\\_'\"")))
+@settings(deadline=None)
+def test_any_text_gets_a_verdict(text: str) -> None:
+    grade = client.shared_grader().grade(f"\\boxed{{{text}}}", "\\frac{1}{3}")
+    assert "killed" not in grade.reason and "computed" not in grade.reason
 
 
 def test_the_last_box_anywhere_counts(grader: Grader) -> None:
@@ -187,6 +220,27 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
         assert os.getpgid(worker.pid) != os.getpgid(parent.pid)
         parent.send_signal(signal.SIGKILL)
     worker.wait(timeout=20)
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_a_computing_process_ends_after_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from vlm_uec.mathruler.client import Grader\n"
+        "from vlm_uec.mathruler.process import Limits\n"
+        "grader = Grader(Limits(cpu_seconds=2))\n"
+        "grader.grade('', '')\n"
+        "print('ready', flush=True)\n"
+        "grader.grade('\\\\boxed{compute}', '')\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    command, environment = [sys.executable, str(script)], {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        (worker,) = psutil.Process(parent.pid).children()
+        parent.send_signal(signal.SIGKILL)
+    worker.wait(timeout=60)
 
 
 def test_a_program_that_scored_ends_at_once() -> None:
