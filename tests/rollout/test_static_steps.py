@@ -18,7 +18,7 @@ from vlm_uec.rollout.pool import Pool
 SLOTS, WIDTH = 16, 40
 
 
-def _pool(policy: Policy, dtype: torch.dtype) -> Pool:
+def fake_pool(policy: Policy, dtype: torch.dtype) -> Pool:
     """A pool of fake tensors, with fake weights; must be called in a fake mode."""
     for module in policy.modules():
         for name, weight in module._parameters.items():
@@ -39,7 +39,7 @@ def _pool(policy: Policy, dtype: torch.dtype) -> Pool:
 def test_a_step_never_synchronises_with_the_host(dtype: torch.dtype, modes: tuple[bool, bool]) -> None:
     policy = tiny_policy()
     with FakeTensorMode(), torch.inference_mode():
-        pool = _pool(policy, dtype)
+        pool = fake_pool(policy, dtype)
         pool._tempered, pool._nucleus = modes
         for view in (View(SLOTS, SLOTS, LENGTH_STEP, 1), View(8, 8, WIDTH, 2)):
             pool.step(view)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import torch
 
 from vlm_uec.rollout.prefix_groups import ROWS_PER_PREFIX_GROUP, PrefixGroupTable
+from vlm_uec.rollout.valid_keys import KeyLengths, ValidKeysLayout, supports_valid_keys
 
 # Lengths are rounded up to whole steps. A CPU's kernel then gives the same bits for every number of steps:
 # with up to FREE_QUERIES queries a key head always, with more only up to 192 keys.
 LENGTH_STEP = 32
 ROW_STEP = 8
 FREE_QUERIES = 2
-# On a GPU every size needs a captured graph of its own.
+# On a GPU without attention over valid keys, every size needs a captured graph of its own.
 CUDA_LENGTH_STEP = 256
 CUDA_PREFIX_GROUP_STEP = 8
 
@@ -61,6 +62,21 @@ class View:
     prefix_groups: int
 
 
+def cuda_view(
+    rows: int, longest: int, slots: int, width: int, table: PrefixGroupTable, *, valid_keys: bool
+) -> View:
+    """The view of a step on a GPU: the slots are halved as the pool empties.
+
+    Attention over valid keys has no other sizes; otherwise lengths and prefix groups are rounded up.
+    """
+    while slots // 2 >= rows and slots % 16 == 0:
+        slots //= 2
+    if valid_keys:
+        return View(slots, slots, width, table.capacity)
+    length = min(round_up(longest, CUDA_LENGTH_STEP), width)
+    return View(slots, slots, length, min(round_up(table.used, CUDA_PREFIX_GROUP_STEP), table.capacity))
+
+
 @dataclass(frozen=True)
 class StepPositions:
     """Positions that a decode step writes and attends to, in every layer. Masks are added to the scores."""
@@ -79,8 +95,7 @@ class SlotCache:
         self._shared = query_heads // self._heads
         device, dtype = like.keys[0].device, like.keys[0].dtype
         self._cuda = device.type == "cuda"
-        self._length_step = CUDA_LENGTH_STEP if self._cuda else LENGTH_STEP
-        self._width = round_up(size.width, self._length_step)
+        self._width = round_up(size.width, CUDA_LENGTH_STEP if self._cuda else LENGTH_STEP)
         prompt_tokens = round_up(size.prompt_tokens, LENGTH_STEP)
 
         def zeros(rows: int, positions: int) -> list[torch.Tensor]:
@@ -101,24 +116,25 @@ class SlotCache:
         queries = (prefix_groups, self._heads, ROWS_PER_PREFIX_GROUP, self._shared)
         self._group_queries = torch.zeros(queries, dtype=torch.int64, device=device)
         self._row_outputs = torch.zeros(slots, self._shared, self._heads, dtype=torch.int64, device=device)
+        self._valid_keys: ValidKeysLayout | None = None
+        if supports_valid_keys(like.keys[0]):
+            widths = (self._width, prompt_tokens)
+            self._valid_keys = ValidKeysLayout(
+                slots, prefix_groups, self._heads, self._shared, widths, device
+            )
 
     def view(self, rows: int, longest: int) -> View:
         """The view for a step over the first `rows`, whose longest response has `longest` tokens.
 
         On a CPU a row's bits must not depend on its neighbours: products keep all slots, and attention the
-        full width if its kernel requires that. On a GPU the slots are halved as the pool empties.
+        full width if its kernel requires that.
         """
-        slots, prefix_groups = len(self.lengths), self.table.used
-        length = min(round_up(longest, self._length_step), self._width)
+        slots = len(self.lengths)
         if self._cuda:
-            while slots // 2 >= rows and slots % 16 == 0:
-                slots //= 2
-            return View(
-                slots,
-                slots,
-                length,
-                min(round_up(prefix_groups, CUDA_PREFIX_GROUP_STEP), self.table.capacity),
+            return cuda_view(
+                rows, longest, slots, self._width, self.table, valid_keys=self._valid_keys is not None
             )
+        prefix_groups, length = self.table.used, min(round_up(longest, LENGTH_STEP), self._width)
         if self._shared > FREE_QUERIES:
             length = self._width
         return View(slots, min(round_up(rows, ROW_STEP), slots), length, prefix_groups)
@@ -131,10 +147,10 @@ class SlotCache:
                 self._prompt_keys[layer][prefix_group, :, : prompt.length] = keys
                 self._prompt_values[layer][prefix_group, :, : prompt.length] = values
             self._prompt_lengths[prefix_group] = prompt.length
-        self.lengths[slot] = 0
 
     def release(self, slot: int) -> None:
         """Frees the slot of a finished response. An empty prefix group is replaced by the last one."""
+        self.lengths[slot] = 0  # a free slot attends to one position
         if (moved := self.table.release(slot)) is not None:
             source, target = moved
             for tensor in (*self._prompt_keys, *self._prompt_values, self._prompt_lengths):
@@ -145,9 +161,13 @@ class SlotCache:
         self.table.move(source, target)
         for tensor in (*self._keys, *self._values, self.lengths):
             tensor[target] = tensor[source]
+        self.lengths[source] = 0
 
     def upload_layout(self) -> None:
         """Copies the table's layout to the device; must be called after changes, before the next step."""
+        if self._valid_keys is not None:
+            self._valid_keys.upload(self.table.members())
+            return
         rows, positions = map(torch.tensor, self.table.layout(len(self.lengths)))
         head, shared = torch.arange(self._heads), torch.arange(self._shared)
         queries = (rows[:, None, :, None] * self._heads + head[:, None, None]) * self._shared + shared
@@ -155,8 +175,11 @@ class SlotCache:
         outputs = (positions[:, None, None] * self._shared + shared[:, None]) * self._heads + head
         self._row_outputs.copy_(outputs)
 
-    def step_positions(self, view: View) -> StepPositions:
+    def step_positions(self, view: View) -> StepPositions | KeyLengths:
         """The positions of the next decode step; a response attends to the position that the step writes."""
+        if self._valid_keys is not None:
+            lengths, starts = self.lengths[: view.slots], self._starts[: view.slots]
+            return self._valid_keys.lengths(lengths, self._prompt_lengths, starts)
         response = self._positions[: view.length] <= self.lengths[: view.rows, None]
         size = self._prompt_keys[0].shape[2]
         prompt = self._positions[:size] < self._prompt_lengths[: view.prefix_groups, None]
@@ -173,7 +196,7 @@ class SlotCache:
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        positions: StepPositions,
+        positions: StepPositions | KeyLengths,
         scale: float,
     ) -> torch.Tensor:
         """Writes one position a row (key, value [S, KV heads, D]) and attends: query [S, H, D] to [S, H, D].
@@ -183,6 +206,8 @@ class SlotCache:
         keys, values = self._keys[layer], self._values[layer]
         keys.flatten(0, 2).index_copy_(0, positions.write_indices, key.flatten(0, 1))
         values.flatten(0, 2).index_copy_(0, positions.write_indices, value.flatten(0, 1))
+        if isinstance(positions, KeyLengths):
+            return self._attend_valid_keys(layer, query, positions, scale)
         rows, length = positions.response_mask.shape[0], positions.response_mask.shape[-1]
         # Query heads that share a key head are the queries of one product, so keys are not copied.
         folded = query[:rows].unflatten(1, (self._heads, self._shared))
@@ -194,6 +219,18 @@ class SlotCache:
         if rows == len(query):
             return merged
         return torch.cat([merged, merged.new_zeros(len(query) - rows, *merged.shape[1:])])
+
+    def _attend_valid_keys(
+        self, layer: int, query: torch.Tensor, lengths: KeyLengths, scale: float
+    ) -> torch.Tensor:
+        assert self._valid_keys is not None
+        response = self._valid_keys.attend_response(
+            query, self._keys[layer], self._values[layer], lengths.response, scale
+        )
+        prompt = self._valid_keys.attend_prompt(
+            query, self._prompt_keys[layer], self._prompt_values[layer], lengths.prompt, scale
+        )
+        return merge(PartialAttention(*response), PartialAttention(*prompt))
 
     def _attend_prompt(
         self, layer: int, folded: torch.Tensor, mask: torch.Tensor, scale: float

@@ -66,6 +66,10 @@ class PrefixGroupTable:
         members = self._prefix_groups[prefix_group].rows
         members[members.index(source)] = target
 
+    def members(self) -> list[list[int]]:
+        """The rows of every prefix group in use."""
+        return [[row for row in group.rows if row is not None] for group in self._prefix_groups]
+
     def layout(self, slots: int) -> tuple[list[list[int]], list[int]]:
         """The rows of every prefix group, and each row's position (group * ROWS_PER_PREFIX_GROUP + offset).
 
