@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
-from benchmarks.lib.speed.gpu_counts import block_mask, head, micro_batch, rank_gather
+from benchmarks.lib.speed.gpu_counts import block_mask, head, micro_batch, rank_gather, rollout_counts
 from benchmarks.lib.speed.gpu_counts.table import format_table, holds
 
-MODULES = (micro_batch, head, block_mask, rank_gather)
+MODULES = (rollout_counts, micro_batch, head, block_mask, rank_gather)
 
 
 def main() -> int:

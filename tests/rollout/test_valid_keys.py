@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -45,6 +46,32 @@ def _looped_attention(
 @pytest.fixture
 def looped_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(valid_keys, "varlen_attention", _looped_attention)
+
+
+def test_a_right_kernel_is_accepted(looped_kernel: None) -> None:
+    valid_keys.kernel_is_right.cache_clear()
+    assert valid_keys.kernel_is_right(torch.device("cpu"), torch.float32, SIZE)
+
+
+@pytest.mark.parametrize("fault", ["lengths", "log_sum", "error"])
+def test_a_wrong_kernel_is_replaced_by_the_masked_form(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    looped: Any = _looped_attention
+
+    def wrong(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        *first, lengths, scale = arguments
+        if fault == "error":
+            raise RuntimeError("no kernel image is available")
+        if fault == "lengths":  # attends to every key of the slot
+            return looped(*first, torch.full_like(lengths, 64), scale)
+        output, log_sum = looped(*first, lengths, scale)
+        return output, log_sum / math.log(2)  # in base 2
+
+    monkeypatch.setattr(valid_keys, "varlen_attention", wrong)
+    valid_keys.kernel_is_right.cache_clear()
+    assert not valid_keys.kernel_is_right(torch.device("cpu"), torch.float32, SIZE)
+    assert "attention over valid keys does not work on cpu" in caplog.text
 
 
 def _prompt(length: int, seed: int) -> PromptCache:

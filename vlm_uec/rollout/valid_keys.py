@@ -8,6 +8,7 @@ The kernel reads lengths from device tensors, so a captured step depends on the 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,8 @@ from typing import Any
 import torch
 
 from vlm_uec.rollout.prefix_groups import ROWS_PER_PREFIX_GROUP
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,51 @@ class KeyLengths:
 
 
 def supports_valid_keys(keys: torch.Tensor) -> bool:
-    """Whether the kernel can attend over these keys: bf16 or fp16 on CUDA, and a torch that has it (2.12)."""
+    """Whether the kernel can attend over these keys: bf16 or fp16 on CUDA, a torch that has it (2.12), and
+    results that are right on this device."""
     half = keys.dtype in (torch.bfloat16, torch.float16)
-    return keys.is_cuda and half and "seqused_k" in _kernel_parameters()
+    if not (keys.is_cuda and half and "seqused_k" in _kernel_parameters()):
+        return False
+    return kernel_is_right(keys.device, keys.dtype, keys.shape[-1])
+
+
+@cache
+def kernel_is_right(device: torch.device, dtype: torch.dtype, size: int) -> bool:
+    """Compares the kernel with plain products, once per process; logs a warning if they differ.
+
+    The kernel depends on the device and on torch's build, and a wrong one would only lower rewards.
+    """
+    width, lengths = 64, torch.tensor([1, 3, 17, 64], dtype=torch.int32)
+    generator = torch.Generator().manual_seed(0)
+    query = torch.randn(2 * len(lengths), size, generator=generator).to(device, dtype)
+    key, value = (torch.randn(2, width * len(lengths), size, generator=generator)).to(device, dtype)
+    starts = torch.arange(len(lengths) + 1, dtype=torch.int32, device=device)
+    scale = size**-0.5
+    try:
+        output, log_sum = varlen_attention(
+            query, key, value, starts * 2, starts * width, (2, width), lengths.to(device), scale
+        )
+        expected, expected_log_sum = _plain_attention(query, key, value, lengths.tolist(), width, scale)
+        torch.testing.assert_close(output.float(), expected, rtol=0, atol=3e-2)
+        torch.testing.assert_close(log_sum.float(), expected_log_sum, rtol=0, atol=3e-2)
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        log.warning("attention over valid keys does not work on %s (%s); rollouts are slower", device, first)
+        return False
+    return True
+
+
+def _plain_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: list[int], width: int, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two queries a sequence, over the first keys of `width`; in fp32."""
+    outputs, log_sums = [], []
+    for number, length in enumerate(lengths):
+        keys = slice(number * width, number * width + length)
+        scores = query[2 * number : 2 * number + 2].float() @ key[keys].float().T * scale
+        outputs.append(torch.softmax(scores, dim=-1) @ value[keys].float())
+        log_sums.append(torch.logsumexp(scores, dim=-1))
+    return torch.cat(outputs), torch.cat(log_sums)
 
 
 @cache
