@@ -31,8 +31,8 @@ def _policy(precision: torch.dtype) -> Policy:
     return _cpu_policy().to(device="cuda", dtype=precision)
 
 
-def _sampled(policy: Policy, temperature: float = 1.0) -> list[Group]:
-    requests = [Request(prompt, range(40), Sampling(temperature, 1.0, 40)) for prompt in PROMPTS]
+def _sampled(policy: Policy, temperature: float = 1.0, top_p: float = 1.0) -> list[Group]:
+    requests = [Request(prompt, range(40), Sampling(temperature, top_p, 40)) for prompt in PROMPTS]
     return NativeEngine(policy, ENDS, 32).generate(requests, StreamKey(1, 3), lambda progress: None)
 
 
@@ -48,6 +48,25 @@ def test_log_probs_of_decoding_equal_those_of_training(precision: torch.dtype) -
         assert logprobs.std() > 0.5
         torch.testing.assert_close(recorded, logprobs, rtol=0, atol=TOLERANCE[precision])
         torch.testing.assert_close(exact, entropy, rtol=0, atol=TOLERANCE[precision])
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 0.99), (1.2, 1.0), (1.2, 0.99)])
+def test_log_probs_of_a_tempered_nucleus(temperature: float, top_p: float) -> None:
+    """Scored by the training pass; the nucleus keeps at least top-p, and behaviours are renormalised."""
+    policy = _policy(torch.float32)
+    for group in _sampled(policy, temperature, top_p):
+        row = Row(group.prompt, tuple(response.tokens for response in group.responses))
+        with torch.no_grad():
+            logprobs = policy(pack([row]).to(torch.device("cuda")))[0].cpu()
+        recorded = torch.cat([response.policy_logprobs for response in group.responses])
+        torch.testing.assert_close(recorded, logprobs, rtol=0, atol=TOLERANCE[torch.float32])
+        behaviour = torch.cat([response.behaviour_logprobs for response in group.responses])
+        mass = torch.cat([response.kept_mass for response in group.responses])
+        assert (mass >= top_p - 1e-5).all()
+        if temperature == 1:
+            torch.testing.assert_close(behaviour, recorded - mass.log(), rtol=0, atol=1e-4)
+        else:
+            assert (behaviour - recorded).abs().max() > 0.01
 
 
 def test_greedy_responses_equal_the_cpus() -> None:
