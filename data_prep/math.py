@@ -1,7 +1,7 @@
 """Converts text-only problems with one answer each, such as MATH or GSM8K, to a training dataset.
 
-The input is tables, in parquet files or on the Hub, with a column for the problem and one for its answer. If
-an answer contains `####`, as in GSM8K (reasoning, then `#### 42`), only the part after the mark is used.
+The input is tables, in parquet files or on the Hub, with a column for the problem and one for its answer,
+which is read by `vlm_uec.data.answers`: of `reasoning #### 42`, as in GSM8K, only 42 is used.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from typing import Any
 from data_prep import sources
 from data_prep.writer import summary, write_dataset
 from vlm_uec.data.rows import parse_problem, require_columns
-from vlm_uec.data.validation import InvalidRow
 from vlm_uec.types import Problem
 
 TABLE_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-FINAL_MARK = "####"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +39,5 @@ def _columns(present: Iterable[str], where: str, columns: tuple[str, ...]) -> li
 
 
 def _problem(row: sources.Row, problem: str, answer: str) -> Problem:
-    fields: dict[str, Any] = {"images": [], "problem": row[problem], "answer": final_answer(row[answer])}
+    fields: dict[str, Any] = {"images": [], "problem": row[problem], "answer": row[answer]}
     return parse_problem(fields | ({"id": row["id"]} if "id" in row else {}))
-
-
-def final_answer(answer: object) -> str:
-    """The answer as text, from the last `####` on. Raises InvalidRow unless it is text or a number."""
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        raise InvalidRow("answer is neither text nor a number", str(answer))
-    return str(answer).rpartition(FINAL_MARK)[2].strip()

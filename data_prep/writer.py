@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vlm_uec.data.answers import READ_FROM
 from vlm_uec.data.chat import FormatPrompt
 from vlm_uec.data.dataset import problem_digest
 from vlm_uec.data.rows import VERL_SOURCES
@@ -87,6 +88,7 @@ class _SplitTally:
     rows: int = 0
     rejected: list[Rejection] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
+    answers_read: Counter[str] = field(default_factory=Counter)  # by form, if it was not plain text
     content: Any = field(default_factory=hashlib.sha256)
 
 
@@ -121,8 +123,7 @@ def write_dataset(
             }
             manifest = _manifest(tallies, settings, counters or {})
             if not any(tally.rows for tally in tallies.values()):
-                rejected = manifest["rejected_counts"]
-                raise UserError(f"{out}: no usable row to write, rejected: {rejected}; check the input")
+                raise UserError(f"{out}: no usable row to write ({_rejections(manifest)}); check the input")
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
             _publish(partial, out)
     except OSError as error:
@@ -137,6 +138,15 @@ def _check_no_foreign_files(out: Path) -> None:
             f"{out}: contains {found[0]}.parquet without a {MANIFEST}, so data_prep did not write it; "
             "choose another --out, or remove the file"
         )
+
+
+def _rejections(manifest: Mapping[str, Any]) -> str:
+    """The splits' rejected rows by reason, such as `train: empty answer 3`."""
+    counted = {
+        split: ", ".join(f"{reason} {number}" for reason, number in reasons.items())
+        for split, reasons in manifest["rejected_counts"].items()
+    }
+    return "; ".join(f"{split}: {reasons or 'no rows'}" for split, reasons in counted.items()) or "no rows"
 
 
 def summary(manifest: Mapping[str, Any]) -> str:
@@ -171,6 +181,8 @@ def _accepted(rows: Iterable[Problem | Rejection], tally: _SplitTally) -> Iterat
         elif isinstance(row, Problem):
             tally.ids.add(row.id)
             tally.rows += 1
+            if form := row.metadata.get(READ_FROM):
+                tally.answers_read[f"answers read from {form}"] += 1
             tally.content.update(problem_digest(row))
             yield row
 
@@ -228,6 +240,7 @@ def _format_prompt() -> FormatPrompt:
 def _manifest(
     tallies: Mapping[str, _SplitTally], settings: Mapping[str, Any], counters: Mapping[str, int]
 ) -> dict[str, Any]:
+    answers_read = sum((tally.answers_read for tally in tallies.values()), Counter[str]())
     return {
         "counts": {split: tally.rows for split, tally in tallies.items()},
         "rejected_counts": {
@@ -235,7 +248,7 @@ def _manifest(
             for split, tally in tallies.items()
         },
         "sha256": {split: tally.content.hexdigest() for split, tally in tallies.items()},
-        "counters": dict(sorted(counters.items())),
+        "counters": dict(sorted([*counters.items(), *answers_read.items()])),
         "settings": dict(settings),
         "rejected": [
             {"split": split, **asdict(rejection)}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlm_uec.data.chat import FormatPrompt
-from vlm_uec.errors import UserError
+from vlm_uec.errors import Stopped, UserError
 from vlm_uec.mathruler import install
 from vlm_uec.rewards import (
     accuracy_reward,
@@ -201,9 +204,32 @@ def test_a_value_outside_zero_to_one_is_rejected(value: Any) -> None:
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [0, 1, True, 0.25, np.float32(0.5), np.float64(1.0)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        1,
+        True,
+        0.25,
+        np.float32(0.5),
+        np.float64(1.0),
+        np.bool_(True),
+        np.int8(1),
+        Fraction(1, 4),
+        Decimal("0.5"),
+        torch.tensor(0.5),
+    ],
+)
 def test_numbers_of_any_type_are_accepted(value: Any) -> None:
     assert judge(RIGHT, PROBLEM, lambda response, problem: value, 0.0).total == float(value)
+
+
+@pytest.mark.parametrize("body", ["def score(r, p):\n    raise KeyboardInterrupt", "raise KeyboardInterrupt"])
+def test_an_interrupt_inside_a_plug_in_stops_the_run(tmp_path: Path, body: str) -> None:
+    """As Ctrl-C does: exit code 130 (128 + SIGINT), resumable."""
+    with pytest.raises(Stopped) as caught:
+        judge(RIGHT, PROBLEM, load_reward_function(write_plug_in(tmp_path, body + "\n")), 0.0)
+    assert caught.value.exit_code == 130
 
 
 def test_a_plug_in_that_exits_is_an_error(tmp_path: Path) -> None:

@@ -7,16 +7,17 @@ zero, which would silently disable exploration.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
-from numbers import Real
 from pathlib import Path
-from typing import cast
+from typing import SupportsFloat, cast
 
-from vlm_uec.errors import UserError
+from vlm_uec.errors import Stopped, UserError
 from vlm_uec.escape import escape
 from vlm_uec.mathruler.client import Grade, shared_grader
 from vlm_uec.mathruler.install import check_installed
@@ -26,6 +27,8 @@ from vlm_uec.verifier.extract import last_box
 from vlm_uec.verifier.verify import VerdictKind
 
 RewardFunction = Callable[[str, Problem], float]  # (response, problem) -> accuracy in [0, 1]
+
+log = logging.getLogger(__name__)
 
 THINK, THINK_END = "<think>", "</think>"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -142,12 +145,31 @@ def _plug_in_accuracy(response: str, problem: Problem, function: RewardFunction)
     where = f"reward function {_location(function)}, problem {escape(problem.id)}"
     try:
         value = function(response, problem)
+    except KeyboardInterrupt as error:
+        raise _interrupted(where) from error
     except (Exception, SystemExit) as error:
         raise UserError(f"{where}: raised {type(error).__name__}: {error}") from error
+    number = _as_number(value)
     # The comparison also rejects NaN.
-    if not isinstance(value, Real) or not 0 <= value <= 1:
+    if number is None or not 0 <= number <= 1:
         raise UserError(f"{where}: returned {escape(repr(value))}; return a number from 0 to 1")
-    return float(value)
+    return number
+
+
+def _as_number(value: object) -> float | None:
+    """Python's, numpy's and torch's scalars, decimals and fractions; None for texts, arrays and the rest."""
+    if isinstance(value, str | bytes | bytearray) or getattr(value, "ndim", 0) != 0:
+        return None
+    try:
+        return float(cast(SupportsFloat, value))
+    except Exception:  # `__float__` of any class can raise anything
+        return None
+
+
+def _interrupted(where: str) -> Stopped:
+    """Ends the run as Ctrl-C does: resumable, on all ranks."""
+    log.info("%s: interrupted, stopping", where)
+    return Stopped(signal.SIGINT)
 
 
 def _location(function: RewardFunction) -> str:
@@ -168,6 +190,8 @@ def _load_module(path: Path) -> object:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except KeyboardInterrupt as error:
+        raise _interrupted(f"reward.function {path}") from error
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(f"reward.function: {path} fails to load: {type(error).__name__}: {error}") from error

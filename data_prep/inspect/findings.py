@@ -51,6 +51,7 @@ def compute_findings(
     contents = (
         _problems(splits, rejected_by_data_prep),
         _counts("Answer forms", splits, lambda problem: problem.answer_form, ANSWER_FORMS),
+        _counts("Answers read from", splits, lambda problem: problem.answer_read_from),
         _counts("Question types", splits, lambda problem: problem.question_type),
         _counts("Answer types", splits, lambda problem: problem.answer_type),
         _counts("Pictures a problem", splits, lambda problem: str(len(problem.pictures))),

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from data_prep.inspect.prompt_length import PromptTokenCounter
 from vlm_uec.data.answer_form import answer_form
+from vlm_uec.data.answers import READ_FROM
 from vlm_uec.data.dataset import LoadedSplit
 from vlm_uec.data.decode import PictureError, decode_image
 from vlm_uec.data.encode import PromptRejected
@@ -35,6 +36,7 @@ class ProblemStats:
     question_key: bytes  # ignores whitespace and case
     answer_key: bytes
     answer_form: str
+    answer_read_from: str  # the form in the data set
     question_type: str
     answer_type: str
     pictures: tuple[StoredPicture, ...]
@@ -80,6 +82,7 @@ def _problem_stats(problem: Problem, count_tokens: PromptTokenCounter | None) ->
         question_key=_text_key(problem.question.replace(IMAGE_MARK, " ")),
         answer_key=_text_key(problem.answer),
         answer_form=answer_form(problem.answer),
+        answer_read_from=str(problem.metadata.get(READ_FROM, "plain text")),
         question_type=problem.question_type,
         answer_type=problem.answer_type,
         pictures=pictures,

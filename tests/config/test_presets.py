@@ -121,6 +121,8 @@ def test_the_last_of_two_arguments_is_used(file: Path) -> None:
         ("prompt.template='{{ question }} Think.'", "{{ question }} Think."),
         ("resume=auto", "auto"),
         ("data.max_pixels=4_000_000", 4_000_000),
+        ("train.steps=1_000", 1000),
+        ("train.run_dir=_1000", "_1000"),
         ("train.seed=010", 10),
         ("train.run_dir=2024-01-01", "2024-01-01"),
         ("train.run_dir=1:30", "1:30"),

@@ -264,8 +264,8 @@ def test_hub_dataset_is_loaded_like_a_local_one(tmp_path: Path, monkeypatch: pyt
     ("columns", "split", "message"),
     [
         ({}, "test", r"no split 'test' here, available: train"),
-        ({"answer": [" "]}, "train", r"no usable row; rejected: \{'empty answer': 1\}"),
-        ({"answer": [5]}, "train", r"no usable row; rejected: \{\"'answer' is not text\": 1\}"),
+        ({"answer": [" "]}, "train", r"no usable row \(empty answer: 1\)"),
+        ({"answer": [[5]]}, "train", r"no usable row \('answer' is neither text nor a number: 1\)"),
     ],
 )
 def test_structural_faults_are_user_errors(
@@ -273,6 +273,14 @@ def test_structural_faults_are_user_errors(
 ) -> None:
     with pytest.raises(UserError, match=message):
         load_problems(_minimal_dataset(tmp_path, **columns), split)
+
+
+def test_a_split_without_rows(tmp_path: Path) -> None:
+    path = _minimal_dataset(tmp_path)
+    (file,) = tmp_path.glob("train*.parquet")
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    with pytest.raises(UserError, match=r"\(train\): the split has no rows; fix"):
+        load_problems(path, "train")
 
 
 def test_missing_column_is_named(tmp_path: Path) -> None:

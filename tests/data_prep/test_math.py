@@ -9,23 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.__main__ import main
-from data_prep.math import final_answer
 from vlm_uec.data.dataset import load_problems
-from vlm_uec.data.validation import InvalidRow
-
-
-@pytest.mark.parametrize(
-    ("answer", "final"),
-    [("5", "5"), (5, "5"), (2.5, "2.5"), ("2 + 3 = <<2+3=5>>5\n#### 5", "5"), ("a #### b #### 7 ", "7")],
-)
-def test_the_final_answer(answer: object, final: str) -> None:
-    assert final_answer(answer) == final
-
-
-@pytest.mark.parametrize("answer", [None, True, ["5"]])
-def test_an_invalid_answer(answer: object) -> None:
-    with pytest.raises(InvalidRow, match="neither text nor a number"):
-        final_answer(answer)
 
 
 def _prepare(folder: Path, columns: dict[str, list[object]], *options: str) -> int:

@@ -53,9 +53,10 @@ argument selects another algorithm.
 
 ## Syntax of values
 
-Values are YAML 1.2: `1e-6` is a number, `010` is ten, dates and `1:30` are text; `yes` and `no`, `on` and
-`off` mean `true` and `false`. Types are strict: `rollout.n: "8"` is rejected. Arguments are YAML, too, and
-replace the old value completely: `data.mixture='{{data/a: 2, data/b: 1}}'`,
+Values are YAML 1.2: `1e-6` is a number, `010` is ten, dates and `1:30` are text. Two things are as in YAML
+1.1: `yes` and `no`, `on` and `off` mean `true` and `false`, and underscores may group digits (`1_000` is a
+thousand). Types are strict: `rollout.n: "8"` is rejected. Arguments are YAML, too, and replace the old value
+completely: `data.mixture='{{data/a: 2, data/b: 1}}'`,
 `prompt.template='"{{{{ question }}}} Think."'`.
 
 Anchors, aliases and merge keys are supported. Unknown or duplicate keys, tags like `!!binary`, and files over

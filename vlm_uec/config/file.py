@@ -4,6 +4,7 @@ Both may be untrusted input. PyYAML's safe loader runs no code, but it keeps the
 expands anchors into huge or recursive trees, and raises arbitrary exceptions for `!!int ""`. This reader
 accepts only small trees with unique text keys; anything else is a `UserError` with the line.
 Scalars are those of YAML 1.2 plus `yes` and `no`: 1e-6 is a number, 010 is ten, 2024-01-01 and 1:30 are text.
+Unlike in YAML 1.2, underscores may group the digits of a number, as in YAML 1.1: 1_000 is a thousand.
 """
 
 from __future__ import annotations

@@ -50,8 +50,13 @@ def load_problems(path: str, split: str) -> LoadedSplit:
             problems.append(item)
     if not problems:
         where = f"{escape(path, 200)} ({escape(split)})"
-        raise UserError(f"{where}: no usable row; rejected: {dict(rejected)}; fix or rebuild the dataset")
+        found = ", ".join(f"{reason}: {count}" for reason, count in rejected.most_common())
+        raise UserError(f"{where}: {_none_usable(found)}; fix or rebuild the dataset")
     return LoadedSplit(problems, rejected)
+
+
+def _none_usable(rejected: str) -> str:
+    return f"no usable row ({rejected})" if rejected else "the split has no rows"
 
 
 def stream_problems(path: str, split: str) -> Iterator[Problem | RejectedRow]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vlm_uec.data.answers import READ_FROM, AnswerText, read_answer
 from vlm_uec.data.validation import IMAGE_MARK, MAX_TEXT_CHARACTERS, InvalidRow, problem_defect
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
@@ -85,20 +86,21 @@ def parse_problem(row: Mapping[str, Any]) -> Problem:
     """The problem of a row; without `id`, its id is a hash of its content. Raises InvalidRow."""
     images = _images(row["images"])
     if "problem" in row:
-        question, answer = _string(row, "problem"), _string(row, "answer")
+        question, answer = _string(row, "problem"), read_answer(row["answer"], "answer")
     else:
         question, answer = _verl_question(row, len(images)), _ground_truth(row["reward_model"])
+    metadata = _metadata(row.get("metadata"))
     problem = Problem(
-        id=_id(row.get("id")) or _content_id(question, answer, images),
+        id=_id(row.get("id")) or _content_id(question, answer.text, images),
         question=question,
-        answer=answer,
+        answer=answer.text,
         images=images,
         choices=_choices(row.get("choices")),
         precision=parse_precision(row.get("precision")),
         question_type=_string(row, "question_type", "free_form"),
         answer_type=_string(row, "answer_type", "text"),
         source=_source(row),
-        metadata=_metadata(row.get("metadata")),
+        metadata={**metadata, READ_FROM: answer.read_from} if answer.read_from else metadata,
     )
     if fault := problem_defect(problem):
         raise InvalidRow(fault, question)
@@ -218,8 +220,6 @@ def _part_text(part: Any) -> str:
     return IMAGE_MARK if fields.get("type") == "image" else text if isinstance(text, str) else ""
 
 
-def _ground_truth(value: Any) -> str:
+def _ground_truth(value: Any) -> AnswerText:
     answer = value.get("ground_truth") if isinstance(value, dict) else None
-    if not isinstance(answer, str):
-        raise InvalidRow("'reward_model.ground_truth' is not text")
-    return answer
+    return read_answer(answer, "reward_model.ground_truth")
