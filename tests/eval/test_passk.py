@@ -84,7 +84,7 @@ def test_a_split_without_a_usable_row(fails: Fails, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     whole = pq.read_table(synthetic_data() / "test.parquet")
     pq.write_table(whole.slice(0, 0), tmp_path / "empty" / "test.parquet")
-    assert "no usable row" in fails("--data", str(tmp_path / "empty"))
+    assert "the split has no rows" in fails("--data", str(tmp_path / "empty"))
 
 
 def _without_a_tower(directory: Path, *, in_config: bool) -> Path:
