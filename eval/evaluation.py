@@ -174,7 +174,7 @@ class Evaluation:
         answers = sample_answers(
             self.engine,
             self.prompts,
-            self.encoder.tokenizer,
+            self.encoder.response_text,
             missing,
             n=settings.n,
             sampling=Sampling(settings.temperature, settings.top_p, settings.max_tokens),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+import torch
 
 from vlm_uec.data.prompts import PromptSet
 from vlm_uec.rollout.engine import OnProgress, Request, RolloutEngine, RolloutShape, Sampling, StreamKey
@@ -29,7 +29,7 @@ class Answer:
 def sample_answers(
     engine: RolloutEngine,
     prompts: PromptSet,
-    tokenizer: PreTrainedTokenizerBase,
+    response_text: Callable[[torch.Tensor], str],
     indices: Mapping[str, Sequence[int]],
     *,
     n: int,
@@ -37,7 +37,8 @@ def sample_answers(
     seed: int,
     on_progress: OnProgress,
 ) -> Iterator[Answer]:
-    """This rank's answers, in order of completion. `indices`: by problem id, which of its `n` responses.
+    """This rank's answers, in order of completion. `indices`: by problem id, which of its `n` responses;
+    `response_text`: the text of sampled tokens.
 
     Random numbers are keyed: on a CPU, an answer depends neither on the other requested answers nor on the
     number of ranks.
@@ -50,6 +51,6 @@ def sample_answers(
     )
     requests = (Request(prompts.encode(name), numbers, sampling) for name, numbers in indices.items())
     for response in engine.stream(requests, shape, StreamKey(seed, EVALUATION_STEP), on_progress):
-        text = str(tokenizer.decode(response.tokens, skip_special_tokens=True))
+        text = response_text(response.tokens)
         length = len(response.tokens)
         yield Answer(response.problem_id, response.index, text, length, response.truncated)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from transformers import PreTrainedTokenizerBase
+import torch
 
 from vlm_uec.algorithm.advantages import group_advantages
 from vlm_uec.algorithm.exploration import is_difficult
@@ -72,7 +72,7 @@ class Collector:
         self,
         engine: RolloutEngine,
         prompts: PromptSet,
-        tokenizer: PreTrainedTokenizerBase,
+        response_text: Callable[[torch.Tensor], str],
         judge: Judge,
         rollout: RolloutConfig,
         exploration: ExplorationConfig,
@@ -82,11 +82,12 @@ class Collector:
         overlong_buffer: float | None = None,
         overlong_weight: float = 0.5,
     ) -> None:
-        """`scaled`: divide advantages by the group's standard deviation; `overlong_buffer`: the last share of
-        `rollout.max_tokens`, in which the length penalty grows to `overlong_weight`."""
+        """`response_text`: the text of sampled tokens; `scaled`: divide advantages by the group's standard
+        deviation; `overlong_buffer`: the last share of `rollout.max_tokens`, in which the length penalty
+        grows to `overlong_weight`."""
         self.scaled = scaled
         self.overlong_buffer, self.overlong_weight = overlong_buffer, overlong_weight
-        self.engine, self.prompts, self.tokenizer, self.judge = engine, prompts, tokenizer, judge
+        self.engine, self.prompts, self.response_text, self.judge = engine, prompts, response_text, judge
         self.rollout, self.exploration, self.seed = rollout, exploration, seed
 
     def collect(
@@ -137,7 +138,7 @@ class Collector:
         )
 
     def text(self, response: Response) -> str:
-        return str(self.tokenizer.decode(response.tokens, skip_special_tokens=True))
+        return self.response_text(response.tokens)
 
     def _sampling(self, temperature: float) -> Sampling:
         return Sampling(temperature, self.rollout.top_p, self.rollout.max_tokens)

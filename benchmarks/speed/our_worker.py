@@ -87,7 +87,7 @@ def build(spec: Mapping[str, Any]) -> tuple[Trainer, PhaseTimer, Mapping[str, in
     collector = Collector(
         NativeEngine(policy.policy, ends, config.rollout.slots),
         prompts,
-        encoder.tokenizer,
+        encoder.response_text,
         ForcedRewards(config.rollout.n, spec["difficult_share"]),
         config.rollout,
         config.exploration,

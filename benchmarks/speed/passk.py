@@ -83,7 +83,7 @@ def our_sampler(models: Models, task: Task, slots: int | None) -> Sampler:
             for answer in sample_answers(
                 engine,
                 task.prompts,
-                models.tokenizer,
+                task.prompts.encoder.response_text,
                 dict.fromkeys(problems, range(shape.n)),
                 n=shape.n,
                 sampling=Sampling(1.0, 1.0, shape.max_tokens),

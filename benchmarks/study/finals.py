@@ -73,7 +73,7 @@ def main() -> None:
 
     def count_right(group: Group) -> int:
         problem = prompts.problems[group.prompt.problem_id]
-        texts = [str(tokenizer.decode(each.tokens, skip_special_tokens=True)) for each in group.responses]
+        texts = [prompts.encoder.response_text(each.tokens) for each in group.responses]
         return sum(accuracy_reward(text, problem) == 1.0 for text in texts)
 
     kinds = {name: str(problem.metadata["kind"]) for name, problem in prompts.problems.items()}

@@ -17,7 +17,6 @@ from typing import Any, TypeVar, cast
 
 import pytest
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from vlm_uec import collector as collector_module
 from vlm_uec.collector import Collector
@@ -129,9 +128,8 @@ class ScriptedEngine:
             )
 
 
-class FakeTokenizer:
-    def decode(self, tokens: torch.Tensor, *, skip_special_tokens: bool) -> str:
-        return bytes(tokens.tolist()).decode()
+def spelled_text(tokens: torch.Tensor) -> str:
+    return bytes(tokens.tolist()).decode()
 
 
 class FakePolicy:
@@ -213,7 +211,7 @@ def make_collector(config: Config, scripts: Scripts, policy: FakePolicy) -> Coll
     return Collector(
         ScriptedEngine(scripts, policy),
         prompts,
-        cast(PreTrainedTokenizerBase, FakeTokenizer()),
+        spelled_text,
         scripted_judge,
         config.rollout,
         config.exploration,

@@ -14,6 +14,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from vlm_uec.config import Config
 from vlm_uec.data.chat import FormatPrompt, tokenize_chat, user_message
+from vlm_uec.data.chat_template import check_chat_template, thinking_prefill
 from vlm_uec.data.decode import PictureError, decode_image
 from vlm_uec.data.picture_store import PictureStore
 from vlm_uec.data.positions import mrope_positions
@@ -56,6 +57,7 @@ class PromptEncoder:
         self.image_processor = image_processor
         self.format_prompt = format_prompt
         self.max_prompt_tokens = max_prompt_tokens
+        self._prefill = thinking_prefill(tokenizer, pictures=supports_pictures)
         # Tokenizers of text-only Qwen models also have this token.
         self.image_pad_id = int(tokenizer.get_vocab()[IMAGE_PAD]) if supports_pictures else NO_IMAGE_PAD
         self.pictures = PictureStore()
@@ -94,10 +96,7 @@ class PromptEncoder:
         supports_pictures = _has_vision_tower(model_path)
         if supports_pictures and IMAGE_PAD not in tokenizer.get_vocab():
             raise UserError(f"{model_path}: its tokenizer has no {IMAGE_PAD}; give a Qwen2.5-VL model")
-        if tokenizer.chat_template is None:
-            raise UserError(f"{model_path}: its tokenizer has no chat template; give an instruct model")
-        # Raises if the chat template is damaged.
-        _load(model_path, lambda: tokenize_chat([_user_turn("?", pictures=supports_pictures)], tokenizer))
+        check_chat_template(tokenizer, model_path, IMAGE_PAD if supports_pictures else None)
         return cls(
             tokenizer,
             _load(model_path, lambda: load_image_processor(model_path, min_pixels, max_pixels))
@@ -130,6 +129,10 @@ class PromptEncoder:
         """Number of tokens of the prompt; raises the same errors as encoding, at lower cost."""
         pictures = self._pictures(problem)
         return len(self._input_ids([self._message(problem)], pictures))
+
+    def response_text(self, tokens: torch.Tensor) -> str:
+        """A response as it is judged and shown: the template's `<think>`, if any, and the sampled text."""
+        return self._prefill + str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def encode_messages(self, name: str, messages: Sequence[Mapping[str, Any]]) -> EncodedPrompt:
         """Encodes chat messages whose pictures are paths, URLs or base64; `name` serves as problem id."""

@@ -152,7 +152,7 @@ class _PartsBeforeModel:
         trainer.restore(state)
         validation = None
         if self.held_out is not None:
-            validation = Validation(config, self.held_out, engine, tokenizer, self.judge)
+            validation = Validation(config, self.held_out, engine, self.encoder.response_text, self.judge)
         return Components(
             config=config,
             request=self.request,
@@ -208,7 +208,7 @@ class _PartsBeforeModel:
         return Collector(
             engine,
             self.prompts,
-            self.encoder.tokenizer,
+            self.encoder.response_text,
             self.judge,
             config.rollout,
             config.exploration,

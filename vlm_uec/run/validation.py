@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
-from transformers import PreTrainedTokenizerBase
+import torch
 
 from vlm_uec.answers import sample_answers
 from vlm_uec.collector import Judge
@@ -24,7 +25,7 @@ class Validation:
         config: Config,
         prompts: PromptSet,
         engine: RolloutEngine,
-        tokenizer: PreTrainedTokenizerBase,
+        response_text: Callable[[torch.Tensor], str],
         judge: Judge,
     ) -> None:
         self.settings, self.prompts, self.judge = config.evaluation, prompts, judge
@@ -34,7 +35,7 @@ class Validation:
             sample_answers,
             engine,
             prompts,
-            tokenizer,
+            response_text,
             n=self.settings.n,
             sampling=Sampling(self.settings.temperature, rollout.top_p, rollout.max_tokens),
             seed=config.train.seed,
