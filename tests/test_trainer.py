@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 
-from tests.support.fakes import RecordingLearner, make_trainer, make_trajectory
+from tests.support.fakes import FakePolicy, RecordingLearner, make_trainer, make_trajectory
 from vlm_uec.checkpoint.state import TrainState
 from vlm_uec.config import load_config
 from vlm_uec.telemetry.metrics import step_metrics
@@ -299,3 +300,15 @@ def test_a_restored_trainer_continues_as_if_never_stopped() -> None:
         assert _trained(first_learner, what) + _trained(second_learner, what) == _trained(full_learner, what)
     assert _keys(second.pending.items()) == _keys(full.pending.items())
     assert full_learner.batches("replay")
+
+
+def test_every_step_sets_its_learning_rate() -> None:
+    """Warm-up over two steps, then a linear decay over four; whether a step trains does not matter."""
+    settings = ("optim.lr=0.008", "optim.warmup_steps=2", "optim.decay=linear", "train.steps=6")
+    trainer, _ = make_trainer(SEVEN_A_STEP, *GROUPS, *settings)
+    _steps(trainer, 6)
+    rates = cast(FakePolicy, trainer.policy).rates
+    assert rates == pytest.approx([0.004, 0.008, 0.008, 0.006, 0.004, 0.002])
+    resumed, _ = make_trainer(SEVEN_A_STEP, *GROUPS, *settings)
+    resumed.step(5)
+    assert cast(FakePolicy, resumed.policy).rates == rates[4:5]

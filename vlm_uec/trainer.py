@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from vlm_uec.algorithm.learning_rate import learning_rate
 from vlm_uec.algorithm.pending import PendingQueue
 from vlm_uec.algorithm.replay import ReplayBuffer
 from vlm_uec.algorithm.retention import (
@@ -101,12 +102,24 @@ class Trainer:
 
     def step(self, step: int) -> StepOutcome:
         """One trainer step; every rank calls it."""
+        self.policy.set_lr(self._learning_rate(step))
         experience = self._rollout(step)
         retained = self._retain(experience)
         self.pending.push(retained.trajectories)
         update = self._update(step)
         replay = self._replay(step)
         return StepOutcome(experience, retained, update, replay)
+
+    def _learning_rate(self, step: int) -> float:
+        optim, steps = self.config.optim, self.config.train.steps
+        return learning_rate(
+            optim.lr,
+            step,
+            steps=steps,
+            warmup=optim.warmup_steps,
+            decay=optim.decay,
+            floor=optim.min_ratio,
+        )
 
     def _rollout(self, step: int) -> Experience:
         problems = self.schedule.step(step)

@@ -47,6 +47,8 @@ SETTINGS = (
     *SHORT,
     f"guard.rank_timeout={RANK_TIMEOUT_S}",
     f"guard.start_timeout={RANK_TIMEOUT_S}",
+    "optim.warmup_steps=2",
+    "optim.decay=cosine",
     "train.eval_every=2",
     "evaluation.n=2",
     "evaluation.temperature=0.5",

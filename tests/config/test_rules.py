@@ -25,6 +25,7 @@ from vlm_uec.config.rules import largest_advantage, largest_deviation
             ["optim.lr=0.5", "optim.weight_decay=3"],
             ["optim.lr * optim.weight_decay is 1.5", "1 - 1.5 = -0.5"],
         ),
+        (["train.steps=60", "optim.warmup_steps=61"], ["optim.warmup_steps 61", "train.steps 60"]),
         (["loss.dual_clip=1.2"], ["loss.dual_clip 1.2", "1 + loss.clip_high = 1.2"]),
         (["loss.dual_clip=1.25", "loss.clip_high=0.28"], ["loss.dual_clip 1.25", "= 1.28"]),
         (["exploration.temperature=0.9"], ["exploration.temperature 0.9", "rollout.temperature 1"]),

@@ -234,7 +234,10 @@ def test_an_invalid_deepspeed_config(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scheduler": {"type": "WarmupLR"}}, "remove scheduler; optim.lr is constant"),
+        (
+            {"scheduler": {"type": "WarmupLR"}},
+            "remove scheduler; optim.warmup_steps and optim.decay set the learning rate",
+        ),
         ({"optimizer": {"type": "Adam"}}, "remove optimizer; it is AdamW"),
         ({"fp16": {"enabled": True}}, "remove fp16; model.precision is fp32 or bf16"),
         ({"train_batch_size": 64}, "remove train_batch_size; optim.minibatch"),

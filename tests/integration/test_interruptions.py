@@ -19,6 +19,7 @@ import pytest
 
 from benchmarks.lib.launching import SHORT, free_port
 from tests.support.launch import (
+    SCHEDULE,
     model_copy,
     reproducible_metrics,
     start,
@@ -35,6 +36,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 OPTIONS = (
     "train.steps=4",
+    *SCHEDULE,
     "train.eval_every=4",
     "evaluation.n=2",
     "evaluation.temperature=0.5",
@@ -122,6 +124,8 @@ def test_the_run_ends_with_the_results_of_an_uninterrupted_run(run_dir: Path, un
     with RankProcesses(run_dir, synthetic_data(), *OPTIONS) as ranks:
         assert ranks.exit_codes() == [0, 0], ranks.output
     assert reproducible_metrics(run_dir) == reproducible_metrics(uninterrupted)
+    rates = [row["lr"] for row in reproducible_metrics(run_dir)]
+    assert rates == pytest.approx([1.5e-4, 3e-4, 3e-4, 1.65e-4])
     for step in range(1, 5):
         name = f"samples/step_{step:06d}.jsonl"
         assert (run_dir / name).read_bytes() == (uninterrupted / name).read_bytes()

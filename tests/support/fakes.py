@@ -133,10 +133,14 @@ def spelled_text(tokens: torch.Tensor) -> str:
 
 
 class FakePolicy:
-    """Records whether its weights are gathered."""
+    """Records whether its weights are gathered, and the learning rate of each step."""
 
     def __init__(self) -> None:
         self.is_gathered = False
+        self.rates: list[float] = []
+
+    def set_lr(self, lr: float) -> None:
+        self.rates.append(lr)
 
     @contextmanager
     def gathered(self) -> Iterator[None]:

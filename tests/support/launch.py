@@ -128,12 +128,16 @@ def synthetic_data() -> Path:
     return out
 
 
+SCHEDULE = ("optim.warmup_steps=2", "optim.decay=cosine", "optim.min_ratio=0.1")
+
+
 @functools.cache
 def synthetic_run() -> Path:
-    """Four steps on two simulated nodes, with every checkpoint kept and validation at the end."""
+    """Four steps on two simulated nodes, with warm-up and decay, every checkpoint kept and validation at
+    the end."""
     validation = ("train.eval_every=4", "evaluation.n=2", "evaluation.temperature=0.5", "train.keep=9")
     run_dir = workspace() / "synthetic_run"
-    return train(run_dir, synthetic_data(), "train.steps=4", *validation, nodes=2)
+    return train(run_dir, synthetic_data(), "train.steps=4", *SCHEDULE, *validation, nodes=2)
 
 
 @functools.cache

@@ -94,6 +94,17 @@ def _weight_decay(config: Config) -> str | None:
     )
 
 
+def _warmup(config: Config) -> str | None:
+    """`optim.warmup_steps` <= `train.steps`."""
+    warmup, steps = config.optim.warmup_steps, config.train.steps
+    if warmup <= steps:
+        return None
+    return (
+        f"optim.warmup_steps {warmup} is above train.steps {steps}: the learning rate would never reach "
+        "optim.lr; lower it"
+    )
+
+
 def _dual_clip(config: Config) -> str | None:
     """`loss.dual_clip` > 1 + `loss.clip_high`, if the loss of `loss.name` has a dual clip (grpo)."""
     bound, ceiling = config.loss.dual_clip, 1 + config.loss.clip_high
@@ -239,6 +250,7 @@ RULES: tuple[Rule, ...] = (
     _adapters,
     _minibatch,
     _weight_decay,
+    _warmup,
     _dual_clip,
     _exploration_temperature,
     _regular_threshold,

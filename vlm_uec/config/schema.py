@@ -344,9 +344,25 @@ class LossConfig(Section):
 
 
 class OptimConfig(Section):
-    """AdamW with a constant learning rate, without warm-up."""
+    """AdamW, and the learning rate of each trainer step."""
 
-    lr: float = Field(1e-6, gt=0, le=1, description="Learning rate.")
+    lr: float = Field(1e-6, gt=0, le=1, description="Learning rate: the highest, reached after the warm-up.")
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        description="First trainer steps, in which the rate rises linearly from lr / warmup_steps to lr.",
+    )
+    decay: Literal["constant", "linear", "cosine"] = Field(
+        "constant",
+        description="Course of the rate after the warm-up, from lr towards lr * min_ratio at the end of "
+        "train.steps.",
+    )
+    min_ratio: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of lr that a linear or cosine decay would reach after the last step.",
+    )
     weight_decay: float = Field(
         1e-2, ge=0, description="Decoupled weight decay, multiplied by lr in each step."
     )

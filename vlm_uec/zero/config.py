@@ -15,7 +15,7 @@ from vlm_uec.io.bounded_json import read_json
 # Sections that would silently contradict the run's config.
 _FORBIDDEN_KEYS = {
     "optimizer": "it is AdamW, with optim.lr and optim.weight_decay",
-    "scheduler": "optim.lr is constant",
+    "scheduler": "optim.warmup_steps and optim.decay set the learning rate",
     "fp16": "model.precision is fp32 or bf16",
     "amp": "model.precision is fp32 or bf16",
     "train_batch_size": "optim.minibatch and optim.microbatch_tokens determine it",

@@ -100,6 +100,11 @@ class ZeroPolicy:
     def lr(self) -> float:
         return float(self._engine.get_lr()[0])
 
+    def set_lr(self, lr: float) -> None:
+        """Sets the learning rate of the next optimizer steps."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = lr
+
     def score(self, batch: PackedBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probs [T] and entropies [T], no gradient."""
         self._engine.eval()
