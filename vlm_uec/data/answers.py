@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vlm_uec.data.validation import InvalidRow
+from vlm_uec.verifier.arguments import number_text
 
 TAGS, FINAL_MARK, NUMBER = "<answer> tags", "the text after ####", "a number"
 # The key of `Problem.metadata` that names the form, so that `data_prep` and `inspect` can count it.
@@ -43,7 +44,7 @@ def read_answer(value: Any, name: str) -> AnswerText:
         return _from_text(value, name)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
         raise InvalidRow(f"'{name}' is neither text nor a number", repr(value))
-    return AnswerText(_decimal_text(value), NUMBER)
+    return AnswerText(number_text(value) or "", NUMBER)
 
 
 def _from_text(text: str, name: str) -> AnswerText:
@@ -54,9 +55,3 @@ def _from_text(text: str, name: str) -> AnswerText:
     _, mark, final = inner.rpartition(_FINAL)
     read_from = TAGS if opened else FINAL_MARK if mark else None
     return AnswerText(final.strip() if read_from else text, read_from)
-
-
-def _decimal_text(value: float | Decimal) -> str:
-    """The shortest decimal text of the value: 3.0 is 3, and 1e-07 is 0.0000001."""
-    text = format(value if isinstance(value, Decimal) else Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

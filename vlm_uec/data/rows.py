@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from vlm_uec.data.answers import READ_FROM, AnswerText, read_answer
@@ -112,7 +113,7 @@ def parse_precision(value: Any) -> int | None:
     if value is None:
         return None
     # MathVista stores whole numbers as floats: 1.0
-    if isinstance(value, int | float) and value in range(16):
+    if isinstance(value, int | float | Decimal) and value in range(16):
         return int(value)
     raise InvalidRow("'precision' is not a whole number from 0 to 15", str(value))
 

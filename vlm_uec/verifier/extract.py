@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from vlm_uec.verifier.statement import plain_statement
+from vlm_uec.verifier.strictness import DEFAULT, Strictness
 
 THINK, THINK_END = "<think>", "</think>"
 _BRACES = re.compile(r"\\{0,1}\\(?:boxed|fbox|framebox)\s*+\{|\\.|[{}]", re.DOTALL)
@@ -23,13 +24,26 @@ class Extraction(NamedTuple):
     marker: str  # "box", "answer tag" or "statement"
 
 
-def extract(response: str) -> Extraction | None:
-    """The last closed box after the last `</think>`, else the last `<answer>`, else a plain statement."""
+def extract(response: str, strictness: Strictness = DEFAULT) -> Extraction | None:
+    """The last closed box after the last `</think>`, else the last `<answer>`, else a plain statement.
+
+    If `strictness` accepts the thinking, else the last closed box of the whole response.
+    """
     end = response.rfind(THINK_END)
     conclusion = response if end < 0 else _cut_at_think_tag(response[end + len(THINK_END) :])
+    found = _extract_from(conclusion, strictness)
+    if found is not None or strictness.thinking == "ignore" or any(box in conclusion for box in _BOXES):
+        return found
+    box = last_box(response)
+    return None if box is None else Extraction(box.strip(), "box")
+
+
+def _extract_from(conclusion: str, strictness: Strictness) -> Extraction | None:
     box = last_box(conclusion)
     if box is not None:
         return Extraction(box.strip(), "box")
+    if strictness.statements == "boxed_only":
+        return None
     tag = _last_tag(conclusion)
     if tag is not None:
         return Extraction(tag.strip(), "answer tag")
