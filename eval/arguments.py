@@ -7,10 +7,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from eval.store import SampleStore
 from vlm_uec.errors import UserError
 from vlm_uec.io.disk_space import check_writable
+from vlm_uec.verifier.strictness import DEFAULT, Statements, Thinking
 
 MAX_SAMPLES = 10_000  # per problem
 MAX_TOKENS = 1 << 17  # of a prompt or a response
@@ -39,6 +41,8 @@ class Settings:
     seed: int
     reward: str | None
     mathruler: bool
+    thinking: Thinking
+    statements: Statements
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -70,7 +74,19 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def add_scorer_arguments(parser: argparse.ArgumentParser) -> None:
-    """The scorers besides `verify`, for both commands."""
+    """The strictness of `verify` and the scorers besides it, for both commands."""
+    parser.add_argument(
+        "--thinking",
+        choices=get_args(Thinking),
+        default=DEFAULT.thinking,
+        help="accept: a box inside the thinking counts if no answer follows it; default: %(default)s",
+    )
+    parser.add_argument(
+        "--statements",
+        choices=get_args(Statements),
+        default=DEFAULT.statements,
+        help="boxed_only: only a box holds an answer, no tag or sentence; default: %(default)s",
+    )
     parser.add_argument(
         "--mathruler",
         action="store_true",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from eval.samples import MATHRULER, REWARD, SAMPLES, SUMMARY, Sample, read_sampl
 from vlm_uec.errors import UserError
 from vlm_uec.escape import escape
 from vlm_uec.io.bounded_json import read_json
+from vlm_uec.verifier.strictness import DEFAULT
 
 # Settings without effect on the comparison, and settings reported elsewhere.
 # Scorers that several functions or versions can have: the setting that identifies it, and what it is.
@@ -232,7 +233,10 @@ def _read_run(path: Path) -> EvaluationRun:
 
 
 def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """The data section, the settings, and the names of the scorers."""
+    """The data section, the settings, and the names of the scorers.
+
+    An evaluation from before the strictness was a setting has its defaults.
+    """
     try:
         summary: Any = read_json(path)
         data, settings, scores = summary["data"], summary["settings"], summary["scores"]
@@ -245,7 +249,7 @@ def _read_summary(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]
     )
     if not (are_mappings and well_typed and scores and ks and min(ks) >= 1 and max(ks) <= n):
         raise UserError(f"{path}: not a valid summary (data, settings or scores malformed); evaluate again")
-    return data, settings, list(scores)
+    return data, {**asdict(DEFAULT), **settings}, list(scores)
 
 
 def _count_correct(path: Path, samples: Sequence[Sample], scorer: str, n: int) -> dict[str, int]:

@@ -38,13 +38,14 @@ from vlm_uec.ranks.collectives import (
 from vlm_uec.rollout.engine import RolloutEngine, Sampling
 from vlm_uec.rollout.native import NativeEngine
 from vlm_uec.telemetry.display import Display
+from vlm_uec.verifier import Strictness
 
 PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "vlm-uec")
 # Settings that may change on resume. Paths do not affect contents, scoring is always repeated, samples do not
 # depend on slots, and the data fingerprint identifies the problems, whatever the wording of rejections.
 CHANGEABLE = (
     *("path", "prepared", "left_out", "slots", "problems"),
-    *("reward", "reward_fingerprint", "mathruler", "mathruler_fingerprint"),
+    *("reward", "reward_fingerprint", "mathruler", "mathruler_fingerprint", "thinking", "statements"),
 )
 
 IndicesByProblem = dict[str, list[int]]  # sample indices by problem id
@@ -83,6 +84,7 @@ class Evaluation:
             self.encoder.format_prompt,
             arguments.reward,
             mathruler=arguments.mathruler,
+            strictness=Strictness(arguments.thinking, arguments.statements),
         )
         self.store = SampleStore(arguments.out)
         self.engine: RolloutEngine | None = None

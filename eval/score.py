@@ -32,8 +32,9 @@ from vlm_uec.escape import escape
 from vlm_uec.io.digest import file_sha256
 from vlm_uec.io.disk_space import check_writable, translate_write_errors
 from vlm_uec.types import Problem
+from vlm_uec.verifier import Strictness
 
-_SETTINGS = ("seed", "template", "reward", "mathruler")
+_SETTINGS = ("seed", "template", "reward", "mathruler", "thinking", "statements")
 Extractions = Mapping[tuple[str, int], str]  # by problem id and index
 
 
@@ -64,7 +65,13 @@ def run(arguments: argparse.Namespace) -> None:
     answered = {response.problem_id for response in given}
     problems = {name: problem for name, problem in known.items() if name in answered}
     extractions = _extractions(arguments, given)
-    scorers = make_scorers(problems.values(), prompt_text, arguments.reward, mathruler=arguments.mathruler)
+    scorers = make_scorers(
+        problems.values(),
+        prompt_text,
+        arguments.reward,
+        mathruler=arguments.mathruler,
+        strictness=Strictness(arguments.thinking, arguments.statements),
+    )
     samples = _score_all(given, problems, scorers, extractions)
     metadata = _metadata(arguments, known, len(known) - len(problems), n, ks)
     if OFFICIAL in scorers:

@@ -12,6 +12,8 @@ from vlm_uec.mathruler.client import shared_grader
 from vlm_uec.mathruler.install import fingerprint
 from vlm_uec.rewards import RewardFunction, check_reward_function, judge, load_reward_function, verdict_on
 from vlm_uec.types import Problem
+from vlm_uec.verifier import Strictness
+from vlm_uec.verifier.strictness import DEFAULT
 
 Scorer = Callable[[str, Problem], Score]
 # The text of a problem's prompt; it may list choices that the question does not.
@@ -24,14 +26,15 @@ def make_scorers(
     reward: str | None,
     *,
     mathruler: bool = False,
+    strictness: Strictness = DEFAULT,
 ) -> Mapping[str, Scorer]:
     """`verify` always; `mathruler` and `reward` if requested; `official` if all problems are MathVista's.
 
-    The first scorer is the primary one in summaries. Raises UserError if the plug-in does not work, or if
-    mathruler is not installed.
+    The first scorer is the primary one in summaries. `strictness`: of `verify` and of the reward "accuracy".
+    Raises UserError if the plug-in does not work, or if mathruler is not installed.
     """
     problems = list(problems)
-    scorers: dict[str, Scorer] = {VERIFY: _verify_scorer(prompt_text)}
+    scorers: dict[str, Scorer] = {VERIFY: _verify_scorer(prompt_text, strictness)}
     if mathruler:
         check_reward_function(load_reward_function(MATHRULER), problems[0])
         scorers[MATHRULER] = _mathruler_score
@@ -40,7 +43,7 @@ def make_scorers(
     if reward is not None:
         function = load_reward_function(reward)
         check_reward_function(function, problems[0])
-        scorers[REWARD] = _reward_scorer(function)
+        scorers[REWARD] = _reward_scorer(function, strictness)
     return scorers
 
 
@@ -66,9 +69,9 @@ def score_response(scorers: Mapping[str, Scorer], response: str, problem: Proble
     return {name: scorer(response, problem) for name, scorer in scorers.items()}
 
 
-def _verify_scorer(prompt_text: PromptText | None) -> Scorer:
+def _verify_scorer(prompt_text: PromptText | None, strictness: Strictness) -> Scorer:
     def scorer(response: str, problem: Problem) -> Score:
-        verdict = verdict_on(response, problem, prompt_text)
+        verdict = verdict_on(response, problem, prompt_text, strictness)
         return Score(verdict.correct, verdict.extracted, verdict.reason, verdict.rule)
 
     return scorer
@@ -79,9 +82,9 @@ def _mathruler_score(response: str, problem: Problem) -> Score:
     return Score(grade.correct, grade.extracted, grade.reason, "")
 
 
-def _reward_scorer(function: RewardFunction) -> Scorer:
+def _reward_scorer(function: RewardFunction, strictness: Strictness) -> Scorer:
     def scorer(response: str, problem: Problem) -> Score:
-        reward = judge(response, problem, function, 0.0)
+        reward = judge(response, problem, function, 0.0, strictness=strictness)
         # A reward extracts no answer, so it has no votes.
         return Score(reward.accuracy == 1.0, None, f"gave {reward.accuracy:g}", "")
 

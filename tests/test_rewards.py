@@ -28,6 +28,7 @@ from vlm_uec.rewards import (
     load_reward_function,
 )
 from vlm_uec.types import Problem
+from vlm_uec.verifier import Strictness
 
 CHOICES_TEMPLATE = str(Path(__file__).parents[1] / "configs" / "prompts" / "choices.jinja")
 PROBLEM = Problem(id="geo-7", question="<image>Find x.", answer="31", choices=("22", "31", "43", "62"))
@@ -40,6 +41,16 @@ def test_accuracy_reward() -> None:
     assert accuracy_reward(RIGHT, PROBLEM) == 1.0
     assert accuracy_reward(RIGHT.replace("31", "30"), PROBLEM) == 0.0
     assert accuracy_reward(r"\boxed{3.92}", Problem("p", "q", "3.9", precision=1)) == 1.0
+
+
+def test_the_strictness_applies_to_the_verifier_only() -> None:
+    inside = RIGHT.removesuffix(r" \boxed{31}").replace("Because.", r"\boxed{31}")
+    accept, boxed_only = Strictness(thinking="accept"), Strictness(statements="boxed_only")
+    assert judge(inside, PROBLEM, accuracy_reward, 0.0).accuracy == 0.0
+    assert judge(inside, PROBLEM, accuracy_reward, 0.0, strictness=accept).accuracy == 1.0
+    assert judge("The answer is 31.", PROBLEM, accuracy_reward, 0.0).accuracy == 1.0
+    assert judge("The answer is 31.", PROBLEM, accuracy_reward, 0.0, strictness=boxed_only).accuracy == 0.0
+    assert judge("", PROBLEM, lambda response, problem: 1.0, 0.0, strictness=boxed_only).accuracy == 1.0
 
 
 def test_a_letter_counts_only_if_the_prompt_lists_the_choices() -> None:

@@ -22,8 +22,9 @@ from vlm_uec.escape import escape
 from vlm_uec.mathruler.client import Grade, shared_grader
 from vlm_uec.mathruler.install import check_installed
 from vlm_uec.types import Problem, Reward
-from vlm_uec.verifier import Verdict, verify
+from vlm_uec.verifier import Strictness, Verdict, verify
 from vlm_uec.verifier.extract import last_box
+from vlm_uec.verifier.strictness import DEFAULT
 from vlm_uec.verifier.verify import VerdictKind
 
 RewardFunction = Callable[[str, Problem], float]  # (response, problem) -> accuracy in [0, 1]
@@ -44,12 +45,19 @@ def mathruler_reward(response: str, problem: Problem) -> float:
     return float(shared_grader().grade(response, problem.answer).correct)
 
 
-def verdict_on(response: str, problem: Problem, prompt: Callable[[Problem], str] | None) -> Verdict:
-    """The verifier's verdict; `prompt` as for `judge`."""
+def verdict_on(
+    response: str,
+    problem: Problem,
+    prompt: Callable[[Problem], str] | None,
+    strictness: Strictness = DEFAULT,
+) -> Verdict:
+    """The verifier's verdict; `prompt` and `strictness` as for `judge`."""
     shown = replace(problem, question=prompt(problem)) if prompt and problem.choices else problem
     # Otherwise guessed letters would score 25 % on questions that do not list the choices.
     choices = problem.choices if lists_choices(shown) else None
-    return verify(response, problem.answer, choices=choices, precision=problem.precision)
+    return verify(
+        response, problem.answer, choices=choices, precision=problem.precision, strictness=strictness
+    )
 
 
 def format_reward(response: str) -> float:
@@ -115,15 +123,17 @@ def judge(
     format_weight: float,
     *,
     prompt: Callable[[Problem], str] | None = None,
+    strictness: Strictness = DEFAULT,
 ) -> Reward:
     """The reward of one response: `(1 - w) * accuracy + w * format`.
 
     `prompt`: returns the text shown for a problem, which may list choices that the question does not.
+    `strictness`: where `accuracy_reward` looks for the answer; other functions decide this themselves.
     Raises UserError if a plug-in raises or returns anything but a number in [0, 1].
     """
     kind: VerdictKind | None = None
     if function is accuracy_reward:
-        verdict = verdict_on(response, problem, prompt)
+        verdict = verdict_on(response, problem, prompt, strictness)
         accuracy, reason, kind = float(verdict.correct), verdict.reason, verdict.kind
     elif function is mathruler_reward:
         grade = shared_grader().grade(response, problem.answer)

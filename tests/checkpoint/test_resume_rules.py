@@ -44,6 +44,8 @@ def test_other_changes_are_listed(checkpoint: Path) -> None:
         ("train.seed=2", r"train\.seed=1.*order of problems"),
         ("data.max_pixels=9999", r"data\.max_pixels=7056.*pending responses"),
         ("prompt.template='Q: {{ question }}'", r"prompt\.template=null.*pending responses"),
+        ("reward.thinking=accept", r'reward\.thinking="ignore".*judged'),
+        ("reward.statements=boxed_only", r'reward\.statements="accept".*judged'),
         ("reward.format_weight=0.1", r"reward\.format_weight=0\.0.*judged"),
     ],
 )

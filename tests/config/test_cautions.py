@@ -24,11 +24,21 @@ def test_losses_without_ppo_s_clip_warn_with_replay(file: Path, algorithm: str, 
     assert "stabilizer.enabled=false" in line
 
 
+def test_strictness_without_the_verifier_warns(file: Path) -> None:
+    overrides = ["reward.function=mathruler", "reward.statements=boxed_only"]
+    (line,) = cautions(load_config(file, overrides))
+    assert line.startswith(
+        "reward.thinking and reward.statements have no effect on reward.function mathruler"
+    )
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
         ["algorithm=uec"],
         ["algorithm=sapo+uec"],
+        ["reward.thinking=accept", "reward.statements=boxed_only"],
+        ["reward.function=mathruler"],
         ["algorithm=gspo"],
         ["algorithm=gspo+uec", "stabilizer.enabled=false"],
     ],

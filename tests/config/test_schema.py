@@ -23,7 +23,7 @@ pending.enabled overlong_filter.enabled
 stabilizer.enabled stabilizer.capacity stabilizer.frequency stabilizer.min_advantage
 loss.name loss.clip_low loss.clip_high loss.dual_clip loss.aggregation loss.kl_coef loss.kl_estimator
 optim.lr optim.weight_decay optim.max_grad_norm optim.minibatch
-reward.function reward.format_weight
+reward.function reward.format_weight reward.thinking reward.statements
 deepspeed.config
 train.steps train.seed train.eval_every train.save_every train.keep train.run_dir
 resume
@@ -68,6 +68,8 @@ def test_the_defaults_are_the_reference_settings(file: Path) -> None:
         "data.min_pixels": 262144,
         "data.max_pixels": 4194304,
         "reward.format_weight": 0.0,
+        "reward.thinking": "ignore",
+        "reward.statements": "accept",
         "evaluation.temperature": 0.5,
         "evaluation.n": 1,
         "train.seed": 1,

@@ -172,6 +172,20 @@ def test_mathruler_can_be_added_to_a_finished_evaluation(
     assert all(list(sample.scores) == ["verify", "mathruler"] for sample in samples)
 
 
+def test_strictness_can_change_when_a_finished_evaluation_is_scored_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _evaluation(tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--n", "1", "--max-tokens", "4"])
+    assert passk.main() == 0
+    texts = [sample.text for sample in run.store.load_samples()]
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--resume", "--statements", "boxed_only"])
+    assert passk.main() == 0
+    assert [sample.text for sample in run.store.load_samples()] == texts
+    summary = json.loads((run.store.out / "summary.json").read_text(encoding="utf-8"))
+    assert summary["settings"]["statements"] == "boxed_only"
+
+
 def test_weights_without_a_vision_tower(fails: Fails, tmp_path: Path) -> None:
     model = _without_a_tower(tmp_path / "blind", in_config=False)
     line = fails("--model", str(model))

@@ -76,6 +76,29 @@ def test_output_is_that_of_an_evaluation(run: Run, tmp_path: Path) -> None:
     assert "truncated" not in summary["responses"]
 
 
+def test_strictness_is_a_setting_of_the_summary(run: Run, tmp_path: Path) -> None:
+    """One box after the thinking, one inside it, and two sentences."""
+    first, second, *rest = _problems()
+    rows = [
+        {"id": first.id, "response": f"\\boxed{{{first.answer}}}"},
+        {"id": second.id, "response": f"<think>\\boxed{{{second.answer}}}</think>"},
+        *({"id": problem.id, "response": f"The answer is {problem.answer}."} for problem in rest),
+    ]
+    path = _responses(tmp_path / "r.jsonl", rows)
+    right = {}
+    for thinking, statements in (("ignore", "accept"), ("accept", "accept"), ("accept", "boxed_only")):
+        out = f"{thinking}-{statements}"
+        assert run(path, "--thinking", thinking, "--statements", statements, out=out) == 0
+        summary = json.loads((tmp_path / out / "summary.json").read_text(encoding="utf-8"))
+        assert (summary["settings"]["thinking"], summary["settings"]["statements"]) == (thinking, statements)
+        right[out] = summary["scores"]["verify"]["pass@1"]["value"]
+    assert right == {"ignore-accept": 0.75, "accept-accept": 1.0, "accept-boxed_only": 0.5}
+    pair = compare([tmp_path / "ignore-accept", tmp_path / "accept-boxed_only"], seed=1).pairs[0]
+    assert pair.differing_settings == (
+        "thinking accept, baseline ignore", "statements boxed_only, baseline accept",
+    )  # fmt: skip
+
+
 def test_both_scorers_are_side_by_side(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Three of four boxes are inside the thinking and right: mathruler counts them, the verifier does not."""
     pytest.importorskip("mathruler")

@@ -11,6 +11,7 @@ from eval.scorers import make_scorers, score_response, scorer_fingerprints
 from vlm_uec.errors import UserError
 from vlm_uec.mathruler import install
 from vlm_uec.types import Problem
+from vlm_uec.verifier import Strictness
 
 TRIANGLE = Problem("g", "What is x?", "12", source="geometry3k")
 MATHVISTA = Problem(
@@ -48,6 +49,19 @@ def test_letters_count_if_the_prompt_lists_the_choices() -> None:
     assert not score_response(make_scorers([bare], None, None), "\\boxed{B}", bare)["verify"].correct
     with_prompt = make_scorers([bare], lambda problem: "Which?\n(A) red\n(B) blue", None)
     assert score_response(with_prompt, "\\boxed{B}", bare)["verify"].correct
+
+
+def test_strictness_decides_where_the_verifier_and_the_accuracy_reward_look() -> None:
+    inside, sentence = "<think>\\boxed{12}</think>", "The answer is 12."
+
+    def right(response: str, strictness: Strictness) -> list[bool]:
+        scorers = make_scorers([TRIANGLE], None, "accuracy", strictness=strictness)
+        return [score.correct for score in score_response(scorers, response, TRIANGLE).values()]
+
+    assert right(inside, Strictness()) == [False, False]
+    assert right(inside, Strictness(thinking="accept")) == [True, True]
+    assert right(sentence, Strictness()) == [True, True]
+    assert right(sentence, Strictness(statements="boxed_only")) == [False, False]
 
 
 def test_custom_reward_is_a_third_scorer(tmp_path: Path) -> None:

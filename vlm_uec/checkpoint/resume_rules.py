@@ -34,6 +34,8 @@ FIXED = {
     "data.max_pixels": _PROMPTS,
     "prompt.template": _PROMPTS,
     "reward.function": _REWARD,
+    "reward.thinking": _REWARD,
+    "reward.statements": _REWARD,
     "reward.format_weight": _REWARD,
     "reward.overlong_buffer": _REWARD,
     "reward.overlong_penalty": _REWARD,

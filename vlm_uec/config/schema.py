@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vlm_uec.algorithm.objectives import algorithm_names, loss_names
 from vlm_uec.config.fields import Choices
 from vlm_uec.config.rules import find_contradiction
+from vlm_uec.verifier.strictness import Statements, Thinking
 
 # Names of files, splits and functions, without control characters.
 Name = Annotated[str, Field(min_length=1, pattern=r"^\P{Cc}+$")]
@@ -389,6 +390,16 @@ class RewardConfig(Section):
         "accuracy",
         description="Accuracy from the verifier (accuracy), from mathruler on the last box (mathruler), or "
         'from a plug-in "path/to/file.py:function".',
+    )
+    thinking: Thinking = Field(
+        "ignore",
+        description="For accuracy; accept: a box inside the thinking counts if no answer follows the "
+        "thinking, as for mathruler; ignore: it never counts.",
+    )
+    statements: Statements = Field(
+        "accept",
+        description='For accuracy; accept: an <answer> tag or a sentence such as "The answer is 15." '
+        "counts if there is no box; boxed_only: only a box counts, as for EasyR1.",
     )
     format_weight: float = Field(
         0.0,

@@ -38,6 +38,7 @@ from vlm_uec.timers import PhaseTimer
 from vlm_uec.trainer import Trainer
 from vlm_uec.update.learner import Learner, PromptTable
 from vlm_uec.update.microbatches import PassBudget
+from vlm_uec.verifier import Strictness
 from vlm_uec.zero.build import build_policy, build_reference
 from vlm_uec.zero.config import partition_layout, read_deepspeed_config
 from vlm_uec.zero.engine import ZeroPolicy
@@ -107,6 +108,7 @@ def build_components(
         function=reward_function,
         format_weight=config.reward.format_weight,
         prompt=encoder.format_prompt,
+        strictness=Strictness(config.reward.thinking, config.reward.statements),
     )
     parts = _PartsBeforeModel(
         config, request, display, PhaseTimer(), host, encoder, prompts, schedule, held_out, judge_response

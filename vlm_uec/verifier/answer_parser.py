@@ -23,10 +23,12 @@ from vlm_uec.verifier.arithmetic import AmbiguousAnswerError, ParseError, almost
 from vlm_uec.verifier.brackets import OPEN, split_outside_brackets, strip_brackets
 from vlm_uec.verifier.expression_parser import MAX_CHARACTERS, MAX_DIGITS, find_words, parse
 from vlm_uec.verifier.normalise import normalise
+from vlm_uec.verifier.notes import split_note
 from vlm_uec.verifier.quantity_names import are_in_vocabulary, is_name, is_phrase, is_symbol
 from vlm_uec.verifier.tree import (
     Constant,
     Operation,
+    Variable,
     are_identical,
     difference_node,
     evaluate,
@@ -85,6 +87,14 @@ def parse_answer(text: str) -> ParsedAnswer:
 def parse_normalised(text: str) -> ParsedAnswer:
     if len(text) > MAX_CHARACTERS:
         raise ParseError(f"longer than {MAX_CHARACTERS} characters")
+    unnoted, decimals = split_note(text)
+    parsed = _parse_unnoted(unnoted)
+    if decimals is not None and isinstance(parsed, Quantity) and parsed.decimals > decimals:
+        raise AmbiguousAnswerError(f"more decimals than the {decimals} that the answer announces")
+    return parsed
+
+
+def _parse_unnoted(text: str) -> ParsedAnswer:
     ungrouped = _GROUPED_THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
     parts = _parse_parts(ungrouped)
     if parts is not None:
@@ -131,6 +141,8 @@ def _merge_chain(parsed_members: list[Quantity | Formula | Parts], has_name: boo
         return parsed_members[0]
     numbers = [parsed for parsed in parsed_members if isinstance(parsed, Quantity)]
     formulas = [parsed for parsed in parsed_members if isinstance(parsed, Formula)]
+    if len(numbers) > 1 and len(formulas) == 1 and _is_sum_of_variables(parsed_members[0]):
+        has_name = True  # in `a + b + c = 20 + 31 + 36 = 87`, the sum is what is asked for
     if len(numbers) + len(formulas) < len(parsed_members):
         raise AmbiguousAnswerError("the chain contains a list")
     if formulas and numbers and not has_name:
@@ -141,6 +153,17 @@ def _merge_chain(parsed_members: list[Quantity | Formula | Parts], has_name: boo
     if not all(_agrees_with(number, most_precise) for number in numbers):
         raise AmbiguousAnswerError("the members of the chain disagree")
     return replace(most_precise, unit=_common_unit(numbers))
+
+
+def _is_sum_of_variables(parsed: Quantity | Formula | Parts) -> bool:
+    """`a + b + c`, with different variables."""
+    terms, node = [], parsed.node if isinstance(parsed, Formula) else None
+    while isinstance(node, Operation) and node.name == "+":
+        node, term = node.arguments
+        terms.append(term)
+    terms.append(node)
+    names = [term.name for term in terms if isinstance(term, Variable)]
+    return 1 < len(terms) == len(names) == len(set(names))
 
 
 def _merge_formulas(formulas: list[Formula]) -> Formula:

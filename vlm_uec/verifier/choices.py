@@ -14,6 +14,7 @@ _LEAD_IN = re.compile(
     r"(?=\(?[A-Za-z](?![A-Za-z]))",
     re.IGNORECASE,
 )
+_CHINESE_OPTION = re.compile(r"^(\(?[A-Za-z]\)?) ?(?:选项|项)")
 _LETTER = re.compile(
     r"[(\[] ?([A-Za-z]) ?[)\]][.:,]?\s*(.*)|([A-Za-z]) ?[.:),、]\s*(.+)"
     r"|([A-Za-z]) ?[)]?|([A-Za-z]) - (.+)|([A-Z]) (?=[-0-9\\.(])(.+)",
@@ -33,7 +34,7 @@ def parse_choice_letter(text: str) -> ChoiceLetter | None:
     """`C`, `(C)`, `C. text`, `(C) text`, `text (C)`, in lower or upper case; None if no letter is named."""
     if len(text) == 1 and text.isascii():
         return ChoiceLetter(ord(text.upper()) - ord("A"), "") if text.isalpha() else None
-    plain = _LEAD_IN.sub("", normalise(text))
+    plain = _CHINESE_OPTION.sub(r"\1", _LEAD_IN.sub("", normalise(text)))
     if match := _LETTER.fullmatch(plain):
         letter, *contents = [group for group in match.groups() if group]
         content = contents[0] if contents else ""

@@ -116,12 +116,22 @@ def _compare_with_quantity(
 
 
 def _compare_with_formula(answer: ParsedAnswer, truth: Formula) -> Judgement:
+    equation = to_equation(truth)
+    if equation is not None and _is_other_equation(answer, truth.name):
+        return _compare_with_relation(answer, equation)
     if not isinstance(answer, Formula):
         return Judgement(False, "the truth is a formula with variables", "5")
     if units_contradict(answer.unit, truth.unit):
         return Judgement(False, "the unit contradicts the truth's unit", "6")
     correct = are_identical(answer.node, truth.node)
     return Judgement(correct, f"{'' if correct else 'not '}the same formula as the truth", "5")
+
+
+def _is_other_equation(answer: ParsedAnswer, name: str) -> bool:
+    """Whether an answer to a truth such as `y = 2x + 3` is an equation that is not solved for the same name."""
+    if isinstance(answer, Relation):
+        return answer.sign == "="
+    return isinstance(answer, Formula) and len(answer.name) == 1 and answer.name != name
 
 
 def _compare_with_relation(answer: ParsedAnswer, truth: Relation) -> Judgement:

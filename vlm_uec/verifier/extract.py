@@ -22,6 +22,7 @@ class Extraction(NamedTuple):
 
     text: str
     marker: str  # "box", "answer tag" or "statement"
+    others: tuple[str, ...] = ()  # further values that a statement asserts and that must be right as well
 
 
 def extract(response: str, strictness: Strictness = DEFAULT) -> Extraction | None:
@@ -49,8 +50,8 @@ def _extract_from(conclusion: str, strictness: Strictness) -> Extraction | None:
         return Extraction(tag.strip(), "answer tag")
     if any(marker in conclusion for marker in (*_BOXES, "<answer>", THINK)):
         return None  # an unclosed box, tag or thinking block gives no answer
-    statement = plain_statement(conclusion)
-    return None if statement is None else Extraction(statement, "statement")
+    values = plain_statement(conclusion)
+    return None if values is None else Extraction(values[0], "statement", values[1:])
 
 
 def _cut_at_think_tag(text: str) -> str:

@@ -21,9 +21,34 @@ from vlm_uec.verifier.normalise import MAX_TEXT, as_text, cached_as_text, normal
 from vlm_uec.verifier.statement import embedded_statement
 from vlm_uec.verifier.text_answers import are_labels, words_match
 
+MAX_QUOTED = 60  # characters of a value in a reason
+
+
+def judge_statement(
+    values: tuple[str, ...], answer: str, choices: tuple[str, ...], precision: int | None
+) -> Judgement:
+    """Judge the stated value, which comes first; all other values that the text asserts must be right as well."""
+    judgement = judge(values[0], answer, choices, precision)
+    for value in values[1:] if judgement.correct else ():
+        if not judge(value, answer, choices, precision).correct:
+            return Judgement(False, f"the text also asserts {value[:MAX_QUOTED]!r}", "1")
+    return judgement
+
 
 def judge(text: str, answer: str, choices: tuple[str, ...], precision: int | None) -> Judgement:
     """Requires a nonempty `text`, and at most MAX_TEXT characters in both texts."""
+    judgement = _judge_value_or_letter(text, answer, choices, precision)
+    if judgement.correct or parse_plain_number(text):
+        return judgement
+    values = embedded_statement(text)
+    if values is None or any(len(value) >= len(text) for value in values):
+        return judgement
+    return judge_statement(values, answer, choices, precision)
+
+
+def _judge_value_or_letter(
+    text: str, answer: str, choices: tuple[str, ...], precision: int | None
+) -> Judgement:
     if not choices:
         return _judge_without_choices(text, answer, precision)
     true_index = find_choice(answer, choices)
@@ -31,9 +56,7 @@ def judge(text: str, answer: str, choices: tuple[str, ...], precision: int | Non
     distractors = tuple(
         choice for choice in choices if choice != truth and cached_as_text(choice) != cached_as_text(truth)
     )
-    choice_letter = (
-        None if parse_plain_number(text) else parse_choice_letter(text) or _embedded_choice_letter(text)
-    )
+    choice_letter = None if parse_plain_number(text) else parse_choice_letter(text)
     if choice_letter is None:
         return _judge_content(text, truth, precision, distractors)
     by_letter = _judge_letter(choice_letter, true_index, choices)
@@ -42,11 +65,6 @@ def judge(text: str, answer: str, choices: tuple[str, ...], precision: int | Non
     # With choices such as "B", "A" or "k", a capital may be the letter or the text, so both must be right.
     by_text = _judge_content(text, truth, precision, distractors)
     return by_letter if text.isupper() and not choice_letter.content and not by_letter.correct else by_text
-
-
-def _embedded_choice_letter(text: str) -> ChoiceLetter | None:
-    statement = embedded_statement(text)
-    return parse_choice_letter(statement) if statement else None
 
 
 def _judge_without_choices(text: str, answer: str, precision: int | None) -> Judgement:
@@ -105,23 +123,14 @@ def _judge_content(text: str, truth: str, precision: int | None, distractors: tu
 
 
 def _judge_words(text: str, truth: str) -> Judgement:
-    statement = None if words_match(text, truth) else embedded_statement(text)
-    correct = words_match(text if statement is None else statement, truth)
+    correct = words_match(text, truth)
     return Judgement(correct, f"{'' if correct else 'not '}the same words as the truth", "7")
 
 
 def _judge_value(
     text: str, expected: ParsedAnswer, precision: int | None, distractors: Sequence[Decimal]
 ) -> Judgement:
-    try:
-        judgement = compare(parse_answer(text), expected, precision, distractors)
-    except AmbiguousAnswerError:
-        raise
-    except ParseError:
-        statement = embedded_statement(text)
-        if statement is None:
-            raise
-        return compare(parse_answer(statement), expected, precision, distractors)
+    judgement = compare(parse_answer(text), expected, precision, distractors)
     if judgement.correct or not isinstance(expected, Parts):
         return judgement
     # 3,675 was parsed as one number. If the truth has two parts, it may be two numbers.

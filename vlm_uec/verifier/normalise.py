@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 from vlm_uec.verifier.brackets import closing_index
+from vlm_uec.verifier.environments import replace_over, unescape, unwrap_environments
 from vlm_uec.verifier.symbols import COMMANDS, SYMBOLS
 
 MAX_TEXT = 2000  # characters; longer answers are rejected before they are processed
@@ -25,12 +26,16 @@ _REPEATING = re.compile(
 )
 _THOUSANDS_SEPARATOR = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\!|\\!|~|,\\ )(?=[0-9]{3}(?![0-9]))")
 _WRAPPER = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mathbf|mathit|mathsf|mathbb|mathcal|mathnormal|operatorname"
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mathbf|mathit|mathsf|mathbb|mathcal|mathnormal|mathtt|mathscr|mathfrak|textsc|textsl|operatorname"
     r"|mbox|hbox|boxed|fbox|framebox|boldsymbol|bold|pmb|bm|emph|underline|overline|overrightarrow"
     r"|overleftrightarrow|widehat|overarc|wideparen|overparen|hat|vec|ensuremath)\*?\s?"
     r"\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
 )
-_ARC = re.compile(r"\\(?:overset|stackrel)\s?\{\s?\\(?:frown|LARGE\\frown)\s?\}")
+_ARC = re.compile(
+    r"\\(?:overset|stackrel)\s?(?:\\(?:frown|smile)(?![A-Za-z])|⌢|\{\s?(?:\\[A-Za-z]{4,5}\s?)?"
+    r"(?:\{\s?)?(?:\\frown|⌢)(?:\s?\})?\s?\})"
+)
+_SPACED_SIGN = re.compile(r"(?:\\math(?:bin|rel|punct|ord)\s?)?\{\s?([:=])\s?\}")
 _IGNORED_COMMAND = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)\s?", re.DOTALL)
 _DEGREES = re.compile(r"(?:\{\s?\})?\^\s?(?:\{\s?(?:°|o)\s?\}|°|o(?![A-Za-z]))|\*\s?°")
@@ -58,6 +63,8 @@ def normalise(text: str) -> str:
     if "\\" in plain or "$" in plain or "~" in plain or "{,}" in plain:
         plain = _replace_commands(plain)
     plain = plain.replace("**", "^")
+    if ":" in plain:
+        plain = _SPACED_SIGN.sub(r"\1", plain).replace(":=", "=")
     if "°" in plain or "^" in plain:
         plain = _PRIMES.sub(r"\1\2", _DEGREES.sub("°", plain))
     plain = " ".join(plain.replace("\n", " ; ").split(" "))
@@ -82,12 +89,17 @@ def as_text(text: str) -> str:
 
 
 def _replace_commands(text: str) -> str:
-    plain = _THOUSANDS_SEPARATOR.sub(",", _REPEATING.sub(_repeating_fraction, text))
+    plain = unescape(text)
+    if "\\begin" in plain:
+        plain = unwrap_environments(plain)
+    plain = _THOUSANDS_SEPARATOR.sub(",", _REPEATING.sub(_repeating_fraction, plain))
     plain = _IGNORED_COMMAND.sub("", _ARC.sub("", plain))
     for _ in range(4):  # wrappers may be nested, as in \boxed{\text{...}}, but not deeply
         plain, count = _WRAPPER.subn(r" \1 ", plain)
         if not count:
             break
+    if "\\over" in plain:
+        plain = replace_over(plain)
     plain = _COMMAND.sub(lambda match: COMMANDS.get(match[1], rf"\{match[1]} "), plain)
     return plain.replace("$", " ").replace("~", " ")
 

@@ -16,7 +16,7 @@ _INDEX = r"(?: ?_ ?(?:[A-Za-z0-9]|\{[^{}]{1,30}\}|\\triangle ?[A-Z ]{1,8}))?"
 _MARK = r"(?:\\(?:angle|triangle|odot|Delta|sin|cos|tan|cot|sec|csc|parallelogram|square) ?)"
 _NUMBERED_ANGLE = r"\\angle ?\{? ?[0-9]{1,2} ?\}?"
 _SYMBOL = re.compile(
-    r"\(? ?\|? ?(?:(?:m|length|area) ?(?=[\\A-Z(]))?"
+    r"\(? ?\|? ?(?:(?:m|length|area) ?(?=[\\A-Z({]))?"
     rf"(?:{_MARK}{{0,2}}[{{(]? ?{_LABEL}{_INDEX} ?[)}}]?|{_NUMBERED_ANGLE})'{{0,2}} ?\|? ?\)?"
 )
 _RATIO = re.compile(
@@ -35,6 +35,8 @@ _VOCABULARY = """
     indicated marked central inscribed interior exterior larger smaller longer shorter other third unit
     units variable expression nearest tenth hundredth whole simplest form terms quantity calculated
     choice option centimeters cm meters feet inches answered here now which sine cosine x-value y-value
+    mean average solid ladder tower tree building river flagpole pole wall ramp shadow bridge cliff hill
+    road field garden pool house door rope wire cable ship boat depth distance heights
 """
 _WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")

@@ -1,132 +1,123 @@
-"""Find a plain statement of an unmarked answer: "The answer is 15.", "答案是 15。" (rules 1 and 8).
+"""Find the plain statement of an unmarked answer: "The answer is 15.", "答案是 15。" (rules 1 and 8).
 
-The grammar is strict: one affirmative statement without hedging or retraction. All other text is rejected,
-because a misinterpretation would reward guesses.
+A statement counts if it is the last assertion of a value, unhedged and uncontradicted. Where that cannot be told,
+it does not count, because a misinterpretation would reward guesses. So the texts around it are read as well: behind
+it only reasons, repetitions and courtesies may follow, and no doubt, condition or list may precede it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from vlm_uec.verifier.normalise import as_text, normalise
-from vlm_uec.verifier.quantity_names import is_answer_phrase, is_name
+from vlm_uec.verifier.assertion import Assertion, claimed_variables, is_letter, read_assertion
+from vlm_uec.verifier.doubt import casts_doubt, is_uncertain
+from vlm_uec.verifier.reasons import is_reason
+from vlm_uec.verifier.sentences import split_sentences
 
-MAX_TAIL_LENGTH = 1500  # number of searched characters at the end of a conclusion
-MAX_VALUE_LENGTH = 200
+MAX_BEHIND = 20  # sentences behind a statement that are read
+DOUBT_WINDOW = 3  # sentences before a statement in which a doubt counts
+LIST_WINDOW = 6  # sentences before a statement in which a bare list of values counts
 
-_NOISE = re.compile(r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |`", re.MULTILINE)
-_DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
-_CONTINUATION = re.compile(r"(:|：|\bis|=)[ \t]*\n\s*")
-_HEADING = re.compile(r"^[ \t]*(?:the )?(?:final )?answer[ \t]*\n\s*|【答案】", re.MULTILINE | re.IGNORECASE)
-_IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])\s*")
-_LEAD_IN = re.compile(
-    r"^(?:(?:so|therefore|thus|hence|then|finally|consequently|accordingly|overall|now|and|ok|okay"
-    r"|in conclusion|in summary|as a result|to conclude|it follows that"
-    r"|(?:we|i) (?:get|have|find|conclude|obtain|see)(?: that)?"
-    r"|(?:this|which) (?:means|gives|implies)(?: that)?)\b\s*[,:]?\s*"
-    r"|(?:所以|因此|故而|故|综上所述|综上|最终|最后|于是|即|则|答(?!案))\s*[,，:：]?\s*)+",
-    re.IGNORECASE,
+_ANSWER_WORD = re.compile(r"answer|\bans\b|result|solution|option|choice|correct|choose|select|答案|结果|选")
+_CONCLUDES = re.compile(r"^(?:so|therefore|thus|hence|∴|所以|因此|故)", re.IGNORECASE)
+_CHOICE_LINE = re.compile(r"(?:[(（]\s?[A-H]\s?[)）]|[A-H]\s?[.:)）．、：])\s*\S.{0,80}|[(（]?\s?[A-H]\s?[)）]?[.．]?")
+_BARE_VALUES = re.compile(
+    r"[-+(]?[0-9][^A-Za-z=∠|\u4e00-\u9fff]*|[^\W\d]{1,20}\s?[:：]\s*[-+(]?[0-9.]+(?:[,，、]\s*[0-9.]+(?![0-9,])){1,20}[.。]?"
 )
-_SEPARATOR = re.compile(
-    r"\s(?:is|are|equals|must be|will be|comes (?:out )?to|turns out to be|works out to)(?=[\s:])"
-    r"(?:\s+(?:equal to|therefore|thus|simply|exactly|clearly))?\s*:?|[:：=＝]|(?:是|为(?!什)|等于)\s*[:：]?"
-)
-_CHOSEN_LETTER = re.compile(
-    r"^(?:故|应|所以|因此)?[，,]?\s*(?:选择?|应选|答案选|选项)\s*[:：]?\s*[(（]?([A-H])[)）]?(?:\s*是?正确的?)?$"
-    r"|^(?:the )?(?:correct )?(?:option|choice|answer) \(?([A-H])\)? is (?:the )?(?:correct|right)"
-    r"(?: (?:answer|choice|option|one))?$",
-    re.IGNORECASE,
-)
-_CHINESE_NAME = re.compile(
-    r"^[^。，,；;是为不非否]{0,40}(?:答案|选项|结果|面积|周长|长度|长|度数|体积|半径|直径|值|距离|高|角)$|^∠[A-Z0-9]{1,3}$"
-)
-_CHINESE_ANSWER = re.compile(r"答案|选项|结果")
-_HEDGE = re.compile(
-    r"\b(?:not|never|cannot|maybe|might|may|could|would|should|perhaps|possibly|probably|likely|unlikely|or|either"
-    r"|neither|nor|guess|guessing|unsure|uncertain|think|believe|assume|assuming|suppose|if|unless|seems?|appears?"
-    r"|around|roughly|almost|nearly|between|but|however|although|actually|wait|hmm+|wrong|incorrect|false"
-    r"|alternatively|otherwise|instead|except|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch"
-    r"|no longer|nope|oops|mistaken?|re-?check|re-?consider)\b"
-    r"|n't\b|n’t\b|可能|也许|或|大概|大约|不是|不|好像|应该|如果|但|猜|估计|未必|错误|\?|？"
-)  # applied to lower-case text, because ignoring case would triple the time
-_COURTESY = re.compile(
-    r"(?:i hope (?:this|that)|(?:please )?let me know|is there anything else|do you have any|feel free)\b",
-    re.IGNORECASE,
-)
-_ANSWER_WORDS = ("answer", "result", "solution", "option", "choice", "答案", "结果", "选")
-_RETRACTION = re.compile(r"^(?:no|wait)\b")
-_VERBAL = frozenset(("no", "not enough information", "cannot be determined", "insufficient information"))
+_MARKS = " .。．!！*_~\n"
+_VALUE_LIKE = re.compile(r"[0-9]|^[(（]?[A-H][)）]?$")
 
 
-def plain_statement(conclusion: str) -> str | None:
-    """The value that the conclusion states; None if it states no value, several, or a doubtful one."""
-    sentences = _split_sentences(conclusion)
-    explicit = [
-        (index, value)
-        for index, sentence in enumerate(sentences)
-        if any(word in sentence.casefold() for word in _ANSWER_WORDS)
-        and (value := stated_value(sentence, explicit=True)) is not None
-        and not _is_doubtful(sentence, value)
-    ]
-    if explicit:
-        return _common_value(explicit, sentences)
-    value = stated_value(sentences[-1], explicit=False) if sentences else None
-    if value is None or (
-        value == sentences[-1].strip(" .。!！") and len(sentences) > 1 and not _SEPARATOR.search(value)
-    ):
-        return None  # a bare value is a statement only if it is the whole conclusion
-    return None if _is_doubtful(" ".join(sentences), value) else value
+def plain_statement(conclusion: str) -> tuple[str, ...] | None:
+    """The values that a conclusion states, the answer first; all must be right. None if it states none."""
+    return _state(split_sentences(conclusion))
 
 
-def stated_value(sentence: str, explicit: bool) -> str | None:
-    """The value in one sentence: of the answer (`explicit`), else also of a named quantity or bare."""
-    text = _LEAD_IN.sub("", sentence.strip())
-    text = re.sub(r"[.。!！\s]+$", "", text)
-    if chosen := _CHOSEN_LETTER.match(text):
-        return chosen[1] or chosen[2]
-    separator = _SEPARATOR.search(text)
-    if separator is None:
-        return None if explicit or len(text) > MAX_VALUE_LENGTH else text or None
-    name, value = text[: separator.start()].strip(), text[separator.end() :].strip()
-    if not value or len(value) > MAX_VALUE_LENGTH:
+def embedded_statement(text: str) -> tuple[str, ...] | None:
+    """The values stated by sentences inside a box or tag: `The area is 12`, `答案是15`."""
+    if "</" in text or "<|" in text:
         return None
-    if _CHINESE_NAME.match(name):
-        return value if _CHINESE_ANSWER.search(name) or not explicit else None
-    if is_answer_phrase(name):
-        return value
-    return text if not explicit and is_name(normalise(name)) else None
+    values = _state(split_sentences(text, has_items=False))
+    # A text that is not a sentence states itself, and that value is already judged.
+    return None if values is None or values[0] == text.strip(_MARKS) else values
 
 
-def _common_value(statements: list[tuple[int, str]], sentences: list[str]) -> str | None:
-    if len({as_text(value) for _, value in statements}) > 1:
+def _state(sentences: Sequence[str]) -> tuple[str, ...] | None:
+    """Values of the statement at the end of `sentences`, with all values that must be right as well."""
+    read = _read_from_the_end(sentences)
+    answer = next((index for index, found in read.items() if found.kind == "answer"), None)
+    index = max(read, default=None) if answer is None else answer
+    if index is None or (answer is None and not _states_alone(sentences, index, read[index])):
         return None
-    index, value = statements[-1]
-    later = [sentence.casefold() for sentence in sentences[index + 1 :]]
-    return None if any(_HEDGE.search(text) or _RETRACTION.search(text) for text in later) else value
-
-
-def _is_doubtful(sentence: str, value: str) -> bool:
-    return _HEDGE.search(sentence.casefold()) is not None and as_text(value) not in _VERBAL
-
-
-def _split_sentences(conclusion: str) -> list[str]:
-    tail = conclusion[-MAX_TAIL_LENGTH:]
-    if len(conclusion) > MAX_TAIL_LENGTH:
-        tail = tail[tail.find("\n") + 1 :]  # its first line may be incomplete
-    plain = _HEADING.sub("Answer: ", _DISPLAY.sub(" ", _NOISE.sub("", tail)))
-    plain = _CONTINUATION.sub(r"\1 ", plain)
-    if "'s " in plain or "’s " in plain:
-        plain = _IT_IS.sub(r"\1 is ", plain)
-    sentences = (sentence.strip() for sentence in _SENTENCE.split(plain) if sentence)
-    return [text for text in sentences if text.strip(" .。") and not _COURTESY.match(text)]
-
-
-def embedded_statement(text: str) -> str | None:
-    """The value stated by a sentence inside a box or tag: `The area is 12`, `答案是15`."""
-    sentences = _split_sentences(text)
-    if not sentences or not any(
-        _SEPARATOR.search(sentence) or _CHOSEN_LETTER.match(sentence) for sentence in sentences
-    ):
+    if _is_doubted(sentences, index):
         return None
-    return plain_statement(text)
+    statement = read[index]
+    behind = [found for position, found in read.items() if position > index]
+    before = _answers_before(sentences, index)
+    if is_letter(statement.value):
+        before += _concluded_before(sentences, index)
+    return tuple(value for found in (statement, *behind, *before) for value in (found.value, *found.others))
+
+
+def _read_from_the_end(sentences: Sequence[str]) -> dict[int, Assertion]:
+    """Assertions by index, from the last back to the last one of the answer, as far as every sentence is clear."""
+    read: dict[int, Assertion] = {}
+    for index in range(len(sentences) - 1, max(len(sentences) - MAX_BEHIND, 0) - 1, -1):
+        sentence = sentences[index]
+        found = read_assertion(sentence)
+        if found is not None and found.kind != "bare" and (not read or _has_value(found)):
+            read[index] = found
+            if found.kind == "answer":
+                break
+        elif is_reason(sentence):
+            claims = claimed_variables(sentence)
+            if claims:
+                read[index] = Assertion(claims[0], "bare", claims[1:])
+        elif found is not None and (len(sentences) == 1 or _VALUE_LIKE.search(found.value)):
+            read[index] = found
+        else:
+            break
+    return read
+
+
+def _has_value(found: Assertion) -> bool:
+    """Whether an assertion states a number: `angle K is the central angle` does not."""
+    return found.kind == "answer" or _VALUE_LIKE.search(found.value) is not None
+
+
+def _states_alone(sentences: Sequence[str], index: int, found: Assertion) -> bool:
+    """Whether an assertion is a statement although no sentence names the answer.
+
+    A bare value is one if it is the whole conclusion, or a choice such as `C. 60°` that does not end a list.
+    """
+    if found.kind == "named" or len(sentences) == 1:
+        return True
+    previous = sentences[index - 1] if index else ""
+    is_choice = _CHOICE_LINE.fullmatch(sentences[index]) is not None
+    return is_choice and index == len(sentences) - 1 and _CHOICE_LINE.fullmatch(previous) is None
+
+
+def _is_doubted(sentences: Sequence[str], index: int) -> bool:
+    """Whether a text before the statement makes it uncertain, conditional, somebody else's, or one of several."""
+    near = sentences[max(index - DOUBT_WINDOW, 0) : index]
+    if any(is_uncertain(sentence) for sentence in near) or any(casts_doubt(text) for text in near[-2:]):
+        return True
+    return any(_BARE_VALUES.fullmatch(text) for text in sentences[max(index - LIST_WINDOW, 0) : index])
+
+
+def _answers_before(sentences: Sequence[str], index: int) -> list[Assertion]:
+    """Earlier statements of the answer; a different one contradicts the last."""
+    read = (
+        read_assertion(sentence)
+        for sentence in sentences[:index]
+        if _ANSWER_WORD.search(sentence.casefold())
+    )
+    return [found for found in read if found is not None and found.kind == "answer"]
+
+
+def _concluded_before(sentences: Sequence[str], index: int) -> list[Assertion]:
+    """`Therefore the angle is 45°.` before a letter must agree with it."""
+    previous = sentences[index - 1] if index else ""
+    found = read_assertion(previous) if _CONCLUDES.match(previous) else None
+    return [found] if found is not None and found.kind == "named" else []

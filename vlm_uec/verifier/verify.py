@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from vlm_uec.verifier.arguments import decimals_of, text_of, texts_of
 from vlm_uec.verifier.extract import Extraction, extract
-from vlm_uec.verifier.judge import judge
+from vlm_uec.verifier.judge import judge_statement
 from vlm_uec.verifier.normalise import MAX_TEXT
 from vlm_uec.verifier.strictness import DEFAULT, Strictness
 
@@ -70,7 +70,7 @@ def _compared(extraction: Extraction, truth: str, choices: tuple[str, ...], prec
         return Verdict(
             False, extraction.text[:MAX_TEXT], f"longer than {MAX_TEXT} characters", "unparsable", "2"
         )
-    judgement = judge(extraction.text, truth, choices, precision)
+    judgement = judge_statement((extraction.text, *extraction.others), truth, choices, precision)
     failure_kind: VerdictKind = "wrong" if judgement.parsable else "unparsable"
     kind: VerdictKind = "right" if judgement.correct else failure_kind
     return Verdict(judgement.correct, extraction.text, judgement.reason, kind, judgement.rule)

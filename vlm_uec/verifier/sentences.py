@@ -1,0 +1,105 @@
+"""Split the end of a response into sentences, without markdown, emoji, special tokens and courtesies."""
+
+from __future__ import annotations
+
+import re
+
+from vlm_uec.verifier.environments import unwrap_environments
+
+MAX_TAIL_LENGTH = 1500  # number of searched characters at the end of a conclusion
+
+_NOISE = re.compile(
+    r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |^\s{0,8}>\s|^[ \t]*[-*_=]{3,}[ \t]*$|`"
+    r"|^\s{0,8}[-*•+]\s+(?=[^\W\d]|[*$\\∠∴])",
+    re.MULTILINE,
+)
+_EMOJI = re.compile("[\U0001f000-\U0001faff☀-➿⬅-⬇⭐⭕\ufe0f\u200d]")
+_DOUBTFUL_EMOJI = re.compile("[❌✖✗✘❎❓❔⁉🚫⛔👎🤔🤷]")
+_DISPLAY_END = re.compile(r"\s*\\\][ \t]*(?:\n[ \t]*)?(?=[a-z\u4e00-\u9fff.,。，])")
+_DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather|split|equation)\*?\}")
+_CONTINUATION = re.compile(r"\n(?:(?==)|(?<=[:：=是为]\n)|(?<=\bis\n)|(?<=\bas\n)|(?<=\bare\n))")
+_HEADING = re.compile(
+    r"^(?:the )?(?:final )?answer\n|^ans\. |【答案】", re.MULTILINE | re.IGNORECASE
+)
+_IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
+_ITEM = re.compile(r"^[ \t]*([0-9])[.)][ \t]+(?=[^\W\d]|[*$\\∠∴])", re.MULTILINE)
+_END = re.compile(
+    r"(?<=[.!?])(?<!\bsq\.)(?<!\bcu\.)(?<!\bapprox\.)(?<!\bAns\.)(?<!\bans\.)(?<!\bi\.e\.)(?<!\bd\.p\.)\s+"
+    r"|(?<=[。！？])\s*"
+)
+_ENDS_IN_LETTER = re.compile(r"(?:^|[^A-Za-z0-9'’])\(?[A-H]\)?[.．。]$")
+_SENTENCE_OPENER = re.compile(
+    r"(?:th(?:is|at|ese|us|en|erefore|ey)|it|we|i|you|since|because|so|hence|by|using|here|there|note|please|let"
+    r"|hope|as|if|but|wait|however|actually|no(?=,)|or|and|option|answer|explanation|reason|check|now|also)\b"
+    r"|[所因由故这此但不等∴]|.{0,200}?(?:\b(?:is|are|was|has|have|equals|follows|gives)\b|=|[是为])",
+    re.IGNORECASE,
+)
+_COURTESY = re.compile(
+    r"(?:i hope (?:this|that)|(?:please )?let me know|is there anything else|do you have any|feel free"
+    r"|thank you|thanks|hope (?:this|that) helps|q\.?e\.?d|[∎■□]$|done|希望.{0,12}帮助|谢谢)",
+    re.IGNORECASE,
+)
+
+
+def split_sentences(text: str, has_items: bool = True) -> list[str]:
+    """The sentences of the last MAX_TAIL_LENGTH characters. `has_items`: whether `1.` may number a line."""
+    tail = text[-MAX_TAIL_LENGTH:]
+    if len(text) > MAX_TAIL_LENGTH:
+        tail = tail[tail.find("\n") + 1 :]  # its first line may be incomplete
+    return [
+        sentence
+        for line in _clean(tail, has_items).split("\n")
+        for sentence in _split_line(line)
+        if sentence.strip(" .。*_-") and not _COURTESY.match(sentence)
+    ]
+
+
+def _clean(text: str, has_items: bool) -> str:
+    plain = _collapse_spaces(text if text.isascii() else _strip_emoji(text))
+    plain = _NOISE.sub("", plain)
+    if has_items:
+        plain = _strip_item_numbers(plain)
+    if "\\begin" in plain:
+        plain = _ENVIRONMENT.sub("\n", unwrap_environments(plain))
+    if "\\[" in plain or "\\]" in plain or "$$" in plain:
+        plain = plain.replace("\\\\[", "\\[").replace("\\\\]", "\\]")
+        plain = _collapse_spaces(_DISPLAY.sub("\n", _DISPLAY_END.sub(" ", plain)))
+    plain = _CONTINUATION.sub(" ", _HEADING.sub("Answer: ", plain))
+    return _IT_IS.sub(r"\1 is ", plain) if "'s " in plain or "’s " in plain else plain
+
+
+def _collapse_spaces(text: str) -> str:
+    """Single spaces and no empty lines, which also keeps the time of the patterns linear."""
+    return "\n".join(filter(None, (" ".join(line.split()) for line in text.split("\n"))))
+
+
+def _strip_emoji(text: str) -> str:
+    """Remove emoji, except those that express doubt."""
+    return _EMOJI.sub(lambda match: match[0] if _DOUBTFUL_EMOJI.match(match[0]) else "", text)
+
+
+def _strip_item_numbers(text: str) -> str:
+    """Remove the numbers of list items, which count up from 1, so that `16. x = 15` keeps its 16."""
+    expected = 1
+    pieces, position = [], 0
+    for match in _ITEM.finditer(text):
+        if int(match[1]) in (1, expected):
+            pieces.append(text[position : match.start()])
+            position = match.end()
+            expected = int(match[1]) + 1
+    return "".join(pieces) + text[position:] if pieces else text
+
+
+def _split_line(line: str) -> list[str]:
+    """Sentences of one line; `C. 60°` and `The answer is C. Sphere` are not split after the letter."""
+    sentences: list[str] = []
+    for piece in _END.split(line):
+        bare = piece.strip().strip("*_").strip()
+        if not bare:
+            continue
+        if sentences and _ENDS_IN_LETTER.search(sentences[-1]) and not _SENTENCE_OPENER.match(bare):
+            sentences[-1] += f" {bare}"
+        else:
+            sentences.append(bare)
+    return sentences
