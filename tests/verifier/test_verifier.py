@@ -48,7 +48,7 @@ def value_of(text: str) -> Quantity:
         (r"\boxed{3} or rather $\boxed 4$", "4"),
         (r"\fbox{8}", "8"),
         (r"\boxed{1} then \boxed{\sqrt{2", "1"),
-        (r"<think>\boxed{1}</think> It is 2.", "It is 2"),
+        (r"<think>\boxed{1}</think> It is 2.", "2"),
         (r"<think>\boxed{1}</think> well", "well"),
         (r"<think>\boxed{1}</think>", None),
         (r"<think>\boxed{1}</think> <answer>2</answer>", "2"),

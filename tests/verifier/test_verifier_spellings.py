@@ -56,9 +56,45 @@ SPELLINGS: dict[str, tuple[list[str], list[str]]] = {
     "4 9 \\pi": ([r"49\\pi", r"49\pi \text{ (cm}^2)", r"49\pi \text{ (square units)}", r"49 \pi (\text{cm}^2)", r"49\pi \approx 153.94 \text{ (cm}^2)", r"\begin{aligned} A &= \pi r^2 \\ &= 49\pi \end{aligned}", r"49\pi\text{ sq. units}"], [r"49 (\pi)^2", "49 (cm)", r"94\pi \text{ (cm}^2)"]),
 }  # fmt: skip
 
+# (answer, truth, right)
+MORE_SPELLINGS = [
+    ("24 \\text{ (cm}^{2})", "24", True), ("24\\ \\text{(cm)}", "24", True), ("24~\\mathrm{(m)}", "24", True), ("24 \\ (\\text{units}^2)", "24", True), ("24 \\text{ sq. units}", "24", True),
+    ("24\\,\\text{square units}", "24", True), ("24 \\text{ (inches)}", "24", True), ("24 \\, \\text{(degrees)}", "24", True), ("24^\\circ \\text{ (degrees)}", "24", True),
+    ("24\\text{ sides}", "24", True), ("\\text{24 sides}", "24", True), ("24 \\text{ V}", "24", True), ("24\\text{V}", "24", True), ("24\\,\\text{V}", "24", True), ("24\\text{ seconds}", "24", True),
+    ("24\\text{ s}", "24", True), ("24 s", "24", True), ("24 A", "24", True), ("24\\text{mph}", "24", True), ("24\\text{ acres}", "24", True), ("24\\text{ nautical miles}", "24", True),
+    ("\\approx 24 \\text{ cm}", "24", True), ("24\\text{ approx.}", "24", True), ("\\text{approx. }24", "24", True), ("\\text{approximately } 24 \\text{ cm}", "24", True),
+    ("24.5 \\text{ (rounded to the nearest tenth)}", "24.5", True), ("24.5, \\text{ rounded to the nearest tenth}", "24.5", True), ("\\text{24.5 (rounded to the nearest tenth)}", "24.5", True),
+    ("24.5 \\text{ to the nearest tenth}", "24.5", True), ("x \\approx 24.5 \\text{ (to the nearest tenth)}", "24.5", True), ("24.5\\text{ cm (nearest tenth)}", "24.5", True),
+    ("24.53 \\text{ (to two decimal places)}", "24.53", True), ("24.53 \\text{ (2 d.p.)}", "24.53", True), ("24.53 \\text{ (rounded to the nearest hundredth)}", "24.53", True),
+    ("{5\\over7}", "\\frac{5}{7}", True), ("\\left({5 \\over 7}\\right)", "\\frac{5}{7}", True), ("-{5 \\over 7}", "-\\frac{5}{7}", True), ("{5\\pi \\over 7}", "\\frac{5\\pi}{7}", True),
+    ("4{:}9", "4:9", True), ("4\\mathpunct{:}9", "4:9", True), ("4{\\,:\\,}9", "4:9", True), ("x:=24", "24", True), ("x\\mathrel{:=}24", "24", True),
+    ("m\\overset{\\frown}{BC}=24^{\\circ}", "24", True), ("\\overset{\\frown}{BC} = 24", "24", True), ("m\\overset{\\huge\\frown}{BC} = 24", "24", True), ("\\overset{⌢}{BC}=24", "24", True),
+    ("{\\tt 24}", "24", True), ("\\tt{24}", "24", True), ("\\begin{aligned}x&=24\\end{aligned}", "24", True), ("\\begin{aligned} x &= 20+4 \\\\ &= 24 \\end{aligned}", "24", True),
+    ("\\begin{aligned} 2x &= 48 \\\\ x &= 24 \\end{aligned}", "24", True), ("\\begin{align} x=24 \\end{align}", "24", True), ("\\\\text{24}", "24", True), ("\\\\dfrac{48}{2}", "24", True),
+    ("5\\\\sqrt{3}", "5 \\sqrt{3}", True), ("5\\\\pi", "5 \\pi", True), ("24\\\\text{ cm}", "24", True), ("24^{\\\\circ}", "24", True), ("\\\\(24\\\\)", "24", True), ("\\\\mathbf{24}", "24", True),
+    ("x = 24\\\\,\\\\mathrm{cm}", "24", True), ("7.34 \\times 10^{3}\\text{ cm}", "7340", True), ("7.34\\times10^3~\\text{m}^3", "7340", True),
+    ("7.34 \\times 10^{3} \\text{ square meters}", "7340", True), ("7.34\\cdot10^3 \\text{ (m)}", "7340", True), ("7.34 \\times 10^{-3} \\text{ m}", "0.00734", True),
+    ("3x - y = 2", "y = 3x - 2", True), ("3x - y - 2 = 0", "y = 3x - 2", True), ("y + 2 = 3x", "y = 3x - 2", True), ("3x - y - 2 = 0", "y=3x-2", True), ("2x + y = 5", "y = -2x + 5", True),
+    ("2x + y - 5 = 0", "y = -2x + 5", True), ("2x - 3y + 3 = 0", "y = \\frac{2}{3}x + 1", True), ("y = 2x - 5", "y-1=2(x-3)", True), ("y = 5 - x", "x + y = 5", True),
+    ("24 \\text{ square units (units}^2)", "24", True), ("24 (sq cm)", "24", True), ("24 (ft^2)", "24", True), ("24\\text{ ft}^2", "24", True), ("24 m/s^2", "24", True),
+    ("a+b+c=20+31+36=87", "87", True), ("24 nautical miles", "24海里", True), ("24\\text{ n miles}", "24海里", True), ("24\\text{ vertices}", "24", True), ("24.0 \\text{ (approximately)}", "24", True),
+    ("24 miles/hour", "24", True), ("24 km/hr", "24", True), ("24 \\text{ miles per hour}", "24", True), ("24 ° ", "24", True), ("24 \\text{ unit}^2", "24", True),
+    ("24 \\text{ cubic cm}", "24", True), ("24 cm^{2}", "24", True), ("24\\ \\mathrm{cm^2}", "24", True), ("24 sec", "24", True), ("24\\text{ volts}", "24", True), ("24.", "24", True),
+    ("24 (cm) 25", "24", False), ("25 (cm)", "24", False), ("24 \\text{ (or 25)}", "24", False), ("24 (25 cm)", "24", False), ("24 \\text{ (m)}", "24 cm", False),
+    ("24 (\\text{cm}^2)", "24 cm", False), ("24 s", "24 cm", False), ("24 V", "24°", False), ("24 mph", "24 cm", False), ("{7\\over5}", "\\frac{5}{7}", False), ("5{1\\over7}", "\\frac{5}{7}", False),
+    ("9{:}4", "4:9", False), ("x:=25", "24", False), ("x := 24 := 25", "24", False), ("\\begin{aligned} x&=24\\\\y&=25\\end{aligned}", "24", False),
+    ("\\begin{aligned} x&=25\\\\x&=24\\end{aligned}", "24", False), ("\\begin{aligned} 24\\\\25\\end{aligned}", "24", False), ("5\\\\pi^2", "5 \\pi", False),
+    ("7.34 \\times 10^{2}\\text{ cm}", "7340", False), ("7.34 \\times 10^{3}\\text{ m}", "7340 cm", False), ("3x + y = 2", "y = 3x - 2", False), ("3x - y + 2 = 0", "y = 3x - 2", False),
+    ("3x - y - 2", "y = 3x - 2", False), ("3x - 2 = 0", "3x - 2", False), ("3x - y - 2 = 0", "3x-2", False), ("x - 24 = 0", "24", False), ("2x = 48", "x = 24", False), ("24 - x = 0", "24", False),
+    ("24.5 rounded to 25", "24.5", False), ("24.46 rounded to the nearest tenth", "24.5", False), ("24 (rounded from 25)", "24", False), ("24 \\text{ (half)}", "24", False),
+    ("24 \\text{ (not sure)}", "24", False), ("24 \\text{ (if } x=3)", "24", False), ("24 (?)", "24", False), ("24 (x)", "24", False), ("16\\text{答案是}24", "24", False), ("25答案24", "24", False),
+    ("答案是24吗", "24", False), ("24或25", "24", False), ("24\\text{ or so}", "24", False), ("2 4 5", "24", False), ("24 sides 25", "24", False), ("a+b=24", "24", False),
+    ("\\overset{25}{24}", "24", False), ("m\\overset{\\frown}{AB}=25", "24", False), ("a+b+c=20+31+37=87", "87", False), ("a+a = 40+47 = 87", "87", False), ("2a = 80+7 = 87", "87", False),
+]  # fmt: skip
+
 CASES = [
     (answer, truth, right) for truth, both in SPELLINGS.items() for right, answers in zip((True, False), both, strict=True) for answer in answers
-]  # fmt: skip
+] + MORE_SPELLINGS  # fmt: skip
 
 
 @pytest.mark.parametrize(("answer", "truth", "right"), CASES)

@@ -54,7 +54,7 @@ _SEVERAL_VALUES = re.compile(
 )
 _AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|&|、")
 _APPROXIMATELY = re.compile(r"^(?:approximately|approx\.?)(?= ?[0-9.\\-])", re.IGNORECASE)
-_TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])(?!\.?$)")
 _EQUALS_PHRASE = re.compile(
     r"\s(?:is|are|equals|is equal to|equal to|measures)(?: approximately)?(?=[\s=:])\s?[=:]?"
     r"|是|等于|为"

@@ -9,7 +9,7 @@ _HEDGE = re.compile(
     r"\b(?:not|never|cannot|maybe|might|may|could|would|should|perhaps|possibl[ey]|possibility|probably|likely"
     r"|unlikely|or|either|neither|nor|guess(?:ed|ing)?|unsure|uncertain|think|believe|assum(?:e|ed|ing|ption)"
     r"|suppos(?:e|ed|ing|edly)|if|unless|seems?|appears?|apparently|presumably|hopefully|around|roughly|almost"
-    r"|nearly|between|but|however|although|though|actually|wait|hmm+|wrong|incorrect|false|alternatively|otherwise"
+    r"|nearly|between(?= \\?[($]?\s?[0-9])|but|however|although|though|actually|wait|hmm+|wrong|incorrect|false|alternatively|otherwise"
     r"|instead|except|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch|no longer|nope|oops|mistaken?"
     r"|re-?check|re-?consider|contradicts?|impossible|hypothetical(?:ly)?|imagine|pretend|provided|correction)\b"
     r"|n't\b|n’t\b|可能|也许|或|大概|大约|不|没|非|未必|好像|似乎|看来|看起来|应该|如果|若|假如|假设|假定|倘若|要是|除非|只有"
@@ -17,14 +17,15 @@ _HEDGE = re.compile(
 )
 _SUPPOSITION = re.compile(
     r"^(?:then |now |so |let us |let's )?(?:if|suppos(?:e|ing)|assum(?:e|ing)|imagine|pretend|were|had|should"
-    r"|unless|provided|hypothetically|in (?:the|this|that) hypothetical case)\b|^(?:如果|若|假如|假设|假定|倘若|要是)"
+    r"|unless|provided|hypothetically|in (?:the|this|that) hypothetical case)\b"
+    r"|^let (?:us say |us assume )?(?:\\\(|\$)?\s?[a-z]\$?\s?=\s?-?[0-9]|^(?:如果|若|假如|假设|假定|倘若|要是|设[a-z]\s?=\s?[0-9])"
 )
 _HEARSAY = re.compile(
     r"\b(?:(?:he|she|they|people|book|key|internet) (?:says?|said|claims?|claimed|wrote|thinks?|got)|i (?:heard|was told)"
     r"|according to (?:my|a|the|his|her|their|some)\b(?! (?:[a-z]+ )*(?:theorem|formula|rule|law|property|figure"
     r"|diagram|definition|postulate|criterion))|classmates?|friends?|students?|teachers?|neighbou?rs?|somebody"
     r"|someone|previous|candidates?|options? are)\b"
-    r"|[据听]说|有人|他们?说|她们?说|同学|同桌|老师|别人|网上|上一?[道]?题|前一?[道]?题|另一[道]?题|例题|认为|觉得|以为"
+    r"|说(?!明)|有人|同学|同桌|老师|别人|网上|上一?[道]?题|前一?[道]?题|另一[道]?题|例题|认为|觉得|以为"
 )
 _UNCERTAINTY = re.compile(
     r"\b(?:not (?:\w+ )?(?:sure|certain|confident)|unsure|uncertain|guess(?:ing)?|no idea|no clue|do(?:n't|n’t| not) know"

@@ -13,10 +13,18 @@ MAX_OVER = 4
 _NAMES = "aligned|align|gathered|gather|split|equation|multline"
 _BEGIN = re.compile(rf"\\begin\s?\{{({_NAMES})(\*?)\}}(?:\[[a-z]\])?")
 _ROW_END = re.compile(r"\\\\(?:\[[0-9.]{1,5}[a-z]{2}\])?")
-_ASSIGNMENT = re.compile(r"\s*((?:\\(?:angle|text|overline|triangle)\s?|[{}m])*\s*[A-Za-z]{1,4}(?:_\{?\w{1,3}\}?)?[{}]*)\s*=")
+_ASSIGNMENT = re.compile(
+    r"\s*((?:\\(?:angle|text|overline|triangle)\s?|[{}m])*\s*[A-Za-z]{1,4}(?:_\{?\w{1,3}\}?)?[{}]*)\s*="
+)
 _OVER = re.compile(r"\\over(?![A-Za-z])")
 _ESCAPED_NAMES = "|".join(
-    sorted({*filter(str.isalpha, COMMANDS), *"frac sqrt pi sin cos tan theta alpha beta angle triangle odot over begin end".split()}, key=len)
+    sorted(
+        {
+            *filter(str.isalpha, COMMANDS),
+            *"frac sqrt pi sin cos tan theta alpha beta angle triangle odot over begin end".split(),
+        },
+        key=len,
+    )
 )
 _ESCAPED = re.compile(rf"\\{{2,4}}(?=(?:{_ESCAPED_NAMES})(?![A-Za-z])|[,;!%])")
 _ESCAPED_MATH = re.compile(r"\s*\\\\[(\[](.*)\\\\[)\]]\s*", re.DOTALL)

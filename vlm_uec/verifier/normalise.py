@@ -35,7 +35,7 @@ _ARC = re.compile(
     r"\\(?:overset|stackrel)\s?(?:\\(?:frown|smile)(?![A-Za-z])|⌢|\{\s?(?:\\[A-Za-z]{4,5}\s?)?"
     r"(?:\{\s?)?(?:\\frown|⌢)(?:\s?\})?\s?\})"
 )
-_SPACED_SIGN = re.compile(r"(?:\\math(?:bin|rel|punct|ord)\s?)?\{\s?([:=])\s?\}")
+_SPACED_SIGN = re.compile(r"(?:\\math(?:bin|rel|punct|ord)\s?)?\{\s?(:?=|:)\s?\}")
 _IGNORED_COMMAND = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)\s?", re.DOTALL)
 _DEGREES = re.compile(r"(?:\{\s?\})?\^\s?(?:\{\s?(?:°|o)\s?\}|°|o(?![A-Za-z]))|\*\s?°")

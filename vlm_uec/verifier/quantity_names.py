@@ -35,11 +35,14 @@ _VOCABULARY = """
     indicated marked central inscribed interior exterior larger smaller longer shorter other third unit
     units variable expression nearest tenth hundredth whole simplest form terms quantity calculated
     choice option centimeters cm meters feet inches answered here now which sine cosine x-value y-value
+    two three four five six both each all digits between points point these those equal congruent corresponding
+    adjacent opposite vertical smallest largest shortest longest combined remaining edge edges vertex vertices faces
     mean average solid ladder tower tree building river flagpole pole wall ramp shadow bridge cliff hill
     road field garden pool house door rope wire cable ship boat depth distance heights
 """
 _WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")
+_FUNCTION_OF = re.compile(r"\b(?:square|cube|opposite) of\b", re.IGNORECASE)
 _NUMBERED = frozenset(("\\angle", "angle", "question", "problem"))
 _IGNORED_PUNCTUATION = frozenset((",", "(", ")", "{", "}", "'"))
 _ANSWER_WORD = re.compile(r"\b(?:answer|result|solution|option|choice)\b", re.IGNORECASE)
@@ -56,6 +59,8 @@ def is_symbol(text: str) -> bool:
 def is_phrase(text: str) -> bool:
     """`The area of triangle ABC`, `Length of AB`: words of the vocabulary, possibly with labels."""
     if not 0 < len(text) <= MAX_NAME_LENGTH:
+        return False
+    if _FUNCTION_OF.search(text):
         return False
     has_vocabulary_word, previous = False, ""
     for token in _TOKEN.findall(text):

@@ -11,7 +11,7 @@ import re
 MAX_REASON_LENGTH = 400  # characters
 
 _FUNCTION_WORDS = """
-    a an the of for in to on at from by with between and is are be been am we us our i it its this that these those they
+    rt a an the of for in to on at from by with between and is are be been am we us our i it its this that these those they
     their them which where whose so since because as also then thus hence therefore have has get gets got both each all
     every same here there now first second third last next finally when how do does can must into onto up out over per
     above below about respectively after upon exactly simply directly clearly easily again namely given let
@@ -68,7 +68,7 @@ _CHINESE_WORDS = """
     长度 面积 周长 体积 表面积 斜边 直角边 对角线 中线 中位线 角平分线 垂直平分线 平分线 垂线 高线 线段 直线 射线 点 中点 交点 顶点 平行 垂直 相似
     全等 对应 对边 邻边 对角 邻角 互补 互余 平分 勾股定理 定理 性质 定义 公式 余弦 正弦 正切 余弦定理 正弦定理 三角函数 相似比 比例 比 比值 成比例
     代入 化简 解得 解 解方程 方程 方程组 计算 求 求得 整理 整理得 移项 两边 同时 除以 乘以 加 减 乘 除 加上 减去 平方 开方 题意 题 已知 图 图形 如图
-    值 和 差 积 商 一半 倍 两 三 四 个 条 相交 相切 外接圆 内切圆 内接 外接 阴影 部分 阴影部分 所求 需要 同理 利用 运用 使用 由此 垂足 分别 设
+    值 大小 和 差 积 商 一半 倍 两 三 四 个 条 相交 相切 外接圆 内切圆 内接 外接 阴影 部分 阴影部分 所求 需要 同理 利用 运用 使用 由此 垂足 分别 设
     厘米 米 海里 平方 千米 毫米 平方厘米 平方米 上 下 底面 侧面 棱 旗杆 塔 树 楼 船 河 桥 灯塔 边数 宽度
     高度 深度 座 栋 棵 根 数 数量 总 最大 最小 最短 最长 路程
 """
@@ -110,7 +110,9 @@ def is_reason(sentence: str) -> bool:
     if opener is None:
         return False
     body = sentence[opener.end() :]
-    return is_harmless(body) and (_VERBS.search(sentence.casefold()) is not None or _CJK.search(body) is not None)
+    return is_harmless(body) and (
+        _VERBS.search(sentence.casefold()) is not None or _CJK.search(body) is not None
+    )
 
 
 def _is_known(word: str) -> bool:

@@ -20,7 +20,8 @@ _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather|split|equation)\*?\}")
 _CONTINUATION = re.compile(r"\n(?:(?==)|(?<=[:：=是为]\n)|(?<=\bis\n)|(?<=\bas\n)|(?<=\bare\n))")
 _HEADING = re.compile(
-    r"^(?:the )?(?:final )?answer\n|^ans\. |【答案】", re.MULTILINE | re.IGNORECASE
+    r"^(?:the )?(?:final )?answer\n|^ans\. |^(?:the )?(?:final )?answer ?(?:→|➜|⟶|->) ?|【答案】",
+    re.MULTILINE | re.IGNORECASE,
 )
 _IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]*([0-9])[.)][ \t]+(?=[^\W\d]|[*$\\∠∴])", re.MULTILINE)

@@ -21,10 +21,13 @@ LIST_WINDOW = 6  # sentences before a statement in which a bare list of values c
 
 _ANSWER_WORD = re.compile(r"answer|\bans\b|result|solution|option|choice|correct|choose|select|答案|结果|选")
 _CONCLUDES = re.compile(r"^(?:so|therefore|thus|hence|∴|所以|因此|故)", re.IGNORECASE)
-_CHOICE_LINE = re.compile(r"(?:[(（]\s?[A-H]\s?[)）]|[A-H]\s?[.:)）．、：])\s*\S.{0,80}|[(（]?\s?[A-H]\s?[)）]?[.．]?")
+_CHOICE_LINE = re.compile(
+    r"(?:[(（]\s?[A-H]\s?[)）]|[A-H]\s?[.:)）．、：])\s*\S.{0,80}|[(（]?\s?[A-H]\s?[)）]?[.．]?"
+)
 _BARE_VALUES = re.compile(
     r"[-+(]?[0-9][^A-Za-z=∠|\u4e00-\u9fff]*|[^\W\d]{1,20}\s?[:：]\s*[-+(]?[0-9.]+(?:[,，、]\s*[0-9.]+(?![0-9,])){1,20}[.。]?"
 )
+_LABEL = re.compile(r"^[^:：]{0,40}[:：]\s*")
 _MARKS = " .。．!！*_~\n"
 _VALUE_LIKE = re.compile(r"[0-9]|^[(（]?[A-H][)）]?$")
 
@@ -93,7 +96,7 @@ def _states_alone(sentences: Sequence[str], index: int, found: Assertion) -> boo
     """
     if found.kind == "named" or len(sentences) == 1:
         return True
-    previous = sentences[index - 1] if index else ""
+    previous = _LABEL.sub("", sentences[index - 1]) if index else ""
     is_choice = _CHOICE_LINE.fullmatch(sentences[index]) is not None
     return is_choice and index == len(sentences) - 1 and _CHOICE_LINE.fullmatch(previous) is None
 
@@ -109,9 +112,7 @@ def _is_doubted(sentences: Sequence[str], index: int) -> bool:
 def _answers_before(sentences: Sequence[str], index: int) -> list[Assertion]:
     """Earlier statements of the answer; a different one contradicts the last."""
     read = (
-        read_assertion(sentence)
-        for sentence in sentences[:index]
-        if _ANSWER_WORD.search(sentence.casefold())
+        read_assertion(sentence) for sentence in sentences[:index] if _ANSWER_WORD.search(sentence.casefold())
     )
     return [found for found in read if found is not None and found.kind == "answer"]
 
