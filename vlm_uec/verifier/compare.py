@@ -128,7 +128,7 @@ def _compare_with_formula(answer: ParsedAnswer, truth: Formula) -> Judgement:
 
 
 def _is_other_equation(answer: ParsedAnswer, name: str) -> bool:
-    """Whether an answer to a truth such as `y = 2x + 3` is an equation that is not solved for the same name."""
+    """Whether an answer to a truth such as `y = 2x + 3` is an equation not solved for the same name."""
     if isinstance(answer, Relation):
         return answer.sign == "="
     return isinstance(answer, Formula) and len(answer.name) == 1 and answer.name != name

@@ -1,4 +1,4 @@
-r"""Rewrite LaTeX that normal answers rarely have: environments of rows, `\over`, doubly escaped backslashes."""
+r"""Rewrite LaTeX that answers rarely have: environments of rows, `\over`, doubly escaped backslashes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _ASSIGNMENT = re.compile(
     r"\s*((?:\\(?:angle|text|overline|triangle)\s?|[{}m])*\s*[A-Za-z]{1,4}(?:_\{?\w{1,3}\}?)?[{}]*)\s*="
 )
 _OVER = re.compile(r"\\over(?![A-Za-z])")
+_OTHER_NAMES = "frac sqrt pi sin cos tan theta alpha beta angle triangle odot over begin end"
 _ESCAPED_NAMES = "|".join(
     sorted(
         {
             *filter(str.isalpha, COMMANDS),
-            *"frac sqrt pi sin cos tan theta alpha beta angle triangle odot over begin end".split(),
+            *_OTHER_NAMES.split(),
         },
         key=len,
     )
@@ -62,7 +63,7 @@ def _join_rows(body: str) -> str:
     rows = [" ".join(row.replace("&", "").split()) for row in _ROW_END.split(body)]
     joined: list[str] = []
     for row in filter(None, rows):
-        if joined and (row.startswith("=") or _name(row) and _name(row) == _name(joined[-1])):
+        if joined and (row.startswith("=") or (_name(row) and _name(row) == _name(joined[-1]))):
             joined[-1] += " " + row[row.index("=") :]
         else:
             joined.append(row)

@@ -27,7 +27,7 @@ MAX_QUOTED = 60  # characters of a value in a reason
 def judge_statement(
     values: tuple[str, ...], answer: str, choices: tuple[str, ...], precision: int | None
 ) -> Judgement:
-    """Judge the stated value, which comes first; all other values that the text asserts must be right as well."""
+    """Judge the stated value, which comes first; all other asserted values must be right as well."""
     judgement = judge(values[0], answer, choices, precision)
     for value in values[1:] if judgement.correct else ():
         if not judge(value, answer, choices, precision).correct:

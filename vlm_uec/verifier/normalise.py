@@ -26,7 +26,8 @@ _REPEATING = re.compile(
 )
 _THOUSANDS_SEPARATOR = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\!|\\!|~|,\\ )(?=[0-9]{3}(?![0-9]))")
 _WRAPPER = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mathbf|mathit|mathsf|mathbb|mathcal|mathnormal|mathtt|mathscr|mathfrak|textsc|textsl|operatorname"
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mathrm|mathbf|mathit|mathsf|mathbb|mathcal|mathnormal"
+    r"|mathtt|mathscr|mathfrak|textsc|textsl|operatorname"
     r"|mbox|hbox|boxed|fbox|framebox|boldsymbol|bold|pmb|bm|emph|underline|overline|overrightarrow"
     r"|overleftrightarrow|widehat|overarc|wideparen|overparen|hat|vec|ensuremath)\*?\s?"
     r"\{((?:[^{}]++|\{[^{}]*+\})*+)\}"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 
 _PLACES = {
-    "whole number": 0, "integer": 0, "unit": 0, "degree": 0, "whole": 0, "tenth": 1, "hundredth": 2, "thousandth": 3,
+    "whole number": 0, "integer": 0, "unit": 0, "degree": 0, "whole": 0,
+    "tenth": 1, "hundredth": 2, "thousandth": 3,
     "one": 1, "two": 2, "three": 3, "four": 4, "一": 1, "两": 2, "二": 2, "三": 3,
 }  # fmt: skip
 _NUMERAL = "one|two|three|four|[1-4]"
 _ROUNDING = (
     r"(?:(?:when )?(?:rounded|correct|accurate|rounding)(?: off)? )?(?:to )?(?:the )?nearest"
     r" (?P<place>whole number|whole|integer|unit|degree|tenth|hundredth|thousandth)(?: of an? (?:\w+))?"
-    rf"|(?:(?:rounded|correct|accurate)(?: off)? )?(?:to )?(?P<count>{_NUMERAL}) (?:decimal places?|decimals?|d\.? ?p\.?)"
-    rf"|(?:(?:rounded|correct|accurate)(?: off)? )?(?:to )?(?:{_NUMERAL}) (?:significant (?:figures?|digits?)|sig\.? ?figs?\.?|s\.? ?f\.?)"
-    r"|(?:结果)?保留(?P<chinese>[一两二三1-3])位小数|精确到 ?(?P<step>1|0\.0{0,3}1)|(?:结果)?保留整数|近似值|四舍五入"
+    r"|(?:(?:rounded|correct|accurate)(?: off)? )?(?:to )?"
+    rf"(?:(?P<count>{_NUMERAL}) (?:decimal places?|decimals?|d\.? ?p\.?)"
+    rf"|(?:{_NUMERAL}) (?:significant (?:figures?|digits?)|sig\.? ?figs?\.?|s\.? ?f\.?))"
+    r"|(?:结果)?保留(?P<chinese>[一两二三1-3])位小数|精确到 ?(?P<step>1|0\.0{0,3}1)|(?:结果)?保留整数"
+    r"|近似值|四舍五入"
 )
 _NOTE = re.compile(
     rf"[,;]? ?(?P<open>[(\[])? ?(?:approx\.?|approximately|{_ROUNDING}) ?(?P<close>[)\]])?\.?$", re.IGNORECASE

@@ -24,21 +24,22 @@ _RATIO = re.compile(
     rf"|{_LABEL} ?[:/] ?{_LABEL}(?: ?: ?{_LABEL})?"
 )
 _VOCABULARY = """
-    ans the this that its it a an of for in to on at from between my our your and by answer result solution
-    value final correct right exact required desired overall question problem measure measures area
-    areas perimeter circumference length lengths width height altitude radius diameter volume angle
-    angles side sides distance ratio scale factor slope probability sum surface lateral total base
-    hypotenuse leg legs apothem median midsegment diagonal degree degrees magnitude size number arc
-    chord segment sector tangent secant line triangle triangles circle square rectangle parallelogram
-    trapezoid rhombus kite polygon pentagon hexagon octagon quadrilateral figure shape region cone
-    cylinder sphere prism pyramid cube shaded given regular isosceles equilateral missing unknown
-    indicated marked central inscribed interior exterior larger smaller longer shorter other third unit
-    units variable expression nearest tenth hundredth whole simplest form terms quantity calculated
-    choice option centimeters cm meters feet inches answered here now which sine cosine x-value y-value
-    two three four five six both each all digits between points point these those equal congruent corresponding
-    adjacent opposite vertical smallest largest shortest longest combined remaining edge edges vertex vertices faces
-    mean average solid ladder tower tree building river flagpole pole wall ramp shadow bridge cliff hill
-    road field garden pool house door rope wire cable ship boat depth distance heights
+    ans the this that its it a an of for in to on at from between my our your and by answer result
+    solution value final correct right exact required desired overall question problem measure
+    measures area areas perimeter circumference length lengths width height altitude radius diameter
+    volume angle angles side sides distance ratio scale factor slope probability sum surface lateral
+    total base hypotenuse leg legs apothem median midsegment diagonal degree degrees magnitude size
+    number arc chord segment sector tangent secant line triangle triangles circle square rectangle
+    parallelogram trapezoid rhombus kite polygon pentagon hexagon octagon quadrilateral figure shape
+    region cone cylinder sphere prism pyramid cube shaded given regular isosceles equilateral
+    missing unknown indicated marked central inscribed interior exterior larger smaller longer
+    shorter other third unit units variable expression nearest tenth hundredth whole simplest form
+    terms quantity calculated choice option centimeters cm meters feet inches answered here now
+    which sine cosine x-value y-value two three four five six both each all digits between points
+    point these those equal congruent corresponding adjacent opposite vertical smallest largest
+    shortest longest combined remaining edge edges vertex vertices faces mean average solid ladder
+    tower tree building river flagpole pole wall ramp shadow bridge cliff hill road field garden
+    pool house door rope wire cable ship boat depth distance heights
 """
 _WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")

@@ -31,7 +31,8 @@ _END = re.compile(
 )
 _ENDS_IN_LETTER = re.compile(r"(?:^|[^A-Za-z0-9'’])\(?[A-H]\)?[.．。]$")
 _SENTENCE_OPENER = re.compile(
-    r"(?:th(?:is|at|ese|us|en|erefore|ey)|it|we|i|you|since|because|so|hence|by|using|here|there|note|please|let"
+    r"(?:th(?:is|at|ese|us|en|erefore|ey)|it|we|i|you|since|because|so|hence|by|using|here|there|note"
+    r"|please|let"
     r"|hope|as|if|but|wait|however|actually|no(?=,)|or|and|option|answer|explanation|reason|check|now|also)\b"
     r"|[所因由故这此但不等∴]|.{0,200}?(?:\b(?:is|are|was|has|have|equals|follows|gives)\b|=|[是为])",
     re.IGNORECASE,

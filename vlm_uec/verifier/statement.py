@@ -1,8 +1,9 @@
 """Find the plain statement of an unmarked answer: "The answer is 15.", "答案是 15。" (rules 1 and 8).
 
-A statement counts if it is the last assertion of a value, unhedged and uncontradicted. Where that cannot be told,
-it does not count, because a misinterpretation would reward guesses. So the texts around it are read as well: behind
-it only reasons, repetitions and courtesies may follow, and no doubt, condition or list may precede it.
+A statement counts if it is the last assertion of a value, unhedged and uncontradicted. Where that cannot be
+told, it does not count, because a misinterpretation would reward guesses. So the texts around it are read as
+well: behind it only reasons, repetitions and courtesies may follow, and no doubt, condition or list may
+precede it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vlm_uec.verifier.assertion import Assertion, claimed_variables, is_letter, read_assertion
+from vlm_uec.verifier.assertion import claimed_variables, is_letter, read_assertion
+from vlm_uec.verifier.core_assertion import Assertion
 from vlm_uec.verifier.doubt import casts_doubt, is_uncertain
 from vlm_uec.verifier.reasons import is_reason
 from vlm_uec.verifier.sentences import split_sentences
@@ -25,7 +27,8 @@ _CHOICE_LINE = re.compile(
     r"(?:[(（]\s?[A-H]\s?[)）]|[A-H]\s?[.:)）．、：])\s*\S.{0,80}|[(（]?\s?[A-H]\s?[)）]?[.．]?"
 )
 _BARE_VALUES = re.compile(
-    r"[-+(]?[0-9][^A-Za-z=∠|\u4e00-\u9fff]*|[^\W\d]{1,20}\s?[:：]\s*[-+(]?[0-9.]+(?:[,，、]\s*[0-9.]+(?![0-9,])){1,20}[.。]?"
+    r"[-+(]?[0-9][^A-Za-z=∠|\u4e00-\u9fff]*"
+    r"|[^\W\d]{1,20}\s?[:：]\s*[-+(]?[0-9.]+(?:[,，、]\s*[0-9.]+(?![0-9,])){1,20}[.。]?"
 )
 _LABEL = re.compile(r"^[^:：]{0,40}[:：]\s*")
 _MARKS = " .。．!！*_~\n"
@@ -64,7 +67,7 @@ def _state(sentences: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _read_from_the_end(sentences: Sequence[str]) -> dict[int, Assertion]:
-    """Assertions by index, from the last back to the last one of the answer, as far as every sentence is clear."""
+    """Assertions by index, from the last back to that of the answer, as far as every sentence is clear."""
     read: dict[int, Assertion] = {}
     for index in range(len(sentences) - 1, max(len(sentences) - MAX_BEHIND, 0) - 1, -1):
         sentence = sentences[index]
@@ -102,7 +105,7 @@ def _states_alone(sentences: Sequence[str], index: int, found: Assertion) -> boo
 
 
 def _is_doubted(sentences: Sequence[str], index: int) -> bool:
-    """Whether a text before the statement makes it uncertain, conditional, somebody else's, or one of several."""
+    """Whether a text before the statement makes it uncertain, conditional, another's, or one of several."""
     near = sentences[max(index - DOUBT_WINDOW, 0) : index]
     if any(is_uncertain(sentence) for sentence in near) or any(casts_doubt(text) for text in near[-2:]):
         return True

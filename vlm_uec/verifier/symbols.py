@@ -7,7 +7,8 @@ _CHARACTERS = {
     r"\approx ": "≈≒", r"\angle ": "∠∡", r"\triangle ": "△", r"\odot ": "⊙", r"\cong ": "≅≌",
     r"\sim ": "∼∽", r"\parallel ": "∥", r"\perp ": "⊥", r"\le ": "≤⩽", r"\ge ": "≥⩾", r"\ne ": "≠",
     r"\pm ": "±", r"\infty ": "∞", "°": "º˚∘", "'": "′’‘", "''": "″", '"': "”“", ",": "，、", ".": "。",
-    ":": "：∶", "=": "≔", ";": "；", "(": "（", ")": "）", "[": "【", "]": "】", r"\theta ": "θ", r"\alpha ": "α",
+    ":": "：∶", "=": "≔", ";": "；", "(": "（", ")": "）", "[": "【", "]": "】",
+    r"\theta ": "θ", r"\alpha ": "α",
     r"\beta ": "β", r"\gamma ": "γ", r"\phi ": "φ", "°C": "℃",
     "": "\u200b\u200c\u200d\u2060\ufeff\u00ad",  # invisible characters are removed
 }  # fmt: skip

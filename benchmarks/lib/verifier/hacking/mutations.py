@@ -28,7 +28,7 @@ Holder = Literal["box", "any"]
 
 @dataclass(frozen=True)
 class Trick:
-    """Templates of one kind of text. `place`: the answer itself, its frame's neighbour, or the whole response."""
+    """Templates of one kind of text. `place`: the answer itself, beside its frame, or the whole response."""
 
     name: str
     place: Literal["content", "conclusion", "before", "after", "change"]

@@ -18,7 +18,7 @@ REASONING = (
     "The two triangles are similar, so the ratios of their sides are equal.",
     "By the Pythagorean theorem the square of the hypotenuse is the sum of the squares of the legs.",
     "由相似三角形可知，对应边成比例。",
-    "First I list the known sides and angles. Then I use that the angles of a triangle add up to 180 degrees.",
+    "First I list the known sides and angles. Then I use that the angles of a triangle sum to 180 degrees.",
 )
 _WORDS = ("sphere", "cube", "prism", "Yes", "No", "rectangle", "kite", "pyramid")
 _SURDS = (2, 3, 5, 6, 7, 10, 11)
@@ -28,7 +28,7 @@ _SURDS = (2, 3, 5, 6, 7, 10, 11)
 class Question:
     """A question, its truth, and the wrong answer that a response gives.
 
-    `choices`: as listed by the prompt, () if it lists none. `letter`, `wrong_letter`: of truth and wrong answer.
+    `choices`: as listed by the prompt, () if it lists none. `letter`, `wrong_letter`: of truth and wrong.
     """
 
     form: Form
