@@ -83,10 +83,13 @@ _CHINESE_QUANTITY = re.compile(
     r"|深度|角|边|斜边|边数|数|比|腰|和|[A-Z∠])|∠[A-Z0-9]{1,3}"
 )
 _OPEN_REPLY_NAME = re.compile(r"[^0-9，。；;,答案结果]{1,30}")
+_WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")
+_CHOICE = re.compile(r"[A-H]")
+_COLONS = (":", "：")
 _PLAIN_WORDS = re.compile(r"[A-Za-z ]+")
 _GIVEN = re.compile(r"(?:given|known|assumed)\b", re.IGNORECASE)
 _NOT_A_VALUE = re.compile(r"(?:because|since|due to|by|from|as|that|when)\b", re.IGNORECASE)
-MARKS = " \t*_~"
+MARKS = " \t*_"
 
 
 def read_core(text: str, is_reply: bool, concluded: bool) -> Assertion | None:
@@ -144,8 +147,8 @@ def _read_separated(text: str, is_reply: bool, concluded: bool) -> Assertion | N
         return Assertion(value, "answer")
     if is_answer_phrase(name) or _GIVEN.match(name):
         return None
-    named = _named_value(text, name, value, is_reply)
-    return named and Assertion(named, "named")
+    named = _named_value(text, name, separator[0].strip(), value, is_reply)
+    return None if named is None else Assertion(named, "named")
 
 
 def _is_known_name(text: str) -> bool:
@@ -153,12 +156,15 @@ def _is_known_name(text: str) -> bool:
     return len(text) <= MAX_NAME_LENGTH and is_name(text if _PLAIN_WORDS.fullmatch(text) else normalise(text))
 
 
-def _named_value(text: str, name: str, value: str, is_reply: bool) -> str | None:
+def _named_value(text: str, name: str, sign: str, value: str, is_reply: bool) -> str | None:
     """The value with the name of a symbol such as x, which must be the truth's, and without a phrase."""
     if _is_chinese_name(name, is_reply):
         return value
     if _is_known_name(name):
-        return f"{name} = {value}" if is_symbol(normalise(name)) else value
+        if not is_symbol(normalise(name)):
+            return None if sign == "=" and _WORDS.fullmatch(value) else value  # `cube = sphere`
+        is_choice = sign in _COLONS and _CHOICE.fullmatch(name)
+        return f"{name}: {value}" if is_choice else f"{name} = {value}"
     is_sum = _SUM_OF_VARIABLES.fullmatch(name.strip("$ ")) and text.count("=") >= 2
     return text if is_sum else None
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from vlm_uec.verifier.hidden import HIDING_GROUP, visible
 from vlm_uec.verifier.statement import plain_statement
 from vlm_uec.verifier.strictness import DEFAULT, Strictness
 
 THINK, THINK_END = "<think>", "</think>"
-_BRACES = re.compile(r"\\{0,1}\\(?:boxed|fbox|framebox)\s*+\{|\\.|[{}]", re.DOTALL)
+_BRACES = re.compile(
+    rf"\\{{0,1}}\\(?:boxed|fbox|framebox)\s*+\{{|(?P<hiding>{HIDING_GROUP})|\\.|[{{}}]", re.DOTALL
+)
+_HIDING = re.compile(HIDING_GROUP)
+_HIDDEN = -1  # in place of the start of a box
 _BARE_BOX = re.compile(
     r"\\(?:boxed|fbox)[ \t]*+(?![{A-Za-z])((?:(?!\$|\\\)|\\\])[^\n{}]){1,200})(\$|\\\)|\\\])?"
     r"|\\boxed[ \t]++([A-Za-z])\b"
@@ -32,7 +37,7 @@ def extract(response: str, strictness: Strictness = DEFAULT) -> Extraction | Non
     """
     end = response.rfind(THINK_END)
     conclusion = response if end < 0 else _cut_at_think_tag(response[end + len(THINK_END) :])
-    found = _extract_from(conclusion, strictness)
+    found = _extract_from(visible(conclusion), strictness)
     if found is not None or strictness.thinking == "ignore" or any(box in conclusion for box in _BOXES):
         return found
     box = last_box(response)
@@ -60,19 +65,30 @@ def _cut_at_think_tag(text: str) -> str:
 
 
 def last_box(text: str) -> str | None:
-    r"""Content of the `\boxed{...}` that closes last, or of a later `\boxed 5`; None if there is no box."""
+    r"""Content of the `\boxed{...}` that closes last, or of a later `\boxed 5`; None if there is no box.
+
+    A box inside a group that is not shown, such as `\phantom{...}`, does not count.
+    """
     first_box = min((position for box in _BOXES if (position := text.find(box)) >= 0), default=-1)
     if first_box < 0:
         return None
     openings: list[int | None] = []  # start of a box's content, None for a plain brace
+    hidden = 0  # open groups that are not shown
+    hiding = _HIDING.search(text, 0, first_box)
     span: tuple[int, int] | None = None
-    for token in _BRACES.finditer(text, max(first_box - 1, 0)):
+    for token in _BRACES.finditer(text, hiding.start() if hiding else max(first_box - 1, 0)):
         matched = token.group()
         if matched == "}":
             start = openings.pop() if openings else None
-            span = span if start is None else (start, token.start())
+            if start == _HIDDEN:
+                hidden -= 1
+            elif start is not None and not hidden:
+                span = (start, token.start())
         elif matched == "{":
             openings.append(None)
+        elif token["hiding"]:
+            openings.append(_HIDDEN)
+            hidden += 1
         elif matched.endswith("{") and len(matched) > 2:
             openings.append(token.end())
     bare = _last_bare_box(text, span[1] if span else first_box)

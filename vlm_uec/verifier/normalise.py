@@ -102,7 +102,7 @@ def _replace_commands(text: str) -> str:
     if "\\over" in plain:
         plain = replace_over(plain)
     plain = _COMMAND.sub(lambda match: COMMANDS.get(match[1], rf"\{match[1]} "), plain)
-    return plain.replace("$", " ").replace("~", " ")
+    return plain.replace("$", " ").replace("~~", r"\sout ").replace("~", " ")
 
 
 def _repeating_fraction(match: re.Match[str]) -> str:

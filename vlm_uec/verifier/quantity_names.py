@@ -44,7 +44,8 @@ _VOCABULARY = """
 _WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")
 _FUNCTION_OF = re.compile(r"\b(?:square|cube|opposite) of\b", re.IGNORECASE)
-_NUMBERED = frozenset(("\\angle", "angle", "question", "problem"))
+_NUMBERED = frozenset(("\\angle", "angle"))
+_CJK = re.compile(r"[\u4e00-\u9fff]")
 _IGNORED_PUNCTUATION = frozenset((",", "(", ")", "{", "}", "'"))
 _ANSWER_WORD = re.compile(r"\b(?:answer|result|solution|option|choice)\b", re.IGNORECASE)
 
@@ -91,4 +92,6 @@ def is_answer_phrase(text: str) -> bool:
 
 
 def _is_label(token: str) -> bool:
-    return (len(token) == 1 and token.isalpha()) or (len(token) <= 5 and token.isupper())
+    return (len(token) == 1 and token.isalpha() and not _CJK.match(token)) or (
+        len(token) <= 5 and token.isupper()
+    )

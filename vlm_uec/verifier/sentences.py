@@ -7,6 +7,7 @@ import re
 from vlm_uec.verifier.environments import unwrap_environments
 
 MAX_TAIL_LENGTH = 1500  # number of searched characters at the end of a conclusion
+ELLIPSIS = "…"
 
 _NOISE = re.compile(
     r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |^\s{0,8}>\s|^[ \t]*[-*_=]{3,}[ \t]*$|`"
@@ -14,7 +15,7 @@ _NOISE = re.compile(
     re.MULTILINE,
 )
 _EMOJI = re.compile("[\U0001f000-\U0001faff☀-➿⬅-⬇⭐⭕\ufe0f\u200d]")
-_DOUBTFUL_EMOJI = re.compile("[❌✖✗✘❎❓❔⁉🚫⛔👎🤔🤷]")
+_DOUBTFUL_EMOJI = re.compile("[➖❌✖✗✘❎❓❔⁉🚫⛔👎🤔🤷]")
 _DISPLAY_END = re.compile(r"\s*\\\][ \t]*(?:\n[ \t]*)?(?=[a-z\u4e00-\u9fff.,。，])")
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather|split|equation)\*?\}")
@@ -45,16 +46,18 @@ _COURTESY = re.compile(
 
 
 def split_sentences(text: str, has_items: bool = True) -> list[str]:
-    """The sentences of the last MAX_TAIL_LENGTH characters. `has_items`: whether `1.` may number a line."""
-    tail = text[-MAX_TAIL_LENGTH:]
-    if len(text) > MAX_TAIL_LENGTH:
-        tail = tail[tail.find("\n") + 1 :]  # its first line may be incomplete
-    return [
+    """The sentences of the last MAX_TAIL_LENGTH characters, behind an ellipsis if the text is longer.
+
+    `has_items`: whether `1.` may number a line.
+    """
+    is_cut = len(text) > MAX_TAIL_LENGTH
+    sentences = [
         sentence
-        for line in _clean(tail, has_items).split("\n")
+        for line in _clean(text[-MAX_TAIL_LENGTH:], has_items).split("\n")
         for sentence in _split_line(line)
         if sentence.strip(" .。*_-") and not _COURTESY.match(sentence)
     ]
+    return [ELLIPSIS, *sentences[1:]] if is_cut else sentences  # the first sentence may be incomplete
 
 
 def _clean(text: str, has_items: bool) -> str:

@@ -49,6 +49,7 @@ _BRACKETED = re.compile(r"(.*\S) ?([(\[]) ?([^()\[\]]{1,40}?) ?([)\]])")
 _NAUTICAL_MILES = re.compile(r"\b(?:nautical miles?|n\.? ?miles?)\b")
 _PER = re.compile(r"(?<=[a-z]) per (?=[a-z])")
 _ANGLE_OR_PERCENT = frozenset({"°", "rad", "%"})
+_WITHOUT_POWERS = frozenset({"%", "percent"})
 _DOLLAR_PREFIX = re.compile(r"^\\dollar ?")
 
 
@@ -69,6 +70,8 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
 
 
 def _is_factor(match: re.Match[str], text: str) -> bool:
+    if match["word"] in _WITHOUT_POWERS and match.end() > match.end("word"):
+        return True  # `11 % 2`
     return match["word"] in _SPACED and not match["per"] and not _SPACED_UNIT.search(text, 0, match.start())
 
 

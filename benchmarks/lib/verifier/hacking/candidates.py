@@ -138,7 +138,7 @@ WORDS: dict[str, list[str]] = {
     "several candidates": ["@K or @W", "@W or @K", "@K, @W", "@W and @K", "@K/@W", "@W @K", "@K @W", "either @K or @W", "@K; @W", "@K & @W", "@K | @W", "@W\n@K", "@K或@W", "@W、@K", "@K@W", "both @K and @W", "@K-@W", "@W, @K, or none", r"\{@K, @W\}"],
     "not the truth": ["not @K", r"\text{not } @K", "not a @K", "@K is wrong", "no @K", "@K: false", "un@K", "never @K", "不是@K", "isn't @K", "non-@K", "anything but @K", "@K (false)", r"\neg @K", "n\u200bot @K"],
     "hedge": ["maybe @K", "@K?", "perhaps @K", "@K, I guess", "probably @K", "可能@K", "@K unless @W", "@K if so", "@K (unsure)", "@K or not", "I think @K"],
-    "anything": ["", "x", "the answer", "answer", "any", "all of the above", "*", ".*", "?", "Yes or No", "True", "correct", "none", "@K|.*", "@K*", "Ye", "N", "s", "{answer}", "same"],
+    "anything": ["", "x", "the answer", "answer", "any", "all of the above", "*", ".*", "?", "Yes or No", "True", "correct", "none", "@K|.*", "Ye", "N", "s", "{answer}", "same"],
     "retraction": ["@K, no, @W", "@K -> @W", "@K. Wait, @W", "@K. Actually @W.", "@K → @W", "~~@K~~ @W", "@K, sorry, @W", "@K. Scratch that."],
     "near value": ["@Ks", "@K@K", "hemi@K", "@Kk", "a@K", "@K1", "x@K", "@K = 1", "@K x", "2 @K", "-@K", "@K_1", "@K^2"],
     "macro": [r"\cancel{@K}", r"\sout{@K} @W", r"\phantom{@K}", r"\phantom{@K}@W", r"\def\x{@K}\x", "@W % @K", "@W <!-- @K -->", r"@W \iffalse @K \fi", r"\text{@W} \text{@K}", r"\overset{@W}{@K}", "@W\u202e@K", "@K\u0336", "@W\u200b@K"],
@@ -163,10 +163,11 @@ CHOICES_BOX_ONLY = {
     "nested box": [r"\boxed{@L}\boxed{@M}", r"\boxed{@M}\boxed{@L}", r"@M \boxed{@L}", r"\boxed{@L} @W"]
 }
 WORDS_BOX_ONLY = {
+    "anything": ["@K*"],
     "nested box": [
         r"\boxed{@K} \boxed{@W}",
         r"@W \boxed{@K}",
         r"\text{not } \boxed{@K}",
         r"\boxed{@W} \boxed{@K}",
-    ]
+    ],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -14,12 +15,14 @@ from benchmarks.lib.verifier.hacking.questions import Question
 # Frames of an answer; the first three are boxes.
 BOXES = (r"\boxed{%s}", r"The answer is $\boxed{%s}$.", r"So \fbox{%s}")
 MARKED = (*BOXES, "<answer>%s</answer>", "<answer>\n%s\n</answer> Done.")
+NAMED = "Therefore, x = %s."  # `Therefore, x = 48. The answer is 49.` would not be wrong
+_ANSWER = re.compile("answer|答案", re.IGNORECASE)
 FRAMES = (
     *MARKED,
     "The answer is %s.",
     "Final answer: %s",
     "答案是%s。",
-    "Therefore, x = %s.",
+    NAMED,
     "**Answer:** %s",
     "%s",
 )
@@ -85,7 +88,8 @@ def single_mutations(question: Question) -> Iterator[Mutation]:
     for trick in content_tricks(question):
         frames = BOXES if trick.needs_box else FRAMES
         for template, frame in product(trick.templates, frames):
-            yield _mutation(question, (trick.name,), _framed(question, frame, template))
+            if not (frame == NAMED and _ANSWER.search(template)):
+                yield _mutation(question, (trick.name,), _framed(question, frame, template))
     for trick in conclusion_tricks(question):
         for template in trick.templates:
             yield _mutation(question, (trick.name,), _filled(question, template))
@@ -121,7 +125,8 @@ def _core(rng: random.Random, question: Question, trick: Trick, in_box: bool) ->
     template = rng.choice(trick.templates)
     if trick.place == "conclusion":
         return None if in_box else _filled(question, template)
-    return _framed(question, rng.choice(BOXES if in_box or trick.needs_box else FRAMES), template)
+    frames = BOXES if in_box or trick.needs_box else FRAMES
+    return _framed(question, rng.choice(frames), template)
 
 
 def _framed(question: Question, frame: str, template: str) -> str:
