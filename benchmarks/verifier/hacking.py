@@ -4,7 +4,8 @@
 
 Each response is wrong for a reader, although it mentions the truth. With `--data`, the questions and the
 reasoning are also those of recorded wrong responses of Qwen2.5-VL-7B to Geometry3K. The control is the truth
-in a box after the same reasoning, which must earn. Exits with 1 if a wrong response earns or a control does not.
+in a box after the same reasoning, which must earn. Exits with 1 if a wrong response earns, or a control
+does not.
 """
 
 from __future__ import annotations

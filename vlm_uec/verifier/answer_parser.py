@@ -27,6 +27,7 @@ from vlm_uec.verifier.notes import split_note
 from vlm_uec.verifier.quantity_names import are_in_vocabulary, is_name, is_phrase, is_symbol
 from vlm_uec.verifier.tree import (
     Constant,
+    Node,
     Operation,
     Variable,
     are_identical,
@@ -52,7 +53,7 @@ _SEVERAL_VALUES = re.compile(
     r"|(?:^|[^A-Za-z\\])(?:or|either|between|not)(?![A-Za-z])",
     re.IGNORECASE,
 )
-_AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|&|、")
+_AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|(?<= )AND(?= )|&|、")
 _APPROXIMATELY = re.compile(r"^(?:approximately|approx\.?)(?= ?[0-9.\\-])", re.IGNORECASE)
 _TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])(?!\.?$)")
 _EQUALS_PHRASE = re.compile(
@@ -130,7 +131,10 @@ def parse_chain(text: str) -> ParsedAnswer:
         name = members.pop(0)
     if not name and len(members) == 2 and is_symbol(members[1]):
         name = members.pop()  # 33 = x
-    parsed = _merge_chain([_parse_member(member) for member in members], bool(name))
+    parsed_members = [_parse_member(member) for member in members]
+    if len(name) == 1 and any(_has_variable(member, name) for member in parsed_members):
+        raise AmbiguousAnswerError(f"an equation of {name}, not its value")  # x = 48x = 49
+    parsed = _merge_chain(parsed_members, bool(name))
     if isinstance(parsed, Formula) and any(find_words(split_unit(member)[0]) for member in members):
         raise ParseError("it contains words")
     return _with_name(parsed, name)
@@ -155,9 +159,17 @@ def _merge_chain(parsed_members: list[Quantity | Formula | Parts], has_name: boo
     return replace(most_precise, unit=_common_unit(numbers))
 
 
+def _has_variable(parsed: Quantity | Formula | Parts, name: str) -> bool:
+    return isinstance(parsed, Formula) and any(
+        variable.casefold() == name.casefold() for variable in free_variables(parsed.node)
+    )
+
+
 def _is_sum_of_variables(parsed: Quantity | Formula | Parts) -> bool:
     """`a + b + c`, with different variables."""
-    terms, node = [], parsed.node if isinstance(parsed, Formula) else None
+    if not isinstance(parsed, Formula):
+        return False
+    terms, node = list[Node](), parsed.node
     while isinstance(node, Operation) and node.name == "+":
         node, term = node.arguments
         terms.append(term)

@@ -64,7 +64,11 @@ _OTHER_VALUE = re.compile(r"[0-9]|\b(?:half|twice|double|triple|third|quarter)\b
 _VARIABLE_VALUE = re.compile(r"(?<![^\s,;，；(=是为])\$?([a-z])\$?\s*=\s*([^,，;；=]+)")
 _VALUE_AT_END = re.compile(r"(?:.*\s(?:is|are|equals|measures)\s|.*[=是为≈])\s*([^=]*[0-9][^=]*)")
 _ANGLE_SUMS = re.compile(r"(?:90|180|360)(?![0-9.])")
-_LETTERED = re.compile(r"[(（]?[A-H][)）]?\s*[:：]")
+_BARE_VALUE = re.compile(
+    r"[-+(]?\s?(?:[0-9]|\\(?:d?frac|sqrt|pi))"
+    r"(?:[^=<>∠\\\u4e00-\u9fffA-Za-z]|\\(?:[A-Za-z]+|.)|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))*+"
+)
+_LETTERED = re.compile(r"(?:option |choice )?[(（]?[A-H][)）]?\s*[:：]")
 _LETTER = re.compile(r"(?:option |choice )?[(（]?[A-H][)）]?(?:选项|项)?|选项[A-H]", re.IGNORECASE)
 _END_PUNCTUATION = re.compile(r"[.。．!！\s]+$")
 
@@ -141,8 +145,8 @@ def _with_claims(found: Assertion, claims: tuple[str, ...]) -> Assertion:
 
 
 def _claims_before(premise: str, found: Assertion) -> tuple[str, ...]:
-    """The value at the end of a premise, if a letter follows: `the angle is 45°, so the answer is C`."""
-    return _value_beside_letter(premise, found)
+    """The value at the end of a premise, if a letter follows, or a bare one: `45°, so the answer is 50°`."""
+    return _value_beside_letter(premise, found) + ((premise,) if is_bare_value(premise) else ())
 
 
 def _claims_behind(reason: str, found: Assertion) -> tuple[str, ...]:
@@ -155,6 +159,11 @@ def _claims_behind(reason: str, found: Assertion) -> tuple[str, ...]:
 def claimed_variables(reason: str) -> tuple[str, ...]:
     """Values that a reason assigns to variables: `x = 16`."""
     return tuple(match[0].strip() for match in _VARIABLE_VALUE.finditer(reason))
+
+
+def is_bare_value(text: str) -> bool:
+    r"""Whether a text is only a value: `16`, `\frac{1}{2}`, `12 cm`."""
+    return _BARE_VALUE.fullmatch(text.strip(" ,，.。")) is not None
 
 
 def is_letter(value: str) -> bool:

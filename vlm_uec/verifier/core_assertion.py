@@ -84,7 +84,8 @@ _CHINESE_QUANTITY = re.compile(
 )
 _OPEN_REPLY_NAME = re.compile(r"[^0-9，。；;,答案结果]{1,30}")
 _WORDS = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+)*")
-_CHOICE = re.compile(r"[A-H]")
+_LONG_LABEL = re.compile(r"[A-Z]{4,}")
+_CHOICE = re.compile(r"(?:(?:the )?(?:option|choice) )?\(?([A-H])\)?", re.IGNORECASE)
 _COLONS = (":", "：")
 _PLAIN_WORDS = re.compile(r"[A-Za-z ]+")
 _GIVEN = re.compile(r"(?:given|known|assumed)\b", re.IGNORECASE)
@@ -160,11 +161,15 @@ def _named_value(text: str, name: str, sign: str, value: str, is_reply: bool) ->
     """The value with the name of a symbol such as x, which must be the truth's, and without a phrase."""
     if _is_chinese_name(name, is_reply):
         return value
+    choice = _CHOICE.fullmatch(name)
+    if choice and (sign in _COLONS or len(name) > 1):
+        return f"{choice[1]}: {value}"  # `option C: 72`
     if _is_known_name(name):
+        if sign in _COLONS and _LONG_LABEL.fullmatch(name):
+            return None  # `GOLD: 15`
         if not is_symbol(normalise(name)):
             return None if sign == "=" and _WORDS.fullmatch(value) else value  # `cube = sphere`
-        is_choice = sign in _COLONS and _CHOICE.fullmatch(name)
-        return f"{name}: {value}" if is_choice else f"{name} = {value}"
+        return f"{name} = {value}"
     is_sum = _SUM_OF_VARIABLES.fullmatch(name.strip("$ ")) and text.count("=") >= 2
     return text if is_sum else None
 

@@ -37,7 +37,7 @@ def extract(response: str, strictness: Strictness = DEFAULT) -> Extraction | Non
     """
     end = response.rfind(THINK_END)
     conclusion = response if end < 0 else _cut_at_think_tag(response[end + len(THINK_END) :])
-    found = _extract_from(visible(conclusion), strictness)
+    found = _extract_from(conclusion, strictness)
     if found is not None or strictness.thinking == "ignore" or any(box in conclusion for box in _BOXES):
         return found
     box = last_box(response)
@@ -45,12 +45,13 @@ def extract(response: str, strictness: Strictness = DEFAULT) -> Extraction | Non
 
 
 def _extract_from(conclusion: str, strictness: Strictness) -> Extraction | None:
-    box = last_box(conclusion)
+    shown = visible(conclusion)
+    box = last_box(shown)
     if box is not None:
         return Extraction(box.strip(), "box")
     if strictness.statements == "boxed_only":
         return None
-    tag = _last_tag(conclusion)
+    tag = _last_tag(shown)
     if tag is not None:
         return Extraction(tag.strip(), "answer tag")
     if any(marker in conclusion for marker in (*_BOXES, "<answer>", THINK)):

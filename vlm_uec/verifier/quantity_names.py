@@ -35,7 +35,7 @@ _VOCABULARY = """
     missing unknown indicated marked central inscribed interior exterior larger smaller longer
     shorter other third unit units variable expression nearest tenth hundredth whole simplest form
     terms quantity calculated choice option centimeters cm meters feet inches answered here now
-    which sine cosine x-value y-value two three four five six both each all digits between points
+    sine cosine x-value y-value two three four five six both each all digits between points
     point these those equal congruent corresponding adjacent opposite vertical smallest largest
     shortest longest combined remaining edge edges vertex vertices faces mean average solid ladder
     tower tree building river flagpole pole wall ramp shadow bridge cliff hill road field garden

@@ -16,6 +16,9 @@ _NOISE = re.compile(
 )
 _EMOJI = re.compile("[\U0001f000-\U0001faff☀-➿⬅-⬇⭐⭕\ufe0f\u200d]")
 _DOUBTFUL_EMOJI = re.compile("[➖❌✖✗✘❎❓❔⁉🚫⛔👎🤔🤷]")
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(ord("0"), ord("z") + 1) if chr(code).isalnum()}
+_PLAIN_LETTERS = str.maketrans({**dict.fromkeys(_INVISIBLE, ""), **_FULL_WIDTH})
 _DISPLAY_END = re.compile(r"\s*\\\][ \t]*(?:\n[ \t]*)?(?=[a-z\u4e00-\u9fff.,。，])")
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather|split|equation)\*?\}")
@@ -50,6 +53,9 @@ def split_sentences(text: str, has_items: bool = True) -> list[str]:
 
     `has_items`: whether `1.` may number a line.
     """
+    text = text.strip()
+    if len(text) > MAX_TAIL_LENGTH:
+        text = _collapse_spaces(text)
     is_cut = len(text) > MAX_TAIL_LENGTH
     sentences = [
         sentence
@@ -61,7 +67,7 @@ def split_sentences(text: str, has_items: bool = True) -> list[str]:
 
 
 def _clean(text: str, has_items: bool) -> str:
-    plain = _collapse_spaces(text if text.isascii() else _strip_emoji(text))
+    plain = _collapse_spaces(text if text.isascii() else _strip_emoji(text.translate(_PLAIN_LETTERS)))
     plain = _NOISE.sub("", plain)
     if has_items:
         plain = _strip_item_numbers(plain)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vlm_uec.verifier.assertion import claimed_variables, is_letter, read_assertion
+from vlm_uec.verifier.assertion import claimed_variables, is_bare_value, is_letter, read_assertion
 from vlm_uec.verifier.core_assertion import Assertion
 from vlm_uec.verifier.doubt import casts_doubt, is_uncertain
 from vlm_uec.verifier.reasons import is_reason
@@ -30,6 +30,7 @@ _BARE_VALUES = re.compile(
     r"[-+(]?[0-9][^A-Za-z=∠|\u4e00-\u9fff]*"
     r"|[^\W\d]{1,20}\s?[:：]\s*[-+(]?[0-9.]+(?:[,，、]\s*[0-9.]+(?![0-9,])){1,20}[.。]?"
 )
+_CLAIM = re.compile(r"(?:answer is|答案是) ?:? ?\$?(-?[0-9]+(?:\.[0-9]+)?)", re.IGNORECASE)
 _LABEL = re.compile(r"^[^:：]{0,40}[:：]\s*")
 _MARKS = " .。．!！*_\n"
 _VALUE_LIKE = re.compile(r"[0-9]|^[(（]?[A-H][)）]?$")
@@ -44,23 +45,25 @@ def embedded_statement(text: str) -> tuple[str, ...] | None:
     """The values stated by sentences inside a box or tag: `The area is 12`, `答案是15`."""
     if "</" in text or "<|" in text:
         return None
-    values = _state(split_sentences(text, has_items=False))
-    # A text that is not a sentence states itself, and that value is already judged.
-    return None if values is None or values[0] == text.strip(_MARKS) else values
+    return _state(split_sentences(text, has_items=False), is_embedded=True)
 
 
-def _state(sentences: Sequence[str]) -> tuple[str, ...] | None:
-    """Values of the statement at the end of `sentences`, with all values that must be right as well."""
+def _state(sentences: Sequence[str], is_embedded: bool = False) -> tuple[str, ...] | None:
+    """Values of the statement at the end of `sentences`, with all values that must be right as well.
+
+    In a box or tag, a bare value is no statement: the text states itself, and that is already judged.
+    """
     read = _read_from_the_end(sentences)
     answer = next((index for index, found in read.items() if found.kind == "answer"), None)
     index = max(read, default=None) if answer is None else answer
     if index is None or (answer is None and not _states_alone(sentences, index, read[index])):
         return None
-    if _is_doubted(sentences, index):
-        return None
     statement = read[index]
+    if _is_doubted(sentences, index) or (is_embedded and statement.value == sentences[index].strip(_MARKS)):
+        return None
     behind = [found for position, found in read.items() if position > index]
     before = _answers_before(sentences, index)
+    before += _bare_before(sentences[:index] if is_embedded else sentences[max(index - 1, 0) : index])
     if is_letter(statement.value):
         before += _concluded_before(sentences, index)
     return tuple(value for found in (statement, *behind, *before) for value in (found.value, *found.others))
@@ -114,10 +117,21 @@ def _is_doubted(sentences: Sequence[str], index: int) -> bool:
 
 def _answers_before(sentences: Sequence[str], index: int) -> list[Assertion]:
     """Earlier statements of the answer; a different one contradicts the last."""
-    read = (
-        read_assertion(sentence) for sentence in sentences[:index] if _ANSWER_WORD.search(sentence.casefold())
-    )
-    return [found for found in read if found is not None and found.kind == "answer"]
+    answers = []
+    for sentence in sentences[:index]:
+        if not _ANSWER_WORD.search(sentence.casefold()):
+            continue
+        found = read_assertion(sentence)
+        if found is not None and found.kind == "answer":
+            answers.append(found)
+        elif claim := _CLAIM.search(sentence):
+            answers.append(Assertion(claim[1], "answer"))
+    return answers
+
+
+def _bare_before(sentences: Sequence[str]) -> list[Assertion]:
+    """Values without a name: `16. The answer is 15.`"""
+    return [Assertion(sentence.strip(_MARKS), "bare") for sentence in sentences if is_bare_value(sentence)]
 
 
 def _concluded_before(sentences: Sequence[str], index: int) -> list[Assertion]:

@@ -48,7 +48,7 @@ NUMBERS: dict[str, list[str]] = {
     "anything": [
         "x", "y", "n", "0/0", r"\frac{0}{0}", "1/0", "0^0", r"\infty", "∞", "NaN", "?", "*", "_", "...", "any number", "the answer", "the correct answer", "the ground truth",
         "the truth", "answer", "ans", "key", "same as above", "see above", "True", "correct", "right", "all of the above", "x = x", "x = y", "0 = 0", "1 = 1", "null", "None",
-        "undefined", "", " ", "{}", "()", "[]", r"\{\}", "$", "$$", "\\", "%", "#", "&", r"\text{}", r"\emptyset", "{{answer}}", "{answer}", "<answer>", "${answer}", "$answer",
+        "undefined", "", " ", "{}", "()", "[]", r"\{\}", "$", "$$", "%", "#", "&", r"\text{}", r"\emptyset", "{{answer}}", "{answer}", "<answer>", "${answer}", "$answer",
         "%s", "{0}", "\\1", ".*", "[0-9]+", ".+", "@K|.*", "(@K|@W)", "[@K]{0}", "^@K$", "x := x", "answer = answer", "x where x is the answer", "solve(x)", "f(x)", "gt",
         "\\theanswer", "\\ref{answer}", "input()", "__import__('os')", "eval('@K')", "lambda: @K", "any", "*any*", "whatever", "anything", "i", "e", "\\pi", "\\sqrt{x^2}",
     ],

@@ -125,7 +125,7 @@ def _core(rng: random.Random, question: Question, trick: Trick, in_box: bool) ->
     template = rng.choice(trick.templates)
     if trick.place == "conclusion":
         return None if in_box else _filled(question, template)
-    frames = BOXES if in_box or trick.needs_box else FRAMES
+    frames = BOXES if in_box or trick.needs_box else (MARKED if _ANSWER.search(template) else FRAMES)
     return _framed(question, rng.choice(frames), template)
 
 
