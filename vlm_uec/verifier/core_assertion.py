@@ -144,6 +144,9 @@ def _read_separated(text: str, is_reply: bool, concluded: bool) -> Assertion | N
     value = _LENGTHWISE.sub("", text[separator.end() :].strip(MARKS))
     if not value or len(value) > MAX_VALUE_LENGTH or _NOT_A_VALUE.match(value):
         return None
+    choice = _CHOICE.fullmatch(name)
+    if choice and (separator[0].strip() in _COLONS or len(name) > 1):
+        return Assertion(f"{choice[1].upper()}: {value}", "answer")  # `option C: 72`
     if _CHINESE_ANSWER.fullmatch(name) or (is_answer_phrase(name) and not _FOREIGN.search(name)):
         return Assertion(value, "answer")
     if is_answer_phrase(name) or _GIVEN.match(name):
@@ -161,9 +164,6 @@ def _named_value(text: str, name: str, sign: str, value: str, is_reply: bool) ->
     """The value with the name of a symbol such as x, which must be the truth's, and without a phrase."""
     if _is_chinese_name(name, is_reply):
         return value
-    choice = _CHOICE.fullmatch(name)
-    if choice and (sign in _COLONS or len(name) > 1):
-        return f"{choice[1]}: {value}"  # `option C: 72`
     if _is_known_name(name):
         if sign in _COLONS and _LONG_LABEL.fullmatch(name):
             return None  # `GOLD: 15`
