@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.config import load_config
-from vlm_uec.config.cautions import cautions
+from vlm_uec.config.cautions import cautions, cpu_cautions
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,10 @@ def test_losses_without_ppo_s_clip_warn_with_replay(file: Path, algorithm: str, 
 )
 def test_other_settings_have_no_warning(file: Path, overrides: list[str]) -> None:
     assert cautions(load_config(file, overrides)) == []
+
+
+@pytest.mark.parametrize(("precision", "warnings"), [("fp32", 0), ("bf16", 1)])
+def test_bf16_on_a_cpu_warns(file: Path, precision: str, warnings: int) -> None:
+    lines = cpu_cautions(load_config(file, [f"model.precision={precision}"]))
+    assert len(lines) == warnings
+    assert all("set model.precision=fp32" in line for line in lines)

@@ -14,3 +14,13 @@ def cautions(config: Config) -> list[str]:
     return [
         f"loss.name {config.loss.name} with stabilizer.enabled: {note}; compare with stabilizer.enabled=false"
     ]
+
+
+def cpu_cautions(config: Config) -> list[str]:
+    """The same for a run on a CPU; a forecast can be for another machine and does not print them."""
+    if config.model.precision == "fp32":
+        return []
+    return [
+        f"model.precision {config.model.precision} on a CPU: most CPUs multiply bf16 several times slower "
+        "than fp32; set model.precision=fp32"
+    ]
