@@ -182,8 +182,10 @@ A `Qwen2_5_VLForConditionalGeneration` of {parameters:,} parameters for demonstr
 It reads plane-geometry pictures of 84 x 84 pixels (9 image tokens) and answers in the form
 `<think> ... </think> \\boxed{{...}}`. It has no other abilities. The vision tower was pretrained on
 {PretrainingRecipe().steps} batches of pages of numbers; the model was then trained on {recipe.steps:,}
-batches of {recipe.batch} problems of `python -m data_prep synthetic`, training split only. Training was
-stopped early on purpose, so that reinforcement learning can improve the model.
+batches of {recipe.batch} problems of `python -m data_prep synthetic`, training split only. In the last
+{1 - recipe.bare_share:.0%} of them, {recipe.direct_share:.0%} of the responses are the boxed answer
+without reasoning. The model therefore often answers without reasoning and is often wrong; reinforcement
+learning can improve it.
 
 Made by `OMP_NUM_THREADS=1 python -m assets.make_tiny_model` with `{recipe}`.
 

@@ -23,7 +23,11 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of the supervised training. `level_weights`: probabilities of levels 1, 2, 3 and 4."""
+    """Settings of the supervised training.
+
+    `level_weights`: probabilities of levels 1, 2, 3 and 4. `direct_share`: share of responses without
+    reasoning in the last part of the training, in which every prompt has the format prompt.
+    """
 
     seed: int = 1
     steps: int = 1800
@@ -36,6 +40,7 @@ class Recipe:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     level_weights: tuple[float, ...] = (0.55, 0.3, 0.1, 0.05)
+    direct_share: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class TrainingBatch:
 def response_text(made: SyntheticProblem) -> str:
     """The target response: short reasoning, then the boxed answer."""
     return f"<think> {made.solution} </think> \\boxed{{{made.problem.answer}}}"
+
+
+def direct_response_text(made: SyntheticProblem) -> str:
+    """The boxed answer alone, without reasoning."""
+    return f"\\boxed{{{made.problem.answer}}}"
 
 
 def training_stream(recipe: Recipe) -> Iterator[SyntheticProblem]:
@@ -94,18 +104,19 @@ def batches(
     This halves the tokens and the time of training. Some batches have the format prompt from the start,
     because it shifts the positions of responses, and a late switch would lose what was learned.
     """
-    tokenizer = encoder.tokenizer
+    tokenizer, rng = encoder.tokenizer, Random(f"style {recipe.seed}")
     bare = PromptEncoder(
         tokenizer, encoder.image_processor, FormatPrompt("{{ question }}"), encoder.max_prompt_tokens, 0
     )
     for step in range(recipe.steps):
-        is_bare = step < recipe.bare_share * recipe.steps and step % recipe.full_every != 0
-        encode = bare if is_bare else encoder
+        is_last_part = step >= recipe.bare_share * recipe.steps
+        encode = encoder if is_last_part or step % recipe.full_every == 0 else bare
         made = [next(problems) for _ in range(recipe.batch)]
-        responses = [
-            torch.tensor([*tokenizer(response_text(one))["input_ids"], tokenizer.eos_token_id])
-            for one in made
+        direct_share = recipe.direct_share if is_last_part else 0.0
+        texts = [
+            direct_response_text(one) if rng.random() < direct_share else response_text(one) for one in made
         ]
+        responses = [torch.tensor([*tokenizer(text)["input_ids"], tokenizer.eos_token_id]) for text in texts]
         prompts = [encode(one.problem) for one in made]
         yield collate(list(zip(prompts, responses, strict=True)), tokenizer.pad_token_id)
 

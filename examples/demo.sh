@@ -8,7 +8,7 @@ launch=$1
 model=assets/tiny-qwen2.5-vl
 run=${2:+$2/}runs/demo
 data=${2:+$2/}data/synthetic
-sizes=(--train "${3:-512}" --validation "${3:-64}" --test "${3:-128}")
+sizes=(--train "${3:-2048}" --validation "${3:-64}" --test "${3:-128}")
 settings=(train.run_dir="$run" ${2:+data.path="$data" train.steps="$4"})
 sampling=(--data "$data" --split test --n 8 --k 1 4 8 --max-tokens 96 --max-pixels 7056)
 

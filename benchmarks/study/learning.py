@@ -1,9 +1,11 @@
-"""Does the tiny recipe learn? Trains it once per seed; compares accuracy in the first and the last fifth.
+"""Does the demo's recipe learn? Trains it once per seed; Pass@k of the held-out problems before and after.
 
     python benchmarks/study/learning.py --seeds 1 2 3 --out runs/learning
 
-Prints a table of reward/accuracy, writes learning.json beside the runs, and exits with 1 unless accuracy rose
-for every seed. Each run goes through the DeepSpeed launcher: two CPU ranks, or every GPU of the machine.
+Prints reward/accuracy in the first and the last fifth of the steps, and Pass@k of the 128 test problems
+with paired 95 % intervals. Writes learning.json beside the runs. Exits with 1 unless, for every seed, the
+interval of Pass@1 is above 0 and Pass@8 did not fall. Each run goes through the DeepSpeed launcher: two CPU
+ranks, or every GPU of the machine.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
+from assets.make_tiny_model import BUNDLE
 from benchmarks.lib.launching import TINY_CONFIG
 from benchmarks.lib.machine import machine_info
-from benchmarks.lib.tiny_runs import launch_command, make_data, mean_of_fifths
+from benchmarks.lib.tiny_runs import evaluate, launch_command, make_data, mean_of_fifths
+from eval.compare import Comparison, Difference, compare
 from vlm_uec.telemetry.writers import read_jsonl
 
 
@@ -39,6 +43,10 @@ class LearningRun:
     entropy_last: float
     rescued: float
     minutes: float
+
+    @property
+    def rise(self) -> float:
+        return self.last_fifth - self.first_fifth
 
 
 def train(seed: int, out: Path, data: Path, overrides: list[str]) -> LearningRun:
@@ -73,13 +81,25 @@ def print_table(runs: list[LearningRun]) -> None:
     print(f"{'seed':>4} {'steps':>5} {'accuracy: first fifth':>22} {'last fifth':>10} {'rise':>7}", end="")
     print(f" {'entropy':>15} {'rescued':>8} {'minutes':>8}")
     for run in runs:
-        rise = run.last_fifth - run.first_fifth
         entropy = f"{run.entropy_first:.3f} -> {run.entropy_last:.3f}"
-        print(
-            f"{run.seed:>4} {run.steps:>5} {run.first_fifth:>22.3f} {run.last_fifth:>10.3f} {rise:>+7.3f}",
-            end="",
-        )
-        print(f" {entropy:>15} {run.rescued:>8.0f} {run.minutes:>8.1f}")
+        accuracy = f"{run.first_fifth:>22.3f} {run.last_fifth:>10.3f} {run.rise:>+7.3f}"
+        last_columns = f"{run.rescued:>8.0f} {run.minutes:>8.1f}"
+        print(f"{run.seed:>4} {run.steps:>5} {accuracy} {entropy:>15} {last_columns}")
+
+
+def print_gains(seeds: list[int], comparison: Comparison) -> None:
+    print(f"\nPass@k of {comparison.problems} held-out problems, %")
+    print(f"{'seed':>4} {'':>7} {'before':>7} {'after':>7} {'difference':>11}   95 % interval")
+    for seed, pair in zip(seeds, comparison.pairs, strict=True):
+        for row in pair.differences:
+            low, high = row.interval
+            values = f"{100 * row.baseline:>7.2f} {100 * row.other:>7.2f} {100 * row.value:>+11.2f}"
+            print(f"{seed:>4} {f'pass@{row.k}':>7} {values}   {100 * low:+.2f} to {100 * high:+.2f}")
+
+
+def has_gained(differences: tuple[Difference, ...]) -> bool:
+    """Whether the first k's interval is above 0 and the last k did not fall."""
+    return differences[0].interval[0] > 0 and differences[-1].value >= 0
 
 
 def main() -> int:
@@ -92,17 +112,26 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     data = arguments.out / "data"
     make_data(data)
-    runs = [train(seed, arguments.out, data, arguments.overrides) for seed in arguments.seeds]
+    before = arguments.out / "before"
+    evaluate(BUNDLE, data, before)
+    runs, after = [], []
+    for seed in arguments.seeds:
+        runs.append(train(seed, arguments.out, data, arguments.overrides))
+        after.append(arguments.out / f"after_{seed}")
+        evaluate(arguments.out / f"seed_{seed}" / "export", data, after[-1])
+    comparison = compare([before, *after], seed=0)
     print_table(runs)
+    print_gains(arguments.seeds, comparison)
     record = {
         "machine": machine_info(),
         "overrides": arguments.overrides,
         "runs": [asdict(run) for run in runs],
+        "held_out": [asdict(pair) for pair in comparison.pairs],
     }
     (arguments.out / "learning.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    rose = sum(run.last_fifth > run.first_fifth for run in runs)
-    print(f"accuracy rose for {rose} of {len(runs)} seeds")
-    return 0 if rose == len(runs) else 1
+    gained = sum(has_gained(pair.differences) for pair in comparison.pairs)
+    print(f"{gained} of {len(runs)} seeds gained")
+    return 0 if gained == len(runs) else 1
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlm_uec.config import load_config
-from vlm_uec.config.cautions import cautions
+from vlm_uec.config.cautions import cautions, cpu_cautions
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,10 @@ def test_strictness_without_the_verifier_warns(file: Path) -> None:
 )
 def test_other_settings_have_no_warning(file: Path, overrides: list[str]) -> None:
     assert cautions(load_config(file, overrides)) == []
+
+
+@pytest.mark.parametrize(("precision", "warnings"), [("fp32", 0), ("bf16", 1)])
+def test_bf16_on_a_cpu_warns(file: Path, precision: str, warnings: int) -> None:
+    lines = cpu_cautions(load_config(file, [f"model.precision={precision}"]))
+    assert len(lines) == warnings
+    assert all("set model.precision=fp32" in line for line in lines)

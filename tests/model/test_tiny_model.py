@@ -179,9 +179,11 @@ def greedy_verdicts(
 def test_accuracy_leaves_room_for_reinforcement_learning(model: Model, encoder: PromptEncoder) -> None:
     problems = generate("test", 80, 1, [1, 2])
     texts, verdicts = greedy_verdicts(model, encoder, problems)
-    assert 0.2 <= sum(verdicts) / len(verdicts) <= 0.6
-    pattern = re.compile(r"<think> [^<]+ </think> \\boxed\{.+\}<\|im_end\|>")
-    assert sum(bool(pattern.fullmatch(text)) for text in texts) >= 76
+    assert 0.05 <= sum(verdicts) / len(verdicts) <= 0.4
+    pattern = re.compile(r"(<think> [^<]+ </think> )?\\boxed\{.+\}<\|im_end\|>")
+    matches = [match for text in texts if (match := pattern.fullmatch(text))]
+    assert len(matches) >= 76
+    assert 8 <= sum(match[1] is None for match in matches) <= 72  # both kinds of response are common
 
 
 def test_hardest_level_is_nearly_unsolved(model: Model, encoder: PromptEncoder) -> None:

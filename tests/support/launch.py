@@ -25,11 +25,11 @@ TIMEOUT_S = 240
 TINY_PIXELS = 3136
 
 
-def launch(script: str, *arguments: str, ranks: int = 2) -> str:
+def launch(script: str, *arguments: str, ranks: int = 2, timeout_s: float = TIMEOUT_S) -> str:
     """Runs `script` under the launcher, from the repository root; returns what it printed."""
     deepspeed = str(Path(sys.executable).parent / "deepspeed")
     command = [deepspeed, "--num_accelerators", str(ranks), "--master_port", str(free_port()), script]
-    done = execute([*command, *arguments])
+    done = execute([*command, *arguments], timeout_s)
     if done.returncode:
         pytest.fail(f"{script} exited {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
     return done.stdout
@@ -56,18 +56,18 @@ def launch_on_two_nodes(script: str, *arguments: str) -> None:
         pytest.fail("\n".join(f"node {node}: {done}" for node, done in enumerate(results))[-12000:])
 
 
-def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Runs `command` on the CPU with one thread a rank; after TIMEOUT_S its process group is killed."""
-    return _wait(start(command))
+def execute(command: Sequence[str], timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    """Runs `command` on the CPU with one thread a rank; after `timeout_s` its process group is killed."""
+    return _wait(start(command), timeout_s)
 
 
-def _wait(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+def _wait(process: subprocess.Popen[str], timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
     try:
-        out, errors = process.communicate(timeout=TIMEOUT_S)
+        out, errors = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         out, errors = process.communicate()
-        pytest.fail(f"{process.args!r}: not done after {TIMEOUT_S} s\n{out[-6000:]}\n{errors[-6000:]}")
+        pytest.fail(f"{process.args!r}: not done after {timeout_s} s\n{out[-6000:]}\n{errors[-6000:]}")
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 

@@ -30,3 +30,13 @@ def _unused_strictness(config: Config) -> list[str]:
         "reward.thinking and reward.statements have no effect on reward.function "
         f"{escape(reward.function)}; remove them, or use reward.function=accuracy"
     ]
+
+
+def cpu_cautions(config: Config) -> list[str]:
+    """The same for a run on a CPU; a forecast can be for another machine and does not print them."""
+    if config.model.precision == "fp32":
+        return []
+    return [
+        f"model.precision {config.model.precision} on a CPU: most CPUs multiply bf16 several times slower "
+        "than fp32; set model.precision=fp32"
+    ]

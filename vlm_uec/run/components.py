@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from vlm_uec.checkpoint import load_state
 from vlm_uec.checkpoint.state import Origin, TrainState
 from vlm_uec.collector import Collector, Judge
 from vlm_uec.config import Config
-from vlm_uec.config.cautions import cautions
+from vlm_uec.config.cautions import cautions, cpu_cautions
 from vlm_uec.data.dataset import data_fingerprint
 from vlm_uec.data.encode import PromptEncoder
 from vlm_uec.data.mixture import load_mixture
@@ -85,7 +87,7 @@ def build_components(
     host = VllmHost(config) if config.rollout.engine == "vllm" else None
     if host:
         host.check()
-    for line in cautions(config):
+    for line in [*cautions(config), *([] if torch.cuda.is_available() else cpu_cautions(config))]:
         display.line(f"warning: {line}")
     for line in start.changed_settings:
         display.line(f"resuming with a changed setting: {line}")
