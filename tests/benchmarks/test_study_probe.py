@@ -58,14 +58,15 @@ class FakeRun:
         )
         self.sampled = 0
         self.likely = {name: self._greedy(name) for name in (EASY, HARD)}
-        self.unlikely = self._with_another_digit(self.likely[HARD])
+        self.unlikely = self._with_other_digits(self.likely[HARD])
 
-    def _with_another_digit(self, tokens: torch.Tensor) -> torch.Tensor:
-        """The first digit is replaced."""
+    def _with_other_digits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Every digit is replaced."""
         tokenizer, changed = self.encoder.tokenizer, tokens.clone()
-        texts = [str(tokenizer.decode([number])) for number in tokens.tolist()]
-        index = next(index for index, text in enumerate(texts) if text.isdigit())
-        (changed[index],) = tokenizer.encode(str((int(texts[index]) + 3) % 10))
+        for index, number in enumerate(tokens.tolist()):
+            text = str(tokenizer.decode([number]))
+            if text.isdigit():
+                (changed[index],) = tokenizer.encode(str((int(text) + 3) % 10))
         return changed
 
     def _greedy(self, name: str) -> torch.Tensor:
@@ -136,7 +137,7 @@ def test_every_source_starts_from_the_same_entropy(probes: list[Probe]) -> None:
 
 
 def test_reinforcing_likely_tokens_lowers_entropy_and_unlikely_ones_raises_it(probes: list[Probe]) -> None:
-    """Regular and replay reinforce the greedy response; exploration one with another first digit."""
+    """Regular and replay reinforce the greedy response; exploration one with other digits."""
     regular, explored, replay = probes
     assert regular.change < 0 and replay.change < 0
     assert explored.difficult_change is not None and explored.difficult_change > 0
