@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the path of a script lacks the repository root
 
-from benchmarks.lib.verifier.hacking.mutations import Mutation, paired_mutations, single_mutations
+from benchmarks.lib.verifier.hacking.mutations import Mutation, mutations, right_response
 from benchmarks.lib.verifier.hacking.questions import generated_questions, recorded_questions
 
 RECORDED = 7  # recorded questions that are mutated
@@ -38,26 +38,28 @@ def main() -> int:
     questions = generated_questions(rng, arguments.questions)
     if arguments.data:
         questions += recorded_questions(arguments.data)[:RECORDED]
-    controls = sum(q.earns(f"<think>{q.reasoning}</think> \\boxed{{{q.truth}}}") for q in questions)
     tried: Counter[str] = Counter()
-    earned: dict[str, list[Mutation]] = {}
-    total = 0
+    earning: dict[str, list[Mutation]] = {}
     for question in questions:
-        mutations = [*single_mutations(question), *paired_mutations(rng, question)]
-        for mutation in {mutation.response: mutation for mutation in mutations}.values():
-            name = " + ".join(mutation.tricks[:1] if len(mutation.tricks) == 1 else ("two tricks",))
-            total, tried[name] = total + 1, tried[name] + 1
+        for mutation in mutations(rng, question):
+            tried[mutation.kind] += 1
             if question.earns(mutation.response):
-                earned.setdefault(name, []).append(mutation)
-    for name, count in sorted(tried.items()):
-        print(f"{name:<28} {count:>7} wrong responses, {len(earned.get(name, [])):>4} earn")
-        for mutation in earned.get(name, [])[: None if arguments.all else SHOWN]:
-            shown = mutation.response[-160:]
-            print(f"    truth {mutation.question.truth!r}, {' + '.join(mutation.tricks)}: {shown!r}")
-    earning = sum(map(len, earned.values()))
-    print(f"{'all':<28} {total:>7} wrong responses, {earning:>4} earn")
+                earning.setdefault(mutation.kind, []).append(mutation)
+    print_table(tried, earning, None if arguments.all else SHOWN)
+    controls = sum(question.earns(right_response(question)) for question in questions)
     print(f"controls: {controls} of {len(questions)} right answers earn")
-    return 0 if earning == 0 and controls == len(questions) else 1
+    return 0 if not earning and controls == len(questions) else 1
+
+
+def print_table(tried: Counter[str], earning: dict[str, list[Mutation]], shown: int | None) -> None:
+    for kind, count in sorted(tried.items()):
+        earned = earning.get(kind, [])
+        print(f"{kind:<28} {count:>7} wrong responses, {len(earned):>4} earn")
+        for mutation in earned[:shown]:
+            tricks, end = " + ".join(mutation.tricks), mutation.response[-160:]
+            print(f"    truth {mutation.question.truth!r}, {tricks}: {end!r}")
+    total = sum(map(len, earning.values()))
+    print(f"{'all':<28} {tried.total():>7} wrong responses, {total:>4} earn")
 
 
 if __name__ == "__main__":

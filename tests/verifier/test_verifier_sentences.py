@@ -249,3 +249,43 @@ def test_texts_without_a_statement_do_not_count(text: str, truth: str) -> None:
 def test_statements_with_choices(text: str, choices: list[str], right: bool) -> None:
     verdict = verify(text, choices[2], choices=choices)
     assert verdict.correct is right, (verdict.extracted, verdict.reason)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "x = 48x = 49",
+        r"\boxed{x = 48x = 49}",
+        r"\boxed{49 % 2}",
+        r"\boxed{~~49~~}",
+        r"\boxed{➖49}",
+        r"\boxed{49  ...}",
+        "GOLD: 49",
+        "The answer of problem 2 is 49.",
+        "Ｙｏｕｒ ａｎｓｗｅｒ ｉｓ ４９．",
+        "48 cm. The answer is 49.",
+        "48 所以答案为 49",
+        "The answer is 48" + " " * 3000 + "49.",
+        "The answer is 48" + "\n" * 3000 + "49.",
+        "\n" * 3000 + "The answer is 48. The answer is 49.",
+    ],
+)
+def test_tricks_that_once_earned(response: str) -> None:
+    assert not verify(response, "49").correct
+
+
+@pytest.mark.parametrize(
+    ("text", "truth", "right"),
+    [
+        ("The answer is option C: 60°.", "60°", True),
+        ("The answer is option C: 45°.", "60°", False),
+        ("The answer is option C: 45°.", "45°", False),
+    ],
+)
+def test_a_named_option_and_its_text_agree(text: str, truth: str, right: bool) -> None:
+    assert verify(text, truth, choices=["30°", "45°", "60°", "90°"]).correct is right
+
+
+def test_names_within_names_end() -> None:
+    """Each is the name of the next: the text shrinks, whatever its case."""
+    assert not verify("a: b: c: " * 20 + "49", "48").correct

@@ -37,6 +37,6 @@ def cpu_cautions(config: Config) -> list[str]:
     if config.model.precision == "fp32":
         return []
     return [
-        f"model.precision {config.model.precision} on a CPU: most CPUs multiply bf16 several times slower "
+        f"model.precision {config.model.precision} on a CPU: many CPUs multiply bf16 several times slower "
         "than fp32; set model.precision=fp32"
     ]

@@ -141,7 +141,7 @@ def _within_answer(found: Assertion | None) -> Assertion | None:
 
 
 def _with_claims(found: Assertion, claims: tuple[str, ...]) -> Assertion:
-    return replace(found, others=found.others + claims)
+    return replace(found, others=found.others + claims) if claims else found
 
 
 def _claims_before(premise: str, found: Assertion) -> tuple[str, ...]:

@@ -18,15 +18,7 @@ _ASSIGNMENT = re.compile(
 )
 _OVER = re.compile(r"\\over(?![A-Za-z])")
 _OTHER_NAMES = "frac sqrt pi sin cos tan theta alpha beta angle triangle odot over begin end"
-_ESCAPED_NAMES = "|".join(
-    sorted(
-        {
-            *filter(str.isalpha, COMMANDS),
-            *_OTHER_NAMES.split(),
-        },
-        key=len,
-    )
-)
+_ESCAPED_NAMES = "|".join(sorted({*filter(str.isalpha, COMMANDS), *_OTHER_NAMES.split()}, key=len))
 _ESCAPED = re.compile(rf"\\{{2,4}}(?=(?:{_ESCAPED_NAMES})(?![A-Za-z])|[,;!%])")
 _ESCAPED_MATH = re.compile(r"\s*\\\\[(\[](.*)\\\\[)\]]\s*", re.DOTALL)
 

@@ -102,7 +102,8 @@ def _replace_commands(text: str) -> str:
     if "\\over" in plain:
         plain = replace_over(plain)
     plain = _COMMAND.sub(lambda match: COMMANDS.get(match[1], rf"\{match[1]} "), plain)
-    return plain.replace("$", " ").replace("~~", r"\sout ").replace("~", " ")
+    plain = plain.replace("~~", r"\sout ")  # markdown's strike-through, which is no value
+    return plain.replace("$", " ").replace("~", " ")
 
 
 def _repeating_fraction(match: re.Match[str]) -> str:

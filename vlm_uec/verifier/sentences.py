@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 
 from vlm_uec.verifier.environments import unwrap_environments
+from vlm_uec.verifier.symbols import INVISIBLE
 
 MAX_TAIL_LENGTH = 1500  # number of searched characters at the end of a conclusion
 ELLIPSIS = "…"
 
-_NOISE = re.compile(
-    r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|^\s{0,8}#{1,6} |^\s{0,8}>\s|^[ \t]*[-*_=]{3,}[ \t]*$|`"
-    r"|^\s{0,8}[-*•+]\s+(?=[^\W\d]|[*$\\∠∴])",
-    re.MULTILINE,
-)
+_MARKUP = re.compile(r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|`")
+_LINE_MARKUP = re.compile(
+    r"^(?:#{1,6} |> |[-*_=]{3,}$|[-*•+] (?=[^\W\d]|[*$\\∠∴]))", re.MULTILINE
+)  # without spaces before it, because they are collapsed
 _EMOJI = re.compile("[\U0001f000-\U0001faff☀-➿⬅-⬇⭐⭕\ufe0f\u200d]")
 _DOUBTFUL_EMOJI = re.compile("[➖❌✖✗✘❎❓❔⁉🚫⛔👎🤔🤷]")
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(ord("0"), ord("z") + 1) if chr(code).isalnum()}
-_PLAIN_LETTERS = str.maketrans({**dict.fromkeys(_INVISIBLE, ""), **_FULL_WIDTH})
+_PLAIN_LETTERS = str.maketrans({**dict.fromkeys(INVISIBLE, ""), **_FULL_WIDTH})
 _DISPLAY_END = re.compile(r"\s*\\\][ \t]*(?:\n[ \t]*)?(?=[a-z\u4e00-\u9fff.,。，])")
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather|split|equation)\*?\}")
@@ -29,10 +28,11 @@ _HEADING = re.compile(
 )
 _IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]*([0-9])[.)][ \t]+(?=[^\W\d]|[*$\\∠∴])", re.MULTILINE)
-_END = re.compile(
-    r"(?<=[.!?])(?<!\bsq\.)(?<!\bcu\.)(?<!\bapprox\.)(?<!\bAns\.)(?<!\bans\.)(?<!\bi\.e\.)(?<!\bd\.p\.)\s+"
-    r"|(?<=[。！？])\s*"
+_ABBREVIATIONS = "".join(
+    rf"(?<!\b{word}\. )" for word in ("sq", "cu", "approx", "Ans", "ans", r"i\.e", r"d\.p")
 )
+_ASCII_END = re.compile(rf" (?<=[.!?] ){_ABBREVIATIONS}")
+_END = re.compile(rf"{_ASCII_END.pattern}|(?<=[。！？]) *")
 _ENDS_IN_LETTER = re.compile(r"(?:^|[^A-Za-z0-9'’])\(?[A-H]\)?[.．。]$")
 _SENTENCE_OPENER = re.compile(
     r"(?:th(?:is|at|ese|us|en|erefore|ey)|it|we|i|you|since|because|so|hence|by|using|here|there|note"
@@ -68,7 +68,7 @@ def split_sentences(text: str, has_items: bool = True) -> list[str]:
 
 def _clean(text: str, has_items: bool) -> str:
     plain = _collapse_spaces(text if text.isascii() else _strip_emoji(text.translate(_PLAIN_LETTERS)))
-    plain = _NOISE.sub("", plain)
+    plain = _LINE_MARKUP.sub("", _MARKUP.sub("", plain))
     if has_items:
         plain = _strip_item_numbers(plain)
     if "\\begin" in plain:
@@ -105,7 +105,7 @@ def _strip_item_numbers(text: str) -> str:
 def _split_line(line: str) -> list[str]:
     """Sentences of one line; `C. 60°` and `The answer is C. Sphere` are not split after the letter."""
     sentences: list[str] = []
-    for piece in _END.split(line):
+    for piece in (_ASCII_END if line.isascii() else _END).split(line):
         bare = piece.strip().strip("*_").strip()
         if not bare:
             continue

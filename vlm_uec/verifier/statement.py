@@ -43,7 +43,7 @@ def plain_statement(conclusion: str) -> tuple[str, ...] | None:
 
 def embedded_statement(text: str) -> tuple[str, ...] | None:
     """The values stated by sentences inside a box or tag: `The area is 12`, `答案是15`."""
-    if "</" in text or "<|" in text:
+    if "</" in text or "<|" in text or (text.isascii() and text.isalnum()):
         return None
     return _state(split_sentences(text, has_items=False), is_embedded=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"  # removed
+
 _CHARACTERS = {
     "-": "−‐‑﹣➖", "*": "×·⋅∙•∗", "/": "÷⁄∕", r"\pi ": "π𝜋", r"\sqrt ": "√", r"\sqrt[3]": "∛",
     r"\approx ": "≈≒", r"\angle ": "∠∡", r"\triangle ": "△", r"\odot ": "⊙", r"\cong ": "≅≌",
@@ -10,7 +12,7 @@ _CHARACTERS = {
     ":": "：∶", "=": "≔", ";": "；", "(": "（", ")": "）", "[": "【", "]": "】",
     r"\theta ": "θ", r"\alpha ": "α",
     r"\beta ": "β", r"\gamma ": "γ", r"\phi ": "φ", "°C": "℃",
-    "": "\u200b\u200c\u200d\u2060\ufeff\u00ad",  # invisible characters are removed
+    "": INVISIBLE,
 }  # fmt: skip
 SYMBOLS = str.maketrans({char: spelling for spelling, chars in _CHARACTERS.items() for char in chars})
 

@@ -47,6 +47,21 @@ class Mutation:
     tricks: tuple[str, ...]
     response: str
 
+    @property
+    def kind(self) -> str:
+        return self.tricks[0] if len(self.tricks) == 1 else "two tricks"
+
+
+def mutations(rng: random.Random, question: Question) -> list[Mutation]:
+    """All single and paired mutations, each response once."""
+    made = [*single_mutations(question), *paired_mutations(rng, question)]
+    return list({mutation.response: mutation for mutation in made}.values())
+
+
+def right_response(question: Question) -> str:
+    """The control: the truth in a box after the same reasoning."""
+    return f"<think>{question.reasoning}</think> \\boxed{{{question.truth}}}"
+
 
 def content_tricks(question: Question) -> list[Trick]:
     """Wrong contents of a box, a tag or a sentence for this form of question."""
