@@ -13,7 +13,7 @@ if [ -z "${LAUNCH:-}" ]; then
   export DS_ACCELERATOR=cpu
   LAUNCH="deepspeed --log_level error --num_accelerators 2"
 fi
-sampling=(--data "$data" --split test --n 8 --k 1 4 8 --max-tokens 48 --slots 16)
+sampling=(--data "$data" --split test --samples 8 --k 1 4 8 --max-tokens 48 --slots 16)
 sampling+=(--template '{{ question }} Reply with the number in \boxed{}.')
 
 rm -rf "$run" "$run-before" "$run-after" "$data"

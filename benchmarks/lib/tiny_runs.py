@@ -30,22 +30,10 @@ def make_data(out: Path) -> None:
 def evaluate(model: Path | str, data: Path, out: Path) -> None:
     """Pass@1, 4 and 8 of the test split by eval/passk.py, with the settings of examples/demo.sh."""
     shutil.rmtree(out, ignore_errors=True)
-    sampling = [
-        "--split",
-        "test",
-        "--n",
-        "8",
-        "--k",
-        "1",
-        "4",
-        "8",
-        "--max-tokens",
-        "96",
-        "--max-pixels",
-        "7056",
-    ]
+    counts = "--split test --n 8 --k 1 4 8"
+    limits = "--max-tokens 96 --max-pixels 7056"
     command = [sys.executable, "eval/passk.py", "--model", str(model), "--data", str(data), "--out", str(out)]
-    subprocess.run([*command, *sampling], check=True)
+    subprocess.run([*command, *counts.split(), *limits.split()], check=True)
 
 
 def mean_of_fifths(rows: Sequence[Mapping[str, float]], name: str) -> tuple[float, float]:
