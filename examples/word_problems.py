@@ -157,7 +157,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     sizes = {name: getattr(arguments, name) for name in ("test", "validation", "train")}
-    for name, split in make_splits(sizes, arguments.seed).items():
+    try:
+        splits = make_splits(sizes, arguments.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    for name, split in splits.items():
         split.to_parquet(arguments.folder / f"{name}.parquet")
     print(f"wrote {arguments.folder}: " + ", ".join(f"{size} {name}" for name, size in sizes.items()))
 

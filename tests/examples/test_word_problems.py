@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from examples.word_problems import LEVELS, draw, make_splits
+from examples.word_problems import LEVELS, draw, main, make_splits
 from vlm_uec.data.dataset import load_problems
 
 # From the numbers of a question, in their order in its text, to its answer.
@@ -51,6 +51,16 @@ def test_splits_have_equal_levels_and_share_no_question() -> None:
 def test_an_exhausted_level_is_an_error() -> None:
     with pytest.raises(ValueError, match="level 1 has only"):
         draw(1, 10**5, Random(1), set())
+
+
+def test_too_many_problems_are_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["word_problems.py", str(tmp_path), "--train", "100000"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "error: level 1 has only" in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_trainer_reads_the_problems(tmp_path: Path) -> None:
