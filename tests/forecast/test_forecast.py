@@ -295,7 +295,7 @@ def test_a_custom_reward_function_is_tested(tmp_path: Path) -> None:
 def test_the_forecast_reports_the_measured_prompts() -> None:
     text = forecast(_config())
     assert all(line.startswith("#") for line in text.splitlines())
-    assert "24 problems, 16 per step; steps per epoch: 1, epochs: 80.0" in text
+    assert "24 problems, 16 per step; steps per epoch: 1, epochs: 60.0" in text
     assert "(24 measured); limit 128" in text
     assert "On disk:" in text
 
