@@ -54,12 +54,15 @@ _SEVERAL_VALUES = re.compile(
     re.IGNORECASE,
 )
 _AND = re.compile(r"(?:, ?)?(?<![A-Za-z\\])and(?![A-Za-z])|(?<= )AND(?= )|&|、")
-_APPROXIMATELY = re.compile(r"^(?:approximately|approx\.?)(?= ?[0-9.\\-])", re.IGNORECASE)
+_APPROXIMATELY = re.compile(
+    r"^(?:approximately|approx\.?)(?= ?[0-9.\\-])|^about(?= ?-?[0-9]*\.[0-9])|^约为?", re.IGNORECASE
+)
 _TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])(?!\.?$)")
 _EQUALS_PHRASE = re.compile(
     r"\s(?:is|are|equals|is equal to|equal to|measures)(?: approximately)?(?=[\s=:])\s?[=:]?"
     r"|是|等于|为"
 )
+_ANGLE_TERM = re.compile(r"(?:m ?)?\\angle ?(?:[A-Z](?: ?[A-Z]){0,2}|[0-9]{1,2})(?![A-Za-z0-9])")
 _RANGE = re.compile(r"[0-9.]{1,12} ?%? ?[-–—~] ?[0-9.]{1,12} ?%?")
 _RATIO_WITH_TO = re.compile(r"^([0-9.]{1,12}) to ([0-9.]{1,12})$")
 _DEGREES_MINUTES_SECONDS = re.compile(
@@ -124,17 +127,20 @@ def parse_chain(text: str) -> ParsedAnswer:
     members = [member.strip() for member in _CHAIN.split(_colon_as_equals(text))]
     if len(members) > MAX_MEMBERS:
         raise ParseError(f"a chain of more than {MAX_MEMBERS} members")
-    if len(members) > 1 and not members[0]:
-        members.pop(0)
+    is_named = len(members) > 1 and not members[0]  # `= 4 + 8 + 4 = 16` behind a name
+    members = members[is_named:]
     name = ""
     while len(members) > 1 and is_name(members[0]):
         name = members.pop(0)
     if not name and len(members) == 2 and is_symbol(members[1]):
         name = members.pop()  # 33 = x
+    is_named = is_named or bool(name)
+    if is_named:
+        members = [_ANGLE_TERM.sub(r"\\sigma ", member) for member in members[:-1]] + members[-1:]
     parsed_members = [_parse_member(member) for member in members]
     if len(name) == 1 and any(_has_variable(member, name) for member in parsed_members):
         raise AmbiguousAnswerError(f"an equation of {name}, not its value")  # x = 48x = 49
-    parsed = _merge_chain(parsed_members, bool(name))
+    parsed = _merge_chain(parsed_members, is_named)
     if isinstance(parsed, Formula) and any(find_words(split_unit(member)[0]) for member in members):
         raise ParseError("it contains words")
     return _with_name(parsed, name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from vlm_uec.verifier.core_assertion import MARKS, SEPARATOR, Assertion, read_core
+from vlm_uec.verifier.core_assertion import MARKS, SEPARATOR, Assertion, is_number, read_core, same_name
 from vlm_uec.verifier.doubt import is_hedged, is_verbal_value
 from vlm_uec.verifier.normalise import as_text
 from vlm_uec.verifier.reasons import is_harmless
@@ -24,9 +24,10 @@ _LEAD_IN = re.compile(
     r"|in conclusion|in summary|as a result|to conclude|it follows that"
     r"|(?:we|i)(?: can| now| then| thus| therefore| finally)* (?:get|have|find|conclude|obtain|see"
     r"|deduce)(?: that)?"
-    r"|(?:this|which|that) (?:means|gives|implies|yields|shows)(?: us)?(?: that)?)\b\s*[,:]?\s*"
-    r"|(?:∴|→|⇒|⟹|➡|=>|->|\\therefore|\\Rightarrow|\\implies)\s*"
-    r"|(?:所以|因此|故而|故(?!事)|那么|综上所述|综上|最终(?!答)|最后|于是|即|则|可得|得到|解得|化简得"
+    r"|(?:this|which|that) (?:means|gives|implies|yields|shows)(?: us)?(?: that)?"
+    r"|(?:this|that|it) (?:corresponds to|matches)(?= (?:option|choice|answer) \(?[A-H]\b))\b\s*[,:]?\s*"
+    r"|(?:\$|\\\()?\s?(?:∴|→|⇒|⟹|➡|=>|->|\\therefore|\\Rightarrow|\\implies)\s*(?:(?:\$|\\\))\s*)?"
+    r"|(?:所以|因此|故而|故(?!事)|那么|综上所述|综上|最终(?!答)|最后|于是|从而|因而|由此|即|则|可得|得到|解得|化简得"
     r"|解方程得|得|答(?!案))\s*[,，:：]?\s*)+",
     re.IGNORECASE,
 )
@@ -38,8 +39,10 @@ _CONNECTIVE = re.compile(
     r"|\s(?:gives|yields|implies)\b(?: us)?(?: that)?\s+"
     r"|\s+(?:→|⟶)\s+|\s*(?:⇒|⟹|∴|=>|\\Rightarrow(?![A-Za-z])|\\implies(?![A-Za-z])"
     r"|\\therefore(?![A-Za-z]))\s*"
-    r"|[，,；;]?\s*(?:所以|因此|故(?!事)|从而|于是|可得|可知|解得|解方程得|求得|得到|(?<=[，,理])得"
-    r"|(?<=[，,])则)\s*[，,:：]?\s*",
+    r"|[，,；;]?\s*(?:所以|因此|故(?!事)|从而|于是|可得|可知|解得|解方程得|求得|得到|(?<=[，,理意])得"
+    r"|(?<=[，,])则)\s*[，,:：]?\s*"
+    r"|[，,]\s*(?=(?:本题|此题)?(?:的?(?:正确)?答案)?(?:为|是|应|应该)?选?\s?[(（]?[A-H](?![A-Za-z0-9]))|[，,]\s*即\s*(?=[^，,]*[=＝是为])"
+    r"|,\s*which (?:is|corresponds to|matches)\s+(?=(?:option|choice|answer)\s+\(?[A-H]\b)",
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(
@@ -49,16 +52,21 @@ _SUFFIX = re.compile(
     re.IGNORECASE,
 )
 _PREMISE = re.compile(
-    r"(?:by|using|applying|from|since|because|as|given|after|on|upon|in|with|according to|for|first"
-    r"|because of|[a-z]+ing)\b"
-    r"|[由在因根∵利]|\\because",
+    r"(?:by|using|applying|from|since|because|as|given|after|on|upon|in|with|according to|based on|for|first"
+    r"|because of|rounded|[a-z]+ing)\b"
+    r"|[由在因根∵利精保四]|\\because",
     re.IGNORECASE,
 )
 _PREMISE_END = re.compile(r",\s+|，\s*")
 _CONDITION = re.compile(
-    r"(?:for|with|when|in)\b.*=|(?:for|with|in) (?:an?|any|all|every)\b|.*(?:\bcases?\b|时$)", re.IGNORECASE
+    r"(?:for|with|when|in)\b.*=|(?:for|with|in) (?:an?|any|all|every)\b|.*(?:\b(?:cases?|last|next)\b|时$)",
+    re.IGNORECASE,
 )
-_OPERATION_GIVES = re.compile(r"[a-z]+ing\b.* (?:gives|yields)\b", re.IGNORECASE)
+_OPERATION_GIVES = re.compile(
+    r"(?:so |thus |then )?(?:after |by )?[a-z]+ing\b[^=]*"
+    r"(?: (?:gives|yields)|[,;]\s*we (?:get|have|find|obtain))\b",
+    re.IGNORECASE,
+)
 _GIVER = re.compile(r"\b(?:problem|question|figure|diagram|picture|image|text)$", re.IGNORECASE)
 _OTHER_VALUE = re.compile(r"[0-9]|\b(?:half|twice|double|triple|third|quarter)\b", re.IGNORECASE)
 _VARIABLE_VALUE = re.compile(r"(?<![^\s,;，；(=是为])\$?([a-z])\$?\s*=\s*([^,，;；=]+)")
@@ -70,6 +78,10 @@ _BARE_VALUE = re.compile(
 )
 _LETTERED = re.compile(r"(?:option |choice )?[(（]?[A-H][)）]?\s*[:：]")
 _LETTER = re.compile(r"(?:option |choice )?[(（]?[A-H][)）]?(?:选项|项)?|选项[A-H]", re.IGNORECASE)
+_ROUNDED = re.compile(
+    r",? (?:or|which is) (?:approximately|about) (?=[-0-9$\\(])|,? which rounds to (?=[-0-9$\\(])",
+    re.IGNORECASE,
+)
 _END_PUNCTUATION = re.compile(r"[.。．!！\s]+$")
 
 
@@ -77,6 +89,7 @@ def read_assertion(sentence: str) -> Assertion | None:
     """The value that a sentence asserts without doubt; None if it asserts none or cannot be understood."""
     if len(sentence) > MAX_SENTENCE_LENGTH:
         return None
+    sentence = _ROUNDED.sub(r" \\approx ", sentence)
     text = _END_PUNCTUATION.sub("", sentence.strip().strip(MARKS)).strip(MARKS)
     reply = _REPLY.match(text)
     if is_hedged(sentence):
@@ -93,20 +106,22 @@ def _read(text: str, is_reply: bool) -> Assertion | None:
         reason = text[suffix.end() :]
         if found is not None and _is_reason(suffix[0], reason):
             return _with_claims(found, _claims_behind(reason, found))
-    *_, connective = [None, *_CONNECTIVE.finditer(text, 1)]
+    lead_in = _LEAD_IN.match(text)
+    *_, connective = [None, *_CONNECTIVE.finditer(text, lead_in.end() if lead_in else 1)]
     if connective is None:
         return _read_with_premises(text, is_reply)
     premise, conclusion = text[: connective.start()], text[connective.end() :]
     if not is_harmless(premise) or ("give" in connective[0] and _GIVER.search(premise)):
         return None
     found = _read_with_premises(conclusion, is_reply, concluded=True)
-    if found is None or not (
-        found.kind == "answer"
-        or SEPARATOR.search(conclusion)
-        or _OPERATION_GIVES.match(premise + connective[0])
+    if found is None or (
+        found.kind != "answer"
+        and not found.name
+        and found.value == _LEAD_IN.sub("", conclusion).strip()
+        and not _OPERATION_GIVES.match(premise + connective[0])
     ):
         return None  # `x = 16, so 15`
-    return _with_claims(found, _claims_before(premise, found))
+    return _with_claims(found, _claims_before(premise, found) + _same_name(premise, found))
 
 
 def _is_reason(opener: str, text: str) -> bool:
@@ -153,7 +168,20 @@ def _claims_behind(reason: str, found: Assertion) -> tuple[str, ...]:
     """Values of variables in a reason, and the value beside a letter: `15, since x = 16`."""
     *_, conclusion = [None, *_CONNECTIVE.finditer(reason, 1)]
     concluded = (reason[conclusion.end() :],) if conclusion else ()
-    return claimed_variables(reason) + concluded + _value_beside_letter(reason, found)
+    beside = _value_beside_letter(reason, found)
+    return claimed_variables(reason) + concluded + beside + _same_name(reason, found)
+
+
+def _same_name(text: str, found: Assertion) -> tuple[str, ...]:
+    """Another value of the stated quantity, or of the answer: `the area is 24, because the area is 20`."""
+    reversed_value, _, name = text.strip().rpartition(" is ")
+    if found.name and same_name(name) == found.name:
+        return (reversed_value,)
+    claim = _read_with_premises(text, False)
+    is_same = claim is not None and (
+        claim.kind == "answer" or (found.name != "" and claim.name == found.name)
+    )
+    return (claim.value,) if claim and is_same and is_number(claim.value) else ()
 
 
 def claimed_variables(reason: str) -> tuple[str, ...]:

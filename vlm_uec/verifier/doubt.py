@@ -16,7 +16,7 @@ _HEDGE = re.compile(
     r"|instead|except|least|most|than|versus|vs|doubt|sure|sorry|retract|scratch|no longer|nope|oops"
     r"|mistaken?"
     r"|re-?check|re-?consider|contradicts?|impossible|hypothetical(?:ly)?|imagine|pretend|provided"
-    r"|correction)\b"
+    r"|correction|examples?|e\.g)\b"
     r"|n't\b|n’t\b|可能|也许|或|大概|大约|不|没|非|未必|好像|似乎|看来|看起来|应该|如果|若|假如|假设"
     r"|假定|倘若|要是|除非|只有"
     r"|但|然而|猜|估计|差不多|错|矛盾|难道|吗|\?|？|≠|\\neq?(?![a-z])|[❌✖✗✘❎❓❔⁉🚫⛔👎🤔🤷]"
@@ -42,7 +42,7 @@ _UNCERTAINTY = re.compile(
     r"|do(?:n't|n’t| not) know"
     r"|can(?:not|'t|’t| not) (?:tell|verify|see|determine|be sure)|random(?:ly)?|maybe|perhaps|probably"
     r"|possibly"
-    r"|might be|could be|hypothetical(?:ly)?)\b|不知道|不确定|没把握|不清楚|猜|可能|也许|大概"
+    r"|might be|could be|hypothetical(?:ly)?)\b|不知道|不确定|没把握|不清楚|猜|可能|也许|大概|^[?？!！ ]+$"
 )
 _VERBAL = frozenset(("no", "not enough information", "cannot be determined", "insufficient information"))
 

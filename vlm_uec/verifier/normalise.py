@@ -37,6 +37,7 @@ _ARC = re.compile(
     r"(?:\{\s?)?(?:\\frown|⌢)(?:\s?\})?\s?\})"
 )
 _SPACED_SIGN = re.compile(r"(?:\\math(?:bin|rel|punct|ord)\s?)?\{\s?(:?=|:)\s?\}")
+_SWITCH = re.compile(r"\{\s?\\(?:rm|bf|it|sf|tt|sl|sc|em)(?![A-Za-z])\s?([^{}\\]*+)\}")
 _IGNORED_COMMAND = re.compile(r"\\(?:textcolor|color|hspace|vspace|phantom)\*?\s?\{[^{}]*+\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)\s?", re.DOTALL)
 _DEGREES = re.compile(r"(?:\{\s?\})?\^\s?(?:\{\s?(?:°|o)\s?\}|°|o(?![A-Za-z]))|\*\s?°")
@@ -49,6 +50,7 @@ _FINAL_PUNCTUATION = re.compile(r"(?<![.,;]) ?[.,]$")
 _SPACE_NEXT_TO_SYMBOL = re.compile(r"(?<=[^\w]) | (?=[^\w])")
 _QUOTES = frozenset("\"'")
 _QUOTED = re.compile(r"^([\"'])(.*)\1$", re.DOTALL)
+_TIMES = re.compile(r"(?<=[0-9]) [xX] (?=[0-9])")  # `1 x 2`
 _WORD = re.compile(r"[^\W\d_]{3}")
 _SHORT_WORDS = {"no", "up", "in", "on"}
 
@@ -63,7 +65,7 @@ def normalise(text: str) -> str:
     plain = plain.replace("\r", "\n").replace("\n", " \n ")
     if "\\" in plain or "$" in plain or "~" in plain or "{,}" in plain:
         plain = _replace_commands(plain)
-    plain = plain.replace("**", "^")
+    plain = _TIMES.sub("*", plain.replace("**", "^"))
     if ":" in plain:
         plain = _SPACED_SIGN.sub(r"\1", plain).replace(":=", "=")
     if "°" in plain or "^" in plain:
@@ -94,7 +96,7 @@ def _replace_commands(text: str) -> str:
     if "\\begin" in plain:
         plain = unwrap_environments(plain)
     plain = _THOUSANDS_SEPARATOR.sub(",", _REPEATING.sub(_repeating_fraction, plain))
-    plain = _IGNORED_COMMAND.sub("", _ARC.sub("", plain))
+    plain = _IGNORED_COMMAND.sub("", _ARC.sub("", _SWITCH.sub(r" \1 ", plain)))
     for _ in range(4):  # wrappers may be nested, as in \boxed{\text{...}}, but not deeply
         plain, count = _WRAPPER.subn(r" \1 ", plain)
         if not count:

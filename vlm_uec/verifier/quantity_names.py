@@ -39,7 +39,9 @@ _VOCABULARY = """
     point these those equal congruent corresponding adjacent opposite vertical smallest largest
     shortest longest combined remaining edge edges vertex vertices faces mean average solid ladder
     tower tree building river flagpole pole wall ramp shadow bridge cliff hill road field garden
-    pool house door rope wire cable ship boat depth distance heights
+    pool house door rope wire cable ship boat depth distance heights equation function coordinate
+    coordinates difference product best amount range cost price speed velocity
+    mode image picture
 """
 _WORDS = frozenset(_VOCABULARY.split())
 _TOKEN = re.compile(r"\\[A-Za-z]+ ?|[A-Za-z]+(?:-[a-z]+)?'{0,2}|[0-9]+|[^\sA-Za-z0-9]")

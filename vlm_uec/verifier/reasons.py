@@ -15,7 +15,7 @@ _FUNCTION_WORDS = """
     this that these those they their them which where whose so since because as also then thus hence
     therefore have has get gets got both each all every same here there now first second third last
     next finally when how do does can must into onto up out over per above below about respectively
-    after upon exactly simply directly clearly easily again namely given let
+    after upon according based back together exactly simply directly clearly easily again namely given let
 """
 _OPERATIONS = """
     find finding found use uses used using apply applying applied solve solving solved solves
@@ -34,7 +34,7 @@ _OPERATIONS = """
     rationalize rationalizing collect collecting comparing compare relate relates relating bisect
     bisects bisecting intersect intersects intersecting divides form forms formed lie lies subtend
     subtends inscribe share shares sum sums summing complete completing doubling halving working
-    convert converting
+    convert converting round rounded rounding
 """
 _GEOMETRY = """
     angle angles triangle triangles side sides length lengths area areas perimeter circumference
@@ -60,7 +60,8 @@ _GEOMETRY = """
     degrees unit units cm mm m km meter meters metre metres centimeter centimeters foot feet inch
     inches ft yard yards mile miles symmetry symmetric distance distances coordinate coordinates
     slope slopes plane region regions step steps fact geometry congruency aa sas sss asa aas hl
-    shape right-angled right-triangle cyclic transversal proportionally common exact positive
+    shape times plus minus hundredths place places decimal decimals
+    right-angled right-triangle cyclic transversal proportionally common exact positive
     negative quadratic algebra trigonometry trigonometric sides' triangle's circle's angle-bisector
     intersecting power-of-a-point nearest tenth hundredth tenths integer ladder tower tree building
     river pole
@@ -72,7 +73,9 @@ _VERBS = re.compile(
     r"|means|bisects?|measures?|results|shares?|confirms?|yields?|lies?|because|since)\b|="
 )
 _CHINESE_WORDS = """
-    因为 由于 所以 因此 由 根据 可得 可知 得到 得 知 则 即 故 又 且 和 与 的 是 为 等于 相等 都 在
+    之 精确 到 保留 位 小数 四舍五入 取 坐标
+    直线 方程 解析式 函数 因为 由于 所以 因此 由 根据 可得 可知 得到 得 知 则 即 故 又 且 和 与
+    的 是 为 等于 相等 都 在
     中 有 这 此 该 其 它 从而 于是 三角形 等腰 等边 直角 锐角 钝角 正 四边形 平行四边形 矩形 长方形
     正方形 菱形 梯形 圆 扇形 多边形 五边形 六边形 八边形 圆锥 圆柱 球 弧 弦 切线 直径 半径 圆心
     圆周角 圆心角 内角 外角 内角和 外角和 对顶角 同位角 内错角 同旁内角 补角 余角 角 角度 度 度数
@@ -91,6 +94,7 @@ _CHINESE_RUN = re.compile(rf"(?:{_CHINESE_TOKENS})++")
 _CJK = re.compile(r"[\u4e00-\u9fff]+")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _ENGLISH = re.compile(r"[^\W\d_\u4e00-\u9fff]+(?:['’-][^\W\d_\u4e00-\u9fff]+)*['’]?")
+_FORMULA = re.compile(r"\b[A-Z] ?= ?[0-9/½]{0,3} ?[bhlwrds]{2,3}\b")
 _CONTENT = re.compile(r"[=∠△\\²]|(?<![^\W\d_])(?!(?:and|with|to)\b)[^\W\d_]{2}|(?![和与])[\u4e00-\u9fff]")
 _OPENER = re.compile(
     r"(?:(?:this|that|it|which|the result)(?: value| result| length| angle)? (?:is (?:because|since|by"
@@ -113,7 +117,7 @@ def is_harmless(text: str) -> bool:
     """Whether a text has content, but only words of the vocabulary, labels, numbers and symbols."""
     if len(text) > MAX_REASON_LENGTH or _CONTENT.search(text) is None:
         return False
-    plain = _COMMAND.sub(" ", text)
+    plain = _FORMULA.sub(" ", _COMMAND.sub(" ", text).replace("each other", " "))
     return all(_is_known(word) for word in _ENGLISH.findall(plain)) and all(
         _CHINESE_RUN.fullmatch(run) for run in _CJK.findall(plain)
     )

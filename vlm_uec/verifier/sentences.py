@@ -10,7 +10,9 @@ from vlm_uec.verifier.symbols import INVISIBLE
 MAX_TAIL_LENGTH = 1500  # number of searched characters at the end of a conclusion
 ELLIPSIS = "…"
 
-_MARKUP = re.compile(r"<\|[^|<>]{1,40}\|>|</?(?:think|answer)>|\*\*|__|`")
+_MARKUP = re.compile(
+    r"<\|[^|<>]{1,40}\|>|</?(?:think|answer|b|strong|i|em|u)>|</s>\s*\Z|\*\*|__|`", re.IGNORECASE
+)
 _LINE_MARKUP = re.compile(
     r"^(?:#{1,6} |> |[-*_=]{3,}$|[-*•+] (?=[^\W\d]|[*$\\∠∴]))", re.MULTILINE
 )  # without spaces before it, because they are collapsed
@@ -23,13 +25,13 @@ _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\\])\s*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:aligned|align|gathered|gather|split|equation)\*?\}")
 _CONTINUATION = re.compile(r"\n(?:(?==)|(?<=[:：=是为]\n)|(?<=\bis\n)|(?<=\bas\n)|(?<=\bare\n))")
 _HEADING = re.compile(
-    r"^(?:the )?(?:final )?answer\n|^ans\. |^(?:the )?(?:final )?answer ?(?:→|➜|⟶|->) ?|【答案】",
+    r"^(?:(?:the )?(?:final )?answer(?:\n| ?(?:→|➜|⟶|->) ?)|ans\. |(?:最终|最后|正确)?答案\n)|【答案】",
     re.MULTILINE | re.IGNORECASE,
 )
 _IT_IS = re.compile(r"\b(it|that)['’]s\s", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]*([0-9])[.)][ \t]+(?=[^\W\d]|[*$\\∠∴])", re.MULTILINE)
 _ABBREVIATIONS = "".join(
-    rf"(?<!\b{word}\. )" for word in ("sq", "cu", "approx", "Ans", "ans", r"i\.e", r"d\.p")
+    rf"(?<!\b{word}\. )" for word in ("sq", "cu", "approx", "Ans", "ans", r"i\.e", r"e\.g", r"d\.p")
 )
 _ASCII_END = re.compile(rf" (?<=[.!?] ){_ABBREVIATIONS}")
 _END = re.compile(rf"{_ASCII_END.pattern}|(?<=[。！？]) *")
@@ -42,7 +44,8 @@ _SENTENCE_OPENER = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:i hope (?:this|that)|(?:please )?let me know|is there anything else|do you have any|feel free"
+    r"(?:i hope (?:this|that)\b.{0,40}\b(?:helps?|helpful|useful|clear|clarifies)\b|(?:please )?let me know"
+    r"|is there anything else|do you have any|feel free"
     r"|thank you|thanks|hope (?:this|that) helps|q\.?e\.?d|[∎■□]$|done|希望.{0,12}帮助|谢谢)",
     re.IGNORECASE,
 )
@@ -61,9 +64,13 @@ def split_sentences(text: str, has_items: bool = True) -> list[str]:
         sentence
         for line in _clean(text[-MAX_TAIL_LENGTH:], has_items).split("\n")
         for sentence in _split_line(line)
-        if sentence.strip(" .。*_-") and not _COURTESY.match(sentence)
+        if sentence.strip(" .。*_-") and not _is_courtesy(sentence)
     ]
     return [ELLIPSIS, *sentences[1:]] if is_cut else sentences  # the first sentence may be incomplete
+
+
+def _is_courtesy(sentence: str) -> bool:
+    return _COURTESY.match(sentence) is not None and not any(map(str.isdigit, sentence))
 
 
 def _clean(text: str, has_items: bool) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from vlm_uec.verifier.assertion import claimed_variables, is_bare_value, is_letter, read_assertion
-from vlm_uec.verifier.core_assertion import Assertion
+from vlm_uec.verifier.core_assertion import Assertion, is_number
 from vlm_uec.verifier.doubt import casts_doubt, is_uncertain
 from vlm_uec.verifier.reasons import is_reason
 from vlm_uec.verifier.sentences import split_sentences
@@ -23,6 +23,7 @@ LIST_WINDOW = 6  # sentences before a statement in which a bare list of values c
 
 _ANSWER_WORD = re.compile(r"answer|\bans\b|result|solution|option|choice|correct|choose|select|答案|结果|选")
 _CONCLUDES = re.compile(r"^(?:so|therefore|thus|hence|∴|所以|因此|故)", re.IGNORECASE)
+_REFERS = re.compile(r"(?:this|that|it)\b", re.IGNORECASE)
 _CHOICE_LINE = re.compile(
     r"(?:[(（]\s?[A-H]\s?[)）]|[A-H]\s?[.:)）．、：])\s*\S.{0,80}|[(（]?\s?[A-H]\s?[)）]?[.．]?"
 )
@@ -64,6 +65,7 @@ def _state(sentences: Sequence[str], is_embedded: bool = False) -> tuple[str, ..
     behind = [found for position, found in read.items() if position > index]
     before = _answers_before(sentences, index)
     before += _bare_before(sentences[:index] if is_embedded else sentences[max(index - 1, 0) : index])
+    before += _same_name_before(sentences[:index], statement)
     if is_letter(statement.value):
         before += _concluded_before(sentences, index)
     return tuple(value for found in (statement, *behind, *before) for value in (found.value, *found.others))
@@ -75,7 +77,11 @@ def _read_from_the_end(sentences: Sequence[str]) -> dict[int, Assertion]:
     for index in range(len(sentences) - 1, max(len(sentences) - MAX_BEHIND, 0) - 1, -1):
         sentence = sentences[index]
         found = read_assertion(sentence)
-        if found is not None and found.kind != "bare" and (not read or _has_value(found)):
+        if (
+            found is not None
+            and found.kind != "bare"
+            and (_has_value(found) or not (read or is_reason(sentence)))
+        ):
             read[index] = found
             if found.kind == "answer":
                 break
@@ -134,8 +140,16 @@ def _bare_before(sentences: Sequence[str]) -> list[Assertion]:
     return [Assertion(sentence.strip(_MARKS), "bare") for sentence in sentences if is_bare_value(sentence)]
 
 
+def _same_name_before(sentences: Sequence[str], statement: Assertion) -> list[Assertion]:
+    """`AB = 14` before `AB = 15`: a quantity has one value. A formula is no other value."""
+    name = statement.name.casefold()
+    asserted = [read_assertion(text) for text in sentences if name and name in text.casefold()]
+    return [found for found in asserted if found and found.name == statement.name and is_number(found.value)]
+
+
 def _concluded_before(sentences: Sequence[str], index: int) -> list[Assertion]:
-    """`Therefore the angle is 45°.` before a letter must agree with it."""
+    """`Therefore the angle is 45°.` before a letter, or the value that `this matches option C` refers to."""
     previous = sentences[index - 1] if index else ""
-    found = read_assertion(previous) if _CONCLUDES.match(previous) else None
+    is_concluded = _CONCLUDES.match(previous) or _REFERS.match(sentences[index])
+    found = read_assertion(previous) if is_concluded else None
     return [found] if found is not None and found.kind == "named" else []

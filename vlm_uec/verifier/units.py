@@ -29,7 +29,7 @@ _UNIT_WORDS = {
     "元": "元", "N": "newton newtons", "J": "joule joules", "V": "V volt volts", "A": "A ampere amperes amps",
     "W": "W watt watts", "Hz": "Hz hertz", "Pa": "Pa pascal pascals", "kPa": "kPa", "acre": "acre acres 亩",
     "ha": "ha hectare hectares 公顷", "mi/h": "mph",
-    "count": "个 人 people persons students items objects", "side": "side sides 边 条边",
+    "count": "个 人 people persons students items objects", "side": "side sides 边 条边 边形",
     "vertex": "vertex vertices corners", "edge": "edge edges", "face": "face faces",
     "diagonal": "diagonal diagonals", "triangle": "triangle triangles",
 }  # fmt: skip
