@@ -83,7 +83,9 @@ def _clean(text: str, has_items: bool) -> str:
     if "\\[" in plain or "\\]" in plain or "$$" in plain:
         plain = plain.replace("\\\\[", "\\[").replace("\\\\]", "\\]")
         plain = _collapse_spaces(_DISPLAY.sub("\n", _DISPLAY_END.sub(" ", plain)))
-    plain = _CONTINUATION.sub(" ", _HEADING.sub("Answer: ", plain))
+    if "ns" in plain or "NS" in plain or "答" in plain:  # cheaper than a search without regard to case
+        plain = _HEADING.sub("Answer: ", plain)
+    plain = _CONTINUATION.sub(" ", plain)
     return _IT_IS.sub(r"\1 is ", plain) if "'s " in plain or "’s " in plain else plain
 
 
@@ -116,7 +118,7 @@ def _split_line(line: str) -> list[str]:
         bare = piece.strip().strip("*_").strip()
         if not bare:
             continue
-        if sentences and _ENDS_IN_LETTER.search(sentences[-1]) and not _SENTENCE_OPENER.match(bare):
+        if sentences and _ENDS_IN_LETTER.search(sentences[-1][-5:]) and not _SENTENCE_OPENER.match(bare):
             sentences[-1] += f" {bare}"
         else:
             sentences.append(bare)
